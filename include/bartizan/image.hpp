@@ -1,0 +1,74 @@
+// Confidential images: from an ordinary OCI image to an encrypted, integrity-protected one. Needs no KVM, no root,
+// no mount, no loop device, no device-mapper.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bartizan/log.hpp"
+#include "bartizan/result.hpp"
+#include "bartizan/secret_bytes.hpp"
+
+namespace bartizan {
+
+struct BuildOptions {
+  std::filesystem::path source;  // OCI layout folder
+  std::string reference;         // tag in its index ("latest"); empty: the only image
+  std::filesystem::path output;  // OCI layout folder to make; must not exist
+  std::string output_reference = "latest";
+
+  std::string workload_id;        // empty: 32 hex digits of the source image's manifest digest
+  std::string broker_url;         // "https://10.0.2.2:8443": as the guest reaches it; empty: key comes from the caller
+  std::string broker_ca_pem;      // the only certificate authority that the guest will believe
+  std::string resource;           // "default/disk-key/<workload_id>" when empty (KBS repository/type/tag)
+  uint32_t vcpus = 1;             // defaults for a launch, and part of krun-sev.json
+  uint32_t ram_mib = 512;
+  bool network = true;
+
+  std::optional<SecretBytes> disk_key;  // passphrase; empty: 256 fresh random bits, as 64 hex digits
+  ProgressSink progress;
+};
+
+struct BuildReport {
+  std::vector<uint8_t> manifest;         // exact bytes
+  std::vector<uint8_t> workload_digest;  // SHA-256 of them, 32 bytes: HOST_DATA of the launch
+  std::string workload_id;
+  std::string resource;
+  SecretBytes disk_key;
+  uint64_t disk_bytes = 0;   // of /disk.img
+  uint64_t entries = 0;      // files, folders, links in the file system
+  uint64_t content_bytes = 0;  // of regular files
+  std::string image_digest;  // "sha256:…" of the written OCI manifest
+};
+
+// Errors: not_found, corrupt (not an OCI layout, bad digest, truncated layer, path traversal), unsupported (unknown
+// media type), resource_exhausted (disk full, limits), already_exists (output), cancelled. Leaves nothing half-written.
+Result<BuildReport> build_image(const BuildOptions& options);
+
+// What can be known of a confidential image without its key.
+struct ImageInfo {
+  std::vector<uint8_t> manifest;
+  std::vector<uint8_t> workload_digest;
+  std::filesystem::path disk_path;  // file that holds /disk.img
+  uint64_t disk_offset = 0, disk_bytes = 0;
+  std::string workload_id, broker_url, resource;
+  std::string cipher;           // "aes-xts-plain64"
+  std::string verity_root_hash;  // hex
+  std::string filesystem;
+  std::string krun_config;  // the footer's JSON
+  uint32_t vcpus = 1, ram_mib = 512;
+};
+
+// `image` is an OCI layout folder (whose layer is a plain tar) or the root folder of an unpacked image. Errors:
+// not_found, corrupt, unsupported (manifest of a newer version: says which).
+Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::string& reference = "");
+
+// Recomputes the dm-verity tree over the stored disk and compares. With `disk_key`, also opens the LUKS2 header
+// (libcryptsetup) with it. verification_failed: reason "verity" or "disk_key".
+Result<void> verify_image(const std::filesystem::path& image, const std::optional<SecretBytes>& disk_key = {},
+                          const ProgressSink& progress = {});
+
+}  // namespace bartizan

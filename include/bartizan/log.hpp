@@ -1,0 +1,26 @@
+// What the library has to say while it works. It never prints: a caller who wants to hear gives a LogSink.
+//
+// A sink is called from any of the library's threads, one line at a time, without a final newline; it must return
+// soon and must not call back into the object that it was given to.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+namespace bartizan {
+
+enum class LogLevel : int { error = 0, warning = 1, info = 2, debug = 3 };
+
+using LogSink = std::function<void(LogLevel level, std::string_view line)>;
+
+// Long work tells how far it is: `done` of `total` units ("bytes"), in the stage named. `total` 0: not known yet.
+// Return false to cancel: the work then fails with `cancelled` and leaves nothing behind.
+struct Progress {
+  std::string_view stage;
+  uint64_t done = 0;
+  uint64_t total = 0;
+};
+using ProgressSink = std::function<bool(const Progress&)>;
+
+}  // namespace bartizan

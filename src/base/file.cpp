@@ -1,0 +1,92 @@
+#include "base/file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "base/errors.hpp"
+
+namespace bartizan {
+
+Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, mode_t mode) {
+  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC, mode));
+  if (!fd.valid()) return errno_error(errno, "base/file", fmt::format("open {}", path.string()));
+  return fd;
+}
+
+Result<uint64_t> file_size(int fd, const std::filesystem::path& name) {
+  struct stat status;
+  if (::fstat(fd, &status) != 0) return errno_error(errno, "base/file", fmt::format("stat {}", name.string()));
+  return static_cast<uint64_t>(status.st_size);
+}
+
+Result<Bytes> read_file(const std::filesystem::path& path, uint64_t limit) {
+  UniqueFd fd = TRY(open_file(path, O_RDONLY));
+  Bytes content;
+  uint8_t chunk[65536];
+  for (;;) {
+    ssize_t count = ::read(fd.get(), chunk, sizeof chunk);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno_error(errno, "base/file", fmt::format("read {}", path.string()));
+    if (count == 0) return content;
+    if (content.size() + static_cast<size_t>(count) > limit) {
+      return make_error(ErrorCode::resource_exhausted, "base/file", "{}: larger than the limit of {} bytes",
+                        path.string(), limit);
+    }
+    content.insert(content.end(), chunk, chunk + count);
+  }
+}
+
+Result<void> read_exactly(int fd, std::span<uint8_t> to, uint64_t offset, std::string_view name) {
+  while (!to.empty()) {
+    ssize_t count = ::pread(fd, to.data(), to.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno_error(errno, "base/file", fmt::format("read {} at {}", name, offset));
+    if (count == 0) return make_error(ErrorCode::corrupt, "base/file", "{}: ends at byte {}", name, offset);
+    to = to.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
+  return {};
+}
+
+Result<void> write_exactly(int fd, ByteView from, uint64_t offset, std::string_view name) {
+  while (!from.empty()) {
+    ssize_t count = ::pwrite(fd, from.data(), from.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno_error(errno, "base/file", fmt::format("write {} at {}", name, offset));
+    from = from.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
+  return {};
+}
+
+Result<void> write_all(int fd, ByteView from, std::string_view name) {
+  while (!from.empty()) {
+    ssize_t count = ::write(fd, from.data(), from.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno_error(errno, "base/file", fmt::format("write {}", name));
+    from = from.subspan(static_cast<size_t>(count));
+  }
+  return {};
+}
+
+Result<void> write_file(const std::filesystem::path& path, ByteView content, mode_t mode) {
+  std::filesystem::path temporary = path;
+  temporary += ".partial";
+  Unfinished unfinished(temporary);
+  UniqueFd fd = TRY(open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
+  TRY(write_all(fd.get(), content, temporary.string()));
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    return errno_error(errno, "base/file", fmt::format("rename to {}", path.string()));
+  }
+  unfinished.commit();
+  return {};
+}
+
+Unfinished::~Unfinished() {
+  std::error_code ignored;  // nothing to tell and nobody to tell it to: an error is already on its way
+  if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+}
+
+}  // namespace bartizan

@@ -1,0 +1,43 @@
+// Files: whole reads and writes that handle EINTR and short counts, and an output file that either appears
+// complete under its name or not at all.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.hpp"
+#include "base/unique_fd.hpp"
+#include "bartizan/result.hpp"
+
+namespace bartizan {
+
+Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, mode_t mode = 0600);  // adds O_CLOEXEC
+Result<uint64_t> file_size(int fd, const std::filesystem::path& name);
+
+// The whole file; more than `limit` bytes is resource_exhausted (a hostile file must not fill memory).
+Result<Bytes> read_file(const std::filesystem::path& path, uint64_t limit);
+
+Result<void> read_exactly(int fd, std::span<uint8_t> to, uint64_t offset, std::string_view name);  // pread
+Result<void> write_exactly(int fd, ByteView from, uint64_t offset, std::string_view name);         // pwrite
+Result<void> write_all(int fd, ByteView from, std::string_view name);                              // write
+
+// Writes `content` to a temporary neighbour of `path` and renames it over `path`.
+Result<void> write_file(const std::filesystem::path& path, ByteView content, mode_t mode = 0644);
+
+// A file or folder that is being made. `commit()` keeps it; otherwise the destructor removes it with all it holds.
+class Unfinished {
+ public:
+  explicit Unfinished(std::filesystem::path path) : path_(std::move(path)) {}
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+  ~Unfinished();
+  const std::filesystem::path& path() const { return path_; }
+  void commit() { path_.clear(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace bartizan

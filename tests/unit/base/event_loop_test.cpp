@@ -1,0 +1,36 @@
+#include "base/event_loop.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <thread>
+
+namespace bartizan {
+namespace {
+
+TEST(EventLoop, RunsPostedWorkTimersAndWatches) {
+  auto loop = EventLoop::create().value();
+  UniqueFd event(::eventfd(1, EFD_NONBLOCK));
+  std::string order;
+  loop->watch(event.get(), EPOLLIN, [&](uint32_t) {
+        order += "w";
+        loop->unwatch(event.get());
+      })
+      .value();
+  loop->call_after(20, [&] {
+    order += "t";
+    loop->stop();
+  });
+  uint64_t never = loop->call_after(5, [&] { order += "X"; });
+  loop->cancel_timer(never);
+  std::thread other([&] { loop->post([&] { order += "p"; }); });
+  other.join();
+  loop->run();
+  EXPECT_EQ(order.size(), 3u);
+  EXPECT_EQ(order.back(), 't');
+  EXPECT_EQ(order.find('X'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace bartizan

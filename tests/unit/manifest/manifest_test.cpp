@@ -1,0 +1,79 @@
+#include "manifest/manifest.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/json.hpp"
+
+namespace bartizan {
+namespace {
+
+Manifest sample() {
+  Manifest manifest;
+  manifest.workload_id = "web";
+  manifest.disk_size = 64 * 4096;
+  manifest.luks2.offset = 16 * 4096;
+  manifest.luks2.size = 32 * 4096;
+  manifest.luks2.keyslot.offset = 8 * 4096;
+  manifest.luks2.keyslot.size = 8 * 4096;
+  manifest.luks2.keyslot.iterations = 1000;
+  manifest.luks2.keyslot.salt = Bytes(32, 1);
+  manifest.luks2.digest.iterations = 1000;
+  manifest.luks2.digest.salt = Bytes(32, 2);
+  manifest.luks2.digest.value = Bytes(32, 3);
+  manifest.verity.root_hash = Bytes(32, 4);
+  manifest.verity.salt = Bytes(32, 5);
+  manifest.verity.data_blocks = 48;
+  manifest.verity.hash_offset = 49 * 4096;
+  manifest.broker = Manifest::Broker{"https://10.0.2.2:8443", "PEM\n", "default/disk-key/web"};
+  return manifest;
+}
+
+TEST(Manifest, RoundTrips) {
+  Bytes bytes = sample().serialize().value();
+  Manifest back = Manifest::parse(bytes).value();
+  EXPECT_EQ(back.serialize().value(), bytes);
+  EXPECT_EQ(back.broker->resource, "default/disk-key/web");
+  EXPECT_EQ(back.luks2.keyslot.iterations, 1000u);
+}
+
+TEST(Manifest, NewerVersionSaysSo) {
+  Json json = Json::parse(as_text(sample().serialize().value()));
+  json["version"] = 2;
+  auto result = Manifest::parse(as_bytes(json.dump()));
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, ErrorCode::unsupported);
+  EXPECT_NE(result.error().message.find("version 2"), std::string::npos);
+}
+
+// Each edit must be refused; a manifest has exactly one text.
+TEST(Manifest, RefusesEveryDeviation) {
+  const Json good = Json::parse(as_text(sample().serialize().value()));
+  const std::pair<const char*, Json> edits[] = {
+      {"/unknown", 1},
+      {"/disk/size", 4097},
+      {"/disk/size", 4096},
+      {"/disk/filesystem", "ext9"},
+      {"/disk/luks2/offset", 1},
+      {"/disk/luks2/sector_size", 1000},
+      {"/disk/luks2/cipher", "null"},
+      {"/disk/luks2/keyslot/iterations", 0},
+      {"/disk/luks2/keyslot/iterations", 4000000000u},
+      {"/disk/luks2/keyslot/offset", 17 * 4096},
+      {"/disk/verity/root_hash", "00"},
+      {"/disk/verity/root_hash", std::string(64, 'A')},
+      {"/disk/verity/data_blocks", 1000000},
+      {"/disk/verity/hash_offset", 4096},
+      {"/disk/verity/algorithm", "md5"},
+      {"/network", "yes"},
+  };
+  for (const auto& [path, value] : edits) {
+    Json json = good;
+    json[Json::json_pointer(path)] = value;
+    EXPECT_FALSE(Manifest::parse(as_bytes(json.dump())).ok()) << path << " = " << value;
+  }
+  EXPECT_FALSE(Manifest::parse(as_bytes(good.dump(1))).ok()) << "white space";
+  EXPECT_FALSE(Manifest::parse(as_bytes(std::string(70000, ' '))).ok()) << "size";
+}
+
+}  // namespace
+}  // namespace bartizan
