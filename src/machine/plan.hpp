@@ -1,0 +1,28 @@
+// From launch options to the launch plan: reads the bundle, lays out memory, states the vCPUs'
+// first registers. Pure but for reading the bundle's files; asks neither KVM nor the host. Any
+// thread.
+#pragma once
+
+#include "bartizan/tee.hpp"
+#include "tee/plan.hpp"
+
+namespace bartizan::machine {
+
+// A guest with less cannot unpack its kernel; one with more cannot be described by 64 GiB of tables
+// anybody tested.
+constexpr uint32_t kMinRamMib = 128;
+constexpr uint32_t kMaxRamMib = 256 * 1024;
+
+// `key_from_caller`: the guest takes the disk key from the caller and says so in its measured
+// command line.
+//
+// The boot processor starts at the kernel's 64-bit entry. The others are parked: they wait for
+// INIT/SIPI, and their CpuState is the reset state (rip 0xfff0), which KVM gives them anyway.
+// Errors: not_found and corrupt (bundle), invalid_argument (vCPUs, RAM, command line), unsupported
+// (TEE).
+Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller);
+
+// The digest of that very plan; also what measure() returns. Empty for Tee::none.
+Result<Measurement> measure_plan(const tee::LaunchPlan& plan);
+
+}  // namespace bartizan::machine
