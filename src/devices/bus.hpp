@@ -1,7 +1,8 @@
 // A bus: address ranges that lead to devices. One object for port I/O, one for MMIO.
 //
-// Devices are called on vCPU threads, several at once; each device locks for itself. A guest may touch any address
-// at any width: what no device claims reads as all ones and swallows writes, as on hardware.
+// Devices are called on vCPU threads, several at once; each device locks for itself. A guest may
+// touch any address at any width: what no device claims reads as all ones and swallows writes, as
+// on hardware.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,8 @@
 
 namespace bartizan::devices {
 
-// `offset` counts from the start of the device's range; offset + size never passes its end. size is 1, 2, 4 or 8.
+// `offset` counts from the start of the device's range; offset + size never passes its end. size is
+// 1, 2, 4 or 8.
 class BusDevice {
  public:
   virtual ~BusDevice() = default;

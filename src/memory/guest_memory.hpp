@@ -1,8 +1,9 @@
 // What devices and loaders see of guest memory.
 //
-// Two rules hold everywhere. Guest memory changes under our feet: copy once, validate the copy, use the copy; no
-// references into it, except the bulk windows below whose bytes are moved and never looked at. And a page is either
-// shared (the host may touch it) or private (it may not): devices reach shared pages only.
+// Two rules hold everywhere. Guest memory changes under our feet: copy once, validate the copy, use
+// the copy; no references into it, except the bulk windows below whose bytes are moved and never
+// looked at. And a page is either shared (the host may touch it) or private (it may not): devices
+// reach shared pages only.
 #pragma once
 
 #include <compare>
@@ -10,14 +11,15 @@
 #include <span>
 #include <type_traits>
 
-#include "base/bytes.hpp"
 #include "bartizan/result.hpp"
+#include "base/bytes.hpp"
 
 namespace bartizan::memory {
 
 constexpr uint64_t kPageSize = 4096;
 
-// A guest-physical address, without any C-bit or shared bit. A type of its own so that it is never a host pointer.
+// A guest-physical address, without any C-bit or shared bit. A type of its own so that it is never
+// a host pointer.
 struct GuestAddress {
   uint64_t value = 0;
   auto operator<=>(const GuestAddress&) const = default;
@@ -26,8 +28,9 @@ struct GuestAddress {
 
 enum class PageState : uint8_t { shared, private_ };
 
-// The device side: what virtio and the legacy devices may do. A range that is not wholly RAM, wraps, or touches a
-// private page is refused with `permission_denied` (private, and counted) or `invalid_argument` (no RAM there).
+// The device side: what virtio and the legacy devices may do. A range that is not wholly RAM,
+// wraps, or touches a private page is refused with `permission_denied` (private, and counted) or
+// `invalid_argument` (no RAM there).
 class DeviceMemory {
  public:
   virtual ~DeviceMemory() = default;
@@ -35,21 +38,20 @@ class DeviceMemory {
   virtual Result<void> read(GuestAddress from, std::span<uint8_t> to) = 0;
   virtual Result<void> write(GuestAddress to, ByteView from) = 0;
 
-  // `size` bytes of guest memory for bulk transfer (preadv, recv …), contiguous in the host. Move bytes through it,
-  // never decide by them. Valid while the memory lives.
+  // `size` bytes of guest memory for bulk transfer (preadv, recv …), contiguous in the host. Move
+  // bytes through it, never decide by them. Valid while the memory lives.
   virtual Result<std::span<uint8_t>> window(GuestAddress at, uint64_t size) = 0;
 
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
-  Result<T> read_object(GuestAddress from) {
+  requires std::is_trivially_copyable_v<T> Result<T> read_object(GuestAddress from) {
     T object;
     auto done = read(from, {reinterpret_cast<uint8_t*>(&object), sizeof object});
     if (!done.ok()) return std::move(done).error();
     return object;
   }
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
-  Result<void> write_object(GuestAddress to, const T& object) {
+  requires std::is_trivially_copyable_v<T> Result<void> write_object(GuestAddress to,
+                                                                     const T& object) {
     return write(to, {reinterpret_cast<const uint8_t*>(&object), sizeof object});
   }
 };

@@ -1,0 +1,19 @@
+#include "devices/control.hpp"
+
+#include "manifest/stations.hpp"
+
+namespace bartizan::devices {
+
+uint64_t ControlDevice::read(uint64_t, uint32_t) {
+  return ~0ull;
+}
+
+void ControlDevice::write(uint64_t offset, uint32_t size, uint64_t value) {
+  if (size != 4) return;
+  auto word = static_cast<uint32_t>(value);
+  if (offset == 0 && word >= 1 && word <= contract::kStationCount) listener_.station(word);
+  if (offset == contract::kExitPort - contract::kControlPort)
+    listener_.exit(word >> 24, word & 0xff'ffff);
+}
+
+}  // namespace bartizan::devices

@@ -1,0 +1,35 @@
+// System: the KVM device itself. One method an ioctl.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "bartizan/result.hpp"
+#include "base/unique_fd.hpp"
+#include "kvm/cpuid.hpp"
+#include "kvm/kernel_api.hpp"
+#include "kvm/vm.hpp"
+
+namespace bartizan::kvm {
+
+constexpr int kApiVersion = 12;  // the only one there has been since Linux 2.6.22
+
+class System {
+ public:
+  // not_found, permission_denied or unsupported (other API version) name the device.
+  static Result<System> open(std::shared_ptr<KernelApi> kernel,
+                             const std::filesystem::path& device);
+
+  Result<int> check_extension(int capability) const;  // 0: the kernel does not have it
+  Result<CpuidTable> supported_cpuid() const;
+  Result<size_t> vcpu_mmap_size() const;
+  Result<Vm> create_vm(unsigned long type) const;
+
+ private:
+  System(std::shared_ptr<KernelApi> kernel, UniqueFd fd)
+      : kernel_(std::move(kernel)), fd_(std::move(fd)) {}
+  std::shared_ptr<KernelApi> kernel_;
+  UniqueFd fd_;
+};
+
+}  // namespace bartizan::kvm

@@ -1,0 +1,104 @@
+#include "kvm/vm.hpp"
+
+#include <cerrno>
+
+#include "base/errors.hpp"
+
+namespace bartizan::kvm {
+namespace {
+
+constexpr const char* kOrigin = "kvm";
+
+unsigned long address_of(const void* argument) {
+  return reinterpret_cast<unsigned long>(argument);
+}
+
+}  // namespace
+
+Result<int> Vm::call(const Request& request, unsigned long argument) const {
+  int got = kernel_->ioctl(fd_.get(), request, argument);
+  if (got < 0) return errno_error(errno, kOrigin, request.name);
+  return got;
+}
+
+Result<int> Vm::check_extension(int capability) const {
+  return call(request::check_extension, static_cast<unsigned long>(capability));
+}
+
+Result<void> Vm::enable_cap(uint32_t capability, std::array<uint64_t, 4> arguments) {
+  kvm_enable_cap cap{};
+  cap.cap = capability;
+  std::copy(arguments.begin(), arguments.end(), cap.args);
+  TRY(call(request::enable_cap, address_of(&cap)));
+  return {};
+}
+
+Result<void> Vm::create_irqchip() {
+  TRY(call(request::create_irqchip, 0));
+  return {};
+}
+
+Result<void> Vm::set_tss_addr(uint64_t address) {
+  TRY(call(request::set_tss_addr, address));
+  return {};
+}
+
+Result<void> Vm::set_identity_map_addr(uint64_t address) {
+  TRY(call(request::set_identity_map_addr, address_of(&address)));
+  return {};
+}
+
+Result<void> Vm::set_user_memory_region(const kvm_userspace_memory_region& region) {
+  TRY(call(request::set_user_memory_region, address_of(&region)));
+  return {};
+}
+
+Result<void> Vm::irqfd(int event_fd, uint32_t gsi) {
+  kvm_irqfd request{};
+  request.fd = static_cast<uint32_t>(event_fd);
+  request.gsi = gsi;
+  TRY(call(request::irqfd, address_of(&request)));
+  return {};
+}
+
+Result<void> Vm::ioeventfd(int event_fd, AddressSpace space, uint64_t address, uint32_t size,
+                           const uint64_t* match) {
+  kvm_ioeventfd request{};
+  request.fd = event_fd;
+  request.addr = address;
+  request.len = size;
+  if (space == AddressSpace::pio) request.flags |= KVM_IOEVENTFD_FLAG_PIO;
+  if (match != nullptr) {
+    request.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
+    request.datamatch = *match;
+  }
+  TRY(call(request::ioeventfd, address_of(&request)));
+  return {};
+}
+
+Result<void> Vm::deny_msrs(const std::vector<uint32_t>& indices) {
+  if (indices.size() > KVM_MSR_FILTER_MAX_RANGES) {
+    return make_error(ErrorCode::invalid_argument, kOrigin,
+                      "KVM_X86_SET_MSR_FILTER: {} ranges, at most {}", indices.size(),
+                      KVM_MSR_FILTER_MAX_RANGES);
+  }
+  uint8_t denied = 0;  // bitmap of one MSR: a clear bit denies
+  kvm_msr_filter filter{};
+  filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW;
+  for (size_t i = 0; i < indices.size(); ++i) {
+    filter.ranges[i].flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
+    filter.ranges[i].base = indices[i];
+    filter.ranges[i].nmsrs = 1;
+    filter.ranges[i].bitmap = &denied;
+  }
+  TRY(call(request::set_msr_filter, address_of(&filter)));
+  return {};
+}
+
+Result<Vcpu> Vm::create_vcpu(uint32_t id) {
+  UniqueFd fd(kernel_->ioctl(fd_.get(), request::create_vcpu, id));
+  if (!fd.valid()) return errno_error(errno, kOrigin, fmt::format("KVM_CREATE_VCPU {}", id));
+  return Vcpu::create(kernel_, std::move(fd), id, run_size_);
+}
+
+}  // namespace bartizan::kvm

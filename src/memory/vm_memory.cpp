@@ -1,0 +1,177 @@
+#include "memory/vm_memory.hpp"
+
+#include <sys/mman.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+#include "base/checked.hpp"
+#include "base/errors.hpp"
+#include "crypto/hash.hpp"
+
+namespace bartizan::memory {
+namespace {
+
+constexpr const char* kOrigin = "memory";
+constexpr uint64_t kBits = 64;
+constexpr size_t kViewKeyBytes = 64;  // AES-256-XTS
+
+Result<uint64_t> checked_size(const std::vector<Region>& regions) {
+  uint64_t size = 0, end = 0;
+  for (const Region& region : regions) {
+    auto region_end = checked_add(region.base.value, region.size);
+    bool whole_pages = region.base.value % kPageSize == 0 && region.size % kPageSize == 0;
+    if (!region_end || !whole_pages || region.size == 0 || region.base.value < end) {
+      return make_error(ErrorCode::invalid_argument, kOrigin,
+                        "RAM region {:#x}+{:#x}: not whole pages in ascending order",
+                        region.base.value, region.size);
+    }
+    end = *region_end;
+    size += region.size;
+  }
+  if (size == 0) return make_error(ErrorCode::invalid_argument, kOrigin, "no RAM");
+  return size;
+}
+
+}  // namespace
+
+GuestMemory::GuestMemory(std::vector<Region> regions, uint8_t* base, uint64_t size,
+                         PageState initial, SecretBytes key)
+    : regions_(std::move(regions)),
+      base_(base),
+      size_(size),
+      private_((size / kPageSize + kBits - 1) / kBits),
+      view_key_(std::move(key)) {
+  uint64_t offset = 0;
+  for (const Region& region : regions_) {
+    offsets_.push_back(offset);
+    offset += region.size;
+  }
+  set_pages(0, size / kPageSize, initial);
+}
+
+GuestMemory::~GuestMemory() {
+  ::munmap(base_, size_);
+}
+
+Result<std::unique_ptr<GuestMemory>> GuestMemory::create(std::vector<Region> regions,
+                                                         PageState initial) {
+  uint64_t size = TRY(checked_size(regions));
+  SecretBytes key = TRY(crypto::random_secret(kViewKeyBytes));
+  // NORESERVE: a guest pays for what it touches. DONTFORK: a forked child of the caller must not
+  // copy guest RAM.
+  void* base = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (base == MAP_FAILED)
+    return errno_error(errno, kOrigin, fmt::format("guest RAM of {} bytes: mmap", size));
+  ::madvise(base, size, MADV_DONTFORK);
+  ::madvise(base, size, MADV_DONTDUMP);
+  return std::unique_ptr<GuestMemory>(new GuestMemory(
+      std::move(regions), static_cast<uint8_t*>(base), size, initial, std::move(key)));
+}
+
+std::optional<uint64_t> GuestMemory::offset_of(GuestAddress at, uint64_t size) const {
+  for (size_t i = 0; i < regions_.size(); ++i) {
+    const Region& region = regions_[i];
+    if (at < region.base) return std::nullopt;
+    uint64_t inside = at.value - region.base.value;
+    if (inside < region.size) {
+      if (size > region.size - inside) return std::nullopt;
+      return offsets_[i] + inside;
+    }
+  }
+  return std::nullopt;
+}
+
+bool GuestMemory::is_private(uint64_t page) const {
+  return (private_[page / kBits].load(std::memory_order_acquire) >> (page % kBits) & 1) != 0;
+}
+
+bool GuestMemory::all_shared(uint64_t offset, uint64_t size) const {
+  if (size == 0) return true;
+  for (uint64_t page = offset / kPageSize; page <= (offset + size - 1) / kPageSize; ++page) {
+    if (is_private(page)) return false;
+  }
+  return true;
+}
+
+Result<std::span<uint8_t>> GuestMemory::window(GuestAddress at, uint64_t size) {
+  auto offset = offset_of(at, size);
+  if (!offset) {
+    return make_error(ErrorCode::invalid_argument, kOrigin, "guest address {:#x}+{:#x}: not RAM",
+                      at.value, size);
+  }
+  if (!all_shared(*offset, size)) {
+    refusals_.fetch_add(1, std::memory_order_relaxed);
+    return make_error(ErrorCode::permission_denied, kOrigin,
+                      "guest address {:#x}+{:#x}: private page", at.value, size);
+  }
+  return std::span<uint8_t>(base_ + *offset, size);
+}
+
+Result<void> GuestMemory::read(GuestAddress from, std::span<uint8_t> to) {
+  auto source = TRY(window(from, to.size()));
+  std::memcpy(to.data(), source.data(), to.size());
+  return {};
+}
+
+Result<void> GuestMemory::write(GuestAddress to, ByteView from) {
+  auto target = TRY(window(to, from.size()));
+  std::memcpy(target.data(), from.data(), from.size());
+  return {};
+}
+
+Result<void> GuestMemory::load(GuestAddress to, ByteView from) {
+  auto offset = offset_of(to, from.size());
+  if (!offset) {
+    return make_error(ErrorCode::invalid_argument, kOrigin, "guest address {:#x}+{:#x}: not RAM",
+                      to.value, from.size());
+  }
+  if (!from.empty()) std::memcpy(base_ + *offset, from.data(), from.size());
+  return {};
+}
+
+// Whole words where possible: one guest call may name all of RAM, and must not cost an atomic
+// operation a page.
+void GuestMemory::set_pages(uint64_t first, uint64_t count, PageState state) {
+  uint64_t end = first + count;
+  while (first < end) {
+    uint64_t bit = first % kBits, take = std::min(kBits - bit, end - first);
+    uint64_t mask = (take == kBits ? ~0ull : (1ull << take) - 1) << bit;
+    std::atomic<uint64_t>& word = private_[first / kBits];
+    if (state == PageState::private_) {
+      word.fetch_or(mask, std::memory_order_acq_rel);
+    } else {
+      word.fetch_and(~mask, std::memory_order_acq_rel);
+    }
+    first += take;
+  }
+}
+
+void GuestMemory::set_state(GuestAddress at, uint64_t pages, PageState state) {
+  changes_.fetch_add(1, std::memory_order_relaxed);
+  uint64_t first = at.value / kPageSize;
+  uint64_t end = checked_add(first, pages).value_or(UINT64_MAX);
+  for (size_t i = 0; i < regions_.size(); ++i) {
+    uint64_t region_first = regions_[i].base.value / kPageSize;
+    uint64_t from = std::max(first, region_first);
+    uint64_t to = std::min(end, region_first + regions_[i].size / kPageSize);
+    if (from < to) set_pages(offsets_[i] / kPageSize + from - region_first, to - from, state);
+  }
+}
+
+PageState GuestMemory::state(GuestAddress page) const {
+  auto offset = offset_of(page, 1);
+  return offset && !is_private(*offset / kPageSize) ? PageState::shared : PageState::private_;
+}
+
+uint64_t GuestMemory::shared_pages() const {
+  uint64_t hidden = 0;
+  for (const auto& word : private_) {
+    hidden += static_cast<uint64_t>(std::popcount(word.load(std::memory_order_relaxed)));
+  }
+  return size_ / kPageSize - hidden;
+}
+
+}  // namespace bartizan::memory
