@@ -167,7 +167,7 @@ def test_no_todo_without_an_issue():
 
 def test_every_fuzz_target_has_a_corpus():
     for path in (SOURCE / "tests/fuzz").glob("*_fuzz.cpp"):
-        corpus = SOURCE / "tests/fuzz/corpus" / path.name.removesuffix("_fuzz.cpp")
+        corpus = SOURCE / "tests/fuzz/corpus" / path.stem
         assert corpus.is_dir() and any(corpus.iterdir()), f"{path.name}: no {corpus.relative_to(SOURCE)}"
 
 
