@@ -1,0 +1,64 @@
+// VirtualMachine: a launch plan brought to life on KVM: VM, RAM, buses and vCPUs, without virtio
+// devices.
+//
+// create() loads the plan; devices are then put on the buses and connected; run() starts the vCPU
+// threads. Confined to one thread, but for stop() and what memory() and exits() allow.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "devices/bus.hpp"
+#include "kvm/system.hpp"
+#include "memory/vm_memory.hpp"
+#include "tee/launcher.hpp"
+#include "vcpu/thread.hpp"
+
+namespace bartizan::machine {
+
+class VirtualMachine {
+ public:
+  static Result<std::unique_ptr<VirtualMachine>> create(std::shared_ptr<kvm::KernelApi> kernel,
+                                                        const std::filesystem::path& kvm_device,
+                                                        const tee::LaunchPlan& plan);
+  ~VirtualMachine();  // stops and joins
+
+  devices::Bus& pio() { return pio_; }
+  devices::Bus& mmio() { return mmio_; }
+  memory::GuestMemory& memory() { return *memory_; }
+  const memory::GuestMemory& memory() const { return *memory_; }
+  const vcpu::ExitCounters& exits() const { return exits_; }
+
+  // A write to `event_fd` raises global interrupt `gsi` in the guest (edge).
+  Result<void> connect_interrupt(int event_fd, uint32_t gsi);
+  // A 32-bit write of exactly `value` at the MMIO `address` signals `event_fd` without an exit.
+  Result<void> connect_notify(int event_fd, uint64_t address, uint64_t value);
+
+  // `on_end`: on a vCPU's thread, for each vCPU once. If a thread cannot be started, the others are
+  // stopped again.
+  Result<void> run(vcpu::VcpuThread::OnEnd on_end);
+  void stop();  // makes all vCPUs leave the guest. Any thread, also a vCPU's
+  void join();  // not on a vCPU's thread
+
+ private:
+  VirtualMachine(std::unique_ptr<tee::Launcher> launcher, kvm::Vm vm,
+                 std::unique_ptr<memory::GuestMemory> memory);
+  Result<void> prepare_vm(const tee::LaunchPlan& plan);
+  Result<void> create_vcpus(const kvm::CpuidTable& supported, const tee::LaunchPlan& plan);
+  void set_handlers();
+
+  // In this order: what is destroyed first comes last. KVM must let go of RAM before it is
+  // unmapped.
+  std::unique_ptr<tee::Launcher> launcher_;
+  std::unique_ptr<memory::GuestMemory> memory_;
+  kvm::Vm vm_;
+  devices::Bus pio_, mmio_;
+  vcpu::Handlers handlers_;
+  vcpu::ExitCounters exits_;
+  std::vector<std::unique_ptr<vcpu::VcpuThread>> vcpus_;
+};
+
+}  // namespace bartizan::machine

@@ -1,0 +1,40 @@
+#include "tee/launcher.hpp"
+
+#include "base/errors.hpp"
+
+namespace bartizan::tee {
+
+Result<std::unique_ptr<Launcher>> make_launcher(Tee tee) {
+  if (tee == Tee::none) return make_none_launcher();
+  if (tee == Tee::simulated) return make_simulated_launcher();
+  return make_error(ErrorCode::unsupported, "tee",
+                    "TEE {}: this version launches none and simulated only", to_string(tee));
+}
+
+Result<void> map_regions(kvm::Vm& vm, const memory::GuestMemory& memory, uint32_t first_slot,
+                         uint64_t base) {
+  const auto& regions = memory.regions();
+  for (size_t i = 0; i < regions.size(); ++i) {
+    kvm_userspace_memory_region slot{};
+    slot.slot = first_slot + static_cast<uint32_t>(i);
+    slot.guest_phys_addr = base + regions[i].base.value;
+    slot.memory_size = regions[i].size;
+    slot.userspace_addr = reinterpret_cast<uint64_t>(memory.host_address(i));
+    TRY(vm.set_user_memory_region(slot));
+  }
+  return {};
+}
+
+Result<void> load_pages(const LaunchPlan& plan, memory::GuestMemory& memory) {
+  for (const PlanItem& item : plan.items) {
+    if (item.kind != PageKind::normal || item.bytes == nullptr) continue;
+    if (item.bytes->size() > item.size) {
+      return make_error(ErrorCode::internal, "tee", "plan item {}: {} bytes in a range of {}",
+                        item.what, item.bytes->size(), item.size);
+    }
+    TRY(memory.load(item.address, *item.bytes));
+  }
+  return {};
+}
+
+}  // namespace bartizan::tee

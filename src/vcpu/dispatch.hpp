@@ -1,0 +1,37 @@
+// What one exit means: leads it to buses and handlers, and writes the answer into kvm_run.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "devices/bus.hpp"
+#include "kvm/kvm_abi.hpp"
+#include "vcpu/exits.hpp"
+
+namespace bartizan::vcpu {
+
+// Why a vCPU will not run again.
+struct End {
+  enum class Kind { triple_fault, shutdown, reset, crash, stopped };
+  Kind kind = Kind::stopped;
+  std::string detail;  // one line, for crash
+};
+
+// Where exits lead. Called on vCPU threads, several at once.
+struct Handlers {
+  const devices::Bus* pio = nullptr;
+  const devices::Bus* mmio = nullptr;
+  // The guest makes `pages` pages from `address` on private or shared. Empty: the guest gets
+  // EINVAL.
+  std::function<void(uint64_t address, uint64_t pages, bool make_private)> page_state;
+  std::function<std::optional<uint64_t>(uint32_t index)>
+      read_msr;  // nothing: general protection fault
+  std::function<bool(uint32_t index, uint64_t value)> write_msr;  // false: general protection fault
+};
+
+// Handles the exit in `run` and counts it. An End when the vCPU must stop.
+std::optional<End> dispatch(kvm_run& run, const Handlers& handlers, ExitCounters& counters);
+
+}  // namespace bartizan::vcpu

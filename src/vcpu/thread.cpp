@@ -1,0 +1,44 @@
+#include "vcpu/thread.hpp"
+
+#include <signal.h>
+
+#include "vcpu/kick.hpp"
+
+namespace bartizan::vcpu {
+
+VcpuThread::~VcpuThread() {
+  stop();
+  join();
+}
+
+Result<void> VcpuThread::start(OnEnd on_end) {
+  auto thread =
+      start_quiet_thread("vcpu", [this, on_end = std::move(on_end)] { on_end(vcpu_.id(), run()); });
+  if (!thread.ok()) return std::move(thread).error();
+  thread_ = std::move(*thread);
+  return {};
+}
+
+// immediate_exit first: a vCPU that is about to enter the guest returns at once; one that is inside
+// gets the signal. Both orders of events end outside, where stopping_ is seen.
+void VcpuThread::stop() {
+  stopping_.store(true);
+  vcpu_.set_immediate_exit(true);
+  if (thread_.joinable()) ::pthread_kill(thread_.native_handle(), kick_signal());
+}
+
+void VcpuThread::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+End VcpuThread::run() {
+  while (!stopping_.load()) {
+    auto exited = vcpu_.run();
+    if (!exited.ok()) return {End::Kind::crash, exited.error().describe()};
+    if (!*exited) continue;
+    if (auto end = dispatch(vcpu_.shared(), handlers_, counters_)) return *end;
+  }
+  return {End::Kind::stopped, ""};
+}
+
+}  // namespace bartizan::vcpu
