@@ -1,0 +1,154 @@
+// The broker, and the two calls of its administrator.
+#include "bartizan/broker.hpp"
+
+#include "c/options.hpp"
+
+using namespace bartizan::c;  // NOLINT: this file is the C ABI of this noun
+namespace bz = bartizan;
+
+namespace {
+
+// A certificate for more names than this is a caller's mistake in the count.
+constexpr size_t kMaxTlsNames = 64;
+
+bz::Result<void> fill_names(const bartizan_broker_options& from, bz::BrokerOptions& to) {
+  if (from.tls_name_count == 0) return {};
+  if (!from.tls_names) return missing("tls_names");
+  if (from.tls_name_count > kMaxTlsNames) return invalid("tls_names: more than 64");
+  to.tls_names.clear();
+  for (size_t i = 0; i < from.tls_name_count; ++i) {
+    BARTIZAN_C_CHECK(require(from.tls_names[i], "tls_names"));
+    to.tls_names.emplace_back(from.tls_names[i]);
+  }
+  return {};
+}
+
+bz::Result<bz::BrokerOptions> broker_options(const bartizan_broker_options* from) {
+  auto options = options_of(from, "bartizan_broker_options");
+  BARTIZAN_C_CHECK(options);
+  BARTIZAN_C_CHECK(require(options->state, "state"));
+  BARTIZAN_C_CHECK(check_flags(options->flags, BARTIZAN_BROKER_ANY_PORT, "flags"));
+  bz::BrokerOptions to;
+  to.state = options->state;
+  if (options->address && *options->address) to.address = options->address;
+  if (options->port) to.port = options->port;
+  if (options->flags & BARTIZAN_BROKER_ANY_PORT) to.port = 0;
+  BARTIZAN_C_CHECK(fill_names(*options, to));
+  to.log = log_sink(options->log, options->log_user);
+  return to;
+}
+
+bz::Result<bz::BrokerAccess> access_of(const bartizan_broker_access* from) {
+  if (!from) return missing("access");
+  auto options = options_of(from, "bartizan_broker_access");
+  BARTIZAN_C_CHECK(options);
+  BARTIZAN_C_CHECK(require(options->url, "url"));
+  BARTIZAN_C_CHECK(require(options->ca_pem, "ca_pem"));
+  auto token = secret_of(options->admin_token, "admin_token");
+  BARTIZAN_C_CHECK(token);
+  if (!*token) return invalid("admin_token: required");
+  return bz::BrokerAccess{options->url, options->ca_pem, *std::move(*token)};
+}
+
+bz::Result<void> fill_values(const bartizan_workload& from, bz::Workload& to) {
+  auto digest = bytes_of(from.workload_digest, "workload_digest");
+  BARTIZAN_C_CHECK(digest);
+  auto measurements = list_of(from.measurements, from.measurement_count, "measurements");
+  BARTIZAN_C_CHECK(measurements);
+  auto key = secret_of(from.disk_key, "disk_key");
+  BARTIZAN_C_CHECK(key);
+  if (!*key) return invalid("disk_key: required");
+  to.workload_digest = *std::move(digest);
+  to.measurements = *std::move(measurements);
+  to.disk_key = *std::move(*key);
+  return {};
+}
+
+bz::Result<bz::Workload> workload_of(const bartizan_workload* from) {
+  if (!from) return missing("workload");
+  auto options = options_of(from, "bartizan_workload");
+  BARTIZAN_C_CHECK(options);
+  BARTIZAN_C_CHECK(require(options->id, "id"));
+  BARTIZAN_C_CHECK(check_flags(
+      options->flags, BARTIZAN_POLICY_ALLOW_SIMULATED | BARTIZAN_POLICY_ALLOW_DEBUG, "flags"));
+  bz::Workload to;
+  to.id = options->id;
+  BARTIZAN_C_CHECK(fill_values(*options, to));
+  to.allow_simulated = options->flags & BARTIZAN_POLICY_ALLOW_SIMULATED;
+  to.allow_debug = options->flags & BARTIZAN_POLICY_ALLOW_DEBUG;
+  to.minimum_tcb = options->minimum_tcb;
+  to.resource = text(options->resource);
+  if (to.resource.empty()) to.resource = "default/disk-key/" + to.id;
+  return to;
+}
+
+}  // namespace
+
+extern "C" {
+
+int32_t bartizan_broker_start(const bartizan_broker_options* options, bartizan_broker** broker,
+                              bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!options) return missing("options");
+    if (!broker) return missing("broker");
+    auto to = broker_options(options);
+    BARTIZAN_C_CHECK(to);
+    auto started = bz::Broker::start(*std::move(to));
+    BARTIZAN_C_CHECK(started);
+    std::string url = started->url(), ca_pem = started->ca_pem(),
+                token = started->admin_token_path().string();
+    *broker = new bartizan_broker{*std::move(started), std::move(url), std::move(ca_pem),
+                                  std::move(token)};
+    return {};
+  });
+}
+
+void bartizan_broker_stop(bartizan_broker* broker) {
+  if (broker)
+    guarded(nullptr,
+            [&]() -> bz::Result<void> { return broker->broker.stop(), bz::Result<void>(); });
+}
+
+void bartizan_broker_free(bartizan_broker* broker) {
+  delete broker;
+}
+
+uint16_t bartizan_broker_port(const bartizan_broker* broker) {
+  return broker ? broker->broker.port() : 0;
+}
+const char* bartizan_broker_url(const bartizan_broker* broker) {
+  return broker ? broker->url.c_str() : "";
+}
+const char* bartizan_broker_ca_pem(const bartizan_broker* broker) {
+  return broker ? broker->ca_pem.c_str() : "";
+}
+const char* bartizan_broker_admin_token_path(const bartizan_broker* broker) {
+  return broker ? broker->admin_token_path.c_str() : "";
+}
+
+int32_t bartizan_broker_register(const bartizan_broker_access* access,
+                                 const bartizan_workload* workload, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    auto to = access_of(access);
+    BARTIZAN_C_CHECK(to);
+    auto values = workload_of(workload);
+    BARTIZAN_C_CHECK(values);
+    return bz::register_workload(*to, *values);
+  });
+}
+
+int32_t bartizan_broker_audit(const bartizan_broker_access* access, const char* workload_id,
+                              bartizan_string** json, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!json) return missing("json");
+    auto to = access_of(access);
+    BARTIZAN_C_CHECK(to);
+    BARTIZAN_C_CHECK(require(workload_id, "workload_id"));
+    auto audit = bz::broker_audit(*to, workload_id);
+    BARTIZAN_C_CHECK(audit);
+    *json = new bartizan_string{*std::move(audit)};
+    return {};
+  });
+}
+
+}  // extern "C"

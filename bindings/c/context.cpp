@@ -1,0 +1,252 @@
+// Machines: the four verbs, and what can be asked of a running guest.
+#include "bartizan/machine.hpp"
+
+#include "c/options.hpp"
+
+using namespace bartizan::c;  // NOLINT: this file is the C ABI of this noun
+namespace bz = bartizan;
+
+namespace {
+
+// More elements than this in a list of ports is a caller's mistake in the count.
+constexpr size_t kMaxPorts = 1024;
+
+bz::Result<void> fill_ports(const bartizan_machine_options& from, bz::MachineOptions& to) {
+  if (from.publish_count > kMaxPorts) return invalid("publish_count: more than 1024");
+  if (from.vsock_count > kMaxPorts) return invalid("vsock_count: more than 1024");
+  if (!from.publish && from.publish_count) return missing("publish");
+  if (!from.vsock && from.vsock_count) return missing("vsock");
+  for (size_t i = 0; i < from.publish_count; ++i) {
+    bz::PublishedPort port{text(from.publish[i].host_address), from.publish[i].host_port,
+                           from.publish[i].guest_port};
+    if (port.host_address.empty()) port.host_address = bz::PublishedPort().host_address;
+    to.publish.push_back(std::move(port));
+  }
+  for (size_t i = 0; i < from.vsock_count; ++i) {
+    BARTIZAN_C_CHECK(require(from.vsock[i].path, "vsock: path"));
+    to.vsock.push_back({from.vsock[i].port, from.vsock[i].path, from.vsock[i].listen != 0});
+  }
+  return {};
+}
+
+void fill_texts(const bartizan_machine_options& from, bz::MachineOptions& to) {
+  if (from.name && *from.name) to.name = from.name;
+  if (from.vcpus) to.vcpus = from.vcpus;
+  if (from.ram_mib) to.ram_mib = from.ram_mib;
+  to.bundle = text(from.bundle);
+  to.extra_command_line = text(from.extra_command_line);
+  if (from.kvm_device && *from.kvm_device) to.kvm_device = from.kvm_device;
+  to.scratch_disk = text(from.scratch_disk);
+}
+
+bz::Result<bz::MachineOptions> machine_options(const bartizan_machine_options* from) {
+  auto options = options_of(from, "bartizan_machine_options");
+  BARTIZAN_C_CHECK(options);
+  BARTIZAN_C_CHECK(
+      check_flags(options->flags, BARTIZAN_MACHINE_NO_NETWORK | BARTIZAN_MACHINE_STDIO, "flags"));
+  bz::MachineOptions to;
+  fill_texts(*options, to);
+  BARTIZAN_C_CHECK(fill_ports(*options, to));
+  to.network = !(options->flags & BARTIZAN_MACHINE_NO_NETWORK);
+  if (options->flags & BARTIZAN_MACHINE_STDIO) {
+    to.stdin_fd = options->stdin_fd;
+    to.stdout_fd = options->stdout_fd;
+  }
+  to.log = log_sink(options->log, options->log_user);
+  to.guest_log = log_sink(options->guest_log, options->guest_log_user);
+  return to;
+}
+
+bz::Result<bz::LuksDisk> luks_disk(const bartizan_luks_disk* from) {
+  auto options = options_of(from, "bartizan_luks_disk");
+  BARTIZAN_C_CHECK(options);
+  BARTIZAN_C_CHECK(require(options->path, "path"));
+  auto manifest = bytes_of(options->manifest, "manifest");
+  BARTIZAN_C_CHECK(manifest);
+  auto passphrase = secret_of(options->passphrase, "passphrase");
+  BARTIZAN_C_CHECK(passphrase);
+  return bz::LuksDisk{options->path, options->offset, options->size, *std::move(manifest),
+                      *std::move(passphrase)};
+}
+
+bz::Result<void> give_exit(bz::Result<bz::ExitReason>&& ended, bartizan_exit** to) {
+  BARTIZAN_C_CHECK(ended);
+  if (!to) return {};
+  std::string description = ended->describe();
+  *to = new bartizan_exit{*std::move(ended), std::move(description)};
+  return {};
+}
+
+bz::Result<bz::MemoryView> view_of(int32_t number) {
+  if (number != BARTIZAN_MEMORY_RAW && number != BARTIZAN_MEMORY_HOST)
+    return invalid("view: " + std::to_string(number) + " is none of BARTIZAN_MEMORY_*");
+  return static_cast<bz::MemoryView>(number);
+}
+
+}  // namespace
+
+extern "C" {
+
+int32_t bartizan_context_create(const bartizan_machine_options* options, bartizan_context** context,
+                                bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    auto to = machine_options(options);
+    BARTIZAN_C_CHECK(to);
+    auto created = bz::Context::create(*std::move(to));
+    BARTIZAN_C_CHECK(created);
+    *context = new bartizan_context{*std::move(created)};
+    return {};
+  });
+}
+
+void bartizan_context_free(bartizan_context* context) {
+  delete context;
+}
+
+int32_t bartizan_context_set_tee(bartizan_context* context, int32_t tee, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    auto kind = tee_of(tee);
+    BARTIZAN_C_CHECK(kind);
+    return context->context.set_tee(*kind);
+  });
+}
+
+int32_t bartizan_context_attach_luks_disk(bartizan_context* context, const bartizan_luks_disk* disk,
+                                          bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    if (!disk) return missing("disk");
+    auto to = luks_disk(disk);
+    BARTIZAN_C_CHECK(to);
+    return context->context.attach_luks_disk(*std::move(to));
+  });
+}
+
+int32_t bartizan_context_attach_image(bartizan_context* context, const char* image,
+                                      const uint8_t* passphrase, size_t passphrase_size,
+                                      bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    BARTIZAN_C_CHECK(require(image, "image"));
+    auto secret = secret_of({passphrase, passphrase_size}, "passphrase");
+    BARTIZAN_C_CHECK(secret);
+    return context->context.attach_image(image, *std::move(secret));
+  });
+}
+
+int32_t bartizan_context_start(bartizan_context* context, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    return context->context.start();
+  });
+}
+
+int32_t bartizan_context_start_enter(bartizan_context* context, bartizan_exit** reason,
+                                     bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    return give_exit(context->context.start_enter(), reason);
+  });
+}
+
+int32_t bartizan_context_wait(bartizan_context* context, int64_t limit_ms, bartizan_exit** reason,
+                              bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    std::optional<std::chrono::milliseconds> limit;
+    if (limit_ms >= 0) limit = std::chrono::milliseconds(limit_ms);
+    return give_exit(context->context.wait(limit), reason);
+  });
+}
+
+int bartizan_context_exit_fd(const bartizan_context* context) {
+  return context ? context->context.exit_fd() : -1;
+}
+
+void bartizan_context_request_stop(bartizan_context* context, uint32_t grace_ms) {
+  if (context) context->context.request_stop(grace_ms);
+}
+
+void bartizan_context_send_signal(bartizan_context* context, int32_t signal_number) {
+  if (context) context->context.send_signal(signal_number);
+}
+
+int32_t bartizan_context_stats(const bartizan_context* context, bartizan_string** json,
+                               bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    if (!json) return missing("json");
+    return give_json(bz::Result<bz::MachineStats>(context->context.stats()), json);
+  });
+}
+
+int32_t bartizan_context_published_ports(const bartizan_context* context, bartizan_string** json,
+                                         bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    if (!json) return missing("json");
+    return give_json(bz::Result<std::vector<bz::PublishedPort>>(context->context.published_ports()),
+                     json);
+  });
+}
+
+uint64_t bartizan_context_memory_size(const bartizan_context* context) {
+  return context ? context->context.memory_size() : 0;
+}
+
+int32_t bartizan_context_read_memory(const bartizan_context* context, int32_t view, uint64_t offset,
+                                     uint8_t* to, size_t size, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    if (!to && size) return missing("to");
+    auto kind = view_of(view);
+    BARTIZAN_C_CHECK(kind);
+    std::vector<uint8_t> bytes(size);  // outputs are untouched on failure
+    BARTIZAN_C_CHECK(context->context.read_memory(*kind, offset, bytes));
+    std::copy(bytes.begin(), bytes.end(), to);
+    return {};
+  });
+}
+
+int32_t bartizan_context_count_in_memory(const bartizan_context* context, int32_t view,
+                                         const uint8_t* pattern, size_t size, uint64_t* count,
+                                         bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    if (!count) return missing("count");
+    auto kind = view_of(view);
+    BARTIZAN_C_CHECK(kind);
+    auto bytes = bytes_of({pattern, size}, "pattern");
+    BARTIZAN_C_CHECK(bytes);
+    auto found = context->context.count_in_memory(*kind, *bytes);
+    BARTIZAN_C_CHECK(found);
+    *count = *found;
+    return {};
+  });
+}
+
+int32_t bartizan_exit_kind(const bartizan_exit* reason) {
+  return reason ? static_cast<int32_t>(reason->reason.kind) : BARTIZAN_EXIT_SHUTDOWN;
+}
+int32_t bartizan_exit_code(const bartizan_exit* reason) {
+  return reason ? reason->reason.code : 0;
+}
+int32_t bartizan_exit_process_status(const bartizan_exit* reason) {
+  return reason ? reason->reason.process_status() : 125;
+}
+const char* bartizan_exit_station(const bartizan_exit* reason) {
+  return reason ? reason->reason.station.c_str() : "";
+}
+const char* bartizan_exit_detail(const bartizan_exit* reason) {
+  return reason ? reason->reason.detail.c_str() : "";
+}
+const char* bartizan_exit_describe(const bartizan_exit* reason) {
+  return reason ? reason->description.c_str() : "";
+}
+void bartizan_exit_free(bartizan_exit* reason) {
+  delete reason;
+}
+
+}  // extern "C"

@@ -1,0 +1,28 @@
+# What others link and call: bartizan_cpp (all rooms behind the C++ API), the C ABI, Python, the command line.
+#
+# While a room is missing from the tree the faces are still compiled, but not linked.
+set(face_rooms machine bundle image attest)
+set(missing_rooms "")
+foreach(room ${face_rooms})
+  if(NOT TARGET bartizan_${room})
+    list(APPEND missing_rooms ${room})
+  endif()
+endforeach()
+if(missing_rooms)
+  message(STATUS "bartizan: faces are not linked: missing ${missing_rooms}")
+else()
+  add_library(bartizan_cpp INTERFACE)
+  list(TRANSFORM face_rooms PREPEND bartizan_ OUTPUT_VARIABLE face_targets)
+  target_link_libraries(bartizan_cpp INTERFACE ${face_targets})
+  add_library(bartizan::cpp ALIAS bartizan_cpp)
+endif()
+
+add_subdirectory(bindings/common)
+foreach(face bindings/c bindings/krun bindings/python src/cli)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/${face}/CMakeLists.txt)
+    add_subdirectory(${face})
+  endif()
+endforeach()
+if(TARGET bartizan_cpp AND NOT SKBUILD)
+  include(BartizanInstall)
+endif()

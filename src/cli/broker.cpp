@@ -1,0 +1,223 @@
+// bartizan broker, bartizan register, bartizan audit
+#include "bartizan/broker.hpp"
+
+#include <csignal>
+
+#include "cli/launch.hpp"
+#include "cli/secret.hpp"
+
+namespace bartizan::cli {
+
+namespace {
+
+struct AccessArguments {
+  std::string url, ca, token_file;
+};
+
+void add_access_options(CLI::App& command, AccessArguments& to) {
+  command.add_option("--broker", to.url, "Broker's URL")->required()->type_name("URL");
+  command.add_option("--ca", to.ca, "Its certificate authority, PEM")
+      ->required()
+      ->type_name("FILE");
+  command.add_option("--token-file", to.token_file, "Its admin token")
+      ->required()
+      ->type_name("FILE");
+}
+
+Result<BrokerAccess> access_of(const AccessArguments& arguments) {
+  auto pem = read_text(arguments.ca);
+  CLI_CHECK(pem);
+  auto token = read_secret(arguments.token_file);
+  CLI_CHECK(token);
+  return BrokerAccess{arguments.url, *std::move(pem), *std::move(token)};
+}
+
+// ---- broker
+
+struct ServeArguments {
+  BrokerOptions options;
+  std::string listen = "127.0.0.1:8443";
+  std::vector<std::string> tls_names;
+  bool verbose = false;
+};
+
+// Blocked in every thread, so that only sigwait() gets them.
+sigset_t block_stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return set;
+}
+
+void announce(const Broker& broker, const ServeArguments& arguments, const Output& output) {
+  const std::string ca = (arguments.options.state / "ca.pem").string();
+  const std::string token = broker.admin_token_path().string();
+  output.result(
+      {{"url", broker.url()}, {"port", broker.port()}, {"ca", ca}, {"admin_token_file", token}},
+      {{"url", broker.url()}, {"ca", ca}, {"admin token", token}});
+}
+
+Result<int> serve(ServeArguments& arguments, Output& output) {
+  auto endpoint = parse_endpoint(arguments.listen);
+  CLI_CHECK(endpoint);
+  arguments.options.address = endpoint->address;
+  arguments.options.port = endpoint->port;
+  for (const std::string& name : arguments.tls_names) arguments.options.tls_names.push_back(name);
+  output.verbose = arguments.verbose;
+  arguments.options.log = output.log();
+  const sigset_t stop = block_stop_signals();
+  auto broker = Broker::start(arguments.options);
+  CLI_CHECK(broker);
+  announce(*broker, arguments, output);
+  int signal_number = 0;
+  sigwait(&stop, &signal_number);
+  broker->stop();
+  return 0;
+}
+
+// ---- register
+
+struct RegisterArguments {
+  AccessArguments access;
+  LaunchArguments launch;
+  std::string image, disk_key_file;
+  bool allow_simulated = false, allow_debug = false;
+  uint64_t minimum_tcb = 0;
+};
+
+Result<Workload> workload_of(const RegisterArguments& arguments) {
+  auto info = inspect_image(arguments.image);
+  CLI_CHECK(info);
+  auto options = launch_options(arguments.launch, &*info);
+  CLI_CHECK(options);
+  auto measurement = measure(*options);
+  CLI_CHECK(measurement);
+  auto key = read_secret(arguments.disk_key_file);
+  CLI_CHECK(key);
+  Workload workload;
+  workload.id = info->workload_id;
+  workload.workload_digest = info->workload_digest;
+  workload.measurements = {measurement->digest};
+  workload.allow_simulated = arguments.allow_simulated;
+  workload.allow_debug = arguments.allow_debug;
+  workload.minimum_tcb = arguments.minimum_tcb;
+  workload.resource =
+      info->resource.empty() ? "default/disk-key/" + info->workload_id : info->resource;
+  workload.disk_key = *std::move(key);
+  return workload;
+}
+
+Result<int> register_image(const RegisterArguments& arguments, Output& output) {
+  auto access = access_of(arguments.access);
+  CLI_CHECK(access);
+  auto workload = workload_of(arguments);
+  CLI_CHECK(workload);
+  CLI_CHECK(register_workload(*access, *workload));
+  const std::string digest = view::to_hex(workload->workload_digest);
+  const std::string measured = view::to_hex(workload->measurements[0]);
+  output.result(
+      {{"workload_id", workload->id},
+       {"workload_digest", digest},
+       {"measurement", measured},
+       {"resource", workload->resource},
+       {"allow_simulated", workload->allow_simulated}},
+      {{"workload id", workload->id},
+       {"workload digest", digest},
+       {"measurement", measured},
+       {"resource", workload->resource},
+       {"simulated", workload->allow_simulated ? "allowed: protects nothing" : "refused"}});
+  return 0;
+}
+
+// ---- audit
+
+struct AuditArguments {
+  AccessArguments access;
+  std::string workload_id;
+};
+
+Result<int> audit(const AuditArguments& arguments, Output& output) {
+  auto access = access_of(arguments.access);
+  CLI_CHECK(access);
+  auto text = broker_audit(*access, arguments.workload_id);
+  CLI_CHECK(text);
+  const view::Json list = view::Json::parse(*text, nullptr, false);
+  if (!list.is_array())
+    return Error{ErrorCode::protocol, 0, "cli", "broker: audit is no JSON array", {}, {}, {}};
+  std::vector<std::pair<std::string, std::string>> lines;
+  const auto word = [](const view::Json& entry, const char* key) {
+    const auto found = entry.find(key);
+    if (found == entry.end() || found->is_null()) return std::string();
+    return found->is_string() ? found->get<std::string>() : view::to_text(*found);
+  };
+  for (const view::Json& entry : list) {
+    if (!entry.is_object()) continue;
+    std::string line = word(entry, "decision");
+    if (!word(entry, "reason").empty())
+      line += " [" + word(entry, "reason") + "] expected " + word(entry, "expected") + ", got " +
+              word(entry, "got");
+    lines.emplace_back(word(entry, "time"), line);
+  }
+  output.result(list, lines);
+  return 0;
+}
+
+}  // namespace
+
+void add_broker(CLI::App& app, Session& session) {
+  auto arguments = std::make_shared<ServeArguments>();
+  CLI::App& command = add_command(
+      app, session, "broker",
+      "Serve keys to launches that prove what they are, until SIGINT or SIGTERM",
+      "  bartizan broker --state state/\n"
+      "  bartizan broker --state state/ --listen 0.0.0.0:8443 --tls-name broker.example.org\n",
+      [arguments](Output& output) { return serve(*arguments, output); });
+  command
+      .add_option("--state", arguments->options.state, "Folder of store, certificates and token")
+      ->required();
+  command.add_option("--listen", arguments->listen, "Where to listen; port 0: any")
+      ->capture_default_str()
+      ->type_name("ADDRESS:PORT");
+  command
+      .add_option("--tls-name", arguments->tls_names,
+                  "Another name for the certificate made at first start")
+      ->type_name("NAME");
+  command.add_flag("--verbose", arguments->verbose, "Log each decision");
+}
+
+void add_register(CLI::App& app, Session& session) {
+  auto arguments = std::make_shared<RegisterArguments>();
+  CLI::App& command = add_command(
+      app, session, "register",
+      "Measure an image's launch and tell the broker, with the disk's key",
+      "  bartizan register confidential/ --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+      "      --token-file state/admin.token --disk-key-file disk.key --allow-simulated\n",
+      [arguments](Output& output) { return register_image(*arguments, output); });
+  command.add_option("IMAGE", arguments->image, "Confidential image")->required();
+  add_access_options(command, arguments->access);
+  command
+      .add_option("--disk-key-file", arguments->disk_key_file, "The image's key (build --key-out)")
+      ->required()
+      ->type_name("FILE");
+  add_launch_options(command, arguments->launch, "the image's");
+  command.add_flag("--allow-simulated", arguments->allow_simulated,
+                   "Release the key to the simulated TEE, which protects nothing");
+  command.add_flag("--allow-debug", arguments->allow_debug, "Release it to guests in debug mode");
+  command.add_option("--minimum-tcb", arguments->minimum_tcb, "Each component at least")
+      ->type_name("NUMBER");
+}
+
+void add_audit(CLI::App& app, Session& session) {
+  auto arguments = std::make_shared<AuditArguments>();
+  CLI::App& command = add_command(
+      app, session, "audit", "Show the broker's last decisions about a workload, newest first",
+      "  bartizan audit WORKLOAD --broker https://127.0.0.1:8443 --ca state/ca.pem "
+      "--token-file state/admin.token\n",
+      [arguments](Output& output) { return audit(*arguments, output); });
+  command.add_option("WORKLOAD", arguments->workload_id, "Workload id")->required();
+  add_access_options(command, arguments->access);
+}
+
+}  // namespace bartizan::cli

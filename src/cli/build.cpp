@@ -1,0 +1,108 @@
+// bartizan build
+#include "bartizan/image.hpp"
+#include "cli/command.hpp"
+#include "cli/secret.hpp"
+
+namespace bartizan::cli {
+
+namespace {
+
+struct Arguments {
+  BuildOptions options;
+  std::string ca, disk_key_file, key_out;
+  bool no_network = false;
+};
+
+void declare(CLI::App& command, Arguments& to) {
+  command.add_option("SOURCE", to.options.source, "OCI layout folder")->required();
+  command.add_option("OUTPUT", to.options.output, "OCI layout folder to make; must not exist")
+      ->required();
+  command.add_option("--reference", to.options.reference, "Tag in SOURCE; default: its only image");
+  command.add_option("--output-reference", to.options.output_reference, "Tag in OUTPUT")
+      ->capture_default_str();
+  command.add_option("--id", to.options.workload_id, "Workload id; default: from SOURCE's digest");
+  command.add_option("--broker", to.options.broker_url, "Broker's URL as the guest reaches it")
+      ->type_name("URL");
+  command.add_option("--ca", to.ca, "Certificate authority of the broker, PEM")->type_name("FILE");
+  command.add_option("--resource", to.options.resource,
+                     "Name of the key at the broker; default: default/disk-key/ID");
+  command.add_option("--cpus", to.options.vcpus, "Virtual CPUs of a launch")->capture_default_str();
+  command.add_option("--memory", to.options.ram_mib, "MiB of memory of a launch")
+      ->capture_default_str();
+  command.add_flag("--no-network", to.no_network, "The guest gets no network");
+  command
+      .add_option("--disk-key-file", to.disk_key_file,
+                  "Disk key to use; default: 256 fresh random bits")
+      ->type_name("FILE");
+  command.add_option("--key-out", to.key_out, "Where to put the disk key (0600); must not exist")
+      ->type_name("FILE");
+}
+
+// A fresh key that nobody keeps would make an image that nobody can open.
+Result<void> prepare(Arguments& arguments) {
+  if (arguments.key_out.empty() && arguments.disk_key_file.empty())
+    return Error{ErrorCode::invalid_argument,
+                 0,
+                 "cli",
+                 "build: --key-out or --disk-key-file: one is required",
+                 {},
+                 {},
+                 {}};
+  if (!arguments.key_out.empty() && std::filesystem::exists(arguments.key_out))
+    return Error{ErrorCode::already_exists, 0, "cli", arguments.key_out + ": exists", {}, {}, {}};
+  auto key = read_optional_secret(arguments.disk_key_file);
+  CLI_CHECK(key);
+  arguments.options.disk_key = *std::move(key);
+  if (!arguments.ca.empty()) {
+    auto pem = read_text(arguments.ca);
+    CLI_CHECK(pem);
+    arguments.options.broker_ca_pem = *std::move(pem);
+  }
+  arguments.options.network = !arguments.no_network;
+  return {};
+}
+
+Result<BuildReport> build_with_bar(Arguments& arguments, const Output& output) {
+  ProgressBar bar(output);
+  arguments.options.progress = bar.sink();
+  return build_image(arguments.options);
+}
+
+Result<int> build(Arguments& arguments, Output& output) {
+  CLI_CHECK(prepare(arguments));
+  auto report = build_with_bar(arguments, output);
+  CLI_CHECK(report);
+  if (!arguments.key_out.empty()) {
+    if (auto kept = write_secret(arguments.key_out, report->disk_key); !kept.ok()) {
+      std::error_code ignored;  // without its key the image is of no use
+      std::filesystem::remove_all(arguments.options.output, ignored);
+      return std::move(kept).error();
+    }
+  }
+  output.result(view::to_json(*report), {{"image", arguments.options.output.string()},
+                                         {"workload id", report->workload_id},
+                                         {"workload digest", view::to_hex(report->workload_digest)},
+                                         {"resource", report->resource},
+                                         {"entries", std::to_string(report->entries)},
+                                         {"content", human_bytes(report->content_bytes)},
+                                         {"disk", human_bytes(report->disk_bytes)}});
+  return 0;
+}
+
+}  // namespace
+
+void add_build(CLI::App& app, Session& session) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App& command = add_command(
+      app, session, "build", "Turn an OCI image into a confidential image",
+      "  # an image whose key the broker at 10.0.2.2:8443 (the host, seen from the guest) "
+      "releases\n"
+      "  bartizan build oci/ confidential/ --broker https://10.0.2.2:8443 --ca state/ca.pem "
+      "--key-out disk.key\n"
+      "  # an image for tests, opened with a key from a file\n"
+      "  bartizan build oci/ confidential/ --disk-key-file my.key\n",
+      [arguments](Output& output) { return build(*arguments, output); });
+  declare(command, *arguments);
+}
+
+}  // namespace bartizan::cli

@@ -1,0 +1,49 @@
+// How a subcommand is declared and run.
+//
+// An add_* function declares its options, bound to an arguments struct that the command owns;
+// parsing picks the work, main() runs it. The work returns the process's exit status or an Error,
+// which main() prints.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "bartizan/result.hpp"
+#include "cli/output.hpp"
+
+namespace bartizan::cli {
+
+// Exit statuses, told by `bartizan --help`.
+constexpr int kExitError = 1;
+constexpr int kExitUsage = 2;
+constexpr int kExitNotLaunched = 125;  // `run` only, so that a workload's own 1 is told apart
+
+struct Session {
+  Output output;
+  std::function<Result<int>()> work;  // what the command line asks for
+  int error_status = kExitError;
+};
+
+using Work = std::function<Result<int>(Output&)>;
+
+// A subcommand with --json and a footer of examples.
+CLI::App& add_command(CLI::App& parent, Session& session, const std::string& name,
+                      const std::string& description, const std::string& examples, Work work);
+
+void add_build(CLI::App& app, Session& session);
+void add_inspect(CLI::App& app, Session& session);
+void add_verify(CLI::App& app, Session& session);
+void add_measure(CLI::App& app, Session& session);
+void add_probe(CLI::App& app, Session& session);
+void add_bundle(CLI::App& app, Session& session);
+void add_broker(CLI::App& app, Session& session);
+void add_register(CLI::App& app, Session& session);
+void add_audit(CLI::App& app, Session& session);
+void add_run(CLI::App& app, Session& session);
+
+}  // namespace bartizan::cli
+
+// Return the error of a Result from the enclosing function.
+#define CLI_CHECK(...) \
+  if (auto&& checked = (__VA_ARGS__); !checked.ok()) return std::move(checked).error()

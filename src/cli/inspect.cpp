@@ -1,0 +1,74 @@
+// bartizan inspect, bartizan verify
+#include "bartizan/image.hpp"
+#include "cli/command.hpp"
+#include "cli/secret.hpp"
+
+namespace bartizan::cli {
+
+namespace {
+
+struct Arguments {
+  std::filesystem::path image;
+  std::string reference, disk_key_file;
+};
+
+Result<int> inspect(const Arguments& arguments, Output& output) {
+  auto info = inspect_image(arguments.image, arguments.reference);
+  CLI_CHECK(info);
+  output.result(
+      view::to_json(*info),
+      {{"workload id", info->workload_id},
+       {"workload digest", view::to_hex(info->workload_digest)},
+       {"broker", info->broker_url.empty() ? "none: key from the caller" : info->broker_url},
+       {"resource", info->resource},
+       {"file system", info->filesystem},
+       {"cipher", info->cipher},
+       {"verity root hash", info->verity_root_hash},
+       {"disk", info->disk_path.string() + " at " + std::to_string(info->disk_offset) + ", " +
+                    human_bytes(info->disk_bytes)},
+       {"cpus", std::to_string(info->vcpus)},
+       {"memory", std::to_string(info->ram_mib) + " MiB"}});
+  return 0;
+}
+
+Result<int> verify(const Arguments& arguments, Output& output) {
+  auto key = read_optional_secret(arguments.disk_key_file);
+  CLI_CHECK(key);
+  {
+    ProgressBar bar(output);
+    CLI_CHECK(verify_image(arguments.image, *key, bar.sink()));
+  }
+  output.result({{"verified", true}, {"disk_key_checked", key->has_value()}},
+                {{"disk", "ok: equals the manifest's verity root hash"},
+                 {"disk key", key->has_value() ? "ok: opens the disk" : "not checked"}});
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Session& session) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App& command =
+      add_command(app, session, "inspect", "Show what is public about a confidential image",
+                  "  bartizan inspect confidential/\n"
+                  "  bartizan inspect confidential/ --json | jq -r .workload_digest\n",
+                  [arguments](Output& output) { return inspect(*arguments, output); });
+  command.add_option("IMAGE", arguments->image, "OCI layout folder, or an unpacked image")
+      ->required();
+  command.add_option("--reference", arguments->reference, "Tag; default: the only image");
+}
+
+void add_verify(CLI::App& app, Session& session) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App& command =
+      add_command(app, session, "verify", "Check an image's disk against its manifest, and its key",
+                  "  bartizan verify confidential/ --disk-key-file disk.key\n",
+                  [arguments](Output& output) { return verify(*arguments, output); });
+  command.add_option("IMAGE", arguments->image, "OCI layout folder, or an unpacked image")
+      ->required();
+  command
+      .add_option("--disk-key-file", arguments->disk_key_file, "Also check that it opens the disk")
+      ->type_name("FILE");
+}
+
+}  // namespace bartizan::cli

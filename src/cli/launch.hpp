@@ -1,0 +1,43 @@
+// The options that decide what a launch measures, declared once for measure, register and run.
+#pragma once
+
+#include "bartizan/image.hpp"
+#include "bartizan/tee.hpp"
+#include "cli/command.hpp"
+#include "cli/parse.hpp"
+
+namespace bartizan::cli {
+
+inline void add_launch_options(CLI::App& command, LaunchArguments& arguments,
+                               const char* defaults) {
+  const std::string from = std::string("; default: ") + defaults;
+  command.add_option("--tee", arguments.tee, "none, simulated, sev, sev-es, snp or tdx")
+      ->capture_default_str()
+      ->type_name("TEE");
+  command
+      .add_option("--bundle", arguments.bundle, "Guest bundle; default: the one of `bundle create`")
+      ->type_name("FOLDER");
+  command.add_option("--cpus", arguments.vcpus, "Virtual CPUs" + from)->type_name("N");
+  command.add_option("--memory", arguments.ram_mib, "Guest memory in MiB" + from)->type_name("MIB");
+  command
+      .add_option("--append-cmdline", arguments.append_cmdline,
+                  "Added to the guest's kernel command line, and measured")
+      ->type_name("TEXT");
+}
+
+// `image` gives the defaults; null: the library's.
+inline Result<LaunchOptions> launch_options(const LaunchArguments& arguments,
+                                            const ImageInfo* image) {
+  auto tee = tee_from_string(arguments.tee);
+  CLI_CHECK(tee);
+  LaunchOptions options;
+  options.tee = *tee;
+  options.bundle = arguments.bundle;
+  if (image) options.vcpus = image->vcpus, options.ram_mib = image->ram_mib;
+  if (arguments.vcpus) options.vcpus = arguments.vcpus;
+  if (arguments.ram_mib) options.ram_mib = arguments.ram_mib;
+  options.extra_command_line = arguments.append_cmdline;
+  return options;
+}
+
+}  // namespace bartizan::cli

@@ -1,0 +1,79 @@
+// The `bartizan` command.
+#include <cstring>
+#include <exception>
+
+#include "cli/command.hpp"
+
+namespace bartizan::cli {
+
+namespace {
+
+constexpr const char* kFooter =
+    "\nThe whole story:\n"
+    "  bartizan bundle create                                  # what boots: kernel and init, "
+    "once\n"
+    "  bartizan broker --state state/ &                        # releases keys\n"
+    "  bartizan build oci/ confidential/ --broker https://10.0.2.2:8443 --ca state/ca.pem "
+    "--key-out disk.key\n"
+    "  bartizan register confidential/ --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token --disk-key-file disk.key --allow-simulated\n"
+    "  bartizan run confidential/ --tee simulated --publish 8080:443\n\n"
+    "Exit status: 0 done; 1 an error, told on stderr (or as JSON with --json); 2 the command line\n"
+    "is wrong. For `run` see `bartizan run --help`.\n";
+
+void add_commands(CLI::App& app, Session& session) {
+  app.require_subcommand(1);
+  app.set_version_flag("--version", BARTIZAN_VERSION);
+  app.footer(kFooter);
+  add_build(app, session);
+  add_inspect(app, session);
+  add_verify(app, session);
+  add_measure(app, session);
+  add_bundle(app, session);
+  add_broker(app, session);
+  add_register(app, session);
+  add_audit(app, session);
+  add_run(app, session);
+  add_probe(app, session);
+}
+
+// The command line could not be parsed, or asks for help.
+int usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv,
+          Session& session) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  for (int i = 1; i < argc; ++i) session.output.json |= !std::strcmp(argv[i], "--json");
+  session.output.error({ErrorCode::invalid_argument, 0, "cli", error.what(), {}, {}, {}});
+  return kExitUsage;
+}
+
+int run_work(Session& session) {
+  Result<int> status = session.work();
+  if (status.ok()) return *status;
+  session.output.error(status.error());
+  return session.error_status;
+}
+
+int command_main(int argc, char** argv) {
+  CLI::App app{"Confidential images and confidential VMs", "bartizan"};
+  Session session;
+  add_commands(app, session);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return usage(app, error, argc, argv, session);
+  }
+  try {
+    return run_work(session);
+  } catch (const std::exception& exception) {
+    session.output.error({ErrorCode::internal, 0, "cli", exception.what(), {}, {}, {}});
+    return session.error_status;
+  }
+}
+
+}  // namespace
+
+}  // namespace bartizan::cli
+
+int main(int argc, char** argv) {
+  return bartizan::cli::command_main(argc, argv);
+}

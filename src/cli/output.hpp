@@ -1,0 +1,52 @@
+// Where the command's words go: results to stdout, the rest to stderr. The only place that prints.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "bartizan/log.hpp"
+#include "common/json_view.hpp"
+
+namespace bartizan::cli {
+
+struct Output {
+  bool json = false;
+  bool verbose = false;
+
+  // A result: `value` as JSON, or `lines` ("name", "value") for a person.
+  void result(const view::Json& value,
+              const std::vector<std::pair<std::string, std::string>>& lines) const;
+  void text(const std::string& text) const;  // to stdout, for a person only
+  void note(std::string_view line) const;    // to stderr
+  void error(const Error& error) const;
+
+  // The library's lines: warnings and errors, with `verbose` all.
+  LogSink log() const;
+};
+
+// A progress bar on stderr, if that is a terminal and the output is for a person. Its sink also
+// turns SIGINT and SIGTERM into a cancellation, so that an interrupted build leaves nothing behind.
+class ProgressBar {
+ public:
+  explicit ProgressBar(const Output& output);
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+  ~ProgressBar();
+  ProgressSink sink();
+
+ private:
+  bool update(const Progress& progress);
+  void draw(const Progress& progress);
+
+  bool visible_;
+  bool drawn_ = false;
+  std::chrono::steady_clock::time_point last_{};
+};
+
+// "12.3 MiB"
+std::string human_bytes(uint64_t bytes);
+
+}  // namespace bartizan::cli

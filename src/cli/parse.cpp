@@ -1,0 +1,77 @@
+#include "cli/parse.hpp"
+
+#include <charconv>
+#include <limits>
+
+#include "cli/command.hpp"
+
+namespace bartizan::cli {
+
+namespace {
+
+Error malformed(const char* option, const std::string& text, const char* form) {
+  return {ErrorCode::invalid_argument,
+          0,
+          "cli",
+          std::string(option) + ": \"" + text + "\" is not " + form,
+          {},
+          {},
+          {}};
+}
+
+template <typename Number>
+bool parse_number(std::string_view text, Number* to) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *to);
+  return error == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+// Splits at the last colon; brackets around an IPv6 address are dropped.
+bool split_address(std::string_view text, std::string* address, std::string_view* rest) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return false;
+  std::string_view before = text.substr(0, colon);
+  if (before.size() >= 2 && before.front() == '[' && before.back() == ']')
+    before = before.substr(1, before.size() - 2);
+  *address = before;
+  *rest = text.substr(colon + 1);
+  return true;
+}
+
+}  // namespace
+
+Result<Endpoint> parse_endpoint(const std::string& text) {
+  Endpoint endpoint;
+  std::string_view port;
+  if (!split_address(text, &endpoint.address, &port) || endpoint.address.empty() ||
+      !parse_number(port, &endpoint.port))
+    return malformed("--listen", text, "ADDRESS:PORT");
+  return endpoint;
+}
+
+Result<PublishedPort> parse_publish(const std::string& text) {
+  static constexpr const char* kForm = "[ADDRESS:]HOST_PORT:GUEST_PORT";
+  PublishedPort port;
+  std::string before;
+  std::string_view guest;
+  if (!split_address(text, &before, &guest) || !parse_number(guest, &port.guest_port) ||
+      port.guest_port == 0)
+    return malformed("--publish", text, kForm);
+  std::string address;
+  std::string_view host = before;
+  if (split_address(before, &address, &host)) port.host_address = address;
+  if (!parse_number(host, &port.host_port)) return malformed("--publish", text, kForm);
+  return port;
+}
+
+Result<VsockPort> parse_vsock(const std::string& text, bool listen) {
+  VsockPort port;
+  port.listen = listen;
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals + 1 == text.size() ||
+      !parse_number(std::string_view(text).substr(0, equals), &port.port))
+    return malformed(listen ? "--vsock-listen" : "--vsock", text, "PORT=PATH");
+  port.path = text.substr(equals + 1);
+  return port;
+}
+
+}  // namespace bartizan::cli

@@ -1,0 +1,230 @@
+// bartizan run
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+
+#include "bartizan/machine.hpp"
+#include "cli/launch.hpp"
+#include "cli/secret.hpp"
+
+namespace bartizan::cli {
+
+namespace {
+
+struct Arguments {
+  LaunchArguments launch;
+  std::string image, passphrase_file, kvm_device = "/dev/kvm", scratch, find_in_memory, name;
+  std::vector<std::string> publish, vsock, vsock_listen;
+  uint32_t stop_timeout = 10;
+  bool log_guest = false, stats = false, verbose = false, no_network = false;
+};
+
+void declare(CLI::App& command, Arguments& to) {
+  command.add_option("IMAGE", to.image, "Confidential image: OCI layout or unpacked")->required();
+  add_launch_options(command, to.launch, "the image's");
+  command
+      .add_option("--publish,-p", to.publish, "Host TCP port that leads to a guest's; HOST 0: any")
+      ->type_name("[ADDRESS:]HOST:GUEST");
+  command
+      .add_option("--passphrase-file", to.passphrase_file,
+                  "Give the guest the disk key yourself: for tests and --tee none")
+      ->type_name("FILE");
+  command
+      .add_option("--vsock", to.vsock, "Guest connects to PORT, we connect to the socket at PATH")
+      ->type_name("PORT=PATH");
+  command
+      .add_option("--vsock-listen", to.vsock_listen,
+                  "We listen at PATH and connect to the guest's PORT")
+      ->type_name("PORT=PATH");
+  command.add_option("--scratch", to.scratch, "Raw file, read-write, for the guest's second disk")
+      ->type_name("FILE");
+  command.add_option("--kvm-device", to.kvm_device, "KVM's device")->capture_default_str();
+  command.add_option("--name", to.name, "Name in messages; default: the workload's id");
+  command
+      .add_option("--stop-timeout", to.stop_timeout, "Seconds from SIGTERM to the machine's end")
+      ->capture_default_str();
+  command.add_flag("--no-network", to.no_network, "No network device");
+  command.add_flag("--log-guest", to.log_guest, "The guest's console on stderr");
+  command.add_flag("--verbose", to.verbose, "All of the library's lines on stderr");
+  command.add_flag("--stats", to.stats, "Times and exits on stderr at the end");
+  command
+      .add_option("--find-in-memory", to.find_in_memory,
+                  "At the end, count this file's bytes in guest memory, raw and as a host sees it")
+      ->type_name("FILE");
+}
+
+// The signals' way to the guest. Both calls are signal-safe.
+std::atomic<Context*> running{nullptr};
+std::atomic<uint32_t> grace_ms{10'000};
+static_assert(std::atomic<Context*>::is_always_lock_free);
+
+void on_stop(int) {
+  if (Context* context = running.load()) context->request_stop(grace_ms.load());
+}
+void on_forward(int number) {
+  if (Context* context = running.load()) context->send_signal(number);
+}
+
+// While it lives, SIGINT and SIGTERM stop the guest, and some others are the workload's.
+class SignalRoute {
+ public:
+  SignalRoute(Context& context, uint32_t grace) {
+    grace_ms = grace;
+    running = &context;
+    install(on_stop, {SIGINT, SIGTERM});
+    install(on_forward, {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH});
+  }
+  SignalRoute(const SignalRoute&) = delete;
+  SignalRoute& operator=(const SignalRoute&) = delete;
+  ~SignalRoute() { running = nullptr; }
+
+ private:
+  static void install(void (*handler)(int), std::initializer_list<int> numbers) {
+    struct sigaction action = {};
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    for (int number : numbers) sigaction(number, &action, nullptr);
+  }
+};
+
+Result<void> fill_ports(const Arguments& arguments, MachineOptions& to) {
+  for (const std::string& text : arguments.publish) {
+    auto port = parse_publish(text);
+    CLI_CHECK(port);
+    to.publish.push_back(*std::move(port));
+  }
+  for (bool listen : {false, true}) {
+    for (const std::string& text : listen ? arguments.vsock_listen : arguments.vsock) {
+      auto port = parse_vsock(text, listen);
+      CLI_CHECK(port);
+      to.vsock.push_back(*std::move(port));
+    }
+  }
+  return {};
+}
+
+Result<MachineOptions> machine_options(const Arguments& arguments, const LaunchOptions& launch,
+                                       const ImageInfo& image, const Output& output) {
+  MachineOptions to;
+  to.name = arguments.name.empty() ? image.workload_id : arguments.name;
+  to.vcpus = launch.vcpus;
+  to.ram_mib = launch.ram_mib;
+  to.bundle = launch.bundle;
+  to.extra_command_line = launch.extra_command_line;
+  to.kvm_device = arguments.kvm_device;
+  to.network = !arguments.no_network;
+  CLI_CHECK(fill_ports(arguments, to));
+  to.scratch_disk = arguments.scratch;
+  to.stdin_fd = STDIN_FILENO;
+  to.stdout_fd = output.json ? STDERR_FILENO : STDOUT_FILENO;  // stdout is the result's then
+  to.log = output.log();
+  if (arguments.log_guest)
+    to.guest_log = [](LogLevel, std::string_view line) {
+      std::fprintf(stderr, "guest| %.*s\n", static_cast<int>(line.size()), line.data());
+    };
+  return to;
+}
+
+Result<Context> make_context(const Arguments& arguments, const Output& output) {
+  auto image = inspect_image(arguments.image);
+  CLI_CHECK(image);
+  auto launch = launch_options(arguments.launch, &*image);
+  CLI_CHECK(launch);
+  auto options = machine_options(arguments, *launch, *image, output);
+  CLI_CHECK(options);
+  auto passphrase = read_optional_secret(arguments.passphrase_file);
+  CLI_CHECK(passphrase);
+  auto context = Context::create(*std::move(options));
+  CLI_CHECK(context);
+  CLI_CHECK(context->set_tee(launch->tee));
+  CLI_CHECK(context->attach_image(arguments.image, *std::move(passphrase)));
+  return context;
+}
+
+void note_stats(const MachineStats& stats, const Output& output) {
+  for (const Phase& phase : stats.phases) {
+    char line[128];
+    std::snprintf(line, sizeof line, "%10.1f ms %8llu exits  %s", phase.milliseconds,
+                  static_cast<unsigned long long>(phase.exits), phase.name.c_str());
+    output.note(line);
+  }
+  output.note("exits " + std::to_string(stats.exits) + ", to pid1 " +
+              std::to_string(stats.exits_to_pid1) + ", to the workload " +
+              std::to_string(stats.exits_to_workload));
+  output.note("private pages refused to devices: " + std::to_string(stats.private_page_refusals) +
+              "; shared pages: " + std::to_string(stats.shared_pages) +
+              "; page state changes: " + std::to_string(stats.page_state_changes));
+}
+
+Result<view::Json> search_memory(const Context& context, const std::string& pattern) {
+  const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(pattern.data()),
+                                       pattern.size());
+  auto raw = context.count_in_memory(MemoryView::raw, bytes);
+  CLI_CHECK(raw);
+  auto host = context.count_in_memory(MemoryView::host, bytes);
+  CLI_CHECK(host);
+  return view::Json{{"pattern_bytes", pattern.size()}, {"raw", *raw}, {"host", *host}};
+}
+
+Result<int> report(const Context& context, const ExitReason& reason, const Arguments& arguments,
+                   const std::string& pattern, const Output& output) {
+  view::Json result = {{"exit", view::to_json(reason)},
+                       {"published", view::to_json(context.published_ports())}};
+  if (reason.kind != ExitKind::exit_code) output.note(reason.describe());
+  if (!pattern.empty()) {
+    auto found = search_memory(context, pattern);
+    CLI_CHECK(found);
+    result["memory"] = *found;
+    output.note("in guest memory: raw " + view::to_text((*found)["raw"]) +
+                ", as the host sees it " + view::to_text((*found)["host"]));
+  }
+  if (arguments.stats) {
+    result["stats"] = view::to_json(context.stats());
+    note_stats(context.stats(), output);
+  }
+  if (output.json) output.result(result, {});
+  return reason.process_status();
+}
+
+Result<int> run(const Arguments& arguments, Output& output) {
+  output.verbose = arguments.verbose;
+  std::string pattern;
+  if (!arguments.find_in_memory.empty()) {
+    auto text = read_text(arguments.find_in_memory);
+    CLI_CHECK(text);
+    pattern = *std::move(text);
+  }
+  auto context = make_context(arguments, output);
+  CLI_CHECK(context);
+  SignalRoute route(*context, arguments.stop_timeout * 1000);
+  CLI_CHECK(context->start());
+  for (const PublishedPort& port : context->published_ports())
+    output.note("published " + port.host_address + ":" + std::to_string(port.host_port) +
+                " -> guest port " + std::to_string(port.guest_port));
+  auto reason = context->wait();
+  CLI_CHECK(reason);
+  return report(*context, *reason, arguments, pattern, output);
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Session& session) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App& command = add_command(
+      app, session, "run", "Launch a confidential image; its exit status is ours",
+      "  # the guest fetches its key from the broker; curl -k https://127.0.0.1:8080/ reaches it\n"
+      "  bartizan run confidential/ --tee simulated --publish 8080:443\n"
+      "  # without broker and protection, with the console\n"
+      "  bartizan run confidential/ --tee none --passphrase-file my.key --log-guest\n\n"
+      "Exit status: the workload's; 128 + N if signal N killed it; 125 if the launch or the guest\n"
+      "failed or had to be stopped. SIGINT and SIGTERM ask the workload to end; SIGHUP, SIGUSR1\n"
+      "and SIGUSR2 are passed on. With --json the workload's output goes to stderr.\n",
+      [arguments, &session](Output& output) {
+        session.error_status = kExitNotLaunched;
+        return run(*arguments, output);
+      });
+  declare(command, *arguments);
+}
+
+}  // namespace bartizan::cli

@@ -1,0 +1,27 @@
+// Secrets and certificates come from files, /dev/stdin or /dev/fd/N: never from the command line,
+// which any process on the host can read.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "bartizan/result.hpp"
+#include "bartizan/secret_bytes.hpp"
+
+namespace bartizan::cli {
+
+// The file without one final newline. invalid_argument if it is empty.
+Result<SecretBytes> read_secret(const std::filesystem::path& path);
+
+// nullopt for an empty path.
+Result<std::optional<SecretBytes>> read_optional_secret(const std::filesystem::path& path);
+
+// A public text: a certificate, a pattern to look for.
+Result<std::string> read_text(const std::filesystem::path& path);
+
+// Makes the file (0600), with a final newline. already_exists if there is one: an old key is never
+// lost.
+Result<void> write_secret(const std::filesystem::path& path, const SecretBytes& secret);
+
+}  // namespace bartizan::cli
