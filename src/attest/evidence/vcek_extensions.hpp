@@ -1,0 +1,28 @@
+// What AMD writes into a VCEK certificate (VCEK Certificate and KDS Interface Specification 57230,
+// §"VCEK extensions"): the TCB that the key was derived for and the chip that it belongs to.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "attest/evidence/snp_report.hpp"
+#include "crypto/x509.hpp"
+
+namespace bartizan::snp {
+
+constexpr std::string_view kOidBootloader = "1.3.6.1.4.1.3704.1.3.1";
+constexpr std::string_view kOidTee = "1.3.6.1.4.1.3704.1.3.2";
+constexpr std::string_view kOidSnp = "1.3.6.1.4.1.3704.1.3.3";
+constexpr std::string_view kOidMicrocode = "1.3.6.1.4.1.3704.1.3.8";
+constexpr std::string_view kOidFmc = "1.3.6.1.4.1.3704.1.3.9";  // Turin and later
+constexpr std::string_view kOidHardwareId = "1.3.6.1.4.1.3704.1.4";
+
+struct VcekExtensions {
+  TcbVersion tcb;
+  Bytes hardware_id;  // 64 bytes, or 8 from Turin on
+};
+
+// corrupt: an extension is missing, appears twice or is malformed.
+Result<VcekExtensions> read_vcek_extensions(const crypto::Certificate& vcek, Product product);
+
+}  // namespace bartizan::snp

@@ -1,0 +1,27 @@
+// Certificate chains of SNP evidence: who signed the VCEK. AMD's roots are pinned by the SHA-256 of
+// their public keys; the simulated chain has no root to pin and is told by the marker in its names.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "attest/evidence/snp_report.hpp"
+#include "bartizan/attest.hpp"
+#include "crypto/x509.hpp"
+
+namespace bartizan::verify {
+
+struct Chain {
+  crypto::Certificate vcek, ask, ark;
+};
+
+// corrupt: fewer or more than three certificates, or malformed ones.
+Result<Chain> parse_chain(const Evidence& evidence);
+
+bool is_simulated(const Chain& chain);  // any of its names has the marker
+
+// verification_failed, reason "certificate_chain" or "date". The product whose root it is: Milan
+// for simulated.
+Result<snp::Product> verify_chain(const Chain& chain, bool simulated, int64_t now);
+
+}  // namespace bartizan::verify

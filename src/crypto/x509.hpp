@@ -1,0 +1,70 @@
+// X.509 certificates: the few things that evidence and TLS need of them. No path building here:
+// callers name issuer and subject themselves and check dates with their own clock.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bartizan/result.hpp"
+#include "base/bytes.hpp"
+#include "crypto/ec.hpp"
+#include "crypto/hash.hpp"
+
+typedef struct x509_st X509;  // NOLINT: OpenSSL's own name
+
+namespace bartizan::crypto {
+
+// Real attestation certificates are below 2 KiB; more comes from someone who wants our time in the
+// parser.
+constexpr size_t kMaxCertificateBytes = 16 * 1024;
+
+class Certificate {
+ public:
+  static Result<Certificate> from_der(ByteView der);  // corrupt: no certificate, trailing bytes
+  static Result<Certificate> from_pem(std::string_view pem);
+  static Result<std::vector<Certificate>> all_from_pem(std::string_view pem);  // at least one
+
+  Bytes der() const;
+  std::string pem() const;
+  std::string common_name() const;       // of the subject; empty when absent
+  Sha256Digest public_key_hash() const;  // SHA-256 of the SubjectPublicKeyInfo
+  Result<EcKey> ec_public_key() const;
+  int64_t not_before() const;  // seconds since the epoch
+  int64_t not_after() const;
+  bool is_ca() const;  // basicConstraints and key usage allow it to sign certificates
+
+  // Content of the extension's OCTET STRING; nothing when absent or when there is more than one.
+  std::optional<Bytes> extension(std::string_view oid) const;
+
+  enum class SignatureKind { rsa_pss, ecdsa_sha384, other };
+  SignatureKind signature_kind() const;
+  // Names chain and the signature is good. Looks at nothing else.
+  bool issued_by(const Certificate& issuer) const;
+
+  X509* handle() const { return certificate_.get(); }  // borrowed; for TLS
+
+ private:
+  friend struct CertificateRequest;
+  explicit Certificate(std::shared_ptr<X509> certificate) : certificate_(std::move(certificate)) {}
+  std::shared_ptr<X509> certificate_;
+};
+
+// A certificate to be made.
+struct CertificateRequest {
+  std::string common_name;
+  int64_t not_before = 0, not_after = 0;
+  std::optional<int> ca_path_length;      // present: a CA
+  std::vector<std::string> server_names;  // IP addresses and DNS names: a TLS server
+  std::vector<std::pair<std::string, Bytes>> extensions;  // OID, content of the OCTET STRING
+
+  // Without `issuer` the certificate signs itself with `issuer_key`, which must then be
+  // `subject_key`.
+  Result<Certificate> sign(const EcKey& subject_key, const Certificate* issuer,
+                           const EcKey& issuer_key) const;
+};
+
+}  // namespace bartizan::crypto
