@@ -126,6 +126,7 @@ def steps(level):
     yield ctest("asan", "unit|fake-kvm|image|attest|fuzz-regress")
     build("tsan", "tsan_tests")
     yield ctest("tsan", "fake-kvm|tsan")
+    yield script("e2e prepare", PYTHON, "tests/e2e/prepare.py", "build/e2e")
     yield pytest("e2e", "tests/e2e", host=True)
     if level == "full":
         yield script("demo", "scripts/demo")

@@ -1,0 +1,85 @@
+"""Fixtures of the end-to-end tests: the folder that prepare.py made, a running broker, and `launch`."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "scripts/demo.d"))
+from demo import CLI, RunningBroker  # noqa: E402
+
+LAUNCH_TIME_LIMIT_S = 240  # of one guest, in a lab under load
+
+
+class Ended:
+    """A launch that has ended: exit status, the JSON result, standard output of the workload, standard error."""
+
+    def __init__(self, process, output, errors):
+        self.status = process.returncode
+        lines = output.splitlines()
+        self.result = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+        self.stdout = "\n".join(lines[:-1] if self.result else lines)
+        self.stderr = errors
+
+    @property
+    def exit(self):
+        return self.result.get("exit") or {}
+
+    def __repr__(self):
+        return f"status {self.status}\nresult {json.dumps(self.result)}\nstdout {self.stdout}\nstderr {self.stderr[-3000:]}"
+
+
+@pytest.fixture(scope="session")
+def work():
+    folder = pathlib.Path(os.environ.get("BARTIZAN_E2E", SOURCE / "build/e2e"))
+    if not (folder / "facts.json").exists():
+        pytest.fail(f"{folder} is not prepared: python3 tests/e2e/prepare.py {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def facts(work):
+    return json.loads((work / "facts.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def broker(work, facts, tmp_path_factory):
+    # A copy: SQLite wants a file system with locks, the lab's shared folder has none.
+    state = tmp_path_factory.mktemp("broker") / "state"
+    shutil.copytree(work / "broker", state)
+    with RunningBroker(state, facts["broker_port"]) as running:
+        yield running
+
+
+@pytest.fixture
+def start(work, facts):
+    processes = []
+
+    def start(image, *extra, tee="simulated", key=True):
+        keys = ["--passphrase-file", work / f"{image if key is True else key}.key"] if key else []
+        command = [CLI, "run", work / image, "--tee", tee, "--bundle", work / "bundle", "--memory", facts["ram_mib"],
+                   "--stats", "--json", *keys, *extra]
+        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def launch(start):
+    def launch(image, *extra, stdin="", **options):
+        process = start(image, *extra, **options)
+        return Ended(process, *process.communicate(stdin, timeout=LAUNCH_TIME_LIMIT_S))
+
+    return launch

@@ -1,0 +1,108 @@
+/* The workload of the end-to-end tests: each argument is a thing to do, in order; what it sees goes to standard output.
+ *
+ *   id          user, group, supplementary groups, working directory
+ *   env         the environment, a line each
+ *   read=PATH   first line of a file, or the errno's name     write=PATH  creates a file, or the errno's name
+ *   vsock=PORT  connects to the host (CID 2), sends "ping", prints the answer
+ *   echo        prints the first line of standard input
+ *   lines=N     prints N numbered lines
+ *   term        waits for SIGTERM, then ends with status 5
+ *   abort       dies by SIGABRT                               exit=N      ends with status N
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/vm_sockets.h>
+
+extern char **environ;
+static volatile sig_atomic_t terminated;
+
+static void on_term(int number) { terminated = number; }
+
+static void tell_id(void) {
+  gid_t groups[64];
+  char folder[4096] = "?";
+  int count = getgroups(64, groups);
+  printf("id %d %d groups", (int)getuid(), (int)getgid());
+  for (int i = 0; i < count; ++i) printf(" %d", (int)groups[i]);
+  printf(" cwd %s\n", getcwd(folder, sizeof folder) ? folder : "?");
+}
+
+static void tell_file(const char *path) {
+  char line[256] = "";
+  FILE *file = fopen(path, "r");
+  if (file == NULL) {
+    printf("read %s: %s\n", path, strerrorname_np(errno));
+    return;
+  }
+  if (fgets(line, sizeof line, file) == NULL) line[0] = '\0';
+  line[strcspn(line, "\n")] = '\0';
+  printf("read %s: \"%s\"\n", path, line);
+  fclose(file);
+}
+
+static void make_file(const char *path) {
+  int fd = open(path, O_CREAT | O_WRONLY, 0644);
+  printf("write %s: %s\n", path, fd < 0 ? strerrorname_np(errno) : "done");
+  if (fd >= 0) close(fd);
+}
+
+static void talk(unsigned port) {
+  struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port};
+  char answer[64] = "";
+  int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0 || write(fd, "ping", 4) != 4 ||
+      read(fd, answer, sizeof answer - 1) < 0) {
+    printf("vsock %u: %s\n", port, strerrorname_np(errno));
+  } else {
+    printf("vsock %u: \"%s\"\n", port, answer);
+  }
+  if (fd >= 0) close(fd);
+}
+
+static void wait_for_term(void) {
+  struct sigaction action = {.sa_handler = on_term};
+  sigaction(SIGTERM, &action, NULL);
+  printf("waiting\n");
+  fflush(stdout);
+  while (!terminated) usleep(100000);
+  printf("terminated by %d\n", (int)terminated);
+  fflush(stdout);
+  exit(5);
+}
+
+static void act(const char *what) {
+  const char *value = strchr(what, '=');
+  value = value ? value + 1 : "";
+  if (strcmp(what, "id") == 0) tell_id();
+  if (strcmp(what, "env") == 0) {
+    for (char **entry = environ; *entry; ++entry) printf("env %s\n", *entry);
+  }
+  if (strncmp(what, "read=", 5) == 0) tell_file(value);
+  if (strncmp(what, "write=", 6) == 0) make_file(value);
+  if (strncmp(what, "vsock=", 6) == 0) talk((unsigned)atoi(value));
+  if (strcmp(what, "echo") == 0) {
+    char line[256] = "";
+    if (fgets(line, sizeof line, stdin) != NULL) printf("echo %s", line);
+  }
+  if (strncmp(what, "lines=", 6) == 0) {
+    for (int i = 0; i < atoi(value); ++i) printf("line %d of the workload's own output\n", i);
+  }
+  if (strcmp(what, "term") == 0) wait_for_term();
+  fflush(stdout);
+  if (strcmp(what, "abort") == 0) abort();
+  if (strncmp(what, "exit=", 5) == 0) exit(atoi(value));
+}
+
+int main(int argc, char **argv) {
+  for (int i = 1; i < argc; ++i) act(argv[i]);
+  return 0;
+}

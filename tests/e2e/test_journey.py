@@ -1,0 +1,129 @@
+"""Whole journeys with a real guest on a stock kernel. Runs where one boots: scripts/on-kvm-host, else in the lab."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from conftest import LAUNCH_TIME_LIMIT_S, SOURCE, Ended
+
+MAX_EXITS_TO_PID1 = 10             # none: 3 were reached by hand; QEMU microvm needs 50,000
+MAX_EXITS_TO_PID1_SIMULATED = 700  # nearly all are page-state hypercalls
+
+
+@pytest.mark.parametrize("tee, limit", [("none", MAX_EXITS_TO_PID1), ("simulated", MAX_EXITS_TO_PID1_SIMULATED)])
+def test_exit_code_and_exits(launch, tee, limit):
+    ended = launch("exit7", tee=tee)
+    assert ended.status == 7, ended
+    assert ended.exit["kind"] == "exit_code" and ended.exit["code"] == 7
+    assert ended.stdout.count("of the workload's own output") == 3
+    assert ended.result["stats"]["exits_to_pid1"] <= limit, ended.result["stats"]
+    assert ended.result["stats"]["private_page_refusals"] == 0
+
+
+def test_process_is_what_the_image_says(launch):
+    ended = launch("process", stdin="a line from the caller\n")
+    assert ended.status == 0, ended
+    said = ended.stdout.splitlines()
+    assert "id 1234 1235 groups 1235 1300 cwd /srv" in said or "id 1234 1235 groups 1300 cwd /srv" in said, ended
+    assert "env COLOUR=blue" in said and "env EMPTY=" in said
+    assert any(line.startswith("env PATH=") for line in said)
+    assert 'read /srv/hello.txt: "hello from the disk"' in said
+    assert "read /.krun_config.json: ENOENT" in said
+    assert "read /secret-of-root: EACCES" in said
+    assert "write /srv/new: EACCES" in said
+    assert "write /tmp/new: done" in said
+    assert "read /proc/1/environ: EACCES" in said
+    assert "echo a line from the caller" in said
+
+
+def test_sigterm_reaches_the_workload(start):
+    process = start("term")
+    for line in process.stdout:
+        if "waiting" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=LAUNCH_TIME_LIMIT_S)
+    ended = Ended(process, output, errors)
+    assert "terminated by 15" in output
+    assert ended.status == 5, ended
+
+
+def test_signal_that_kills_the_workload_is_told(launch):
+    ended = launch("abort", tee="none")
+    assert (ended.exit["kind"], ended.exit["code"]) == ("signal", signal.SIGABRT), ended
+    assert ended.status == 128 + signal.SIGABRT
+
+
+def test_vsock_port_reaches_a_unix_socket(launch, tmp_path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "service"))
+    listener.listen()
+
+    def answer():
+        peer, _ = listener.accept()
+        if peer.recv(4) == b"ping":
+            peer.sendall(b"pong")
+        peer.close()
+
+    service = threading.Thread(target=answer)
+    service.start()
+    ended = launch("vsock", "--vsock", f"5000:{tmp_path}/service", tee="none")
+    service.join()
+    listener.close()
+    assert 'vsock 5000: "pong"' in ended.stdout, ended
+    assert "vsock 5001: ECONNRESET" in ended.stdout
+    assert ended.stdout.count("of the workload's own output") == 2000
+
+
+def test_attested_launch_gets_its_key(launch, broker):
+    ended = launch("attested", key=False)
+    assert ended.status == 7, ended
+    names = [phase["name"] for phase in ended.result["stats"]["phases"]]
+    stations = ["pid1", "modules", "manifest", "network", "evidence", "broker", "verity", "crypt", "overlay", "workload"]
+    assert [name for name in names if name in stations] == stations, names
+
+
+@pytest.mark.parametrize("image, key, tee, station, words", [
+    ("exit7", "wrong", "none", "crypt", ["disk_key"]),
+    ("unregistered", False, "simulated", "broker", ["host_data"]),
+    ("unreachable", False, "simulated", "broker", ["https://10.0.2.2"]),
+    ("wrong_ca", False, "simulated", "broker", ["tls"]),
+    ("attested", False, "none", "evidence", []),
+])
+def test_launch_without_the_right_to_it_fails_at_its_station(launch, broker, image, key, tee, station, words):
+    ended = launch(image, key=key, tee=tee)
+    assert ended.status == 125, ended
+    assert (ended.exit["kind"], ended.exit["station"]) == ("guest_failure", station), ended
+    assert all(word in ended.exit["detail"] for word in words), ended.exit
+    assert "\n" not in ended.exit["detail"]
+
+
+def test_registered_image_with_more_memory_is_another_measurement(launch, broker):
+    ended = launch("attested", "--memory", "320", key=False)
+    assert ended.exit["station"] == "broker" and "measurement" in ended.exit["detail"], ended
+
+
+def test_published_port_in_use_is_an_error_before_launch(launch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = launch("exit7", "--publish", f"{port}:80", tee="none")
+    assert ended.result["error"]["code"] == "already_exists", ended
+    assert str(port) in ended.result["error"]["message"]
+
+
+EXAMPLES = {
+    "cpp": ["build/dev/examples/cpp/launch_cpp"],
+    "c": ["build/dev/examples/c/launch_c"],
+    "python": [sys.executable, "examples/python/launch.py"],
+}
+
+
+@pytest.mark.parametrize("language", EXAMPLES)
+def test_example_launches(work, facts, language):
+    command = [*EXAMPLES[language], str(work / "exit7"), str(work / "bundle"), str(work / "exit7.key")]
+    done = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, timeout=LAUNCH_TIME_LIMIT_S)
+    assert done.returncode == 7, done
+    assert "of the workload's own output" in done.stdout, done
