@@ -1,0 +1,23 @@
+// Station 9: the workload's root: the image's file system below, memory above, and what a container
+// expects in it.
+#pragma once
+
+#include <string>
+
+#include "bartizan/result.hpp"
+#include "base/bytes.hpp"
+#include "guest/device_mapper.hpp"
+
+namespace bartizan::guest {
+
+// Mounts the image's file system read-only (end of station 8).
+Result<void> mount_image(const MappedDevice& plaintext, const std::string& file_system);
+
+// The OCI image config that the builder put into the image.
+Result<Bytes> read_image_config();
+
+// Overlay of memory over the image, the config hidden; then it becomes "/" for good, with /proc,
+// /sys, /dev, /tmp and the few files of /etc. `terminal` becomes /dev/console.
+Result<void> enter_workload_root(int terminal, bool network);
+
+}  // namespace bartizan::guest

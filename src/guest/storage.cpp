@@ -1,0 +1,141 @@
+#include "guest/storage.hpp"
+
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/checked.hpp"
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "guest/disks.hpp"
+#include "guest/keyslot.hpp"
+#include "manifest/stations.hpp"
+
+namespace bartizan::guest {
+namespace {
+
+constexpr const char* kVerityName = "bartizan-verity";
+constexpr const char* kCryptName = "bartizan-crypt";
+constexpr const char* kKeyDescription = "bartizan:volume";
+constexpr std::string_view kCorruptEvent = "DM_VERITY_ERR_BLOCK_NR=";
+constexpr uint64_t kBlock = 4096;
+constexpr size_t kMaxEventBytes = 8192;  // kernel: UEVENT_BUFFER_SIZE 2048 and the header
+constexpr uint32_t kUeventGroup = 1;
+
+// <linux/keyctl.h> without libkeyutils.
+constexpr int kThreadKeyring = -1;
+constexpr int kKeyctlInvalidate = 21;
+
+Result<UniqueFd> open_events() {
+  UniqueFd socket(
+      ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = kUeventGroup;
+  if (!socket.valid() ||
+      ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    return errno_error(errno, "guest/storage", "kernel event socket");
+  }
+  return socket;
+}
+
+// The volume key where dm-crypt finds it by name, for as long as this lives: it never appears in a
+// table's text.
+class KernelKey {
+ public:
+  static Result<KernelKey> add(const SecretBytes& key) {
+    long id = ::syscall(SYS_add_key, "logon", kKeyDescription, key.bytes().data(), key.size(),
+                        kThreadKeyring);
+    if (id < 0) return errno_error(errno, "guest/storage", "add_key");
+    return KernelKey(id);
+  }
+  KernelKey(KernelKey&& other) noexcept : id_(std::exchange(other.id_, -1)) {}
+  ~KernelKey() {
+    if (id_ >= 0) ::syscall(SYS_keyctl, kKeyctlInvalidate, id_);
+  }
+
+ private:
+  explicit KernelKey(long id) : id_(id) {}
+  long id_;
+};
+
+}  // namespace
+
+std::optional<std::string> corrupt_block_of_event(std::string_view event) {
+  while (!event.empty()) {
+    std::string_view field = event.substr(0, event.find('\0'));
+    event.remove_prefix(std::min(event.size(), field.size() + 1));
+    if (!field.starts_with(kCorruptEvent)) continue;
+    field.remove_prefix(kCorruptEvent.size());
+    size_t comma = field.find(',');
+    if (comma == std::string_view::npos) return std::string("unnamed block");
+    // enum verity_block_type: 0 data, 1 metadata.
+    return fmt::format("{} block {}", field.substr(0, comma) == "0" ? "data" : "tree",
+                       field.substr(comma + 1));
+  }
+  return std::nullopt;
+}
+
+Result<Storage> Storage::open(const Manifest& manifest) {
+  Disk disk = TRY(find_disk(contract::kDiskSerial));
+  UniqueFd events = TRY(open_events());
+  Storage storage(TRY(DeviceMapper::open()), std::move(events), to_hex(manifest.verity.root_hash));
+  storage.verified_ =
+      TRY(storage.mapper_.create(kVerityName, verity_table(manifest.verity, disk.number)));
+  uint8_t first[kBlock];
+  TRY(storage.read_verified(storage.verified_.path, 0, first));
+  storage.key_material_.resize(keyslot_material_size(manifest.luks2));
+  TRY(storage.read_verified(storage.verified_.path, manifest.luks2.keyslot.offset,
+                            storage.key_material_));
+  return storage;
+}
+
+// Block by block, so that an error names its block.
+Result<void> Storage::read_verified(const std::string& path, uint64_t offset,
+                                    std::span<uint8_t> to) {
+  UniqueFd device = TRY(open_file(path, O_RDONLY));
+  for (size_t at = 0; at < to.size(); at += kBlock) {
+    auto block = to.subspan(at, std::min<size_t>(kBlock, to.size() - at));
+    auto read = read_exactly(device.get(), block, offset + at, "disk");
+    if (read.ok()) continue;
+    TRY(check());
+    return read;
+  }
+  return {};
+}
+
+Result<MappedDevice> Storage::unlock(const Manifest& manifest, const SecretBytes& passphrase) {
+  SecretBytes volume_key = TRY(open_keyslot(manifest.luks2, key_material_, passphrase));
+  KernelKey key = TRY(KernelKey::add(volume_key));
+  return mapper_.create(kCryptName, crypt_table(manifest.luks2, verified_.number, kKeyDescription));
+}
+
+void Storage::drain_events() {
+  char buffer[kMaxEventBytes];
+  for (;;) {
+    sockaddr_nl sender{};
+    socklen_t size = sizeof sender;
+    ssize_t count = ::recvfrom(events_.get(), buffer, sizeof buffer, 0,
+                               reinterpret_cast<sockaddr*>(&sender), &size);
+    if (count < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
+    if (count < 0) return;
+    auto block = corrupt_block_of_event({buffer, static_cast<size_t>(count)});
+    if (sender.nl_pid == 0 && block && corrupt_block_.empty())
+      corrupt_block_ = *block;  // 0: the kernel
+  }
+}
+
+Result<void> Storage::check() {
+  drain_events();
+  std::string status = TRY(mapper_.status(kVerityName));
+  if (!status.starts_with('C') && corrupt_block_.empty()) return {};
+  std::string block = corrupt_block_.empty() ? "a block" : corrupt_block_;
+  return refused("guest/storage", "verity", "root hash " + root_hash_, block + " that does not fit",
+                 "the disk is not the one that the manifest names");
+}
+
+}  // namespace bartizan::guest
