@@ -193,12 +193,11 @@ void add_register(CLI::App& app, Session& session) {
       app, session, "register",
       "Measure an image's launch and tell the broker, with the disk's key",
       "  bartizan register confidential/ --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
-      "      --token-file state/admin.token --disk-key-file disk.key --allow-simulated\n",
+      "      --token-file state/admin.token --key-file disk.key --allow-simulated\n",
       [arguments](Output& output) { return register_image(*arguments, output); });
   command.add_option("IMAGE", arguments->image, "Confidential image")->required();
   add_access_options(command, arguments->access);
-  command
-      .add_option("--disk-key-file", arguments->disk_key_file, "The image's key (build --key-out)")
+  command.add_option("--key-file", arguments->disk_key_file, "The image's key (build --key-out)")
       ->required()
       ->type_name("FILE");
   add_launch_options(command, arguments->launch, "the image's");

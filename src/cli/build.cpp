@@ -15,15 +15,16 @@ struct Arguments {
 
 void declare(CLI::App& command, Arguments& to) {
   command.add_option("SOURCE", to.options.source, "OCI layout folder")->required();
-  command.add_option("OUTPUT", to.options.output, "OCI layout folder to make; must not exist")
+  command.add_option("--output,-o", to.options.output, "OCI layout folder to make; must not exist")
       ->required();
   command.add_option("--reference", to.options.reference, "Tag in SOURCE; default: its only image");
-  command.add_option("--output-reference", to.options.output_reference, "Tag in OUTPUT")
+  command.add_option("--output-reference", to.options.output_reference, "Tag in the output")
       ->capture_default_str();
   command.add_option("--id", to.options.workload_id, "Workload id; default: from SOURCE's digest");
   command.add_option("--broker", to.options.broker_url, "Broker's URL as the guest reaches it")
       ->type_name("URL");
-  command.add_option("--ca", to.ca, "Certificate authority of the broker, PEM")->type_name("FILE");
+  command.add_option("--broker-ca", to.ca, "Certificate authority of the broker, PEM")
+      ->type_name("FILE");
   command.add_option("--resource", to.options.resource,
                      "Name of the key at the broker; default: default/disk-key/ID");
   command.add_option("--cpus", to.options.vcpus, "Virtual CPUs of a launch")->capture_default_str();
@@ -31,8 +32,7 @@ void declare(CLI::App& command, Arguments& to) {
       ->capture_default_str();
   command.add_flag("--no-network", to.no_network, "The guest gets no network");
   command
-      .add_option("--disk-key-file", to.disk_key_file,
-                  "Disk key to use; default: 256 fresh random bits")
+      .add_option("--key-file", to.disk_key_file, "Disk key to use; default: 256 fresh random bits")
       ->type_name("FILE");
   command.add_option("--key-out", to.key_out, "Where to put the disk key (0600); must not exist")
       ->type_name("FILE");
@@ -44,7 +44,7 @@ Result<void> prepare(Arguments& arguments) {
     return Error{ErrorCode::invalid_argument,
                  0,
                  "cli",
-                 "build: --key-out or --disk-key-file: one is required",
+                 "build: --key-out or --key-file: one is required",
                  {},
                  {},
                  {}};
@@ -97,10 +97,11 @@ void add_build(CLI::App& app, Session& session) {
       app, session, "build", "Turn an OCI image into a confidential image",
       "  # an image whose key the broker at 10.0.2.2:8443 (the host, seen from the guest) "
       "releases\n"
-      "  bartizan build oci/ confidential/ --broker https://10.0.2.2:8443 --ca state/ca.pem "
+      "  bartizan build oci/ -o confidential/ --broker https://10.0.2.2:8443 --broker-ca "
+      "state/ca.pem "
       "--key-out disk.key\n"
       "  # an image for tests, opened with a key from a file\n"
-      "  bartizan build oci/ confidential/ --disk-key-file my.key\n",
+      "  bartizan build oci/ -o confidential/ --key-file my.key\n",
       [arguments](Output& output) { return build(*arguments, output); });
   declare(command, *arguments);
 }

@@ -62,12 +62,11 @@ void add_verify(CLI::App& app, Session& session) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App& command =
       add_command(app, session, "verify", "Check an image's disk against its manifest, and its key",
-                  "  bartizan verify confidential/ --disk-key-file disk.key\n",
+                  "  bartizan verify confidential/ --key-file disk.key\n",
                   [arguments](Output& output) { return verify(*arguments, output); });
   command.add_option("IMAGE", arguments->image, "OCI layout folder, or an unpacked image")
       ->required();
-  command
-      .add_option("--disk-key-file", arguments->disk_key_file, "Also check that it opens the disk")
+  command.add_option("--key-file", arguments->disk_key_file, "Also check that it opens the disk")
       ->type_name("FILE");
 }
 

@@ -13,10 +13,11 @@ constexpr const char* kFooter =
     "  bartizan bundle create                                  # what boots: kernel and init, "
     "once\n"
     "  bartizan broker --state state/ &                        # releases keys\n"
-    "  bartizan build oci/ confidential/ --broker https://10.0.2.2:8443 --ca state/ca.pem "
+    "  bartizan build oci/ -o confidential/ --broker https://10.0.2.2:8443 --broker-ca "
+    "state/ca.pem "
     "--key-out disk.key\n"
     "  bartizan register confidential/ --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
-    "      --token-file state/admin.token --disk-key-file disk.key --allow-simulated\n"
+    "      --token-file state/admin.token --key-file disk.key --allow-simulated\n"
     "  bartizan run confidential/ --tee simulated --publish 8080:443\n\n"
     "Exit status: 0 done; 1 an error, told on stderr (or as JSON with --json); 2 the command line\n"
     "is wrong. For `run` see `bartizan run --help`.\n";

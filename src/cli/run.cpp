@@ -175,7 +175,7 @@ Result<int> report(const Context& context, const ExitReason& reason, const Argum
   if (!pattern.empty()) {
     auto found = search_memory(context, pattern);
     CLI_CHECK(found);
-    result["memory"] = *found;
+    result["found_in_memory"] = *found;
     output.note("in guest memory: raw " + view::to_text((*found)["raw"]) +
                 ", as the host sees it " + view::to_text((*found)["host"]));
   }
