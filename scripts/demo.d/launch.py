@@ -77,8 +77,7 @@ class Guest:
         except subprocess.TimeoutExpired:
             self.process.kill()
             output, _ = self.process.communicate()
-        lines = [line for line in output.splitlines() if line.startswith("{")]
-        self.result = json.loads(lines[-1]) if lines else {}
+        self.result = json.loads(output) if output.strip() else {}
         self.status = self.process.returncode
         return self
 
@@ -112,7 +111,7 @@ def serve(work, facts, claims):
 
 
 def tell_memory_and_exit(guest, claims):
-    found = guest.result.get("found_in_memory") or {}
+    found = guest.result.get("memory") or {}
     stats = guest.result.get("stats") or {}
     refusals = stats.get("private_page_refusals")
     claims.add("the secret is found in raw guest memory", found.get("raw", 0) > 0, f"{found.get('raw')} times")
@@ -138,7 +137,7 @@ def flip_byte(work, facts):
     shutil.copytree(work / "confidential", copy)
     info = json.loads(subprocess.run([str(CLI), "inspect", str(copy), "--json"], capture_output=True, text=True, check=True).stdout)
     blob = pathlib.Path(info["disk_path"])
-    manifest = json.loads(info["manifest"]) if isinstance(info["manifest"], str) else info["manifest"]
+    manifest = json.loads(info["manifest"])
     with open(blob, "r+b") as disk:
         disk.seek(info["disk_offset"] + manifest["disk"]["luks2"]["offset"] + 1024)
         byte = disk.read(1)[0]

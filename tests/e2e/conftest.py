@@ -17,21 +17,19 @@ LAUNCH_TIME_LIMIT_S = 240  # of one guest, in a lab under load
 
 
 class Ended:
-    """A launch that has ended: exit status, the JSON result, standard output of the workload, standard error."""
+    """A launch that has ended: exit status, the JSON result (standard output), what the workload and the tool said."""
 
     def __init__(self, process, output, errors):
         self.status = process.returncode
-        lines = output.splitlines()
-        self.result = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
-        self.stdout = "\n".join(lines[:-1] if self.result else lines)
-        self.stderr = errors
+        self.result = json.loads(output) if output.strip() else {}
+        self.said = errors  # with --json the workload's output goes to standard error
 
     @property
     def exit(self):
         return self.result.get("exit") or {}
 
     def __repr__(self):
-        return f"status {self.status}\nresult {json.dumps(self.result)}\nstdout {self.stdout}\nstderr {self.stderr[-3000:]}"
+        return f"status {self.status}\nresult {json.dumps(self.result)}\nsaid {self.said[-3000:]}"
 
 
 @pytest.fixture(scope="session")

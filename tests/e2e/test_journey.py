@@ -18,7 +18,7 @@ def test_exit_code_and_exits(launch, tee, limit):
     ended = launch("exit7", tee=tee)
     assert ended.status == 7, ended
     assert ended.exit["kind"] == "exit_code" and ended.exit["code"] == 7
-    assert ended.stdout.count("of the workload's own output") == 3
+    assert ended.said.count("of the workload's own output") == 3
     assert ended.result["stats"]["exits_to_pid1"] <= limit, ended.result["stats"]
     assert ended.result["stats"]["private_page_refusals"] == 0
 
@@ -26,7 +26,7 @@ def test_exit_code_and_exits(launch, tee, limit):
 def test_process_is_what_the_image_says(launch):
     ended = launch("process", stdin="a line from the caller\n")
     assert ended.status == 0, ended
-    said = ended.stdout.splitlines()
+    said = ended.said.splitlines()
     assert "id 1234 1235 groups 1235 1300 cwd /srv" in said or "id 1234 1235 groups 1300 cwd /srv" in said, ended
     assert "env COLOUR=blue" in said and "env EMPTY=" in said
     assert any(line.startswith("env PATH=") for line in said)
@@ -41,13 +41,13 @@ def test_process_is_what_the_image_says(launch):
 
 def test_sigterm_reaches_the_workload(start):
     process = start("term")
-    for line in process.stdout:
+    for line in process.stderr:
         if "waiting" in line:
             break
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=LAUNCH_TIME_LIMIT_S)
     ended = Ended(process, output, errors)
-    assert "terminated by 15" in output
+    assert "terminated by 15" in errors
     assert ended.status == 5, ended
 
 
@@ -70,12 +70,12 @@ def test_vsock_port_reaches_a_unix_socket(launch, tmp_path):
 
     service = threading.Thread(target=answer)
     service.start()
-    ended = launch("vsock", "--vsock", f"5000:{tmp_path}/service", tee="none")
+    ended = launch("vsock", "--vsock", f"5000={tmp_path}/service", tee="none")
     service.join()
     listener.close()
-    assert 'vsock 5000: "pong"' in ended.stdout, ended
-    assert "vsock 5001: ECONNRESET" in ended.stdout
-    assert ended.stdout.count("of the workload's own output") == 2000
+    assert 'vsock 5000: "pong"' in ended.said, ended
+    assert "vsock 5001: ECONNRESET" in ended.said
+    assert ended.said.count("of the workload's own output") == 2000
 
 
 def test_attested_launch_gets_its_key(launch, broker):
