@@ -1,0 +1,16 @@
+// The ACPI tables of the machine (ACPI 6.5, chapter 5): RSDP, XSDT, FADT, MADT and DSDT in one
+// block of bytes.
+//
+// They are hardware-reduced and deny a CMOS clock, an 8042 and VGA: a stock kernel then polls none
+// of them.
+#pragma once
+
+#include "base/bytes.hpp"
+
+namespace bartizan::boot {
+
+// The block for `vcpus` (1 to kMaxVcpus) processors whose APIC ids are 0, 1, …; made to lie at
+// `at`, where the RSDP is.
+Bytes acpi_tables(uint64_t at, uint32_t vcpus);
+
+}  // namespace bartizan::boot

@@ -1,0 +1,57 @@
+#include "boot/boot_params.hpp"
+
+#include <algorithm>
+
+#include "boot/layout.hpp"
+
+namespace bartizan::boot {
+namespace {
+
+constexpr size_t kAcpiRsdpAddr = 0x070, kExtRamdiskImage = 0x0c0, kExtRamdiskSize = 0x0c4,
+                 kExtCmdLinePtr = 0x0c8, kE820Entries = 0x1e8, kTypeOfLoader = 0x210,
+                 kRamdiskImage = 0x218, kRamdiskSize = 0x21c, kCmdLinePtr = 0x228,
+                 kE820Table = 0x2d0;
+constexpr size_t kE820EntryBytes = 20;
+constexpr uint8_t kUnregisteredLoader = 0xff;
+
+// A 64-bit value whose halves lie apart.
+void set_halves(Bytes* page, size_t low, size_t high, uint64_t value) {
+  store_le(page->data() + low, static_cast<uint32_t>(value));
+  store_le(page->data() + high, static_cast<uint32_t>(value >> 32));
+}
+
+}  // namespace
+
+std::vector<E820Entry> memory_map(uint64_t ram_bytes) {
+  uint64_t low = std::min(ram_bytes, kMmioHoleStart);
+  std::vector<E820Entry> map = {
+      {0, kAcpiAddress, E820Type::ram},
+      {kAcpiAddress, kAcpiEnd - kAcpiAddress, E820Type::acpi},
+      {kAcpiEnd, kLowRamEnd - kAcpiEnd, E820Type::ram},
+      {kHighRamStart, low - kHighRamStart, E820Type::ram},
+  };
+  if (ram_bytes > low) map.push_back({kMmioHoleEnd, ram_bytes - low, E820Type::ram});
+  return map;
+}
+
+Bytes boot_params(const BootParamsInput& input) {
+  Bytes page(4096);
+  const auto& header = input.kernel->setup_header;
+  std::copy(header.begin(), header.end(), page.begin() + kSetupHeaderOffset);
+  page[kTypeOfLoader] = kUnregisteredLoader;
+  store_le(&page[kAcpiRsdpAddr], kAcpiAddress);
+  set_halves(&page, kCmdLinePtr, kExtCmdLinePtr, kCommandLineAddress);
+  set_halves(&page, kRamdiskImage, kExtRamdiskImage, input.initrd_address);
+  set_halves(&page, kRamdiskSize, kExtRamdiskSize, input.initrd_size);
+  auto map = memory_map(input.ram_bytes);
+  page[kE820Entries] = static_cast<uint8_t>(map.size());
+  for (size_t i = 0; i < map.size(); i++) {
+    uint8_t* entry = &page[kE820Table + i * kE820EntryBytes];
+    store_le(entry, map[i].address);
+    store_le(entry + 8, map[i].size);
+    store_le(entry + 16, static_cast<uint32_t>(map[i].type));
+  }
+  return page;
+}
+
+}  // namespace bartizan::boot
