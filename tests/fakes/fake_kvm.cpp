@@ -55,7 +55,7 @@ int get_supported_cpuid(void* argument) {
   auto entries = supported();
   if (head->count < entries.size()) return fail(E2BIG);
   head->count = static_cast<uint32_t>(entries.size());
-  std::memcpy(head + 1, entries.data(), entries.size() * sizeof entries[0]);
+  std::memcpy(static_cast<void*>(head + 1), entries.data(), entries.size() * sizeof entries[0]);
   return 0;
 }
 
