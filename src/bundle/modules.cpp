@@ -38,8 +38,7 @@ constexpr WantedModule kGuestModules[] = {
     {"aes_generic", false},
     {"xts"},
     {"dm_crypt"},
-    {"crc32c_intel", false},  // libcrc32c, which erofs needs, fails to load without one of these
-    {"crc32c_generic", false},
+    {"crc32c_generic", false},  // libcrc32c, which erofs needs, fails to load without it
     {"erofs"},
     {"overlay"},
     {"sev_guest", false},

@@ -1,0 +1,91 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "machine/plan.hpp"
+#include "tee/snp/digest.hpp"
+#include "unit/bundle/sample.hpp"
+
+namespace bartizan {
+namespace {
+
+using machine::make_plan;
+
+struct Measured : testing::Test {
+  Sample sample;
+  LaunchOptions options;
+  void SetUp() override {
+    options.bundle = create_bundle(sample.options).value().path;
+    options.ram_mib = 256;
+  }
+  std::vector<uint8_t> digest(LaunchOptions changed) { return measure(changed).value().digest; }
+};
+
+TEST_F(Measured, PlanIsWhatTheGuestStartsFrom) {
+  options.vcpus = 3;
+  options.ram_mib = 4096;
+  auto plan = make_plan(options, false).value();
+  ASSERT_EQ(plan.cpus.size(), 3u);
+  EXPECT_EQ(plan.cpus[0].rip, 0x1000200u);
+  EXPECT_EQ(plan.cpus[0].rsi, 0x7000u);
+  EXPECT_EQ(plan.cpus[0].cr3, 0x9000u | 1ull << tee::kSimulatedCBit);
+  EXPECT_EQ(plan.cpus[2].rip, 0xfff0u);
+  ASSERT_EQ(plan.ram.size(), 2u);
+  EXPECT_EQ(plan.ram[0].size, 3328ull << 20);
+  EXPECT_EQ(plan.ram[1].base.value, 4ull << 30);
+  EXPECT_EQ(plan.ram[1].size, 768ull << 20);
+  options.tee = Tee::none;
+  EXPECT_EQ(make_plan(options, false).value().cpus[0].cr3, 0x9000u);
+}
+
+TEST_F(Measured, SameOptionsSameDigest) {
+  auto one = measure(options).value();
+  EXPECT_EQ(one.digest.size(), 48u);
+  EXPECT_EQ(digest(options), one.digest);
+  uint64_t pages = 0;
+  for (const auto& page : one.pages) pages += page.count;
+  EXPECT_EQ(one.page_count, pages);
+  EXPECT_EQ(one.pages.back().guest_address, tee::snp::kVmsaAddress);
+}
+
+TEST_F(Measured, EveryInputChangesTheDigest) {
+  auto base = digest(options);
+  auto vcpus = options, ram = options, line = options;
+  vcpus.vcpus = 2;
+  ram.ram_mib = 257;
+  line.extra_command_line = "init=/bin/sh";
+  for (const auto& changed : {vcpus, ram, line}) EXPECT_NE(digest(changed), base);
+  auto from_caller = machine::measure_plan(make_plan(options, true).value()).value();
+  EXPECT_NE(from_caller.digest, base);
+  write_file(sample.options.init, as_bytes("another init")).value();
+  create_bundle(sample.options).value();
+  EXPECT_NE(digest(options), base);
+}
+
+TEST_F(Measured, NoneHasNoDigest) {
+  options.tee = Tee::none;
+  auto measurement = measure(options).value();
+  EXPECT_TRUE(measurement.digest.empty());
+  EXPECT_GT(measurement.page_count, 0u);
+}
+
+TEST_F(Measured, WhatCannotBeIsRefused) {
+  auto code = [](LaunchOptions changed) { return measure(changed).error().code; };
+  for (auto tee : {Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx}) {
+    auto changed = options;
+    changed.tee = tee;
+    EXPECT_EQ(code(changed), ErrorCode::unsupported);
+  }
+  auto small = options, large = options, line = options, nowhere = options, no_cpu = options;
+  small.ram_mib = 127;
+  large.ram_mib = 0xffffffff;
+  line.extra_command_line = "a\tb";
+  nowhere.bundle = "/nonexistent";
+  no_cpu.vcpus = 0;
+  for (const auto& bad : {small, large, line, no_cpu})
+    EXPECT_EQ(code(bad), ErrorCode::invalid_argument);
+  EXPECT_EQ(code(nowhere), ErrorCode::not_found);
+}
+
+}  // namespace
+}  // namespace bartizan
