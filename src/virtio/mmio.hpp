@@ -46,6 +46,9 @@ class MmioTransport : public devices::BusDevice {
   size_t queue_count() const { return notify_fds_.size(); }
   int notify_fd(size_t queue) const { return notify_fds_[queue].get(); }  // borrowed
 
+  // What happens on the loop's thread when queue `queue` was notified.
+  void process(uint16_t queue);
+
  private:
   struct QueueRegisters {
     uint32_t size = 0;                                 // guest-controlled
@@ -69,10 +72,11 @@ class MmioTransport : public devices::BusDevice {
 
   void request_sync();
   void sync();
-  void activate(uint64_t features);
-  void on_notified(uint16_t queue);
+  void activate(uint64_t generation);
+  std::vector<std::optional<Queue>> build_queues(uint64_t generation, uint64_t* features,
+                                                 std::string* wrong);
   void raise(uint32_t cause);
-  void complain(const std::string& what);
+  void fail_device(const std::string& why);
 
   memory::DeviceMemory& memory_;
   EventLoop& loop_;

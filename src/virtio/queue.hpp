@@ -56,8 +56,9 @@ class Queue {
   // driver notifies us of the next one; while there are chains it need not.
   bool pop(Chain* chain);
 
-  // Undoes the last pop, whose chain was not pushed: the next pop starts there again.
-  void put_back() { --next_available_; }
+  // Undoes the last pop, whose chain was not pushed: the next pop gives it again (without reading
+  // it again).
+  void put_back(const Chain& chain);
 
   // Gives a chain back; `written` bytes of its writable part were filled.
   void push(const Chain& chain, uint32_t written);
@@ -99,6 +100,7 @@ class Queue {
       0;  // used_index_ when the driver was last considered for an interrupt
   bool notifications_wanted_ = true;
   std::vector<Descriptor> table_;  // copy of an indirect table
+  std::optional<Chain> held_;      // put back
   std::optional<std::string> broken_;
 };
 

@@ -7,11 +7,11 @@
 // queues through `run`.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "virtio/queue.hpp"
@@ -30,8 +30,11 @@ class Queues {
   Queues(memory::DeviceMemory& memory, Signals signals)
       : memory_(memory), signals_(std::move(signals)) {}
 
-  // For transports. Any thread.
-  void install(std::vector<std::optional<Queue>> queues);
+  // For transports.
+  // start: takes the queues that `build` returns, and if there are any, runs `work`, all under the
+  // lock.
+  void start(const std::function<std::vector<std::optional<Queue>>()>& build,
+             const std::function<void()>& work);
   void remove(uint16_t index);
   void clear();
 

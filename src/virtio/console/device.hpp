@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/event_loop.hpp"
 #include "virtio/device.hpp"
@@ -38,8 +39,9 @@ class ConsoleDevice : public Device {
       : loop_(loop), options_(std::move(options)) {}
   uint32_t transmit(const Chain& chain);
   void fill_guest();
+  bool has_room(Queue& queue);
   bool fill_one(Queue& queue);
-  Result<size_t> next_input(std::span<uint8_t> to);
+  std::optional<size_t> next_input(std::span<uint8_t> to);
   void watch_input(bool wanted);
   void on_input();
 

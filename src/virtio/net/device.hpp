@@ -18,6 +18,7 @@ constexpr std::array<uint8_t, 6> kGuestMac = {0x52, 0x54, 0x00, 0xba, 0x27, 0x1a
 
 struct NetOptions {
   std::vector<PortForward> publish;  // host TCP port -> guest TCP port
+  bool isolated = false;  // the guest reaches nothing but what it answers on published ports
 };
 
 class NetDevice : public Device {
@@ -43,10 +44,10 @@ class NetDevice : public Device {
   void keep_for_guest(ByteView frame);
   void fill_guest();
 
-  std::unique_ptr<SlirpNetwork> network_;
   Queues* queues_ = nullptr;
   std::deque<Bytes> waiting_;  // frames that the guest has no buffers for yet
   Chain chain_;
+  std::unique_ptr<SlirpNetwork> network_;  // last, so that it goes first: it calls the rest
 };
 
 }  // namespace bartizan::virtio

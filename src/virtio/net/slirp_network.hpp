@@ -25,6 +25,20 @@ struct PortForward {
   uint16_t guest_port = 0;
 };
 
+// While it lives a write to a closed socket does not raise SIGPIPE on this thread: libslirp sends
+// without MSG_NOSIGNAL, and a guest that closes its connections at the right moment would kill the
+// process.
+class QuietPipe {
+ public:
+  QuietPipe();
+  QuietPipe(const QuietPipe&) = delete;
+  QuietPipe& operator=(const QuietPipe&) = delete;
+  ~QuietPipe();
+
+ private:
+  bool was_blocked_;
+};
+
 class SlirpNetwork {
  public:
   // A frame for the guest, and the end of a round of them: on the loop's thread.
@@ -33,7 +47,9 @@ class SlirpNetwork {
     std::function<void()> round_done;
   };
 
-  static Result<std::unique_ptr<SlirpNetwork>> create(EventLoop& loop, Guest guest);
+  // `isolated`: the guest reaches nothing outside; published ports still work.
+  static Result<std::unique_ptr<SlirpNetwork>> create(EventLoop& loop, Guest guest,
+                                                      bool isolated = false);
   SlirpNetwork(const SlirpNetwork&) = delete;
   SlirpNetwork& operator=(const SlirpNetwork&) = delete;
   ~SlirpNetwork();
@@ -41,7 +57,7 @@ class SlirpNetwork {
   Result<void> publish(const PortForward& forward);
   const std::vector<PortForward>& published() const { return published_; }
 
-  // A frame from the guest. After some of them: settle().
+  // A frame from the guest, under a QuietPipe. After some of them: settle().
   void input(ByteView frame);
   void settle();  // looks again at which descriptors and timeouts libslirp waits for
 
@@ -50,8 +66,10 @@ class SlirpNetwork {
   struct Callbacks;
   SlirpNetwork(EventLoop& loop, Guest guest) : loop_(loop), guest_(std::move(guest)) {}
   std::vector<pollfd> wanted_descriptors(uint32_t* timeout_ms);
-  Result<uint16_t> port_of_new_listener(const std::vector<pollfd>& before);
+  uint16_t newest_listener_port(const std::vector<pollfd>& before);
+  bool may_pass(ByteView frame) const;
   void watch_wanted(const std::vector<pollfd>& wanted);
+  void forget(int fd);
   void turn();
 
   EventLoop& loop_;

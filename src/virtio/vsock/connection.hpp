@@ -8,6 +8,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "base/bytes.hpp"
 #include "base/unique_fd.hpp"
@@ -69,8 +70,10 @@ class VsockConnection {
   void stream_ended() { stream_eof_ = true; }
   void stream_failed() { reset(); }
 
-  // The control packet that must go to the guest before any data, as it should be sent now.
-  std::optional<VsockHeader> next_control();
+  // Whether a control packet must go to the guest before any data; and that packet, as it should be
+  // sent now.
+  bool has_control() const;
+  VsockHeader next_control();                // precondition: has_control()
   VsockHeader data_header(uint32_t length);  // counts it against the guest's credit
 
   uint32_t credit() const;  // bytes that the guest has room for
@@ -81,8 +84,10 @@ class VsockConnection {
   bool done() const { return done_ && !control_; }  // and the guest knows
 
  private:
-  VsockHeader header(uint16_t operation) const;
+  VsockHeader header(uint16_t operation);
+  bool eof_to_tell() const { return open_ && !done_ && stream_eof_ && !eof_told_; }
   void take_data(ByteView payload);
+  void take_response();
   void guest_shutdown(uint32_t flags);
   void finish_if_both_ended();
   void reset();

@@ -31,8 +31,8 @@ class VsockDevice : public Device {
   static std::shared_ptr<VsockDevice> create(EventLoop& loop, VsockOptions options);
   ~VsockDevice() override;
 
-  // Loop's thread. `stream` is closed if the guest refuses or is not there. Errors: invalid_state
-  // (no driver), resource_exhausted (kMaxConnections).
+  // Loop's thread, not from a Connect function. `stream` is closed if the guest refuses or is not
+  // there. Errors: invalid_state (no driver), resource_exhausted (kMaxConnections).
   Result<void> connect_to_guest(uint32_t port, UniqueFd stream);
 
   size_t connection_count() const { return connections_.size(); }  // loop's thread
@@ -47,28 +47,34 @@ class VsockDevice : public Device {
  private:
   VsockDevice(EventLoop& loop, VsockOptions options) : loop_(loop), options_(std::move(options)) {}
 
+  struct Stream {
+    std::unique_ptr<VsockConnection> connection;
+    uint32_t watched = 0;  // epoll events, 0: not watched
+  };
+
   // From the guest.
   void drain_guest();
   void receive(const Chain& chain);
-  void accept(const VsockHeader& header);
-  void dispatch(VsockConnection& connection, const VsockHeader& header, ByteView payload);
+  void dispatch(const VsockHeader& header, ByteView payload);
+  void accept(const VsockHeader& request, VsockPorts ports);
   void refuse(const VsockHeader& header);
+  VsockConnection* add(VsockPorts ports, UniqueFd stream);
 
   // To the guest.
-  void fill_guest();
-  bool send_control(const VsockHeader& header);
+  bool take_buffer(Queue& queue);
+  void put_packet(Queue& queue, const VsockHeader& header, ByteView payload);
+  void send_controls();
   bool send_data(VsockConnection& connection);
-  bool next_packet(VsockConnection& connection);
 
   // The host's ends.
   void on_stream(VsockPorts ports, uint32_t events);
-  void update_watches();
-  void sweep();
+  void settle();
+  void watch(VsockPorts ports, Stream& stream, uint32_t events);
 
   EventLoop& loop_;
   VsockOptions options_;
   Queues* queues_ = nullptr;
-  std::map<VsockPorts, std::unique_ptr<VsockConnection>> connections_;
+  std::map<VsockPorts, Stream> connections_;
   std::deque<VsockHeader> replies_;  // RSTs for what belongs to no connection
   uint32_t next_host_port_ = 1u << 30;
   bool guest_full_ = false;  // no receive buffers: streams are not read until the driver gives some
@@ -91,11 +97,20 @@ class VsockListener {
   ~VsockListener();
 
  private:
-  VsockListener(EventLoop& loop, UniqueFd socket, std::filesystem::path path)
-      : loop_(loop), socket_(std::move(socket)), path_(std::move(path)) {}
+  VsockListener(EventLoop& loop, std::shared_ptr<VsockDevice> device, uint32_t port,
+                std::filesystem::path path)
+      : loop_(loop), device_(std::move(device)), port_(port), path_(std::move(path)) {}
+  Result<void> listen();
+  Result<void> watch();
+  void on_connection();
+
   EventLoop& loop_;
-  UniqueFd socket_;
+  std::shared_ptr<VsockDevice> device_;
+  uint32_t port_;
   std::filesystem::path path_;
+  UniqueFd socket_;
+  bool bound_ = false;
+  uint64_t pause_ = 0;  // timer: no descriptors left, try again later
 };
 
 }  // namespace bartizan::virtio
