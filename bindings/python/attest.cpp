@@ -1,0 +1,117 @@
+// Evidence and key release.
+#include "bartizan/attest.hpp"
+
+#include "python/convert.hpp"
+
+namespace bartizan::python {
+
+namespace {
+
+std::vector<std::vector<uint8_t>> to_vectors(const std::vector<py::bytes>& list) {
+  std::vector<std::vector<uint8_t>> vectors;
+  for (const py::bytes& bytes : list) vectors.push_back(to_vector(bytes));
+  return vectors;
+}
+
+Evidence make_evidence(const py::object& tee, const py::bytes& report,
+                       const std::vector<py::bytes>& certificates) {
+  return Evidence{to_tee(tee), to_vector(report), to_vectors(certificates)};
+}
+
+py::list certificates_of(const Evidence& self) {
+  py::list list;
+  for (const auto& certificate : self.certificates) list.append(to_bytes(certificate));
+  return list;
+}
+
+void bind_types(py::module_& module) {
+  py::class_<Evidence>(module, "Evidence",
+                       "A signed report, with the certificates that came along.")
+      .def(py::init(&make_evidence), py::arg("tee"), py::arg("report"),
+           py::arg("certificates") = std::vector<py::bytes>())
+      .def_readonly("tee", &Evidence::tee)
+      .def_property_readonly("report", [](const Evidence& self) { return to_bytes(self.report); })
+      .def_property_readonly("certificates", &certificates_of)
+      .def(
+          "to_json", [](const Evidence& self) { return unwrap(evidence_to_json(self)); },
+          "Trustee's JSON form.")
+      .def_static(
+          "from_json",
+          [](const std::string& json, const py::object& tee) {
+            return unwrap(evidence_from_json(json, to_tee(tee)));
+          },
+          py::arg("json"), py::arg("tee"));
+  py::class_<VerifiedEvidence> verified(module, "VerifiedEvidence", "What verified evidence says.");
+  verified.def_readonly("tee", &VerifiedEvidence::tee)
+      .def_property_readonly(
+          "measurement", [](const VerifiedEvidence& self) { return to_bytes(self.measurement); })
+      .def_property_readonly("host_data",
+                             [](const VerifiedEvidence& self) { return to_bytes(self.host_data); })
+      .def_property_readonly(
+          "report_data", [](const VerifiedEvidence& self) { return to_bytes(self.report_data); })
+      .def_readonly("policy", &VerifiedEvidence::policy)
+      .def_readonly("reported_tcb", &VerifiedEvidence::reported_tcb)
+      .def_readonly("version", &VerifiedEvidence::version)
+      .def_readonly("chip_id", &VerifiedEvidence::chip_id);
+  add_to_dict(verified);
+}
+
+VerifiedEvidence verify(const Evidence& evidence, bool allow_simulated, bool allow_debug,
+                        const std::vector<py::bytes>& measurements, const py::bytes& host_data,
+                        const py::bytes& report_data, uint64_t minimum_tcb, int64_t now) {
+  const EvidencePolicy policy{allow_simulated,
+                              allow_debug,
+                              to_vectors(measurements),
+                              to_vector(host_data),
+                              to_vector(report_data),
+                              minimum_tcb,
+                              now};
+  return unlocked([&] { return verify_evidence(evidence, policy); });
+}
+
+// A callable as a source: report data in, Evidence out.
+class CallableSource : public EvidenceSource {
+ public:
+  CallableSource(Tee tee, Callback& callback) : tee_(tee), callback_(callback) {}
+  Tee tee() const override { return tee_; }
+  Result<Evidence> evidence(std::span<const uint8_t> report_data) override {
+    Evidence evidence;
+    const bool returned = callback_.run([&](const py::object& callable) {
+      evidence = callable(to_bytes(report_data)).cast<Evidence>();
+    });
+    if (!returned)
+      return Error{ErrorCode::io, 0, "python", "evidence: callback raised", {}, {}, {}};
+    return evidence;
+  }
+
+ private:
+  Tee tee_;
+  Callback& callback_;
+};
+
+py::bytes fetch_key(const std::string& url, const std::string& ca_pem, const std::string& resource,
+                    const py::object& source, const py::object& tee, uint32_t timeout_ms) {
+  Callback callback(source);
+  CallableSource evidence_source(to_tee(tee), callback);
+  const KeyRequest request{url, ca_pem, resource, timeout_ms};
+  const SecretBytes key =
+      unlocked_with(callback, [&] { return request_key(request, evidence_source); });
+  return to_bytes(key.bytes());
+}
+
+}  // namespace
+
+void bind_attest(py::module_& module) {
+  bind_types(module);
+  module.def("verify_evidence", &verify, py::arg("evidence"), py::kw_only(),
+             py::arg("allow_simulated") = false, py::arg("allow_debug") = false,
+             py::arg("measurements") = std::vector<py::bytes>(), py::arg("host_data") = py::bytes(),
+             py::arg("report_data") = py::bytes(), py::arg("minimum_tcb") = 0, py::arg("now") = 0,
+             "Checks evidence against a policy; raises VerificationFailed with the reason.");
+  module.def("request_key", &fetch_key, py::arg("url"), py::arg("ca_pem"), py::arg("resource"),
+             py::arg("source"), py::kw_only(), py::arg("tee") = Tee::simulated,
+             py::arg("timeout_ms") = 30'000,
+             "The guest's side of a key release; source(report_data) gives the Evidence.");
+}
+
+}  // namespace bartizan::python

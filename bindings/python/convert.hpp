@@ -1,0 +1,124 @@
+// Between Python and the C++ API: errors, bytes, secrets, JSON, callbacks.
+#pragma once
+
+#include <pybind11/functional.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bartizan/log.hpp"
+#include "bartizan/secret_bytes.hpp"
+#include "common/json_view.hpp"
+
+namespace bartizan::python {
+
+namespace py = pybind11;
+
+// Raises the class of bartizan._errors that belongs to the code. Needs the GIL.
+[[noreturn]] void raise(const Error& error);
+
+template <typename T>
+T unwrap(Result<T>&& result) {
+  if (!result.ok()) raise(result.error());
+  return *std::move(result);
+}
+inline void unwrap(Result<void>&& result) {
+  if (!result.ok()) raise(result.error());
+}
+
+// Calls `work` without the GIL and unwraps its Result with it.
+template <typename Work>
+auto unlocked(Work&& work) {
+  auto result = [&] {
+    py::gil_scoped_release release;
+    return work();
+  }();
+  return unwrap(std::move(result));
+}
+
+std::vector<uint8_t> to_vector(const py::bytes& bytes);
+py::bytes to_bytes(std::span<const uint8_t> bytes);
+SecretBytes to_secret(const py::bytes& bytes);
+std::optional<SecretBytes> to_secret(const std::optional<py::bytes>& bytes);
+py::object to_python(const view::Json& json);
+
+// A Tee or its name.
+Tee to_tee(const py::object& tee);
+
+// None gives no sink. The callable gets (level, line) on a thread of the library; what it raises is
+// reported as unraisable and goes no further.
+LogSink log_sink(const py::object& callable);
+
+// A callable that C++ calls while this thread is inside it without the GIL. What the callable
+// raises is kept, the C++ work is told to give up, and rethrow() raises it again once C++ has
+// returned.
+class Callback {
+ public:
+  explicit Callback(py::object callable) : callable_(std::move(callable)) {}
+  // True if `call(callable)` returned without raising. Takes the GIL.
+  template <typename Call>
+  bool run(Call&& call) {
+    py::gil_scoped_acquire acquire;
+    try {
+      call(callable_);
+      return true;
+    } catch (py::error_already_set& raised) {
+      if (!raised_) raised_ = std::make_unique<py::error_already_set>(raised);
+      return false;
+    }
+  }
+  void rethrow() {
+    if (raised_) throw py::error_already_set(*raised_);
+  }
+  // For progress callbacks; also lets Ctrl-C through, with or without a callable. False from the
+  // callable cancels.
+  ProgressSink progress_sink();
+
+ private:
+  py::object callable_;
+  std::unique_ptr<py::error_already_set> raised_;
+};
+
+// unlocked(), but what `callback` raised comes first.
+template <typename Work>
+auto unlocked_with(Callback& callback, Work&& work) {
+  auto result = [&] {
+    py::gil_scoped_release release;
+    return work();
+  }();
+  callback.rethrow();
+  return unwrap(std::move(result));
+}
+
+// Owns an object whose destructor joins threads that may be waiting for the GIL.
+template <typename T>
+std::shared_ptr<T> make_handle(T&& value) {
+  return std::shared_ptr<T>(new T(std::move(value)), [](T* object) {
+    if (!PyGILState_Check()) return delete object;
+    py::gil_scoped_release release;
+    delete object;
+  });
+}
+
+// Readable attributes, and to_dict() as the other faces' JSON.
+template <typename T>
+py::class_<T>& add_to_dict(py::class_<T>& type) {
+  return type.def("to_dict", [](const T& self) { return to_python(view::to_json(self)); })
+      .def("__repr__",
+           [name = py::str(type.attr("__name__")).template cast<std::string>()](const T& self) {
+             return "<" + name + " " + view::to_text(view::to_json(self)) + ">";
+           });
+}
+
+void bind_tee(py::module_& module);
+void bind_image(py::module_& module);
+void bind_attest(py::module_& module);
+void bind_broker(py::module_& module);
+void bind_machine(py::module_& module);
+
+}  // namespace bartizan::python

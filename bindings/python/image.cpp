@@ -1,0 +1,102 @@
+// Confidential images.
+#include "bartizan/image.hpp"
+
+#include "python/convert.hpp"
+
+namespace bartizan::python {
+
+namespace {
+
+using Path = std::filesystem::path;
+
+void bind_types(py::module_& module) {
+  py::class_<BuildReport> report(module, "BuildReport",
+                                 "A confidential image that was made, and its key.");
+  report
+      .def_property_readonly("manifest",
+                             [](const BuildReport& self) { return to_bytes(self.manifest); })
+      .def_property_readonly("workload_digest",
+                             [](const BuildReport& self) { return to_bytes(self.workload_digest); })
+      .def_readonly("workload_id", &BuildReport::workload_id)
+      .def_readonly("resource", &BuildReport::resource)
+      .def_property_readonly(
+          "disk_key", [](const BuildReport& self) { return to_bytes(self.disk_key.bytes()); })
+      .def_readonly("disk_bytes", &BuildReport::disk_bytes)
+      .def_readonly("entries", &BuildReport::entries)
+      .def_readonly("content_bytes", &BuildReport::content_bytes)
+      .def_readonly("image_digest", &BuildReport::image_digest);
+  add_to_dict(report);
+  py::class_<ImageInfo> info(module, "ImageInfo", "What is public about a confidential image.");
+  info.def_property_readonly("manifest",
+                             [](const ImageInfo& self) { return to_bytes(self.manifest); })
+      .def_property_readonly("workload_digest",
+                             [](const ImageInfo& self) { return to_bytes(self.workload_digest); })
+      .def_readonly("disk_path", &ImageInfo::disk_path)
+      .def_readonly("disk_offset", &ImageInfo::disk_offset)
+      .def_readonly("disk_bytes", &ImageInfo::disk_bytes)
+      .def_readonly("workload_id", &ImageInfo::workload_id)
+      .def_readonly("broker_url", &ImageInfo::broker_url)
+      .def_readonly("resource", &ImageInfo::resource)
+      .def_readonly("cipher", &ImageInfo::cipher)
+      .def_readonly("verity_root_hash", &ImageInfo::verity_root_hash)
+      .def_readonly("filesystem", &ImageInfo::filesystem)
+      .def_readonly("krun_config", &ImageInfo::krun_config)
+      .def_readonly("vcpus", &ImageInfo::vcpus)
+      .def_readonly("ram_mib", &ImageInfo::ram_mib);
+  add_to_dict(info);
+}
+
+BuildReport build(const Path& source, const Path& output, const std::string& reference,
+                  const std::string& output_reference, const std::string& workload_id,
+                  const std::string& broker_url, const std::string& broker_ca_pem,
+                  const std::string& resource, uint32_t vcpus, uint32_t ram_mib, bool network,
+                  const std::optional<py::bytes>& disk_key, const py::object& progress) {
+  Callback callback(progress);
+  BuildOptions options;
+  options.source = source;
+  options.reference = reference;
+  options.output = output;
+  options.output_reference = output_reference;
+  options.workload_id = workload_id;
+  options.broker_url = broker_url;
+  options.broker_ca_pem = broker_ca_pem;
+  options.resource = resource;
+  options.vcpus = vcpus;
+  options.ram_mib = ram_mib;
+  options.network = network;
+  options.disk_key = to_secret(disk_key);
+  options.progress = callback.progress_sink();
+  return unlocked_with(callback, [&] { return build_image(options); });
+}
+
+void verify(const Path& image, const std::optional<py::bytes>& disk_key,
+            const py::object& progress) {
+  Callback callback(progress);
+  const std::optional<SecretBytes> key = to_secret(disk_key);
+  const ProgressSink sink = callback.progress_sink();
+  unlocked_with(callback, [&] { return verify_image(image, key, sink); });
+}
+
+}  // namespace
+
+void bind_image(py::module_& module) {
+  bind_types(module);
+  module.def("build_image", &build, py::arg("source"), py::arg("output"), py::kw_only(),
+             py::arg("reference") = "", py::arg("output_reference") = "latest",
+             py::arg("workload_id") = "", py::arg("broker_url") = "", py::arg("broker_ca_pem") = "",
+             py::arg("resource") = "", py::arg("vcpus") = 1, py::arg("ram_mib") = 512,
+             py::arg("network") = true, py::arg("disk_key") = py::none(),
+             py::arg("progress") = py::none(),
+             "Turns an OCI image into a confidential image. Needs no root and no KVM.");
+  module.def(
+      "inspect_image",
+      [](const Path& image, const std::string& reference) {
+        return unlocked([&] { return inspect_image(image, reference); });
+      },
+      py::arg("image"), py::arg("reference") = "", "What is public about a confidential image.");
+  module.def("verify_image", &verify, py::arg("image"), py::arg("disk_key") = py::none(),
+             py::kw_only(), py::arg("progress") = py::none(),
+             "Checks an image's disk against its manifest, and a key against the disk.");
+}
+
+}  // namespace bartizan::python

@@ -1,0 +1,111 @@
+"""Confidential images and confidential VMs.
+
+A launch is four verbs::
+
+    with bartizan.Context(publish=[bartizan.PublishedPort(8080, 443)]) as context:
+        context.set_tee("simulated")
+        context.attach_image("confidential/")      # or attach_luks_disk(...)
+        context.start()                            # returns; or start_enter(), which waits
+        reason = context.wait()
+
+Images (build_image, inspect_image, verify_image), measurements (measure), evidence (verify_evidence) and the broker
+(Broker, register_workload) need no KVM. Whatever fails raises bartizan.Error; see docs/errors.md.
+"""
+
+from ._core import (
+    Broker,
+    BuildReport,
+    BundleInfo,
+    Context,
+    Evidence,
+    ExitKind,
+    ExitReason,
+    HostProbe,
+    ImageInfo,
+    MeasuredPage,
+    Measurement,
+    MemoryView,
+    PublishedPort,
+    Tee,
+    TeeProbe,
+    VerifiedEvidence,
+    VsockPort,
+    __version__,
+    broker_audit,
+    build_image,
+    create_bundle,
+    default_bundle_path,
+    inspect_image,
+    measure,
+    probe,
+    read_bundle,
+    register_workload,
+    request_key,
+    verify_evidence,
+    verify_image,
+)
+from ._errors import (
+    AlreadyExists,
+    Cancelled,
+    Corrupt,
+    Error,
+    Internal,
+    InvalidArgument,
+    InvalidState,
+    Io,
+    NotFound,
+    PermissionDenied,
+    Protocol,
+    ResourceExhausted,
+    TimedOut,
+    Unsupported,
+    VerificationFailed,
+)
+
+__all__ = [
+    "AlreadyExists",
+    "Broker",
+    "BuildReport",
+    "BundleInfo",
+    "Cancelled",
+    "Context",
+    "Corrupt",
+    "Error",
+    "Evidence",
+    "ExitKind",
+    "ExitReason",
+    "HostProbe",
+    "ImageInfo",
+    "Internal",
+    "InvalidArgument",
+    "InvalidState",
+    "Io",
+    "MeasuredPage",
+    "Measurement",
+    "MemoryView",
+    "NotFound",
+    "PermissionDenied",
+    "Protocol",
+    "PublishedPort",
+    "ResourceExhausted",
+    "Tee",
+    "TeeProbe",
+    "TimedOut",
+    "Unsupported",
+    "VerificationFailed",
+    "VerifiedEvidence",
+    "VsockPort",
+    "__version__",
+    "broker_audit",
+    "build_image",
+    "create_bundle",
+    "default_bundle_path",
+    "inspect_image",
+    "measure",
+    "probe",
+    "read_bundle",
+    "register_workload",
+    "request_key",
+    "verify_evidence",
+    "verify_image",
+]
