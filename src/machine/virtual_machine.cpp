@@ -109,7 +109,6 @@ Result<void> VirtualMachine::run(vcpu::VcpuThread::OnEnd on_end) {
     auto started = vcpu->start(on_end);
     if (started.ok()) continue;
     stop();
-    join();
     return started;
   }
   return {};

@@ -1,0 +1,213 @@
+#include <sys/eventfd.h>
+
+#include <fcntl.h>
+#include <algorithm>
+
+#include "bartizan/image.hpp"
+#include "bartizan/machine.hpp"
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "machine/config.hpp"
+#include "machine/plan.hpp"
+#include "machine/session.hpp"
+#include "manifest/manifest.hpp"
+
+namespace bartizan {
+
+using machine::Session;
+
+struct Context::Impl {
+  Impl(MachineOptions options_given, machine::Commands commands_made)
+      : options(std::move(options_given)), commands(std::move(commands_made)) {}
+
+  MachineOptions options;
+  machine::Commands commands;
+  UniqueFd stdin_fd, stdout_fd, exit_event;
+  Tee tee = Tee::none;
+  std::optional<LuksDisk> disk;
+  UniqueFd disk_file;
+  std::unique_ptr<Session> session;
+
+  Result<void> start();
+  Result<void> require_idle(const char* call) const;
+  Result<machine::DeviceOptions> device_options(const tee::LaunchPlan& plan);
+  Result<machine::ServiceOptions> service_options(const tee::LaunchPlan& plan) const;
+  Error named(Error error) const { return machine::in_machine(std::move(error), options.name); }
+};
+
+namespace {
+
+Error state_error(std::string_view what) {
+  return make_error(ErrorCode::invalid_state, "machine", "{}", what);
+}
+
+}  // namespace
+
+Result<void> Context::Impl::require_idle(const char* call) const {
+  if (session == nullptr) return {};
+  return named(
+      make_error(ErrorCode::invalid_state, "machine", "{}: the guest was started already", call));
+}
+
+Result<machine::ServiceOptions> Context::Impl::service_options(const tee::LaunchPlan& plan) const {
+  machine::ServiceOptions services;
+  if (disk->passphrase) services.passphrase = disk->passphrase->clone();
+  if (tee != Tee::simulated) return services;
+  auto measured = TRY(machine::measure_plan(plan));
+  auto& measurement = services.fields.measurement;
+  std::copy_n(measured.digest.begin(), std::min(measured.digest.size(), measurement.size()),
+              measurement.begin());
+  services.fields.host_data = workload_digest(disk->manifest);
+  services.fields.policy = plan.policy;
+  services.signer = TRY(SimulatedSigner::create());
+  return services;
+}
+
+Result<machine::DeviceOptions> Context::Impl::device_options(const tee::LaunchPlan& plan) {
+  machine::DeviceOptions devices;
+  devices.stdin_fd = TRY(machine::duplicate(stdin_fd.get(), "stdin_fd"));
+  devices.stdout_fd = TRY(machine::duplicate(stdout_fd.get(), "stdout_fd"));
+  devices.disk = TRY(machine::duplicate(disk_file.get(), "disk"));
+  devices.disk_offset = disk->offset;
+  devices.disk_size = disk->size;
+  devices.manifest = disk->manifest;
+  if (!options.scratch_disk.empty()) devices.scratch = TRY(open_file(options.scratch_disk, O_RDWR));
+  devices.network = options.network;
+  devices.publish = options.publish;
+  devices.vsock = options.vsock;
+  devices.services = TRY(service_options(plan));
+  return devices;
+}
+
+Result<void> Context::Impl::start() {
+  TRY(require_idle("start"));
+  if (!disk) return state_error("start: no disk; attach_luks_disk or attach_image first");
+  LaunchOptions launch{tee, options.bundle, options.vcpus, options.ram_mib,
+                       options.extra_command_line};
+  auto plan = TRY(machine::make_plan(launch, disk->passphrase.has_value()));
+  auto devices = TRY(device_options(plan));
+  if (tee == Tee::simulated && options.log) {
+    options.log(
+        LogLevel::warning,
+        fmt::format(
+            "machine \"{}\": simulated TEE: it protects nothing; its evidence is signed by a "
+            "throw-away key",
+            options.name));
+  }
+  machine::SessionOptions how{options.name,    kvm::linux_kernel(), options.kvm_device,
+                              options.log,     options.guest_log,   &commands,
+                              exit_event.get()};
+  session = TRY(Session::start(std::move(how), plan, std::move(devices)));
+  return {};
+}
+
+Context::Context(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Context::Context(Context&&) noexcept = default;
+Context& Context::operator=(Context&&) noexcept = default;
+Context::~Context() = default;
+
+Result<Context> Context::create(MachineOptions options) {
+  auto build = [&]() -> Result<std::unique_ptr<Impl>> {
+    TRY(machine::check_options(options));
+    auto impl = std::make_unique<Impl>(options, TRY(machine::Commands::create()));
+    impl->stdin_fd = TRY(machine::duplicate(options.stdin_fd, "stdin_fd"));
+    impl->stdout_fd = TRY(machine::duplicate(options.stdout_fd, "stdout_fd"));
+    impl->exit_event = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!impl->exit_event.valid()) return errno_error(errno, "machine", "eventfd");
+    return impl;
+  };
+  auto impl = build();
+  if (!impl.ok()) return machine::in_machine(std::move(impl).error(), options.name);
+  return Context(std::move(*impl));
+}
+
+Result<void> Context::set_tee(Tee tee) {
+  TRY(impl_->require_idle("set_tee"));
+  auto launcher = tee::make_launcher(tee);
+  if (!launcher.ok()) return impl_->named(std::move(launcher).error());
+  impl_->tee = tee;
+  return {};
+}
+
+Result<void> Context::attach_luks_disk(LuksDisk disk) {
+  TRY(impl_->require_idle("attach_luks_disk"));
+  auto file = machine::open_disk(disk);
+  if (!file.ok()) return impl_->named(std::move(file).error());
+  impl_->disk_file = std::move(*file);
+  impl_->disk = std::move(disk);
+  return {};
+}
+
+Result<void> Context::attach_image(const std::filesystem::path& image,
+                                   std::optional<SecretBytes> passphrase) {
+  TRY(impl_->require_idle("attach_image"));
+  auto info = inspect_image(image);
+  if (!info.ok()) return impl_->named(std::move(info).error());
+  LuksDisk disk;
+  disk.path = info->disk_path;
+  disk.offset = info->disk_offset;
+  disk.size = info->disk_bytes;
+  disk.manifest = info->manifest;
+  disk.passphrase = std::move(passphrase);
+  return attach_luks_disk(std::move(disk));
+}
+
+Result<void> Context::start() {
+  auto started = impl_->start();
+  if (!started.ok()) return impl_->named(std::move(started).error());
+  return {};
+}
+
+Result<ExitReason> Context::start_enter() {
+  TRY(start());
+  return wait();
+}
+
+Result<ExitReason> Context::wait(std::optional<std::chrono::milliseconds> limit) {
+  if (impl_->session == nullptr)
+    return impl_->named(state_error("wait: the guest was not started"));
+  if (auto reason = impl_->session->wait(limit)) return *std::move(reason);
+  return impl_->named(
+      make_error(ErrorCode::timed_out, "machine", "guest still runs after {} ms", limit->count()));
+}
+
+int Context::exit_fd() const {
+  return impl_->exit_event.get();
+}
+
+void Context::request_stop(uint32_t grace_ms) {
+  impl_->commands.send({machine::Command::Kind::stop, grace_ms});
+}
+
+void Context::send_signal(int signal_number) {
+  if (signal_number <= 0 || signal_number > 64) return;
+  impl_->commands.send({machine::Command::Kind::signal, static_cast<uint32_t>(signal_number)});
+}
+
+MachineStats Context::stats() const {
+  return impl_->session ? impl_->session->stats() : MachineStats{};
+}
+
+std::vector<PublishedPort> Context::published_ports() const {
+  return impl_->session ? impl_->session->published() : std::vector<PublishedPort>{};
+}
+
+uint64_t Context::memory_size() const {
+  return uint64_t{impl_->options.ram_mib} << 20;
+}
+
+Result<void> Context::read_memory(MemoryView view, uint64_t offset, std::span<uint8_t> to) const {
+  if (impl_->session == nullptr)
+    return impl_->named(state_error("read_memory: the guest was not started"));
+  const auto& memory = impl_->session->memory();
+  return view == MemoryView::raw ? memory.read_raw(offset, to) : memory.read_host_view(offset, to);
+}
+
+Result<uint64_t> Context::count_in_memory(MemoryView view, std::span<const uint8_t> pattern) const {
+  if (impl_->session == nullptr)
+    return impl_->named(state_error("count_in_memory: the guest was not started"));
+  const auto& memory = impl_->session->memory();
+  return view == MemoryView::raw ? memory.count_raw(pattern) : memory.count_host_view(pattern);
+}
+
+}  // namespace bartizan

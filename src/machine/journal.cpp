@@ -1,0 +1,112 @@
+#include "machine/journal.hpp"
+
+#include <fmt/format.h>
+
+namespace bartizan::machine {
+namespace {
+
+constexpr std::string_view kFailed = "FAILED ";
+constexpr std::string_view kPanic = "Kernel panic";
+
+}  // namespace
+
+Journal::Mark Journal::mark_now() const {
+  std::chrono::duration<double, std::milli> passed = Clock::now() - start_;
+  return {true, passed.count(), exits_.total()};
+}
+
+void Journal::launched() {
+  std::lock_guard lock(mutex_);
+  marks_[0] = mark_now();
+}
+
+void Journal::station(uint32_t number) {
+  std::lock_guard lock(mutex_);
+  if (number > contract::kStationCount || marks_[number].reached) return;
+  marks_[number] = mark_now();
+  last_station_ = number;
+  if (number == static_cast<uint32_t>(contract::Station::pid1)) pid1_exits_ = exits_.by_cause();
+}
+
+void Journal::exit_report(uint32_t kind, uint32_t value) {
+  std::lock_guard lock(mutex_);
+  if (!report_) report_ = {kind, value};
+}
+
+void Journal::log_line(std::string_view line) {
+  std::lock_guard lock(mutex_);
+  if (size_t at = line.find(kFailed); at != line.npos && failure_.empty()) {
+    failure_ = line.substr(at + kFailed.size());
+  }
+  if (size_t at = line.find(kPanic); at != line.npos && panic_.empty()) panic_ = line.substr(at);
+}
+
+bool Journal::end(const vcpu::End& end) {
+  std::lock_guard lock(mutex_);
+  if (end_) return false;
+  end_ = end;
+  return true;
+}
+
+bool Journal::reported() const {
+  std::lock_guard lock(mutex_);
+  return report_.has_value();
+}
+
+uint32_t Journal::last_station() const {
+  std::lock_guard lock(mutex_);
+  return last_station_;
+}
+
+ExitReason Journal::reported_reason() const {
+  auto [kind, value] = *report_;
+  auto number = static_cast<int32_t>(value);
+  switch (kind) {
+    case static_cast<uint32_t>(ExitKind::exit_code):
+      return {ExitKind::exit_code, number & 0xff, "", ""};
+    case static_cast<uint32_t>(ExitKind::signal):
+      return {ExitKind::signal, number & 0x7f, "", ""};
+    case static_cast<uint32_t>(ExitKind::guest_failure):
+      return {ExitKind::guest_failure, number, std::string(contract::station_name(value)),
+              failure_};
+    default:
+      return {ExitKind::crash, 0, "", fmt::format("exit report of unknown kind {}", kind)};
+  }
+}
+
+// Linux with reboot=t ends a panic by a triple fault; its last words say more than that.
+ExitReason Journal::unreported_reason() const {
+  std::string where(contract::station_name(last_station_));
+  switch (end_->kind) {
+    case vcpu::End::Kind::stopped:
+      return {ExitKind::stopped, 0, where, ""};
+    case vcpu::End::Kind::shutdown:
+      return {ExitKind::shutdown, 0, where, ""};
+    case vcpu::End::Kind::reset:
+      return {ExitKind::reset, 0, where, ""};
+    default:
+      return {ExitKind::crash, 0, where, panic_.empty() ? end_->detail : panic_};
+  }
+}
+
+ExitReason Journal::reason() const {
+  std::lock_guard lock(mutex_);
+  return report_ ? reported_reason() : unreported_reason();
+}
+
+void Journal::fill(MachineStats& stats) const {
+  std::lock_guard lock(mutex_);
+  for (uint32_t number = 0; number <= contract::kStationCount; ++number) {
+    const Mark& mark = marks_[number];
+    if (!mark.reached) continue;
+    stats.phases.push_back(
+        {std::string(contract::station_name(number)), mark.milliseconds, mark.exits});
+  }
+  stats.exits = exits_.total();
+  stats.exits_by_kind = exits_.by_cause();
+  stats.pid1_exits_by_kind = pid1_exits_;
+  stats.exits_to_pid1 = marks_[static_cast<size_t>(contract::Station::pid1)].exits;
+  stats.exits_to_workload = marks_[static_cast<size_t>(contract::Station::workload)].exits;
+}
+
+}  // namespace bartizan::machine
