@@ -1,0 +1,31 @@
+// A hostile bzImage: what parses must stay inside the file and inside the bounds that the loader
+// relies on.
+#include <cstdlib>
+
+#include "boot/boot_image.hpp"
+#include "boot/bzimage.hpp"
+#include "boot/layout.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace bartizan;  // NOLINT
+  auto image = boot::parse_bzimage({data, size});
+  if (!image.ok()) return 0;
+  if (image->payload_offset + image->payload_size > size) std::abort();
+  if (image->load_address + image->init_size < image->load_address) std::abort();
+  if (image->release.find('/') != std::string::npos) std::abort();
+  boot::BootInput input{std::make_shared<const Bytes>(data, data + size),
+                        std::make_shared<const Bytes>(Bytes(100)),
+                        "quiet",
+                        1,
+                        256 << 20,
+                        0};
+  auto laid_out = boot::make_boot_image(input);
+  if (!laid_out.ok()) return 0;
+  uint64_t end = 0;
+  for (const auto& chunk : laid_out->chunks) {
+    if (chunk.address.value < end || chunk.bytes->size() > chunk.size) std::abort();
+    end = chunk.address.value + chunk.size;
+  }
+  if (end > input.ram_bytes) std::abort();
+  return 0;
+}
