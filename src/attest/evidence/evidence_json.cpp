@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "attest/evidence/snp_report.hpp"
+#include "attest/evidence/tee_name.hpp"
 #include "bartizan/attest.hpp"
 #include "base/errors.hpp"
 #include "base/json.hpp"
@@ -244,7 +245,8 @@ Result<std::vector<Bytes>> chain_from_json(const Json& chain) {
 Result<void> check_has_snp_form(Tee tee) {
   if (tee == Tee::snp || tee == Tee::simulated) return {};
   return make_error(ErrorCode::unsupported, "attest/evidence",
-                    "evidence of TEE {}: no JSON form yet; only snp and simulated", to_string(tee));
+                    "evidence of TEE {}: no JSON form yet; only snp and simulated",
+                    kbs_tee_name(tee));
 }
 
 }  // namespace

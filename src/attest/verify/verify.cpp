@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "attest/evidence/tee_name.hpp"
 #include "attest/evidence/vcek_extensions.hpp"
 #include "attest/verify/chain.hpp"
 #include "bartizan/attest.hpp"
@@ -46,9 +47,9 @@ Result<bool> check_marker(const Evidence& evidence, const verify::Chain& chain,
                   "evidence of the simulated TEE protects nothing and is not allowed here");
   }
   if (simulated != claimed) {
-    return refuse("simulated", std::string(to_string(evidence.tee)), chain.ark.common_name(),
+    return refuse("simulated", std::string(kbs_tee_name(evidence.tee)), chain.ark.common_name(),
                   "evidence claims TEE {}, its certificates say otherwise",
-                  to_string(evidence.tee));
+                  kbs_tee_name(evidence.tee));
   }
   return simulated;
 }
@@ -210,7 +211,7 @@ Result<VerifiedEvidence> verify_evidence(const Evidence& evidence, const Evidenc
   if (evidence.tee != Tee::snp && evidence.tee != Tee::simulated) {
     return make_error(ErrorCode::unsupported, std::string(kOrigin),
                       "evidence of TEE {}: this version verifies snp and simulated",
-                      to_string(evidence.tee));
+                      kbs_tee_name(evidence.tee));
   }
   if (evidence.tee == Tee::simulated &&
       !policy.allow_simulated) {  // even if its chain is missing or damaged

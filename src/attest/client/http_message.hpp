@@ -1,0 +1,56 @@
+// HTTP/1.1 messages (RFC 9112) over a TlsStream, both directions, with a bound on everything a peer
+// may send.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "attest/client/tls_stream.hpp"
+#include "bartizan/result.hpp"
+#include "base/bytes.hpp"
+
+namespace bartizan::net {
+
+constexpr size_t kMaxHeadBytes = 16 * 1024;  // a peer that never ends its headers wants our memory
+constexpr size_t kMaxHeaderCount = 64;       // each costs a map node
+constexpr size_t kMaxBodyBytes =
+    1024 * 1024;  // evidence JSON is below 64 KiB; more is an attempt to fill memory
+constexpr size_t kMaxChunkLine = 128;
+
+// Start line and headers. Names are lower case; a header that comes twice is refused but for
+// set-cookie (last wins).
+struct MessageHead {
+  std::string start_line;
+  std::map<std::string, std::string, std::less<>> headers;
+  std::string_view header(std::string_view name) const;  // empty when absent
+  bool wants_close() const;                              // Connection: close
+};
+
+// Pure, for hostile bytes: `text` without the empty line that ends it. protocol: malformed.
+Result<MessageHead> parse_head(std::string_view text);
+// protocol: neither or both of Content-Length and chunked where that is ambiguous (request
+// smuggling), or no number; resource_exhausted: above kMaxBodyBytes. Nothing: chunked.
+Result<std::optional<size_t>> body_length(const MessageHead& head);
+
+// Reads messages one after the other from a stream; keeps what came too early for the next one.
+class MessageReader {
+ public:
+  explicit MessageReader(TlsStream& stream) : stream_(stream) {}
+  // Nothing: the peer closed before the first byte.
+  Result<std::optional<MessageHead>> read_head(Deadline deadline);
+  Result<Bytes> read_body(const MessageHead& head, Deadline deadline);
+
+ private:
+  Result<bool> fill(Deadline deadline);  // false: closed
+  Result<void> require(size_t count, Deadline deadline);
+  Result<std::string> read_chunk_line(Deadline deadline);
+  Result<Bytes> read_chunks(Deadline deadline);
+  Bytes take(size_t count);
+
+  TlsStream& stream_;
+  Bytes buffer_;
+};
+
+}  // namespace bartizan::net

@@ -1,0 +1,50 @@
+// HttpsClient: requests to one server over one TLS connection, which it opens again when the server
+// closed it.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "attest/client/http_message.hpp"
+#include "bartizan/secret_bytes.hpp"
+
+namespace bartizan::net {
+
+struct HttpRequest {
+  std::string method, path;
+  std::vector<std::pair<std::string, std::string>> headers;
+  SecretBytes body;
+};
+
+struct HttpResponse {
+  int status = 0;
+  MessageHead head;
+  Bytes body;
+};
+
+class HttpsClient {
+ public:
+  static Result<HttpsClient> create(std::string_view url, std::string ca_pem, Deadline deadline);
+
+  Result<HttpResponse> send(const HttpRequest& request);
+  const Endpoint& endpoint() const { return endpoint_; }
+
+ private:
+  struct Connection {
+    explicit Connection(TlsStream made) : stream(std::move(made)), reader(stream) {}
+    TlsStream stream;
+    MessageReader reader;
+  };
+  HttpsClient(Endpoint endpoint, std::string ca_pem, Deadline deadline)
+      : endpoint_(std::move(endpoint)), ca_pem_(std::move(ca_pem)), deadline_(deadline) {}
+  Result<void> connect();
+  Result<std::optional<HttpResponse>> exchange(const HttpRequest& request);
+
+  Endpoint endpoint_;
+  std::string ca_pem_;
+  Deadline deadline_;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace bartizan::net

@@ -1,0 +1,115 @@
+// request_key(): the guest's side of KBS 0.4.0. One fresh EC P-256 key for each exchange; it never
+// leaves this function.
+
+#include "attest/client/https_client.hpp"
+#include "attest/client/kbs_protocol.hpp"
+#include "attest/evidence/tee_name.hpp"
+#include "bartizan/attest.hpp"
+#include "base/errors.hpp"
+#include "base/json.hpp"
+#include "crypto/jwe.hpp"
+
+namespace bartizan {
+namespace {
+
+using crypto::EcKey;
+
+constexpr std::string_view kOrigin = "attest/client";
+constexpr size_t kMaxNonce = 1024;   // a nonce is 44 characters; it gets hashed and echoed
+constexpr size_t kMaxCookie = 4096;  // echoed with each request
+
+Error protocol_error(const net::HttpsClient& client, std::string_view what) {
+  return make_error(ErrorCode::protocol, std::string(kOrigin), "{}: {}", client.endpoint().url,
+                    what);
+}
+
+Result<Json> json_body(const net::HttpsClient& client, const net::HttpResponse& response) {
+  auto json = parse_json(as_text(response.body), "broker's answer");
+  if (!json.ok() || !json->is_object())
+    return protocol_error(client, "answer is not a JSON object");
+  return json;
+}
+
+Result<net::HttpResponse> exchange(net::HttpsClient& client, net::HttpRequest request) {
+  net::HttpResponse response = TRY(client.send(request));
+  if (response.status == 200) return response;
+  return kbs::error_from_answer(response.status, as_text(response.body), client.endpoint().url);
+}
+
+net::HttpRequest post(std::string_view path, const Json& body, std::string_view cookie) {
+  net::HttpRequest request{"POST",
+                           std::string(kbs::kPrefix) + std::string(path),
+                           {},
+                           SecretBytes::from_string(body.dump())};
+  request.headers = {{"Content-Type", "application/json"}};
+  if (!cookie.empty()) request.headers.emplace_back("Cookie", cookie);
+  return request;
+}
+
+struct Challenge {
+  std::string nonce, cookie;
+};
+
+// "kbs-session-id=…; Expires=…": name and value are sent back as they came.
+Result<std::string> session_cookie(const net::HttpsClient& client,
+                                   const net::HttpResponse& response) {
+  std::string_view cookie = response.head.header("set-cookie");
+  cookie = cookie.substr(0, cookie.find(';'));
+  if (cookie.find('=') == std::string_view::npos || cookie.size() > kMaxCookie) {
+    return protocol_error(client, "answer to auth has no session cookie");
+  }
+  return std::string(cookie);
+}
+
+Result<Challenge> authenticate(net::HttpsClient& client, Tee tee) {
+  Json body = {{"version", kbs::kVersion},
+               {"tee", kbs_tee_name(tee)},
+               {"extra-params", {{"supported-hash-algorithms", {"sha384"}}}}};
+  net::HttpResponse response = TRY(exchange(client, post("/auth", body, {})));
+  Json json = TRY(json_body(client, response));
+  auto nonce = json_string(json, "nonce", "challenge");
+  if (!nonce.ok() || nonce->empty() || nonce->size() > kMaxNonce)
+    return protocol_error(client, "challenge has no nonce");
+  return Challenge{*nonce, TRY(session_cookie(client, response))};
+}
+
+Result<void> attest(net::HttpsClient& client, const Challenge& challenge, const EcKey& key,
+                    EvidenceSource& source) {
+  Json public_key = crypto::ec_public_jwk(key);
+  auto report_data = TRY(kbs::report_data(challenge.nonce, public_key, ""));
+  Evidence evidence = TRY(source.evidence(report_data));
+  Json primary = TRY(parse_json(TRY(evidence_to_json(evidence)), "evidence"));
+  Json body = {
+      {"init-data", nullptr},
+      {"runtime-data", {{"nonce", challenge.nonce}, {"tee-pubkey", public_key}}},
+      {"tee-evidence", {{"primary_evidence", std::move(primary)}, {"additional_evidence", ""}}}};
+  net::HttpResponse response = TRY(exchange(client, post("/attest", body, challenge.cookie)));
+  Json json = TRY(json_body(client, response));
+  if (!json_string(json, "token", "answer").ok())
+    return protocol_error(client, "answer to attest has no token");
+  return {};
+}
+
+Result<SecretBytes> fetch(net::HttpsClient& client, const Challenge& challenge, const EcKey& key,
+                          const std::string& resource) {
+  net::HttpRequest request{"GET",
+                           fmt::format("{}/resource/{}", kbs::kPrefix, resource),
+                           {{"Cookie", challenge.cookie}},
+                           {}};
+  net::HttpResponse response = TRY(exchange(client, std::move(request)));
+  return crypto::jwe_decrypt(key, as_text(response.body));
+}
+
+}  // namespace
+
+Result<SecretBytes> request_key(const KeyRequest& request, EvidenceSource& source) {
+  TRY(kbs::check_resource_path(request.resource));
+  auto client = TRY(net::HttpsClient::create(request.url, request.ca_pem,
+                                             net::Deadline::after_ms(request.timeout_ms)));
+  EcKey key = TRY(EcKey::generate(crypto::Curve::p256));
+  Challenge challenge = TRY(authenticate(client, source.tee()));
+  TRY(attest(client, challenge, key, source));
+  return fetch(client, challenge, key, request.resource);
+}
+
+}  // namespace bartizan

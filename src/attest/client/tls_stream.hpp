@@ -1,0 +1,52 @@
+// TlsStream: one TLS connection (1.2 or later) over a non-blocking socket, either end. Every call
+// has a deadline; no call raises SIGPIPE. Confined to one thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "attest/client/deadline.hpp"
+#include "bartizan/result.hpp"
+#include "base/bytes.hpp"
+#include "base/unique_fd.hpp"
+
+typedef struct ssl_ctx_st SSL_CTX;  // NOLINT: OpenSSL's own name
+
+namespace bartizan::net {
+
+// "https://host:port", host a name, an IPv4 address or an IPv6 address in brackets.
+struct Endpoint {
+  std::string url, host, port;
+  static Result<Endpoint> parse(std::string_view url);  // invalid_argument
+};
+
+class TlsStream {
+ public:
+  // The peer must show a certificate for the endpoint's host that one of the authorities in
+  // `ca_pem` signed. Errors: io with errno (unreachable), verification_failed reason "tls",
+  // protocol (no TLS there), timed_out.
+  static Result<TlsStream> connect(const Endpoint& endpoint, const std::string& ca_pem,
+                                   Deadline deadline);
+
+  // The server's side. `cancel_fd` (borrowed, -1: none): every wait ends with `cancelled` when it
+  // is readable.
+  static Result<TlsStream> accept(UniqueFd socket, SSL_CTX* context, Deadline deadline,
+                                  int cancel_fd);
+
+  TlsStream(TlsStream&&) noexcept;
+  TlsStream& operator=(TlsStream&&) noexcept;
+  ~TlsStream();
+
+  Result<size_t> read(std::span<uint8_t> to, Deadline deadline);  // 0: the peer closed
+  Result<void> write(ByteView from, Deadline deadline);
+  void close();  // tells the peer, without waiting
+
+ private:
+  struct State;
+  explicit TlsStream(std::unique_ptr<State> state);
+  Result<void> handshake(Deadline deadline);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace bartizan::net
