@@ -42,7 +42,7 @@ LAW = {
     "boot": {"base", "memory"},
     "tee": {"base", "crypto", "memory", "kvm"},
     "vcpu": {"base", "memory", "kvm", "devices", "tee"},
-    "bundle": {"base", "crypto"},
+    "bundle": {"base", "crypto", "boot"},
     "image": {"base", "crypto", "manifest"},
     "attest": {"base", "crypto", "manifest"},
     "machine": {"base", "crypto", "manifest", "memory", "kvm", "devices", "virtio", "boot", "tee", "vcpu", "bundle",
