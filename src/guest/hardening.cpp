@@ -60,6 +60,13 @@ Result<void> apply(const Setting& setting) {
   return write_all(file->get(), as_bytes(line), setting.path);
 }
 
+// Without a console the kernel starts PID 1 with nothing on descriptors 0 to 2; what took their
+// numbers would become somebody's terminal. The root folder, read-only, holds the places until
+// there is a workload.
+void hold_standard_descriptors() {
+  for (int fd = ::open("/", O_RDONLY | O_DIRECTORY); fd >= 0 && fd <= 2;) fd = ::dup(fd);
+}
+
 extern "C" void on_fatal_signal(int) {
   report_and_reset(ExitKind::guest_failure, static_cast<uint32_t>(contract::Station::pid1));
 }
@@ -76,6 +83,7 @@ Result<void> shut_kernel_doors() {
 }
 
 void protect_process() {
+  hold_standard_descriptors();
   ::prctl(PR_SET_DUMPABLE, 0);
   ::mallopt(M_PERTURB, 0x5a);
   const rlimit none{0, 0};
