@@ -1,0 +1,67 @@
+// Broker: state folder, service and server put together.
+
+#include "bartizan/broker.hpp"
+
+#include <ctime>
+
+#include "attest/broker/identity.hpp"
+#include "attest/broker/server.hpp"
+#include "attest/broker/service.hpp"
+#include "base/errors.hpp"
+
+namespace bartizan {
+
+struct Broker::Impl {
+  BrokerOptions options;
+  std::string ca_pem;
+  std::unique_ptr<broker::Service> service;
+  std::unique_ptr<broker::Server> server;  // last: its threads use the service
+};
+
+Broker::Broker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Broker::Broker(Broker&&) noexcept = default;
+Broker::~Broker() = default;
+
+Result<Broker> Broker::start(BrokerOptions options) {
+  if (options.state.empty()) {
+    return make_error(ErrorCode::invalid_argument, "attest/broker", "state folder is not given");
+  }
+  if (!options.clock) options.clock = [] { return static_cast<int64_t>(std::time(nullptr)); };
+  broker::Identity identity =
+      TRY(broker::load_identity(options.state, options.tls_names, options.clock()));
+  broker::Store store = TRY(broker::Store::open(options.state / "store.sqlite"));
+  auto impl = std::make_unique<Impl>();
+  impl->service = TRY(broker::Service::create(
+      std::move(store), {options.clock, options.log, identity.admin_token_hash}));
+  impl->server =
+      TRY(broker::Server::start(options.address, options.port, identity, *impl->service));
+  impl->ca_pem = identity.ca_pem;
+  impl->options = std::move(options);
+  return Broker(std::move(impl));
+}
+
+uint16_t Broker::port() const {
+  return impl_->server->port();
+}
+std::string Broker::ca_pem() const {
+  return impl_->ca_pem;
+}
+std::filesystem::path Broker::admin_token_path() const {
+  return broker::admin_token_file(impl_->options.state);
+}
+void Broker::stop() {
+  impl_->server->stop();
+}
+
+std::string Broker::url() const {
+  const std::string& address = impl_->options.address;
+  bool any = address == "0.0.0.0" || address == "::";
+  bool is_v6 = !any && address.find(':') != std::string::npos;
+  return fmt::format("https://{}:{}",
+                     any     ? "127.0.0.1"
+                     : is_v6 ? "[" + address + "]"
+                             : address,
+                     port());
+}
+
+}  // namespace bartizan

@@ -1,0 +1,32 @@
+// The broker's own identity in its state folder: certificate authority, TLS certificate, admin
+// token. Made at the first start; what is there is used as it is.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "bartizan/result.hpp"
+#include "bartizan/secret_bytes.hpp"
+#include "crypto/hash.hpp"
+#include "crypto/x509.hpp"
+
+namespace bartizan::broker {
+
+struct Identity {
+  std::string ca_pem;
+  crypto::Certificate tls_certificate;
+  crypto::EcKey tls_key;
+  crypto::Sha256Digest
+      admin_token_hash;  // of the token's hex text; the token itself is only in its file
+};
+
+// The folder is made (0700). corrupt: a file in it is malformed; permission_denied, io.
+Result<Identity> load_identity(const std::filesystem::path& state,
+                               const std::vector<std::string>& tls_names, int64_t now);
+
+inline std::filesystem::path admin_token_file(const std::filesystem::path& state) {
+  return state / "admin.token";
+}
+
+}  // namespace bartizan::broker

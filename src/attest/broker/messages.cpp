@@ -1,0 +1,179 @@
+#include "attest/broker/messages.hpp"
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+
+#include "attest/client/kbs_protocol.hpp"
+#include "attest/evidence/tee_name.hpp"
+#include "base/errors.hpp"
+#include "crypto/jwe.hpp"
+
+namespace bartizan::broker {
+namespace {
+
+constexpr std::string_view kOrigin = "attest/broker";
+constexpr size_t kDigestSize = 32, kMeasurementSize = 48;
+constexpr size_t kMaxMeasurements = 64;  // each is compared with each launch
+constexpr size_t kMaxDiskKey = 4096;     // what libcryptsetup takes is below
+constexpr size_t kMaxId = 128;
+constexpr size_t kMaxNonce = 128;  // ours have 44 characters
+
+Error invalid(std::string_view what) {
+  return make_error(ErrorCode::invalid_argument, std::string(kOrigin), "workload: {}", what);
+}
+
+Result<Bytes> hex_of_size(const Json& value, size_t size, std::string_view what) {
+  auto bytes = value.is_string() ? from_hex(value.get<std::string>()) : Result<Bytes>(Bytes());
+  if (bytes.ok() && bytes->size() == size) return bytes;
+  return invalid(fmt::format("{} is not {} bytes of hex", what, size));
+}
+
+// "0x…" or plain hex; JSON numbers above 2^53 do not survive every library.
+Result<uint64_t> tcb_number(const Json& json) {
+  auto found = json.find("minimum_tcb");
+  if (found == json.end()) return uint64_t{0};
+  Bytes bytes = TRY(hex_of_size(*found, 8, "minimum_tcb"));
+  uint64_t value = 0;
+  for (uint8_t byte : bytes) value = value << 8 | byte;
+  return value;
+}
+
+Result<bool> flag(const Json& json, std::string_view name) {
+  if (!json.contains(std::string(name))) return false;
+  return json_bool(json, name, "workload");
+}
+
+bool is_id(std::string_view id) {
+  return !id.empty() && id.size() <= kMaxId && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  });
+}
+
+Result<void> check_workload(const Workload& workload) {
+  if (!is_id(workload.id)) return invalid("id is not 1 to 128 letters, digits, '_', '-' or '.'");
+  TRY(kbs::check_resource_path(workload.resource));
+  if (workload.workload_digest.size() != kDigestSize)
+    return invalid("workload_digest is not 32 bytes");
+  // Without one, any look-alike stack would get the key.
+  if (workload.measurements.empty()) return invalid("no measurement");
+  if (workload.measurements.size() > kMaxMeasurements) return invalid("more than 64 measurements");
+  for (const Bytes& one : workload.measurements) {
+    if (one.size() != kMeasurementSize) return invalid("measurement is not 48 bytes");
+  }
+  if (workload.disk_key.empty() || workload.disk_key.size() > kMaxDiskKey)
+    return invalid("disk_key is not 1 to 4096 bytes");
+  return {};
+}
+
+// {"format":"toml","body":"…"} or null. What it says is bound by HOST_DATA, which must be a
+// registered digest.
+Result<void> check_init_data(const Json& json) {
+  auto found = json.find("init-data");
+  if (found == json.end() || found->is_null()) return {};
+  if (TRY(json_string(*found, "format", "init-data")) == "toml") return {};
+  return make_error(ErrorCode::unsupported, std::string(kOrigin), "init-data: format is not toml");
+}
+
+void wipe(std::string& text) {
+  OPENSSL_cleanse(text.data(), text.size());
+}
+
+// Strings of a JSON document that held a key.
+void wipe_member(Json& json, const char* key) {
+  auto found = json.find(key);
+  if (found != json.end() && found->is_string()) wipe(found->get_ref<std::string&>());
+}
+
+Result<Workload> workload_from_json(const Json& json) {
+  Workload workload;
+  workload.id = TRY(json_string(json, "id", "workload"));
+  workload.workload_digest = TRY(hex_of_size(*TRY(json_member(json, "workload_digest", "workload")),
+                                             kDigestSize, "workload_digest"));
+  const Json* measurements = TRY(json_member(json, "measurements", "workload"));
+  if (!measurements->is_array()) return invalid("measurements is not an array");
+  for (const Json& one : *measurements) {
+    workload.measurements.push_back(TRY(hex_of_size(one, kMeasurementSize, "measurement")));
+  }
+  workload.allow_simulated = TRY(flag(json, "allow_simulated"));
+  workload.allow_debug = TRY(flag(json, "allow_debug"));
+  workload.minimum_tcb = TRY(tcb_number(json));
+  workload.resource = TRY(json_string(json, "resource", "workload"));
+  std::string encoded = TRY(json_string(json, "disk_key", "workload"));
+  auto key = from_base64(encoded);
+  wipe(encoded);
+  if (!key.ok()) return invalid("disk_key is not base64");
+  workload.disk_key = SecretBytes(ByteView(*key));
+  OPENSSL_cleanse(key->data(), key->size());
+  TRY(check_workload(workload));
+  return workload;
+}
+
+}  // namespace
+
+Result<Tee> parse_auth(ByteView body) {
+  Json json = TRY(parse_json(as_text(body), "auth"));
+  std::string version = TRY(json_string(json, "version", "auth"));
+  if (version != kbs::kVersion) {
+    return make_error(ErrorCode::protocol, std::string(kOrigin),
+                      "KBS protocol version \"{}\"; this broker speaks {}", version, kbs::kVersion);
+  }
+  std::string name = TRY(json_string(json, "tee", "auth"));
+  TRY(json_member(json, "extra-params", "auth"));
+  if (auto tee = verifiable_tee(name)) return *tee;
+  return make_error(ErrorCode::unsupported, std::string(kOrigin),
+                    "TEE \"{}\"; this broker verifies snp and {}", name,
+                    kbs_tee_name(Tee::simulated));
+}
+
+Result<AttestMessage> parse_attest(ByteView body) {
+  Json json = TRY(parse_json(as_text(body), "attest"));
+  const Json* runtime = TRY(json_member(json, "runtime-data", "attest"));
+  const Json* evidence = TRY(json_member(json, "tee-evidence", "attest"));
+  TRY(check_init_data(json));
+  AttestMessage message;
+  message.nonce = TRY(json_string(*runtime, "nonce", "runtime-data"));
+  if (message.nonce.size() > kMaxNonce) {
+    return make_error(ErrorCode::corrupt, std::string(kOrigin),
+                      "runtime-data: nonce of {} characters", message.nonce.size());
+  }
+  message.tee_public_key =
+      TRY(crypto::normalize_jwk(*TRY(json_member(*runtime, "tee-pubkey", "runtime-data"))));
+  message.additional_evidence = TRY(json_string(*evidence, "additional_evidence", "tee-evidence"));
+  if (!message.additional_evidence.empty() && message.additional_evidence != "{}") {
+    return make_error(ErrorCode::unsupported, std::string(kOrigin),
+                      "evidence of additional devices");
+  }
+  message.primary_evidence =
+      TRY(json_member(*evidence, "primary_evidence", "tee-evidence"))->dump();
+  return message;
+}
+
+Result<Workload> parse_workload(ByteView body) {
+  Json json = TRY(parse_json(as_text(body), "workload"));
+  auto workload = workload_from_json(json);
+  wipe_member(json, "disk_key");
+  return workload;
+}
+
+Result<SecretBytes> write_workload(const Workload& workload) {
+  TRY(check_workload(workload));
+  Json measurements = Json::array();
+  for (const Bytes& one : workload.measurements) measurements.push_back(to_hex(one));
+  Json json = {{"id", workload.id},
+               {"workload_digest", to_hex(workload.workload_digest)},
+               {"measurements", std::move(measurements)},
+               {"allow_simulated", workload.allow_simulated},
+               {"allow_debug", workload.allow_debug},
+               {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
+               {"resource", workload.resource},
+               {"disk_key", to_base64(workload.disk_key.bytes())}};
+  std::string text = json.dump();
+  SecretBytes body = SecretBytes::from_string(text);
+  wipe(text);
+  wipe_member(json, "disk_key");
+  return body;
+}
+
+}  // namespace bartizan::broker

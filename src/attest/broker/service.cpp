@@ -1,0 +1,240 @@
+#include "attest/broker/service.hpp"
+
+#include <algorithm>
+#include <ctime>
+
+#include "attest/broker/messages.hpp"
+#include "attest/broker/token.hpp"
+#include "attest/client/kbs_protocol.hpp"
+#include "attest/evidence/snp_report.hpp"
+#include "attest/evidence/tee_name.hpp"
+#include "base/errors.hpp"
+#include "crypto/jwe.hpp"
+
+namespace bartizan::broker {
+namespace {
+
+constexpr std::string_view kOrigin = "attest/broker";
+constexpr std::string_view kResourcePrefix = "/kbs/v0/resource/";
+constexpr std::string_view kWorkloadsPath = "/bartizan/v1/workloads";
+constexpr std::string_view kAuditSuffix = "/audit";
+constexpr std::string_view kBearer = "Bearer ";
+constexpr size_t kMaxCookie = 4096;
+
+Reply reply_json(const Json& json) {
+  return Reply{200, "application/json", {}, SecretBytes::from_string(json.dump())};
+}
+
+Reply reply_error(const Error& error) {
+  Error shown = error;
+  if (kbs::status_of(error.code) == 500)
+    shown = make_error(ErrorCode::internal, std::string(kOrigin), "internal error");
+  return Reply{kbs::status_of(error.code),
+               "application/json",
+               {},
+               SecretBytes::from_string(kbs::error_to_json(shown))};
+}
+
+// "a=b; kbs-session-id=…; c=d"
+std::string session_id(std::string_view cookies) {
+  cookies = cookies.substr(0, kMaxCookie);
+  while (!cookies.empty()) {
+    size_t end = std::min(cookies.find(';'), cookies.size());
+    std::string_view one = cookies.substr(0, end);
+    one.remove_prefix(std::min(one.find_first_not_of(' '), one.size()));
+    if (one.starts_with(kbs::kCookieName) && one.substr(kbs::kCookieName.size()).starts_with('=')) {
+      return std::string(one.substr(kbs::kCookieName.size() + 1));
+    }
+    cookies.remove_prefix(std::min(end + 1, cookies.size()));
+  }
+  return {};
+}
+
+// RFC 6265 §4.1.1, IMF-fixdate, without the C library's locale.
+std::string http_date(int64_t seconds) {
+  constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  time_t time = seconds;
+  std::tm t{};
+  gmtime_r(&time, &t);
+  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[t.tm_wday], t.tm_mday,
+                     kMonths[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+}
+
+std::string cookie_of(const std::string& id, int64_t expires) {
+  return fmt::format("{}={}; Expires={}", kbs::kCookieName, id, http_date(expires));
+}
+
+Error no_session() {
+  return refused(std::string(kOrigin), "nonce", "a session whose nonce was not used before", "none",
+                 "no session: unknown, expired, or its nonce was used");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Service>> Service::create(Store store, Options options) {
+  if (!options.clock) options.clock = [] { return static_cast<int64_t>(std::time(nullptr)); };
+  crypto::EcKey token_key = TRY(crypto::EcKey::generate(crypto::Curve::p256));
+  return std::unique_ptr<Service>(
+      new Service(std::move(store), std::move(options), std::move(token_key)));
+}
+
+Reply Service::answer(const Request& request) {
+  if (!rate_limit_.allow(request.address, options_.clock())) {
+    return reply_error(
+        make_error(ErrorCode::resource_exhausted, std::string(kOrigin), "too many requests"));
+  }
+  Result<Reply> reply = route(request);
+  if (reply.ok()) return std::move(*reply);
+  log_refusal(request, reply.error());
+  return reply_error(reply.error());
+}
+
+Result<Reply> Service::route(const Request& request) {
+  const std::string& path = request.path;
+  bool get = request.method == "GET", post = request.method == "POST";
+  if (get && path == "/healthz") return reply_json({{"status", "ok"}});
+  if (post && path == "/kbs/v0/auth") return auth(request);
+  if (post && path == "/kbs/v0/attest") return attest(request);
+  if (path.starts_with(kResourcePrefix)) {
+    std::string resource = path.substr(kResourcePrefix.size());
+    if (get) return get_resource(request, resource);
+    if (post) return put_resource(request, resource);
+  }
+  if (post && path == kWorkloadsPath) return put_workload(request);
+  if (get && path.starts_with(kWorkloadsPath) && path.ends_with(kAuditSuffix) &&
+      path.size() > kWorkloadsPath.size() + 1 + kAuditSuffix.size()) {
+    size_t from = kWorkloadsPath.size() + 1;
+    return audit(request, path.substr(from, path.size() - from - kAuditSuffix.size()));
+  }
+  return make_error(ErrorCode::not_found, std::string(kOrigin), "no such request: {} {}",
+                    request.method, path);
+}
+
+Result<Reply> Service::auth(const Request& request) {
+  Tee tee = TRY(parse_auth(request.body));
+  Sessions::Opened session = TRY(sessions_.open(tee, options_.clock()));
+  Reply reply = reply_json({{"nonce", session.nonce}, {"extra-params", ""}});
+  reply.set_cookie = cookie_of(session.id, session.expires);
+  return reply;
+}
+
+// The nonce is gone with the first try, good or bad: who may try again may try until something
+// fits.
+Result<Reply> Service::attest(const Request& request) {
+  std::string id = session_id(request.cookie);
+  std::optional<Session> session = sessions_.consume(id, options_.clock());
+  if (!session) return no_session();
+  AttestMessage message = TRY(parse_attest(request.body));
+  if (message.nonce != session->nonce) {
+    return refused(std::string(kOrigin), "nonce", session->nonce, message.nonce,
+                   "nonce is not the one of this session");
+  }
+  auto report_data =
+      TRY(kbs::report_data(message.nonce, message.tee_public_key, message.additional_evidence));
+  Evidence evidence = TRY(evidence_from_json(message.primary_evidence, session->tee));
+  auto report = TRY(snp::Report::parse(evidence.report));
+  std::optional<Workload> workload = TRY(store_.workload_by_digest(report.host_data));
+  if (!workload) {
+    return refused(std::string(kOrigin), "host_data", "the digest of a registered workload",
+                   to_hex(report.host_data), "no workload with this digest is registered");
+  }
+  Result<VerifiedEvidence> verified = appraise(*workload, evidence, report_data);
+  TRY(record(*workload, verified.ok() ? nullptr : &verified.error(), message.primary_evidence));
+  VerifiedEvidence good = TRY(std::move(verified));
+
+  session->workload_id = workload->id;
+  session->resource = workload->resource;
+  session->tee_public_key = message.tee_public_key;
+  sessions_.bind(id, *session);
+  Json runtime = {{"nonce", message.nonce}, {"tee-pubkey", message.tee_public_key}};
+  Reply reply =
+      reply_json({{"token", TRY(make_token(token_key_, good, runtime, options_.clock()))}});
+  reply.set_cookie = cookie_of(id, options_.clock() + kSessionSeconds);
+  return reply;
+}
+
+Result<VerifiedEvidence> Service::appraise(const Workload& workload, const Evidence& evidence,
+                                           ByteView report_data) {
+  EvidencePolicy policy;
+  policy.allow_simulated = workload.allow_simulated;
+  policy.allow_debug = workload.allow_debug;
+  policy.measurements = workload.measurements;
+  policy.host_data = workload.workload_digest;
+  policy.report_data.assign(report_data.begin(), report_data.end());
+  policy.minimum_tcb = workload.minimum_tcb;
+  policy.now = options_.clock();
+  return verify_evidence(evidence, policy);
+}
+
+Result<void> Service::record(const Workload& workload, const Error* refusal,
+                             const std::string& evidence) {
+  Decision decision{options_.clock(), refusal == nullptr, {}, {}, {}, evidence};
+  if (refusal) {
+    decision.reason =
+        refusal->reason.empty() ? std::string(to_string(refusal->code)) : refusal->reason;
+    decision.expected = refusal->expected;
+    decision.got = refusal->got;
+  }
+  return store_.add_decision(workload.id, decision);
+}
+
+Result<Reply> Service::get_resource(const Request& request, const std::string& path) {
+  TRY(kbs::check_resource_path(path));
+  std::optional<Session> session = sessions_.attested(session_id(request.cookie), options_.clock());
+  if (!session) return no_session();
+  if (path != session->resource) {
+    return make_error(ErrorCode::permission_denied, std::string(kOrigin),
+                      "resource \"{}\" is not of workload \"{}\"", path, session->workload_id);
+  }
+  std::optional<SecretBytes> secret = TRY(store_.resource(path));
+  if (!secret)
+    return make_error(ErrorCode::not_found, std::string(kOrigin), "resource \"{}\"", path);
+  return reply_json(TRY(crypto::jwe_encrypt(session->tee_public_key, secret->bytes())));
+}
+
+// The hashes are compared, and in constant time: neither content nor length of the token shows in
+// the timing.
+Result<void> Service::require_admin(const Request& request) const {
+  std::string_view given = request.authorization;
+  if (given.starts_with(kBearer)) {
+    crypto::Sha256Digest hash = crypto::sha256(as_bytes(given.substr(kBearer.size())));
+    if (crypto::equal_constant_time(hash, options_.admin_token_hash)) return {};
+  }
+  return make_error(ErrorCode::permission_denied, std::string(kOrigin),
+                    "admin token is missing or wrong");
+}
+
+Result<Reply> Service::put_resource(const Request& request, const std::string& path) {
+  TRY(require_admin(request));
+  TRY(kbs::check_resource_path(path));
+  TRY(store_.put_resource(path, request.body));
+  return Reply{200, "text/xml", {}, {}};
+}
+
+Result<Reply> Service::put_workload(const Request& request) {
+  TRY(require_admin(request));
+  Workload workload = TRY(parse_workload(request.body));
+  TRY(store_.put_workload(workload));
+  return reply_json({{"id", workload.id}});
+}
+
+Result<Reply> Service::audit(const Request& request, const std::string& workload_id) {
+  TRY(require_admin(request));
+  if (!TRY(store_.workload_by_id(workload_id))) {
+    return make_error(ErrorCode::not_found, std::string(kOrigin),
+                      "workload \"{}\" is not registered", workload_id);
+  }
+  return Reply{
+      200, "application/json", {}, SecretBytes::from_string(TRY(store_.decisions(workload_id)))};
+}
+
+void Service::log_refusal(const Request& request, const Error& error) const {
+  if (!options_.log) return;
+  LogLevel level = kbs::status_of(error.code) == 500 ? LogLevel::error : LogLevel::warning;
+  options_.log(level, fmt::format("broker: {} {} from {}: {}", request.method, request.path,
+                                  request.address, error.describe()));
+}
+
+}  // namespace bartizan::broker
