@@ -1,0 +1,132 @@
+#include "machine/probe.hpp"
+
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "kvm/system.hpp"
+#include "machine/probe_guest.hpp"
+
+namespace bartizan {
+namespace machine {
+namespace {
+
+constexpr uint32_t kMaxGuestTimeMs =
+    60'000;  // a caller who waits longer than this waits for nothing
+constexpr uint64_t kMaxParameterBytes = 64;  // /sys/module/*/parameters/*
+
+struct HardwareTee {
+  Tee tee;
+  const char* parameter;  // under /sys/module, "Y" or "1" when KVM offers it
+  const char* device;     // under /dev, or empty
+  const char* advice;
+};
+constexpr HardwareTee kHardwareTees[] = {
+    {Tee::sev, "kvm_amd/parameters/sev", "sev",
+     "needs an AMD EPYC with SEV enabled in firmware and kvm_amd sev=1"},
+    {Tee::sev_es, "kvm_amd/parameters/sev_es", "sev",
+     "needs an AMD EPYC (Rome or later) with SEV-ES ASIDs set aside in firmware and kvm_amd "
+     "sev_es=1"},
+    {Tee::snp, "kvm_amd/parameters/sev_snp", "sev",
+     "needs an AMD EPYC (Milan or later) with SEV-SNP enabled in firmware, Linux 6.11 or later and "
+     "kvm_amd sev_snp=1"},
+    {Tee::tdx, "kvm_intel/parameters/tdx", "",
+     "needs an Intel Xeon with TDX enabled in firmware, Linux 6.16 or later and kvm_intel tdx=1"},
+};
+
+std::string advice_for(const Error& error, const std::filesystem::path& device) {
+  switch (error.code) {
+    case ErrorCode::not_found:
+      return fmt::format(
+          "load kvm_amd or kvm_intel; in a container, pass {} in; or use the lab (scripts/lab)",
+          device.native());
+    case ErrorCode::permission_denied:
+      return fmt::format("add the user to the group that owns {} (usually kvm)", device.native());
+    case ErrorCode::timed_out:
+      return "this KVM back end emulates 64-bit mode: a stock kernel never comes up; use another "
+             "host or scripts/lab";
+    default:
+      return "use a host whose KVM runs 64-bit guests, or scripts/lab";
+  }
+}
+
+bool parameter_is_on(const std::filesystem::path& path) {
+  auto bytes = read_file(path, kMaxParameterBytes);
+  return bytes.ok() && !bytes->empty() && ((*bytes)[0] == 'Y' || (*bytes)[0] == '1');
+}
+
+// What the simulated TEE needs of KVM, by the name that its documentation gives it.
+Result<std::string> missing_for_simulated(const kvm::System& system) {
+  if (TRY(system.check_extension(KVM_CAP_EXIT_HYPERCALL)) == 0)
+    return std::string("KVM_CAP_EXIT_HYPERCALL (Linux 5.15)");
+  if (TRY(system.check_extension(KVM_CAP_X86_USER_SPACE_MSR)) == 0) {
+    return std::string("KVM_CAP_X86_USER_SPACE_MSR (Linux 5.10)");
+  }
+  if (TRY(system.check_extension(KVM_CAP_X86_MSR_FILTER)) == 0) {
+    return std::string("KVM_CAP_X86_MSR_FILTER (Linux 5.10)");
+  }
+  return std::string();
+}
+
+TeeProbe probe_hardware(const HardwareTee& wanted, const std::filesystem::path& root) {
+  TeeProbe probe{wanted.tee, false, "", wanted.advice};
+  auto parameter = root / "sys/module" / wanted.parameter;
+  std::error_code ignored;
+  if (!parameter_is_on(parameter)) {
+    probe.missing = fmt::format("/sys/module/{}: not there or off", wanted.parameter);
+  } else if (*wanted.device != 0 &&
+             !std::filesystem::exists(root / "dev" / wanted.device, ignored)) {
+    probe.missing = fmt::format("/dev/{}: not there", wanted.device);
+  } else {
+    probe.missing =
+        fmt::format("this version of bartizan does not launch {} yet", to_string(wanted.tee));
+    probe.advice = "the host looks ready; use the simulated TEE until a later version";
+  }
+  return probe;
+}
+
+void probe_kvm(HostProbe& host, const ProbeOptions& options,
+               const std::shared_ptr<kvm::KernelApi>& kernel, std::string& simulated_missing) {
+  auto blame = [&](const Error& error) {
+    host.kvm_missing = error.describe();
+    host.kvm_advice = advice_for(error, options.kvm_device);
+  };
+  auto system = kvm::System::open(kernel, options.kvm_device);
+  if (!system.ok()) return blame(system.error());
+  host.kvm_usable = true;
+  auto missing = missing_for_simulated(*system);
+  simulated_missing = missing.ok() ? *missing : missing.error().describe();
+  auto limit = std::chrono::milliseconds(options.guest_time_limit_ms);
+  auto ran = run_probe_guest(kernel, options.kvm_device, limit);
+  host.runs_stock_kernels = ran.ok();
+  if (!ran.ok()) blame(ran.error());
+}
+
+}  // namespace
+
+Result<HostProbe> probe_host(const ProbeOptions& options, std::shared_ptr<kvm::KernelApi> kernel,
+                             const std::filesystem::path& root) {
+  if (options.guest_time_limit_ms == 0 || options.guest_time_limit_ms > kMaxGuestTimeMs) {
+    return make_error(ErrorCode::invalid_argument, "machine/probe",
+                      "guest_time_limit_ms {}: must be 1 to {}", options.guest_time_limit_ms,
+                      kMaxGuestTimeMs);
+  }
+  HostProbe host;
+  std::string simulated_missing;
+  probe_kvm(host, options, kernel, simulated_missing);
+  host.tees.push_back({Tee::none, host.runs_stock_kernels, host.kvm_missing, host.kvm_advice});
+  TeeProbe simulated = {Tee::simulated, host.runs_stock_kernels, host.kvm_missing, host.kvm_advice};
+  if (!simulated_missing.empty()) {
+    simulated = {Tee::simulated, false, simulated_missing,
+                 "use a newer host kernel, or scripts/lab"};
+  }
+  host.tees.push_back(simulated);
+  for (const HardwareTee& wanted : kHardwareTees) host.tees.push_back(probe_hardware(wanted, root));
+  return host;
+}
+
+}  // namespace machine
+
+Result<HostProbe> probe(const ProbeOptions& options) {
+  return machine::probe_host(options, kvm::linux_kernel(), "/");
+}
+
+}  // namespace bartizan
