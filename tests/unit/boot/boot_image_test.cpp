@@ -1,5 +1,6 @@
 #include "boot/boot_image.hpp"
 
+#include <asm/bootparam.h>
 #include <gtest/gtest.h>
 
 #include "boot/boot_params.hpp"
@@ -40,17 +41,28 @@ TEST(BootImage, ChunksAscendAndAreDisjoint) {
   EXPECT_EQ(image.entry, 0x1000200u);
 }
 
+// Read back through the kernel's own structure, from its user-space headers.
 TEST(BootImage, BootParamsPointToEverything) {
   auto image = make_boot_image(input()).value();
-  const auto& page = *find(image, "boot_params").bytes;
+  auto page = load_le<::boot_params>(find(image, "boot_params").bytes->data());
   const auto& initrd = find(image, "initrd");
-  EXPECT_EQ(load_le<uint64_t>(&page[0x70]), find(image, "acpi").address.value);
-  EXPECT_EQ(load_le<uint32_t>(&page[0x228]), find(image, "command_line").address.value);
-  EXPECT_EQ(load_le<uint32_t>(&page[0x218]), initrd.address.value);
-  EXPECT_EQ(load_le<uint32_t>(&page[0x21c]), 5000u);
-  EXPECT_EQ(page[0x210], 0xff);
-  EXPECT_EQ(page[0x1ef], 0) << "the sentinel, by which Linux knows that the page was cleared";
+  EXPECT_EQ(page.acpi_rsdp_addr, find(image, "acpi").address.value);
+  EXPECT_EQ(page.hdr.cmd_line_ptr, find(image, "command_line").address.value);
+  EXPECT_EQ(page.hdr.ramdisk_image, initrd.address.value);
+  EXPECT_EQ(page.hdr.ramdisk_size, 5000u);
+  EXPECT_EQ(page.ext_ramdisk_image | page.ext_ramdisk_size | page.ext_cmd_line_ptr, 0u);
+  EXPECT_EQ(page.hdr.type_of_loader, 0xff);
+  EXPECT_EQ(page.hdr.header, 0x53726448u);
+  EXPECT_EQ(page.hdr.init_size, 0x300000u);
+  EXPECT_EQ(page.sentinel, 0) << "by which Linux knows that the page was cleared";
   EXPECT_GE(initrd.address.value, 0x1000000u + 0x300000u) << "behind what the kernel may use";
+  auto map = memory_map(256ull << 20);
+  ASSERT_EQ(page.e820_entries, map.size());
+  for (size_t i = 0; i < map.size(); i++) {
+    EXPECT_EQ(uint64_t{page.e820_table[i].addr}, map[i].address);
+    EXPECT_EQ(uint64_t{page.e820_table[i].size}, map[i].size);
+    EXPECT_EQ(uint32_t{page.e820_table[i].type}, static_cast<uint32_t>(map[i].type));
+  }
 }
 
 TEST(BootImage, CommandLineEndsWithZero) {

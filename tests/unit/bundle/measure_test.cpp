@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bundle/bundle_json.hpp"
+#include "crypto/hash.hpp"
 #include "machine/plan.hpp"
 #include "tee/snp/digest.hpp"
 #include "unit/bundle/sample.hpp"
@@ -60,6 +62,29 @@ TEST_F(Measured, EveryInputChangesTheDigest) {
   write_file(sample.options.init, as_bytes("another init")).value();
   create_bundle(sample.options).value();
   EXPECT_NE(digest(options), base);
+}
+
+// What everybody who registered a workload has in his broker: it changes only with a note in the
+// changelog. The bundle is written by hand, because a compressor's next version may pack the same
+// initrd otherwise.
+TEST(Measure, DigestOfAFixedBundleIsFrozen) {
+  Unfinished folder{make_scratch_folder()};
+  Bytes kernel = boot::fake_kernel(), initrd(5000, 0xab);
+  BundleInfo info;
+  info.kernel_release = "6.1.0-test";
+  info.kernel_sha256 = to_hex(crypto::sha256(kernel));
+  info.initrd_sha256 = to_hex(crypto::sha256(initrd));
+  info.command_line = "quiet panic=-1";
+  write_file(folder.path() / "kernel", kernel).value();
+  write_file(folder.path() / "initrd", initrd).value();
+  write_file(folder.path() / "bundle.json", as_bytes(bundle::bundle_json(info).value())).value();
+  LaunchOptions options;
+  options.bundle = folder.path();
+  options.vcpus = 2;
+  options.ram_mib = 4096;
+  EXPECT_EQ(to_hex(measure(options).value().digest),
+            "06d32da08d4466205387d239a955ef37f47062014cf1ef4a91aaedfac084e8d4"
+            "d4502ba0174c2882dd554a7616d8e856");
 }
 
 TEST_F(Measured, NoneHasNoDigest) {
