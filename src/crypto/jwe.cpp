@@ -103,8 +103,18 @@ Result<Json> encrypt_rsa(const Json& jwk, const SecretBytes& content_key, ByteVi
   return assemble(header, wrapped, content_key, iv, plaintext);
 }
 
+// The ephemeral key may also stand in the unprotected header (RFC 7516 §4): changing it there only
+// breaks the unwrapping.
+Result<const Json*> ephemeral_key(const Json& header, const Json& message) {
+  auto unprotected = message.find("header");
+  if (header.contains("epk") || unprotected == message.end())
+    return json_member(header, "epk", "JWE header");
+  return json_member(*unprotected, "epk", "JWE header");
+}
+
 // RFC 7518 §4.6: unwrap the content key with what ECDH of our key and the header's `epk` gives.
-Result<SecretBytes> content_key_of(const EcKey& recipient, const Json& header, ByteView wrapped) {
+Result<SecretBytes> content_key_of(const EcKey& recipient, const Json& header, const Json& epk,
+                                   ByteView wrapped) {
   std::string algorithm = TRY(json_string(header, "alg", "JWE header"));
   std::string encryption = TRY(json_string(header, "enc", "JWE header"));
   if (algorithm != kJweEcAlgorithm || encryption != kJweEncryption) {
@@ -112,7 +122,7 @@ Result<SecretBytes> content_key_of(const EcKey& recipient, const Json& header, B
                       "JWE: alg \"{}\", enc \"{}\"; only {} with {}", algorithm, encryption,
                       kJweEcAlgorithm, kJweEncryption);
   }
-  EcKey ephemeral = TRY(ec_key_from_jwk(*TRY(json_member(header, "epk", "JWE header"))));
+  EcKey ephemeral = TRY(ec_key_from_jwk(epk));
   SecretBytes shared = TRY(recipient.shared_secret(ephemeral));
   return aes_key_unwrap(concat_kdf(shared, kJweEcAlgorithm), wrapped);
 }
@@ -290,7 +300,8 @@ Result<SecretBytes> jwe_decrypt(const EcKey& recipient, std::string_view json) {
   Bytes iv = TRY(member_bytes(message, "iv", "JWE")),
         tag = TRY(member_bytes(message, "tag", "JWE"));
   Bytes ciphertext = TRY(member_bytes(message, "ciphertext", "JWE"));
-  SecretBytes content_key = TRY(content_key_of(recipient, header, wrapped));
+  SecretBytes content_key =
+      TRY(content_key_of(recipient, header, *TRY(ephemeral_key(header, message)), wrapped));
   return aes_gcm_open(content_key, iv, as_bytes(encoded_header), ciphertext, tag);
 }
 

@@ -1,0 +1,308 @@
+// The broker's answers without sockets: wire shape, refusals, limits.
+#include "attest/broker/service.hpp"
+
+#include <gmock/gmock.h>
+
+#include <unistd.h>
+
+#include <ctime>
+#include <filesystem>
+
+#include "attest/client/kbs_protocol.hpp"
+#include "attest/evidence/simulated_signer.hpp"
+#include "base/json.hpp"
+#include "crypto/jwe.hpp"
+
+namespace bartizan::broker {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+constexpr std::string_view kToken = "0123456789abcdef0123456789abcdef";
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/bartizan-service-XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    folder_ = name;
+    Service::Options options;
+    options.clock = [this] { return now_; };
+    options.admin_token_hash = crypto::sha256(as_bytes(kToken));
+    service_ = Service::create(Store::open(folder_ / "store").value(), options).value();
+  }
+  void TearDown() override {
+    service_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  Reply send(std::string method, std::string path, const std::string& body, std::string cookie = {},
+             bool admin = false) {
+    Request request{std::move(method), std::move(path), std::move(cookie), {}, "192.0.2.1", {}};
+    request.body.assign(body.begin(), body.end());
+    if (admin) request.authorization = "Bearer " + std::string(kToken);
+    return service_->answer(request);
+  }
+  static Json json(const Reply& reply) { return parse_json(reply.body.view(), "reply").value(); }
+  Reply auth(const std::string& tee = "bartizan-simulated", const std::string& version = "0.4.0") {
+    return send("POST", "/kbs/v0/auth",
+                Json{{"version", version}, {"tee", tee}, {"extra-params", Json::object()}}.dump());
+  }
+  static std::string cookie(const Reply& reply) {
+    return reply.set_cookie.substr(0, reply.set_cookie.find(';'));
+  }
+
+  void add_workload() {
+    Json body = {{"id", "one"},
+                 {"workload_digest", std::string(64, 'a')},
+                 {"measurements", {std::string(96, 'b')}},
+                 {"allow_simulated", true},
+                 {"resource", "default/disk-key/one"},
+                 {"disk_key", "c2VjcmV0"}};
+    Reply reply = send("POST", "/bartizan/v1/workloads", body.dump(), {}, true);
+    ASSERT_EQ(reply.status, 200) << reply.body.view();
+  }
+  // The body of /attest for `nonce`, as a guest of workload "one" with key `jwk` sends it.
+  std::string attest_body(const std::string& nonce, const Json& jwk,
+                          std::string_view additional = "") {
+    SimulatedSigner::Fields fields;
+    fields.host_data.fill(0xaa);
+    fields.measurement.fill(0xbb);
+    fields.report_data = kbs::report_data(nonce, jwk, additional).value();
+    Evidence evidence = SimulatedSigner::create().value().sign(fields).value();
+    Json primary = parse_json(evidence_to_json(evidence).value(), "evidence").value();
+    return Json{
+        {"init-data", nullptr},
+        {"runtime-data", {{"nonce", nonce}, {"tee-pubkey", jwk}}},
+        {"tee-evidence", {{"primary_evidence", primary}, {"additional_evidence", additional}}}}
+        .dump();
+  }
+
+  std::filesystem::path folder_;
+  int64_t now_ = std::time(nullptr);
+  std::unique_ptr<Service> service_;
+  crypto::EcKey key_ = crypto::EcKey::generate(crypto::Curve::p256).value();
+  Json jwk_ = crypto::ec_public_jwk(key_);
+};
+
+TEST_F(ServiceTest, ChallengeHasTheShapeOfKbs) {
+  Reply reply = auth();
+  ASSERT_EQ(reply.status, 200);
+  EXPECT_THAT(
+      reply.set_cookie,
+      MatchesRegex("kbs-session-id=[0-9a-f]+; Expires=[A-Z][a-z][a-z], [0-9]+ [A-Z][a-z][a-z] "
+                   "[0-9]+ [0-9]+:[0-9]+:[0-9]+ GMT"));
+  EXPECT_EQ(cookie(reply).size(), std::string("kbs-session-id=").size() + 32);
+  EXPECT_EQ(json(reply)["nonce"].get<std::string>().size(), 44u);
+  EXPECT_EQ(json(reply)["extra-params"], "");
+}
+
+TEST_F(ServiceTest, OtherVersionsAndTeesAreRefused) {
+  Reply old = auth("snp", "0.3.0");
+  EXPECT_EQ(old.status, 400);
+  EXPECT_EQ(json(old)["code"], "protocol");
+  EXPECT_THAT(json(old)["detail"].get<std::string>(), HasSubstr("0.3.0"));
+  EXPECT_THAT(json(old)["type"].get<std::string>(),
+              HasSubstr("https://github.com/confidential-containers/kbs/errors/"));
+  EXPECT_EQ(json(auth("tdx"))["code"], "unsupported");
+  EXPECT_EQ(json(auth("sample"))["code"], "unsupported");
+}
+
+TEST_F(ServiceTest, BrokenRequests) {
+  EXPECT_EQ(send("POST", "/kbs/v0/auth", "{").status, 400);
+  EXPECT_EQ(send("POST", "/kbs/v0/auth", "[]").status, 400);
+  EXPECT_EQ(send("POST", "/kbs/v0/auth", std::string(100000, '[')).status, 400);
+  EXPECT_EQ(send("GET", "/kbs/v0/auth", "").status, 404);
+  EXPECT_EQ(send("GET", "/", "").status, 404);
+  EXPECT_EQ(send("GET", "/bartizan/v1/workloads/audit", "", {}, true).status, 404);
+  EXPECT_EQ(send("GET", "/kbs/v0/resource/default/../one", "").status, 400);
+  EXPECT_EQ(send("GET", "/healthz", "").status, 200);
+}
+
+TEST_F(ServiceTest, WholeExchangeAndToken) {
+  add_workload();
+  Reply challenge = auth();
+  Reply attested = send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_),
+                        cookie(challenge));
+  ASSERT_EQ(attested.status, 200) << attested.body.view();
+  EXPECT_EQ(cookie(attested), cookie(challenge));
+
+  std::string token = json(attested)["token"];
+  size_t first = token.find('.'), last = token.rfind('.');
+  auto part = [](std::string_view text) { return from_base64(text, Base64::url).value(); };
+  Json header = parse_json(as_text(part(token.substr(0, first))), "header").value();
+  Json claims =
+      parse_json(as_text(part(token.substr(first + 1, last - first - 1))), "claims").value();
+  EXPECT_EQ(header["alg"], "ES256");
+  EXPECT_EQ(claims["exp"].get<int64_t>(), now_ + 300);
+  EXPECT_EQ(claims["submods"]["cpu0"]["ear.status"], "contraindicated");  // simulated
+  EXPECT_EQ(claims["submods"]["cpu0"]["ear.veraison.annotated-evidence"]["runtime_data_claims"]
+                  ["tee-pubkey"],
+            jwk_);
+  crypto::EcPoint point{part(header["jwk"]["x"].get<std::string>()),
+                        part(header["jwk"]["y"].get<std::string>())};
+  Bytes signature = part(token.substr(last + 1));
+  ASSERT_EQ(signature.size(), 64u);
+  auto signer = crypto::EcKey::from_public(crypto::Curve::p256, point).value();
+  EXPECT_TRUE(signer.verify(crypto::HashKind::sha256, as_bytes(token.substr(0, last)),
+                            {Bytes(signature.begin(), signature.begin() + 32),
+                             Bytes(signature.begin() + 32, signature.end())}));
+
+  Reply resource =
+      send("GET", "/kbs/v0/resource/default/disk-key/one", "", "a=b; " + cookie(challenge));
+  ASSERT_EQ(resource.status, 200);
+  EXPECT_EQ(crypto::jwe_decrypt(key_, resource.body.view()).value().view(), "secret");
+  EXPECT_EQ(send("GET", "/kbs/v0/resource/default/disk-key/two", "", cookie(challenge)).status,
+            403);
+}
+
+TEST_F(ServiceTest, ANonceServesOnce) {
+  add_workload();
+  Reply challenge = auth();
+  std::string body = attest_body(json(challenge)["nonce"], jwk_);
+  ASSERT_EQ(send("POST", "/kbs/v0/attest", body, cookie(challenge)).status, 200);
+  Reply again = send("POST", "/kbs/v0/attest", body, cookie(challenge));
+  EXPECT_EQ(again.status, 401);
+  EXPECT_EQ(json(again)["reason"], "nonce");
+
+  challenge = auth();  // a failed try takes it too
+  EXPECT_EQ(send("POST", "/kbs/v0/attest", "{}", cookie(challenge)).status, 400);
+  again = send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_),
+               cookie(challenge));
+  EXPECT_EQ(json(again)["reason"], "nonce");
+}
+
+TEST_F(ServiceTest, NonceOfAnotherSession) {
+  add_workload();
+  Reply first = auth(), second = auth();
+  Reply reply =
+      send("POST", "/kbs/v0/attest", attest_body(json(first)["nonce"], jwk_), cookie(second));
+  EXPECT_EQ(reply.status, 401);
+  EXPECT_EQ(json(reply)["reason"], "nonce");
+}
+
+TEST_F(ServiceTest, SessionsExpire) {
+  add_workload();
+  Reply challenge = auth();
+  std::string body = attest_body(json(challenge)["nonce"], jwk_);
+  now_ += kSessionSeconds;
+  EXPECT_EQ(json(send("POST", "/kbs/v0/attest", body, cookie(challenge)))["reason"], "nonce");
+
+  challenge = auth();
+  ASSERT_EQ(
+      send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_), cookie(challenge))
+          .status,
+      200);
+  now_ += kSessionSeconds;
+  EXPECT_EQ(send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge)).status,
+            401);
+}
+
+TEST_F(ServiceTest, NoResourceWithoutEvidence) {
+  add_workload();
+  EXPECT_EQ(send("GET", "/kbs/v0/resource/default/disk-key/one", "").status, 401);
+  EXPECT_EQ(send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(auth())).status, 401);
+  EXPECT_EQ(send("GET", "/kbs/v0/resource/default/disk-key/one", "", "kbs-session-id=").status,
+            401);
+}
+
+TEST_F(ServiceTest, KeyIsBoundToTheEvidence) {
+  add_workload();
+  Reply challenge = auth();
+  Json body = parse_json(attest_body(json(challenge)["nonce"], jwk_), "body").value();
+  body["runtime-data"]["tee-pubkey"] =
+      crypto::ec_public_jwk(crypto::EcKey::generate(crypto::Curve::p256).value());
+  Reply reply = send("POST", "/kbs/v0/attest", body.dump(), cookie(challenge));
+  EXPECT_EQ(json(reply)["reason"], "report_data");
+}
+
+TEST_F(ServiceTest, ExtraJwkMembersAreNotHashed) {
+  add_workload();
+  Reply challenge = auth();
+  Json body = parse_json(attest_body(json(challenge)["nonce"], jwk_), "body").value();
+  body["runtime-data"]["tee-pubkey"]["kid"] = "1";
+  EXPECT_EQ(send("POST", "/kbs/v0/attest", body.dump(), cookie(challenge)).status, 200);
+}
+
+TEST_F(ServiceTest, AdminCallsNeedTheToken) {
+  EXPECT_EQ(send("POST", "/bartizan/v1/workloads", "{}").status, 403);
+  EXPECT_EQ(send("GET", "/bartizan/v1/workloads/one/audit", "").status, 403);
+  EXPECT_EQ(send("POST", "/kbs/v0/resource/default/disk-key/one", "x").status, 403);
+  EXPECT_EQ(send("GET", "/bartizan/v1/workloads/one/audit", "", {}, true).status, 404);
+}
+
+TEST_F(ServiceTest, ResourceCanBeReplacedRaw) {
+  add_workload();
+  Reply put = send("POST", "/kbs/v0/resource/default/disk-key/one", "new\n", {}, true);
+  EXPECT_EQ(put.status, 200);
+  EXPECT_EQ(put.content_type, "text/xml");
+  Reply challenge = auth();
+  ASSERT_EQ(
+      send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_), cookie(challenge))
+          .status,
+      200);
+  Reply resource = send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge));
+  EXPECT_EQ(crypto::jwe_decrypt(key_, resource.body.view()).value().view(), "new\n");
+}
+
+TEST_F(ServiceTest, WorkloadsAreChecked) {
+  Json good = {{"id", "one"},
+               {"workload_digest", std::string(64, 'a')},
+               {"measurements", {std::string(96, 'b')}},
+               {"resource", "default/disk-key/one"},
+               {"disk_key", "c2VjcmV0"}};
+  auto status = [&](const char* member, const Json& value) {
+    Json bad = good;
+    bad[member] = value;
+    return send("POST", "/bartizan/v1/workloads", bad.dump(), {}, true).status;
+  };
+  EXPECT_EQ(status("id", "one"), 200);
+  EXPECT_EQ(status("id", "../one"), 400);
+  EXPECT_EQ(status("workload_digest", std::string(62, 'a')), 400);
+  EXPECT_EQ(status("measurements", Json::array()), 400);  // any stack would do
+  EXPECT_EQ(status("measurements", {std::string(94, 'b')}), 400);
+  EXPECT_EQ(status("resource", "one"), 400);
+  EXPECT_EQ(status("disk_key", ""), 400);
+  EXPECT_EQ(status("disk_key", "***"), 400);
+  EXPECT_EQ(status("minimum_tcb", 5), 400);
+  EXPECT_EQ(status("allow_simulated", "yes"), 400);
+}
+
+TEST_F(ServiceTest, ARateLimitForEachAddress) {
+  for (int i = 0; i < static_cast<int>(kRequestBurst); ++i)
+    ASSERT_EQ(send("GET", "/healthz", "").status, 200);
+  EXPECT_EQ(send("GET", "/healthz", "").status, 429);
+  Request other{"GET", "/healthz", {}, {}, "192.0.2.2", {}};
+  EXPECT_EQ(service_->answer(other).status, 200);
+  now_ += 1;
+  EXPECT_EQ(send("GET", "/healthz", "").status, 200);
+}
+
+TEST(SessionsTest, AreBounded) {
+  Sessions sessions;
+  std::string first = sessions.open(Tee::snp, 0).value().id;
+  for (size_t i = 1; i < kMaxSessions; ++i) ASSERT_TRUE(sessions.open(Tee::snp, 1).ok());
+  EXPECT_TRUE(sessions.consume(first, 1).has_value());
+  std::string last = sessions.open(Tee::snp, 2).value().id;
+  EXPECT_FALSE(sessions.attested(first, 2).has_value());
+  EXPECT_TRUE(sessions.consume(last, 2).has_value());
+}
+
+TEST(StoreTest, AuditIsBounded) {
+  std::filesystem::path file =
+      std::filesystem::temp_directory_path() / ("bartizan-store-" + std::to_string(::getpid()));
+  {
+    Store store = Store::open(file).value();
+    for (int i = 0; i < kMaxAuditEntries + 5; ++i) {
+      ASSERT_TRUE(store.add_decision("one", {i, false, "measurement", "a", "b", "{}"}).ok());
+    }
+    Json list = parse_json(store.decisions("one").value(), "audit").value();
+    ASSERT_EQ(list.size(), static_cast<size_t>(kMaxAuditEntries));
+    EXPECT_EQ(list[0]["time"], kMaxAuditEntries + 4);
+  }
+  std::filesystem::remove(file);
+}
+
+}  // namespace
+}  // namespace bartizan::broker
