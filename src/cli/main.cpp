@@ -43,7 +43,10 @@ int usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** ar
           Session& session) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
   for (int i = 1; i < argc; ++i) session.output.json |= !std::strcmp(argv[i], "--json");
-  session.output.error({ErrorCode::invalid_argument, 0, "cli", error.what(), {}, {}, {}});
+  std::string message = error.what();
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty())
+    message = std::string(argv[1]) + ": no such command; see bartizan --help";
+  session.output.error({ErrorCode::invalid_argument, 0, "cli", std::move(message), {}, {}, {}});
   return kExitUsage;
 }
 
