@@ -57,7 +57,7 @@ void VsockDevice::reset() {
   connections_.clear();
   replies_.clear();
   scratch_ = {};
-  guest_full_ = false;
+  guest_full_ = replies_full_ = false;
   queues_ = nullptr;
 }
 
@@ -78,6 +78,7 @@ void VsockDevice::drain_guest() {
   }
   queues_->flush(kTransmit);
   if (budget == 0) queues_->again(kTransmit);
+  replies_full_ = replies_.size() >= kMaxReplies;
 }
 
 void VsockDevice::receive(const Chain& chain) {
@@ -215,6 +216,7 @@ void VsockDevice::on_stream(VsockPorts ports, uint32_t events) {
 void VsockDevice::settle() {
   send_controls();
   queues_->flush(kReceive);
+  if (replies_full_ && replies_.size() < kMaxReplies) queues_->again(kTransmit);
   for (auto it = connections_.begin(); it != connections_.end();) {
     VsockConnection& connection = *it->second.connection;
     uint32_t events = 0;

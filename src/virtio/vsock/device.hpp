@@ -77,6 +77,7 @@ class VsockDevice : public Device {
   std::map<VsockPorts, Stream> connections_;
   std::deque<VsockHeader> replies_;  // RSTs for what belongs to no connection
   uint32_t next_host_port_ = 1u << 30;
+  bool replies_full_ = false;  // the guest's packets wait until it takes answers
   bool guest_full_ = false;  // no receive buffers: streams are not read until the driver gives some
   Chain chain_;
   Bytes scratch_;
