@@ -1,0 +1,158 @@
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "bartizan/image.hpp"
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "image/builder/confidential_disk.hpp"
+#include "image/builder/krun.hpp"
+#include "image/builder/output_image.hpp"
+#include "image/oci/layout_writer.hpp"
+
+namespace bartizan {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace image;  // NOLINT: this file is the room's face to the public namespace
+constexpr char kOrigin[] = "image/builder";
+constexpr size_t kMaxWorkloadId = 128;
+
+template <typename... Args>
+Error invalid(fmt::format_string<Args...> format, Args&&... args) {
+  return make_error(ErrorCode::invalid_argument, kOrigin, format, std::forward<Args>(args)...);
+}
+
+bool is_plain_name(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxWorkloadId &&
+         text.find_first_not_of(
+             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
+             std::string_view::npos;
+}
+
+Result<void> check_options(const BuildOptions& options) {
+  if (options.source.empty()) return invalid("source: no folder given");
+  if (options.output.empty()) return invalid("output: no folder given");
+  if (!options.workload_id.empty() && !is_plain_name(options.workload_id)) {
+    return invalid("workload_id \"{}\": letters, digits, \".\", \"_\" and \"-\" only, at most {}",
+                   options.workload_id, kMaxWorkloadId);
+  }
+  if (!options.broker_url.empty() && !options.broker_url.starts_with("https://")) {
+    return invalid("broker_url \"{}\": not an https:// address", options.broker_url);
+  }
+  if (!options.broker_url.empty() && options.broker_ca_pem.empty()) {
+    return invalid("broker_ca_pem: needed with a broker_url, the guest believes nobody else");
+  }
+  if (options.disk_key && options.disk_key->empty()) return invalid("disk_key: empty");
+  if (options.vcpus == 0 || options.vcpus > 255)
+    return invalid("vcpus {}: 1 to 255", options.vcpus);
+  std::error_code ignored;
+  if (fs::exists(fs::symlink_status(options.output, ignored))) {
+    return make_error(ErrorCode::already_exists, kOrigin, "{}: output exists",
+                      options.output.string());
+  }
+  return {};
+}
+
+// "a/b/c" of plain names: how KBS names a resource.
+Result<std::string> resource_of(const BuildOptions& options, const std::string& workload_id) {
+  std::string resource =
+      options.resource.empty() ? "default/disk-key/" + workload_id : options.resource;
+  size_t first = resource.find('/'), second = resource.find('/', first + 1);
+  bool fits = first != std::string::npos && second != std::string::npos &&
+              is_plain_name(resource.substr(0, first)) &&
+              is_plain_name(resource.substr(first + 1, second - first - 1)) &&
+              is_plain_name(resource.substr(second + 1));
+  if (!fits) return invalid("resource \"{}\": not of the form repository/type/tag", resource);
+  return resource;
+}
+
+Result<fs::path> partial_path(const fs::path& output) {
+  Bytes random(8);
+  TRY(crypto::random_bytes(random));
+  fs::path trimmed = output.has_filename() ? output : output.parent_path();
+  trimmed += ".partial-" + to_hex(random);
+  return trimmed;
+}
+
+Result<void> publish(const fs::path& partial, const fs::path& output) {
+  int status = ::renameat2(AT_FDCWD, partial.c_str(), AT_FDCWD, output.c_str(), RENAME_NOREPLACE);
+  if (status != 0 && (errno == EINVAL || errno == ENOSYS))
+    status = ::rename(partial.c_str(), output.c_str());
+  if (status != 0) return errno_error(errno, kOrigin, fmt::format("{}: rename", output.string()));
+  return {};
+}
+
+// One build, step by step, inside a folder that vanishes unless all of it succeeds.
+class Build {
+ public:
+  Build(const BuildOptions& options, SourceImage source, fs::path folder)
+      : options_(options), source_(std::move(source)), folder_(std::move(folder)) {}
+
+  Result<BuildReport> run() {
+    report_.workload_id =
+        options_.workload_id.empty()
+            ? TRY(parse_digest(source_.manifest.digest, "manifest")).hex.substr(0, 32)
+            : options_.workload_id;
+    report_.resource = TRY(resource_of(options_, report_.workload_id));
+    auto writer = TRY(LayoutWriter::create(folder_));
+    TRY(make_disk_and_manifest());
+    TRY(make_image(writer));
+    return std::move(report_);
+  }
+
+ private:
+  fs::path disk() const { return folder_ / kDiskFile; }
+
+  Result<void> make_disk_and_manifest() {
+    auto secrets = TRY(DiskSecrets::draw(options_.disk_key));
+    auto summary = TRY(make_disk(disk(), options_.source, source_, secrets, options_.progress));
+    report_.entries = summary.entries;
+    report_.content_bytes = summary.content_bytes;
+    Manifest& manifest = summary.manifest;
+    manifest.workload_id = report_.workload_id;
+    manifest.network = options_.network;
+    if (!options_.broker_url.empty()) {
+      manifest.broker =
+          Manifest::Broker{options_.broker_url, options_.broker_ca_pem, report_.resource};
+    }
+    report_.manifest = TRY(manifest.serialize());
+    TRY(Manifest::parse(report_.manifest));  // what the guest will do: better to know now
+    auto digest = workload_digest(report_.manifest);
+    report_.workload_digest.assign(digest.begin(), digest.end());
+    report_.disk_key = std::move(secrets.passphrase);
+    return {};
+  }
+
+  Result<void> make_image(LayoutWriter& writer) {
+    std::string krun = TRY(
+        krun_json({report_.workload_id, options_.broker_url, options_.vcpus, options_.ram_mib}));
+    fs::path file = folder_ / "layer.tar";
+    auto layer = TRY(write_output_layer(file, disk(), report_.manifest, krun, options_.progress));
+    if (::unlink(disk().c_str()) != 0)
+      return errno_error(errno, kOrigin, fmt::format("{}: unlink", disk().string()));
+    auto blob = TRY(writer.adopt_blob(kLayerType, file, layer.hex, layer.size));
+    auto image = TRY(writer.finish(blob, source_.annotations, options_.output_reference));
+    report_.disk_bytes = layer.disk_bytes;
+    report_.image_digest = image.digest;
+    return {};
+  }
+
+  const BuildOptions& options_;
+  SourceImage source_;
+  fs::path folder_;
+  BuildReport report_;
+};
+
+}  // namespace
+
+Result<BuildReport> build_image(const BuildOptions& options) {
+  TRY(check_options(options));
+  SourceImage source = TRY(read_layout(options.source, options.reference));
+  Unfinished unfinished(TRY(partial_path(options.output)));
+  BuildReport report = TRY(Build(options, std::move(source), unfinished.path()).run());
+  TRY(publish(unfinished.path(), options.output));
+  unfinished.commit();
+  return report;
+}
+
+}  // namespace bartizan

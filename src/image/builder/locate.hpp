@@ -1,0 +1,20 @@
+// Where the parts of a confidential image are: inside the plain tar layer of an OCI layout, or as
+// files of an unpacked root folder. Nothing is extracted.
+#pragma once
+
+#include "bartizan/image.hpp"
+#include "manifest/manifest.hpp"
+
+namespace bartizan::image {
+
+struct LocatedImage {
+  std::filesystem::path disk_path;
+  uint64_t disk_offset = 0, disk_bytes = 0;
+  Bytes manifest_bytes;
+  Manifest manifest;
+  std::string krun_json;  // of the footer
+};
+
+Result<LocatedImage> locate_image(const std::filesystem::path& image, const std::string& reference);
+
+}  // namespace bartizan::image

@@ -1,0 +1,97 @@
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "crypto/aes_xts.hpp"
+#include "image/builder/locate.hpp"
+#include "image/luks2/header.hpp"
+#include "image/verity/tree.hpp"
+
+namespace bartizan {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace image;  // NOLINT: this file is the room's face to the public namespace
+constexpr char kOrigin[] = "image/builder";
+constexpr uint64_t kBlock = 4096;
+// libcryptsetup gets a copy of the header area, in memory; ours is 1 MiB, the default of other
+// tools 16 MiB.
+constexpr uint64_t kMaxHeaderBytes = 64 << 20;
+
+Error mismatch(const LocatedImage& image, std::string_view what) {
+  return make_error(ErrorCode::corrupt, kOrigin, "{}: {}", image.disk_path.string(), what);
+}
+
+bool same_numbers(const Manifest::Luks2& a, const Manifest::Luks2& b) {
+  const auto &s = a.keyslot, &t = b.keyslot;
+  const auto &d = a.digest, &e = b.digest;
+  return std::tie(a.offset, a.cipher, a.key_bytes, a.sector_size) ==
+             std::tie(b.offset, b.cipher, b.key_bytes, b.sector_size) &&
+         std::tie(s.offset, s.size, s.stripes, s.af_hash, s.cipher, s.key_bytes) ==
+             std::tie(t.offset, t.size, t.stripes, t.af_hash, t.cipher, t.key_bytes) &&
+         std::tie(s.kdf, s.kdf_hash, s.iterations, s.salt) ==
+             std::tie(t.kdf, t.kdf_hash, t.iterations, t.salt) &&
+         std::tie(d.hash, d.iterations, d.salt, d.value) ==
+             std::tie(e.hash, e.iterations, e.salt, e.value);
+}
+
+Result<UniqueFd> copy_header(int disk, const LocatedImage& image) {
+  uint64_t size = image.manifest.luks2.offset;
+  if (size > kMaxHeaderBytes)
+    return mismatch(image, "LUKS2 header area is larger than any tool makes it");
+  Bytes header(size + kBlock);  // one block of data, as libcryptsetup wants a device with a segment
+  TRY(read_exactly(disk, header, image.disk_offset, image.disk_path.string()));
+  UniqueFd copy(::memfd_create("luks2-header", MFD_CLOEXEC));
+  if (!copy.valid()) return errno_error(errno, kOrigin, "memfd_create");
+  TRY(write_exactly(copy.get(), header, 0, "copy of the LUKS2 header"));
+  return copy;
+}
+
+// The key that opens the header must also open the data: the first block is the file system's
+// superblock.
+Result<void> check_data(int disk, const LocatedImage& image, const SecretBytes& volume_key) {
+  constexpr uint32_t kErofsMagic = 0xe0f5e1e2;
+  Bytes block(kBlock);
+  TRY(read_exactly(disk, block, image.disk_offset + image.manifest.luks2.offset,
+                   image.disk_path.string()));
+  auto cipher =
+      TRY(crypto::AesXts::create(volume_key.bytes(), kBlock, crypto::AesXts::Direction::decrypt));
+  TRY(cipher.process(block, block, 0));
+  if (load_le<uint32_t>(block.data() + 1024) == kErofsMagic) return {};
+  return refused(kOrigin, "disk_key", "", "",
+                 "{}: the key of the LUKS2 header does not decrypt a file system",
+                 image.disk_path.string());
+}
+
+Result<void> check_key(int disk, const LocatedImage& image, const SecretBytes& key) {
+  UniqueFd header = TRY(copy_header(disk, image));
+  fs::path name = fmt::format("/proc/self/fd/{}", header.get());
+  if (!same_numbers(TRY(read_luks2(name)), image.manifest.luks2)) {
+    return mismatch(image, "its LUKS2 header differs from the manifest");
+  }
+  return check_data(disk, image, TRY(open_luks2(name, key)));
+}
+
+Result<void> check_bounds(const LocatedImage& image) {
+  const auto& verity = image.manifest.verity;
+  uint64_t end = verity.hash_offset + verity_tree_blocks(verity.data_blocks) * kBlock;
+  if (end > image.manifest.disk_size)
+    return mismatch(image, "dm-verity tree reaches beyond the disk");
+  return {};
+}
+
+}  // namespace
+
+Result<void> verify_image(const fs::path& image, const std::optional<SecretBytes>& disk_key,
+                          const ProgressSink& progress) {
+  auto located = TRY(locate_image(image, ""));
+  TRY(check_bounds(located));
+  UniqueFd disk = TRY(open_file(located.disk_path, O_RDONLY));
+  Meter meter(progress, "verify", located.manifest.verity.data_blocks * kBlock);
+  TRY(verify_tree(disk.get(), located.disk_offset, located.manifest.verity,
+                  located.disk_path.string(), meter));
+  return disk_key ? check_key(disk.get(), located, *disk_key) : Result<void>();
+}
+
+}  // namespace bartizan

@@ -1,0 +1,62 @@
+// TarReader: the entries of a tar archive as they stream by: POSIX ustar, PAX (path, linkpath,
+// size, uid, gid, mtime, SCHILY.xattr.*), GNU long names and base-256 numbers, old V7. It knows
+// nothing of layers and never touches a path. Own code and not an archive library because names
+// must arrive byte by byte, whatever the process's locale is.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "image/layer/byte_source.hpp"
+
+namespace bartizan::image {
+
+enum class TarKind { regular, hard_link, symlink, char_device, block_device, directory, fifo };
+
+struct TarEntry {
+  TarKind kind = TarKind::regular;
+  std::string path, link;
+  uint32_t mode = 0;  // permission bits, 07777
+  uint32_t uid = 0, gid = 0;
+  uint64_t size = 0;  // of the data that follows
+  int64_t mtime = 0;
+  uint32_t mtime_nsec = 0;
+  uint32_t device_major = 0, device_minor = 0;
+  std::map<std::string, std::string> xattrs;
+};
+
+class TarReader {
+ public:
+  // `what` names the archive in errors. Both must outlive the reader.
+  TarReader(ByteSource& source, std::string_view what) : source_(source), what_(what) {}
+
+  // The next entry; nothing at the end. Data of the entry before that was not read is passed over.
+  // Errors: corrupt (cut off, bad checksum, bad number), unsupported (an entry type that we do not
+  // know), resource_exhausted.
+  Result<std::optional<TarEntry>> next();
+
+  // Data of the current entry; 0 at its end.
+  Result<size_t> read(std::span<uint8_t> to);
+
+  // Where in the archive the current entry's data begins, and how much of it is left.
+  uint64_t data_offset() const { return data_offset_; }
+  uint64_t data_left() const { return left_; }
+
+ private:
+  struct Extensions;
+  Result<bool> read_header(std::span<uint8_t> header);
+  Result<void> skip_data();
+  Result<std::string> read_text(uint64_t size, uint64_t limit);
+  Result<bool> read_extension(char type, uint64_t size, Extensions& extensions);
+  Result<TarEntry> make_entry(const uint8_t* header, char type, Extensions& extensions);
+  Error bad(std::string_view why) const;
+
+  ByteSource& source_;
+  std::string_view what_;
+  std::string current_;  // path, for errors
+  uint64_t position_ = 0, data_offset_ = 0;
+  uint64_t left_ = 0, padding_ = 0;
+};
+
+}  // namespace bartizan::image

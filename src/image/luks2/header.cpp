@@ -1,0 +1,164 @@
+#include "image/luks2/header.hpp"
+
+#include "base/errors.hpp"
+#include "base/json.hpp"
+#include "image/luks2/cryptsetup.hpp"
+
+namespace bartizan::image {
+namespace {
+
+constexpr char kOrigin[] = "image/luks2";
+constexpr uint64_t kMetadataBytes =
+    16 * 1024;  // of each of the two copies: the smallest that LUKS2 has
+constexpr uint64_t kKeyslotsBytes = kLuksHeaderBytes - 2 * kMetadataBytes;
+constexpr uint32_t kSectorBytes = 4096;
+// A disk key has 256 random bits; no number of rounds makes guessing it harder, so it is the least
+// that LUKS2 allows.
+constexpr uint32_t kIterations = 1000;
+// The JSON area of a header that we made is 12 KiB; more than 4 MiB no LUKS2 header can hold.
+constexpr size_t kMaxJsonBytes = 4 << 20;
+
+Result<void> check(const Cryptsetup& device, int status, std::string_view operation) {
+  if (status < 0) return device.error(status, kOrigin, operation);
+  return {};
+}
+
+Result<void> set_sizes(const Cryptsetup& device) {
+  crypt_pbkdf_type pbkdf{};
+  pbkdf.type = CRYPT_KDF_PBKDF2;
+  pbkdf.hash = "sha256";
+  pbkdf.iterations = kIterations;
+  pbkdf.flags = CRYPT_PBKDF_NO_BENCHMARK;
+  TRY(check(device, crypt_set_pbkdf_type(device.get(), &pbkdf), "crypt_set_pbkdf_type"));
+  TRY(check(device, crypt_set_metadata_size(device.get(), kMetadataBytes, kKeyslotsBytes),
+            "crypt_set_metadata_size"));
+  return check(device, crypt_set_data_offset(device.get(), kLuksHeaderBytes / 512),
+               "crypt_set_data_offset");
+}
+
+Error bad(std::string_view why) {
+  return make_error(ErrorCode::corrupt, kOrigin, "LUKS2 header: {}", why);
+}
+
+// The only member of an object of numbered things ("keyslots": {"0": …}).
+Result<const Json*> only(const Json& json, std::string_view key) {
+  const Json* group = TRY(json_member(json, key, "LUKS2 header"));
+  if (!group->is_object() || group->empty()) return bad(fmt::format("{}: none", key));
+  return &*group->begin();
+}
+
+// LUKS2 writes 64-bit numbers as decimal strings.
+Result<uint64_t> decimal(const Json& json, std::string_view key) {
+  std::string text = TRY(json_string(json, key, "LUKS2 header"));
+  if (text.empty() || text.size() > 18 ||
+      text.find_first_not_of("0123456789") != std::string::npos) {
+    return bad(fmt::format("{}: \"{}\" is no number", key, text.substr(0, 40)));
+  }
+  return std::stoull(text);
+}
+
+Result<uint32_t> small(const Json& json, std::string_view key) {
+  uint64_t value = TRY(json_unsigned(json, key, "LUKS2 header"));
+  if (value > UINT32_MAX) return bad(fmt::format("{}: {} is out of range", key, value));
+  return static_cast<uint32_t>(value);
+}
+
+Result<Bytes> base64(const Json& json, std::string_view key) {
+  return from_base64(TRY(json_string(json, key, "LUKS2 header")));
+}
+
+Result<Manifest::Keyslot> parse_keyslot(const Json& json) {
+  Manifest::Keyslot slot;
+  const Json& area = *TRY(json_member(json, "area", "LUKS2 header"));
+  const Json& kdf = *TRY(json_member(json, "kdf", "LUKS2 header"));
+  const Json& split = *TRY(json_member(json, "af", "LUKS2 header"));
+  slot.offset = TRY(decimal(area, "offset"));
+  slot.size = TRY(decimal(area, "size"));
+  slot.cipher = TRY(json_string(area, "encryption", "LUKS2 header"));
+  slot.key_bytes = TRY(small(area, "key_size"));
+  slot.stripes = TRY(small(split, "stripes"));
+  slot.af_hash = TRY(json_string(split, "hash", "LUKS2 header"));
+  slot.kdf = TRY(json_string(kdf, "type", "LUKS2 header"));
+  if (slot.kdf != "pbkdf2") {
+    return make_error(ErrorCode::unsupported, kOrigin, "LUKS2 header: key derivation \"{}\"",
+                      slot.kdf.substr(0, 40));
+  }
+  slot.kdf_hash = TRY(json_string(kdf, "hash", "LUKS2 header"));
+  slot.iterations = TRY(small(kdf, "iterations"));
+  slot.salt = TRY(base64(kdf, "salt"));
+  return slot;
+}
+
+Result<Manifest::VolumeKeyDigest> parse_digest(const Json& json) {
+  Manifest::VolumeKeyDigest digest;
+  digest.hash = TRY(json_string(json, "hash", "LUKS2 header"));
+  digest.iterations = TRY(small(json, "iterations"));
+  digest.salt = TRY(base64(json, "salt"));
+  digest.value = TRY(base64(json, "digest"));
+  return digest;
+}
+
+}  // namespace
+
+Result<Manifest::Luks2> parse_luks2_json(std::string_view text) {
+  if (text.size() > kMaxJsonBytes) return bad("its JSON is larger than any header");
+  Json json = TRY(parse_json(text, "LUKS2 header"));
+  const Json& segment = *TRY(only(json, "segments"));
+  Manifest::Luks2 luks2;
+  luks2.offset = TRY(decimal(segment, "offset"));
+  luks2.cipher = TRY(json_string(segment, "encryption", "LUKS2 header"));
+  luks2.sector_size = TRY(small(segment, "sector_size"));
+  const Json& slot = *TRY(only(json, "keyslots"));
+  luks2.key_bytes = TRY(small(slot, "key_size"));
+  luks2.keyslot = TRY(parse_keyslot(slot));
+  luks2.digest = TRY(parse_digest(*TRY(only(json, "digests"))));
+  return luks2;
+}
+
+Result<Manifest::Luks2> format_luks2(const std::filesystem::path& path,
+                                     const LuksHeaderOptions& options) {
+  Cryptsetup device = TRY(Cryptsetup::open(path));
+  TRY(set_sizes(device));
+  crypt_params_luks2 params{};
+  params.sector_size = kSectorBytes;
+  const auto* key = reinterpret_cast<const char*>(options.volume_key->bytes().data());
+  TRY(check(device,
+            crypt_format(device.get(), CRYPT_LUKS2, "aes", "xts-plain64", options.uuid.c_str(), key,
+                         options.volume_key->size(), &params),
+            "crypt_format LUKS2"));
+  TRY(check(device,
+            crypt_keyslot_add_by_volume_key(device.get(), 0, key, options.volume_key->size(),
+                                            options.passphrase->view().data(),
+                                            options.passphrase->size()),
+            "crypt_keyslot_add_by_volume_key"));
+  const char* json = nullptr;
+  TRY(check(device, crypt_dump_json(device.get(), &json, 0), "crypt_dump_json"));
+  return parse_luks2_json(json);
+}
+
+Result<Manifest::Luks2> read_luks2(const std::filesystem::path& path) {
+  Cryptsetup device = TRY(Cryptsetup::open(path));
+  TRY(check(device, crypt_load(device.get(), CRYPT_LUKS2, nullptr), "crypt_load LUKS2"));
+  const char* json = nullptr;
+  TRY(check(device, crypt_dump_json(device.get(), &json, 0), "crypt_dump_json"));
+  return parse_luks2_json(json);
+}
+
+Result<SecretBytes> open_luks2(const std::filesystem::path& path, const SecretBytes& passphrase) {
+  Cryptsetup device = TRY(Cryptsetup::open(path));
+  TRY(check(device, crypt_load(device.get(), CRYPT_LUKS2, nullptr), "crypt_load LUKS2"));
+  SecretBytes key(kVolumeKeyBytes);
+  size_t size = key.size();
+  int status = crypt_volume_key_get(device.get(), CRYPT_ANY_SLOT,
+                                    reinterpret_cast<char*>(key.mutable_bytes().data()), &size,
+                                    passphrase.view().data(), passphrase.size());
+  if (status == -EPERM || status == -ENOENT) {
+    return refused(kOrigin, "disk_key", "", "",
+                   "disk: the disk key opens no key slot of the LUKS2 header");
+  }
+  TRY(check(device, status, "crypt_volume_key_get"));
+  if (size != kVolumeKeyBytes) return bad(fmt::format("volume key of {} bytes", size));
+  return key;
+}
+
+}  // namespace bartizan::image

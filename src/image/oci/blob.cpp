@@ -1,0 +1,84 @@
+#include "image/oci/blob.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/file.hpp"
+
+namespace bartizan::image {
+namespace {
+
+Error bad(const Descriptor& descriptor, std::string why) {
+  return make_error(ErrorCode::corrupt, "image/oci", "blob {}: {}", descriptor.digest, why);
+}
+
+// A blob that is a pipe or a device would block us or feed us without end.
+Result<void> check_file(int fd, const Descriptor& descriptor) {
+  struct stat status;
+  if (::fstat(fd, &status) != 0)
+    return errno_error(errno, "image/oci", fmt::format("blob {}: stat", descriptor.digest));
+  if (!S_ISREG(status.st_mode)) return bad(descriptor, "not a regular file");
+  if (static_cast<uint64_t>(status.st_size) != descriptor.size) {
+    return bad(descriptor, fmt::format("{} bytes, but its descriptor says {}", status.st_size,
+                                       descriptor.size));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::filesystem::path blob_path(const std::filesystem::path& layout, const DigestParts& digest) {
+  return layout / "blobs" / digest.folder / digest.hex;
+}
+
+Result<std::unique_ptr<BlobReader>> BlobReader::open(const std::filesystem::path& layout,
+                                                     const Descriptor& descriptor, Meter* meter) {
+  DigestParts digest = TRY(parse_digest(descriptor.digest, "descriptor"));
+  UniqueFd fd = TRY(open_file(blob_path(layout, digest), O_RDONLY | O_NONBLOCK));
+  TRY(check_file(fd.get(), descriptor));
+  return std::unique_ptr<BlobReader>(new BlobReader(std::move(fd), descriptor, digest.kind, meter));
+}
+
+Result<size_t> BlobReader::read(std::span<uint8_t> to) {
+  size_t count = std::min<uint64_t>(to.size(), descriptor_.size - done_);
+  if (count == 0) {
+    TRY(check_digest());
+    return size_t{0};
+  }
+  ssize_t got = ::read(fd_.get(), to.data(), count);
+  if (got < 0 && errno == EINTR) return read(to);
+  if (got < 0)
+    return errno_error(errno, "image/oci", fmt::format("blob {}: read", descriptor_.digest));
+  if (got == 0) return bad(descriptor_, fmt::format("ends at byte {} while being read", done_));
+  done_ += static_cast<uint64_t>(got);
+  hasher_.update(to.first(static_cast<size_t>(got)));
+  if (meter_ != nullptr) TRY(meter_->advance(static_cast<uint64_t>(got)));
+  return static_cast<size_t>(got);
+}
+
+Result<void> BlobReader::check_digest() {
+  if (checked_) return {};
+  std::string found = to_hex(hasher_.finish());
+  if (!descriptor_.digest.ends_with(":" + found)) {
+    return bad(descriptor_, fmt::format("its content has the digest {}", found));
+  }
+  checked_ = true;
+  return {};
+}
+
+Result<Bytes> read_blob(const std::filesystem::path& layout, const Descriptor& descriptor,
+                        uint64_t limit) {
+  if (descriptor.size > limit) {
+    return make_error(ErrorCode::resource_exhausted, "image/oci",
+                      "blob {}: {} bytes, the limit for its kind is {}", descriptor.digest,
+                      descriptor.size, limit);
+  }
+  auto reader = TRY(BlobReader::open(layout, descriptor, nullptr));
+  Bytes content(descriptor.size);
+  TRY(read_full(*reader, content));
+  uint8_t beyond;
+  TRY(reader->read({&beyond, 1}));  // the end: where the digest is checked
+  return content;
+}
+
+}  // namespace bartizan::image

@@ -1,0 +1,43 @@
+// BlobReader: one blob of a layout, hashed as it is read: the bytes that were used are the bytes
+// that were checked, whatever somebody does to the file meanwhile. Size is checked at open; the
+// digest when the end is reached, so a consumer must read to the end before it believes what it
+// read.
+#pragma once
+
+#include <filesystem>
+
+#include "base/unique_fd.hpp"
+#include "image/layer/byte_source.hpp"
+#include "image/oci/descriptor.hpp"
+#include "image/progress.hpp"
+
+namespace bartizan::image {
+
+class BlobReader : public ByteSource {
+ public:
+  // `meter` may be null. Errors: not_found, corrupt (size differs, not a regular file),
+  // permission_denied, io.
+  static Result<std::unique_ptr<BlobReader>> open(const std::filesystem::path& layout,
+                                                  const Descriptor& descriptor, Meter* meter);
+  Result<size_t> read(std::span<uint8_t> to) override;
+
+ private:
+  BlobReader(UniqueFd fd, Descriptor descriptor, crypto::HashKind kind, Meter* meter)
+      : fd_(std::move(fd)), descriptor_(std::move(descriptor)), hasher_(kind), meter_(meter) {}
+  Result<void> check_digest();
+
+  UniqueFd fd_;
+  Descriptor descriptor_;
+  crypto::Hasher hasher_;
+  Meter* meter_;
+  uint64_t done_ = 0;
+  bool checked_ = false;
+};
+
+std::filesystem::path blob_path(const std::filesystem::path& layout, const DigestParts& digest);
+
+// A whole small blob, checked. `limit`: bytes.
+Result<Bytes> read_blob(const std::filesystem::path& layout, const Descriptor& descriptor,
+                        uint64_t limit);
+
+}  // namespace bartizan::image

@@ -1,0 +1,25 @@
+// Reads an OCI image layout folder (image-spec image-layout.md): index, manifest, configuration.
+// Layers are described, not opened.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "image/oci/descriptor.hpp"
+
+namespace bartizan::image {
+
+struct SourceImage {
+  Descriptor manifest;
+  Annotations annotations;         // of the manifest
+  Bytes config;                    // exact bytes of the image configuration, checked to be JSON
+  std::vector<Descriptor> layers;  // lowest first; each of a media type that we know
+};
+
+// `reference`: a tag of the index, or empty for the only image. In nested indexes the image for
+// linux/amd64 is taken. Errors: not_found (folder, reference, blob), corrupt, unsupported (media
+// type, platform), invalid_argument (reference is needed to choose).
+Result<SourceImage> read_layout(const std::filesystem::path& layout, const std::string& reference);
+
+}  // namespace bartizan::image

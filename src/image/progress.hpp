@@ -1,0 +1,34 @@
+// Meter: tells a caller's ProgressSink how far a stage is, and hears whether to go on.
+#pragma once
+
+#include <string_view>
+
+#include "bartizan/log.hpp"
+#include "base/errors.hpp"
+
+namespace bartizan::image {
+
+class Meter {
+ public:
+  Meter(const ProgressSink& sink, std::string_view stage, uint64_t total)
+      : sink_(sink), progress_{stage, 0, total} {}
+
+  // `cancelled` if the caller wants so.
+  Result<void> advance(uint64_t count) {
+    progress_.done += count;
+    bool due = progress_.done >= next_ || progress_.done == progress_.total;
+    if (!due || !sink_) return {};
+    next_ = progress_.done + kStep;
+    if (sink_(progress_)) return {};
+    return make_error(ErrorCode::cancelled, "image/builder", "{}: cancelled by the caller",
+                      progress_.stage);
+  }
+
+ private:
+  static constexpr uint64_t kStep = 1 << 20;
+  const ProgressSink& sink_;
+  Progress progress_;
+  uint64_t next_ = 0;
+};
+
+}  // namespace bartizan::image
