@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <thread>
 
 namespace {
 
@@ -32,6 +33,7 @@ class LeakCheck : public ::testing::EmptyTestEventListener {
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
+  std::thread([] {}).join();  // with the first thread the thread sanitizer starts one of its own, which stays
   ::testing::UnitTest::GetInstance()->listeners().Append(new LeakCheck);
   return RUN_ALL_TESTS();
 }

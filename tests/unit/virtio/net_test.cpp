@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <filesystem>
+
 #include "device_test.hpp"
 
 namespace bartizan::virtio {
@@ -39,6 +41,25 @@ Bytes arp(uint16_t operation, const char* asked, const uint8_t* target_mac = nul
   Bytes packet(kHeader);
   auto view = reinterpret_cast<const uint8_t*>(&frame);
   packet.insert(packet.end(), view, view + sizeof frame);
+  return packet;
+}
+
+// To 10.0.2.2, port 9, with a valid header checksum.
+Bytes udp_to_discard(uint16_t source_port) {
+  uint8_t ip_header[20] = {0x45, 0, 0,  28, 0, 1,  0,  0, 64, IPPROTO_UDP,
+                           0,    0, 10, 0,  2, 15, 10, 0, 2,  2};
+  uint32_t sum = 0;
+  for (int i = 0; i < 20; i += 2) sum += ip_header[i] << 8 | ip_header[i + 1];
+  sum = ~((sum & 0xffff) + (sum >> 16));
+  ip_header[10] = static_cast<uint8_t>(sum >> 8);
+  ip_header[11] = static_cast<uint8_t>(sum);
+  Bytes packet(kHeader);
+  packet.insert(packet.end(), {0x52, 0x55, 10, 0, 2, 2});
+  packet.insert(packet.end(), kGuestMac.begin(), kGuestMac.end());
+  packet.insert(packet.end(), {0x08, 0x00});
+  packet.insert(packet.end(), ip_header, ip_header + 20);
+  packet.insert(packet.end(), {static_cast<uint8_t>(source_port >> 8),
+                               static_cast<uint8_t>(source_port), 0, 9, 0, 8, 0, 0});
   return packet;
 }
 
@@ -151,6 +172,21 @@ TEST_P(NetTest, RubbishIsDropped) {
   transmit(truncated);
   EXPECT_FALSE(next(std::chrono::milliseconds(50)));
   transmit(arp(1, "10.0.2.3"));
+  EXPECT_TRUE(next_of_type(0x0806));
+}
+
+// From ever new ports to the host's discard port: each is a descriptor, and they end.
+TEST_P(NetTest, FlowsAreBounded) {
+  launch_with({});
+  auto descriptors = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                         std::filesystem::directory_iterator());
+  };
+  auto before = descriptors();
+  for (uint16_t port = 1; port <= 900; ++port) transmit(udp_to_discard(port));
+  EXPECT_GT(descriptors() - before, 400);
+  EXPECT_LT(descriptors() - before, 600);
+  transmit(arp(1, "10.0.2.2"));
   EXPECT_TRUE(next_of_type(0x0806));
 }
 
