@@ -1,0 +1,101 @@
+// One exit at a time: string I/O, hostile hypercalls, ends.
+#include "vcpu/dispatch.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "vcpu/setup.hpp"
+
+namespace bartizan::vcpu {
+namespace {
+
+class Dispatch : public ::testing::Test {
+ protected:
+  class Port final : public devices::BusDevice {
+   public:
+    uint64_t read(uint64_t, uint32_t) override { return next_++; }
+    void write(uint64_t, uint32_t, uint64_t value) override { written.push_back(value); }
+    std::vector<uint64_t> written;
+
+   private:
+    uint64_t next_ = 0x41;
+  };
+  Dispatch() {
+    handlers_.pio = &pio_;
+    handlers_.mmio = &mmio_;
+    EXPECT_TRUE(pio_.add(0x10, 4, port_).ok());
+    handlers_.page_state = [this](uint64_t address, uint64_t pages, bool make_private) {
+      changes_.push_back({address, pages, make_private});
+    };
+  }
+  kvm_run& run() { return *reinterpret_cast<kvm_run*>(page_); }
+  std::optional<End> go(uint32_t reason) {
+    run().exit_reason = reason;
+    return dispatch(run(), handlers_, counters_);
+  }
+  uint64_t hypercall(uint64_t number, uint64_t address, uint64_t pages, uint64_t flags) {
+    run().hypercall.nr = number;
+    run().hypercall.args[0] = address;
+    run().hypercall.args[1] = pages;
+    run().hypercall.args[2] = flags;
+    EXPECT_FALSE(go(KVM_EXIT_HYPERCALL).has_value());
+    return run().hypercall.ret;
+  }
+
+  alignas(4096) uint8_t page_[3 * 4096] = {};
+  devices::Bus pio_, mmio_;
+  std::shared_ptr<Port> port_ = std::make_shared<Port>();
+  Handlers handlers_;
+  ExitCounters counters_;
+  std::vector<std::tuple<uint64_t, uint64_t, bool>> changes_;
+};
+
+TEST_F(Dispatch, StringInstructionsMoveEachItem) {
+  run().io.direction = KVM_EXIT_IO_OUT;
+  run().io.size = 2;
+  run().io.port = 0x10;
+  run().io.count = 3;
+  run().io.data_offset = 4096;
+  std::memcpy(page_ + 4096, "a\0b\0c\0", 6);
+  EXPECT_FALSE(go(KVM_EXIT_IO).has_value());
+  EXPECT_EQ(port_->written, (std::vector<uint64_t>{'a', 'b', 'c'}));
+  run().io.direction = KVM_EXIT_IO_IN;
+  run().io.size = 1;
+  EXPECT_FALSE(go(KVM_EXIT_IO).has_value());
+  EXPECT_EQ(std::memcmp(page_ + 4096, "ABC", 3), 0);
+  EXPECT_EQ(counters_.total(), 2u) << "one exit each, however many items";
+}
+
+TEST_F(Dispatch, PageStateHypercallsAreChecked) {
+  EXPECT_EQ(hypercall(12, 0x1000, 4, 0x10), 0u);
+  EXPECT_EQ(hypercall(12, 0x2000, 1, 0), 0u);
+  EXPECT_EQ(changes_, (decltype(changes_){{0x1000, 4, true}, {0x2000, 1, false}}));
+  EXPECT_EQ(hypercall(12, 0x1001, 4, 0), static_cast<uint64_t>(EINVAL));
+  EXPECT_EQ(hypercall(12, 0x1000, 0, 0), static_cast<uint64_t>(EINVAL));
+  EXPECT_EQ(static_cast<int64_t>(hypercall(99, 0x1000, 1, 0)), -1000);
+  EXPECT_EQ(changes_.size(), 2u);
+}
+
+TEST_F(Dispatch, EndsAreToldApart) {
+  EXPECT_EQ(go(KVM_EXIT_SHUTDOWN)->kind, End::Kind::triple_fault);
+  run().system_event.type = KVM_SYSTEM_EVENT_RESET;
+  EXPECT_EQ(go(KVM_EXIT_SYSTEM_EVENT)->kind, End::Kind::reset);
+  run().system_event.type = KVM_SYSTEM_EVENT_SHUTDOWN;
+  EXPECT_EQ(go(KVM_EXIT_SYSTEM_EVENT)->kind, End::Kind::shutdown);
+  run().system_event.type = KVM_SYSTEM_EVENT_CRASH;
+  EXPECT_EQ(go(KVM_EXIT_SYSTEM_EVENT)->kind, End::Kind::crash);
+  EXPECT_EQ(go(KVM_EXIT_HLT)->kind, End::Kind::crash)
+      << "with the interrupt chip in the kernel nobody sees HLT";
+}
+
+TEST(Cpuid, SurvivesATableThatLacksEverything) {
+  auto table = cpuid_of(kvm::CpuidTable{}, 0, 1);
+  EXPECT_NE(table.find(1)->ecx & 1u << 31, 0u);
+  EXPECT_EQ(table.find(0xd), nullptr);
+  EXPECT_EQ(table.find(0xb, 1)->eax, 0u);
+}
+
+}  // namespace
+}  // namespace bartizan::vcpu
