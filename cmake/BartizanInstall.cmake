@@ -70,6 +70,7 @@ add_custom_command(OUTPUT ${archive}
   DEPENDS ${rooms} ${CMAKE_BINARY_DIR}/libbartizan_cpp.mri VERBATIM)
 add_custom_target(bartizan_cpp_archive ALL DEPENDS ${archive})
 
+file(RELATIVE_PATH BARTIZAN_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/bartizan.pc.in ${CMAKE_BINARY_DIR}/bartizan.pc @ONLY)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/BartizanConfig.cmake.in ${CMAKE_BINARY_DIR}/BartizanConfig.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Bartizan PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)

@@ -1,0 +1,137 @@
+// The C++ face of the table: driver OPERATION [NAME=VALUE]... prints the result's JSON, or
+// {"error": ...}.
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+
+#include "bartizan/broker.hpp"
+#include "common/json_view.hpp"
+
+namespace {
+
+using namespace bartizan;  // NOLINT: a test program of one file
+using Arguments = std::map<std::string, std::string>;
+using view::Json;
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+std::string get(const Arguments& arguments, const char* name) {
+  const auto found = arguments.find(name);
+  return found == arguments.end() ? "" : found->second;
+}
+
+std::optional<SecretBytes> key_of(const Arguments& arguments, const char* name = "key_file") {
+  if (get(arguments, name).empty()) return {};
+  return SecretBytes::from_string(text_of(get(arguments, name)));
+}
+
+template <typename T>
+Result<Json> shown(Result<T> result) {
+  if (!result.ok()) return result.error();
+  return view::to_json(*result);
+}
+
+Result<LaunchOptions> launch_of(const Arguments& arguments) {
+  auto tee = tee_from_string(get(arguments, "tee"));
+  if (!tee.ok()) return tee.error();
+  LaunchOptions options;
+  options.tee = *tee;
+  options.bundle = get(arguments, "bundle");
+  return options;
+}
+
+Result<Json> do_measure(const Arguments& arguments) {
+  auto options = launch_of(arguments);
+  if (!options.ok()) return options.error();
+  return shown(measure(*options));
+}
+
+Result<Json> do_build(const Arguments& arguments) {
+  BuildOptions options;
+  options.source = get(arguments, "source");
+  options.output = get(arguments, "output");
+  options.workload_id = "tiny";
+  options.disk_key = key_of(arguments);
+  return shown(build_image(options));
+}
+
+Result<Json> do_verify(const Arguments& arguments) {
+  auto verified = verify_image(get(arguments, "image"), key_of(arguments));
+  if (!verified.ok()) return verified.error();
+  return Json{{"verified", true}};
+}
+
+Result<Json> do_launch(const Arguments& arguments) {
+  auto options = launch_of(arguments);
+  if (!options.ok()) return options.error();
+  MachineOptions machine;
+  machine.bundle = options->bundle;
+  machine.kvm_device = get(arguments, "kvm_device");
+  if (const std::string port = get(arguments, "port"); !port.empty())
+    machine.publish = {{"127.0.0.1", static_cast<uint16_t>(std::stoi(port)), 80}};
+  auto context = Context::create(std::move(machine));
+  if (!context.ok()) return context.error();
+  if (auto set = context->set_tee(options->tee); !set.ok()) return set.error();
+  auto attached = context->attach_image(get(arguments, "image"), key_of(arguments));
+  if (!attached.ok()) return attached.error();
+  if (auto started = context->start(); !started.ok()) return started.error();
+  return Json{{"started", true}};
+}
+
+Result<Json> do_broker(const Arguments& arguments) {
+  BrokerOptions options;
+  options.state = get(arguments, "state");
+  options.port = static_cast<uint16_t>(std::stoi(get(arguments, "port")));
+  auto broker = Broker::start(std::move(options));
+  if (!broker.ok()) return broker.error();
+  return Json{{"started", true}};
+}
+
+Result<Json> do_register(const Arguments& arguments) {
+  auto info = inspect_image(get(arguments, "image"));
+  if (!info.ok()) return info.error();
+  auto options = launch_of(arguments);
+  if (!options.ok()) return options.error();
+  auto measurement = measure(*options);
+  if (!measurement.ok()) return measurement.error();
+  Workload workload{info->workload_id, info->workload_digest, {measurement->digest}, true};
+  workload.resource = info->resource;
+  workload.disk_key = *key_of(arguments);
+  const BrokerAccess access{get(arguments, "url"), text_of(get(arguments, "ca")) + "\n",
+                            *key_of(arguments, "token_file")};
+  if (auto done = register_workload(access, workload); !done.ok()) return done.error();
+  return Json{{"workload_id", workload.id}, {"measurement", view::to_hex(measurement->digest)}};
+}
+
+Result<Json> run(const std::string& operation, const Arguments& arguments) {
+  if (operation == "inspect") return shown(inspect_image(get(arguments, "image")));
+  if (operation == "verify") return do_verify(arguments);
+  if (operation == "build") return do_build(arguments);
+  if (operation == "measure") return do_measure(arguments);
+  if (operation == "bundle") return shown(read_bundle(get(arguments, "bundle")));
+  if (operation == "probe") return shown(probe({get(arguments, "kvm_device")}));
+  if (operation == "launch") return do_launch(arguments);
+  if (operation == "broker") return do_broker(arguments);
+  if (operation == "register") return do_register(arguments);
+  std::cerr << operation << ": no such operation\n";
+  std::exit(2);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 2; i < argc; ++i) {
+    const std::string pair = argv[i];
+    arguments[pair.substr(0, pair.find('='))] = pair.substr(pair.find('=') + 1);
+  }
+  const Result<Json> result = run(argv[1], arguments);
+  std::cout << view::to_text(result.ok() ? *result : Json{{"error", view::to_json(result.error())}})
+            << '\n';
+}

@@ -1,0 +1,76 @@
+"""The Python face of the table: driver.py OPERATION [NAME=VALUE]... prints the result's JSON, or {"error": ...}."""
+
+import json
+import pathlib
+import sys
+
+import bartizan
+
+FIELDS = ("code", "number", "os_errno", "origin", "message", "reason", "expected", "got", "advice")
+
+
+def content(path):
+    return pathlib.Path(path).read_bytes().removesuffix(b"\n") if path else None
+
+
+def measure(tee, bundle, **_):
+    return bartizan.measure(tee=tee, bundle=bundle)
+
+
+def build(source, output, key_file):
+    return bartizan.build_image(source, output, workload_id="tiny", disk_key=content(key_file)).to_dict()
+
+
+def verify(image, key_file=None):
+    bartizan.verify_image(image, content(key_file))
+    return {"verified": True}
+
+
+def launch(image, tee, bundle, kvm_device, key_file=None, port=None):
+    publish = [bartizan.PublishedPort(int(port), 80)] if port else []
+    with bartizan.Context(bundle=bundle, kvm_device=kvm_device, publish=publish) as context:
+        context.set_tee(tee)
+        context.attach_image(image, passphrase=content(key_file))
+        context.start()
+    return {"started": True}
+
+
+def broker(state, port):
+    with bartizan.Broker(state, port=int(port)):
+        return {"started": True}
+
+
+def register(image, url, ca, token_file, key_file, **launch_options):
+    info = bartizan.inspect_image(image)
+    measurement = measure(**launch_options)
+    bartizan.register_workload(
+        url=url,
+        ca_pem=pathlib.Path(ca).read_text(),
+        admin_token=content(token_file),
+        id=info.workload_id,
+        workload_digest=info.workload_digest,
+        measurements=[measurement.digest],
+        disk_key=content(key_file),
+        resource=info.resource,
+        allow_simulated=True,
+    )
+    return {"workload_id": info.workload_id, "measurement": measurement.digest.hex()}
+
+
+OPERATIONS = {
+    "inspect": lambda image: bartizan.inspect_image(image).to_dict(),
+    "bundle": lambda bundle: bartizan.read_bundle(bundle).to_dict(),
+    "measure": lambda **arguments: measure(**arguments).to_dict(),
+    "probe": lambda kvm_device: bartizan.probe(kvm_device=kvm_device).to_dict(),
+    "build": build,
+    "verify": verify,
+    "launch": launch,
+    "broker": broker,
+    "register": register,
+}
+
+try:
+    result = OPERATIONS[sys.argv[1]](**dict(pair.split("=", 1) for pair in sys.argv[2:]))
+except bartizan.Error as error:
+    result = {"error": {field: getattr(error, field) for field in FIELDS}}
+print(json.dumps(result))

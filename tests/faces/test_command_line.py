@@ -1,0 +1,111 @@
+"""What only the command line has: usage errors, help, one line on stderr, secrets that stay out of it; docs/errors.md."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+from bartizan_fixtures import BUILD, KEY, SOURCE
+
+CLI = BUILD / "src/cli/bartizan"
+COMMANDS = ["build", "inspect", "verify", "measure", "bundle", "broker", "register", "audit", "run", "probe"]
+
+
+def run(*arguments, **options):
+    return subprocess.run([str(CLI), *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, **options)
+
+
+def test_usage_errors_exit_with_2_and_name_the_word():
+    for arguments, word in ((["frobnicate"], "frobnicate"), (["inspect"], "IMAGE"), (["run", "x", "--frob"], "--frob")):
+        done = run(*arguments)
+        assert done.returncode == 2, done
+        assert word in done.stderr, done
+        assert done.stdout == ""
+        error = json.loads(run(*arguments, "--json").stdout)["error"]
+        assert error["code"] == "invalid_argument"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(command):
+    done = run(command, "--help")
+    assert done.returncode == 0
+    text = run("bundle", "create", "--help").stdout if command == "bundle" else done.stdout
+    assert "Examples:" in text
+    assert f"bartizan {command}" in text
+    assert "--json" in text
+
+
+def test_help_of_all_names_the_commands_and_the_exit_statuses():
+    text = run("--help").stdout
+    assert all(command in text for command in COMMANDS)
+    assert "Exit status: 0" in text
+
+
+def test_error_is_one_line_and_its_advice():
+    done = run("inspect", "/nonexistent/image")
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert re.fullmatch(r"bartizan: [\w/]+: .*/nonexistent/image.*", first)
+    assert second.startswith("  not_found: ")
+    assert "\033" not in done.stderr  # no colours but on a terminal
+
+
+def test_key_comes_out_in_a_file_of_its_owner_and_nowhere_else(layout, tmp_path):
+    done = run("build", layout, "--output", tmp_path / "out", "--key-out", tmp_path / "key", "--json")
+    assert done.returncode == 0, done
+    key = (tmp_path / "key").read_text().strip()
+    assert len(bytes.fromhex(key)) == 32
+    assert stat.S_IMODE(os.stat(tmp_path / "key").st_mode) == 0o600
+    assert key not in done.stdout + done.stderr
+    verified = run("verify", tmp_path / "out", "--key-file", tmp_path / "key")
+    assert verified.returncode == 0, verified
+    assert "ok: opens the disk" in verified.stdout
+
+
+def test_build_without_a_place_for_the_key_is_refused_before_work(layout, tmp_path):
+    done = run("build", layout, "--output", tmp_path / "out", "--json")
+    assert json.loads(done.stdout)["error"]["code"] == "invalid_argument"
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "key").write_text("old")
+    done = run("build", layout, "--output", tmp_path / "out", "--key-out", tmp_path / "key", "--json")
+    assert json.loads(done.stdout)["error"]["code"] == "already_exists"
+    assert (tmp_path / "key").read_text() == "old"
+    assert not (tmp_path / "out").exists()
+
+
+def test_secret_can_come_by_a_descriptor(image):
+    read, write = os.pipe()
+    os.write(write, KEY)
+    os.close(write)
+    done = run("verify", image, "--key-file", f"/dev/fd/{read}", pass_fds=[read])
+    os.close(read)
+    assert done.returncode == 0, done
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_broker_serves_until_a_signal(tmp_path, number):
+    command = [str(CLI), "broker", "--state", str(tmp_path / "state"), "--listen", "127.0.0.1:0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        told = json.loads(process.stdout.readline())
+        assert told["url"] == f"https://127.0.0.1:{told['port']}"
+        assert stat.S_IMODE(os.stat(told["admin_token_file"]).st_mode) == 0o600
+        access = ["--broker", told["url"], "--ca", told["ca"], "--token-file", told["admin_token_file"]]
+        assert run("audit", "nobody", *access, "--json").returncode in (0, 1)
+        process.send_signal(number)
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("text", ["80", "x:80", "1:2:3:4:99999", "127.0.0.1:80:0"])
+def test_malformed_port_is_named(image, text):
+    error = json.loads(run("run", image, "--publish", text, "--tee", "none", "--json").stdout)["error"]
+    assert error["code"] == "invalid_argument"
+    assert text in error["message"]
+
+
+def test_errors_page_is_what_the_list_says():
+    made = subprocess.run([sys.executable, SOURCE / "scripts/make-errors-doc", "--print"], capture_output=True, text=True, check=True).stdout
+    assert made == (SOURCE / "docs/errors.md").read_text(), "run scripts/make-errors-doc"

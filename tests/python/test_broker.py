@@ -1,0 +1,87 @@
+"""Broker, registration, audit; evidence sources and log sinks that are Python functions."""
+
+import threading
+
+import bartizan
+import pytest
+from bartizan_fixtures import certificate
+
+WORKLOAD = {"id": "w", "workload_digest": bytes(32), "measurements": [bytes(48)], "disk_key": b"key", "allow_simulated": True}
+
+
+@pytest.fixture
+def broker(tmp_path):
+    with bartizan.Broker(tmp_path / "state", port=0) as running:
+        yield running
+
+
+def access(broker):
+    return {"url": broker.url, "ca_pem": broker.ca_pem, "admin_token": broker.admin_token_path.read_bytes().strip()}
+
+
+def test_register_and_audit(broker):
+    bartizan.register_workload(**access(broker), **WORKLOAD)
+    assert bartizan.broker_audit(**access(broker), workload_id="w") == []
+
+
+def test_wrong_token_is_a_permission_error(broker):
+    with pytest.raises(PermissionError) as caught:
+        bartizan.register_workload(**{**access(broker), "admin_token": b"wrong"}, **WORKLOAD)
+    assert caught.value.code == "permission_denied"
+
+
+def test_wrong_authority_is_a_failed_check(broker, tmp_path):
+    with pytest.raises(bartizan.VerificationFailed) as caught:
+        bartizan.register_workload(**{**access(broker), "ca_pem": certificate(tmp_path / "other")}, **WORKLOAD)
+    assert caught.value.reason == "tls"
+
+
+def test_closed_broker_is_unreachable_and_says_so(broker):
+    before = access(broker)
+    broker.close()
+    broker.close()
+    with pytest.raises(OSError, match="127.0.0.1") as caught:
+        bartizan.register_workload(**before, **WORKLOAD)
+    assert caught.value.code == "io"
+    with pytest.raises(bartizan.InvalidState):
+        _ = broker.url
+
+
+def test_evidence_source_is_asked_on_this_thread_and_its_exception_comes_out(broker):
+    threads = []
+
+    def source(report_data):
+        assert len(report_data) == 64
+        threads.append(threading.current_thread())
+        raise KeyError("no device")
+
+    with pytest.raises(KeyError, match="no device"):
+        bartizan.request_key(broker.url, broker.ca_pem, "default/disk-key/w", source)
+    assert threads == [threading.current_thread()]
+
+
+def test_evidence_that_is_no_report_is_refused(broker):
+    with pytest.raises(bartizan.Error) as caught:
+        bartizan.request_key(
+            broker.url, broker.ca_pem, "default/disk-key/w", lambda data: bartizan.Evidence("simulated", b"no report")
+        )
+    assert caught.value.code in ("corrupt", "verification_failed", "protocol", "invalid_argument")
+
+
+def test_log_sink_that_raises_disturbs_nobody(tmp_path, monkeypatch):
+    reported = []
+    monkeypatch.setattr("sys.unraisablehook", lambda what: reported.append(what.exc_type))
+
+    def log(level, line):
+        raise ZeroDivisionError
+
+    with bartizan.Broker(tmp_path / "state", port=0, log=log) as running:
+        bartizan.register_workload(**access(running), **WORKLOAD)
+    assert set(reported) == {ZeroDivisionError}
+
+
+def test_evidence_that_does_not_parse_is_corrupt():
+    with pytest.raises(bartizan.Corrupt):
+        bartizan.verify_evidence(bartizan.Evidence("simulated", b"x"))
+    with pytest.raises(bartizan.Error):
+        bartizan.Evidence.from_json("{}", "simulated")
