@@ -67,8 +67,8 @@ class RunningBroker:
 
 def build_image(ordinary, output, work, ports, broker_port, resource=None):
     extra = ["--resource", resource] if resource else []
-    return bartizan("build", ordinary, output, "--key-out", work / f"{output.name}.key",
-                    "--broker", f"https://10.0.2.2:{broker_port}", "--ca", work / "broker/ca.pem",
+    return bartizan("build", ordinary, "--output", output, "--key-out", work / f"{output.name}.key",
+                    "--broker", f"https://10.0.2.2:{broker_port}", "--broker-ca", work / "broker/ca.pem",
                     "--memory", ports["ram_mib"], *extra)
 
 
@@ -103,7 +103,7 @@ def prepare(work, workload, claims):
     with step("bartizan broker + bartizan register"), RunningBroker(work / "broker", facts["broker_port"]):
         facts["register"] = bartizan(
             "register", work / "confidential", "--broker", f"https://127.0.0.1:{facts['broker_port']}", "--ca", work / "broker/ca.pem",
-            "--token-file", work / "broker/admin.token", "--disk-key-file", work / "confidential.key", "--bundle", work / "bundle",
+            "--token-file", work / "broker/admin.token", "--key-file", work / "confidential.key", "--bundle", work / "bundle",
             "--memory", facts["ram_mib"], "--allow-simulated")
     plain, sealed = (workloads.occurrences(facts["secret"], work / name) for name in ("image/ordinary", "confidential"))
     claims.add("the secret is found in the ordinary image", plain > 0, f"{plain} times")

@@ -111,7 +111,7 @@ def serve(work, facts, claims):
 
 
 def tell_memory_and_exit(guest, claims):
-    found = guest.result.get("memory") or {}
+    found = guest.result.get("found_in_memory") or {}
     stats = guest.result.get("stats") or {}
     refusals = stats.get("private_page_refusals")
     claims.add("the secret is found in raw guest memory", found.get("raw", 0) > 0, f"{found.get('raw')} times")
@@ -180,29 +180,38 @@ def request(work, facts, path, body=None, headers=None):
         return answer.code, answer.headers, json.load(answer)
 
 
-def recorded_attestation(work, facts):
-    """The body that the good guest sent, from the owner's audit."""
+def recorded_evidence(work, facts):
+    """What the good guest sent, from the owner's audit."""
     token = (work / "broker/admin.token").read_text().strip()
     _, _, audit = request(work, facts, f"/bartizan/v1/workloads/{facts['build']['workload_id']}/audit",
                           headers={"Authorization": f"Bearer {token}"})
-    released = [entry for entry in audit if entry.get("decision") == "allowed" and entry.get("evidence")]
-    evidence = released[0]["evidence"]
-    return json.loads(evidence) if isinstance(evidence, str) else evidence
+    return next(entry["evidence"] for entry in audit if entry["decision"] == "allowed")
+
+
+def open_session(work, facts):
+    """(cookie, nonce) of a new attestation session."""
+    _, headers, challenge = request(work, facts, "/kbs/v0/auth", {
+        "version": "0.4.0", "tee": "bartizan-simulated", "extra-params": {"supported-hash-algorithms": ["sha384"]}})
+    return headers["Set-Cookie"].split(";")[0], challenge["nonce"]
+
+
+# The attacker's own key: any point of P-256 will do, here its generator (SEC 2, secp256r1).
+ATTACKERS_KEY = {"kty": "EC", "crv": "P-256", "alg": "ECDH-ES+A256KW", "x": "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",
+                 "y": "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}
 
 
 def replay(work, facts):
-    """The recorded evidence in a new session: once as it was, once with the new nonce written over the old one."""
-    body = recorded_attestation(work, facts)
+    """The recorded evidence in a new session: with the nonce of an earlier one, and with the new one."""
+    evidence = recorded_evidence(work, facts)
+    _, old_nonce = open_session(work, facts)
     reasons = []
-    for fresh in (False, True):
-        _, headers, challenge = request(work, facts, "/kbs/v0/auth", {
-            "version": "0.4.0", "tee": "bartizan-simulated", "extra-params": {"supported-hash-algorithms": ["sha384"]}})
-        cookie = headers["Set-Cookie"].split(";")[0]
-        if fresh:
-            body["runtime-data"]["nonce"] = challenge["nonce"]
-        status, _, answer = request(work, facts, "/kbs/v0/attest", body, {"Cookie": cookie})
-        reasons.append(f"{status} {answer.get('reason')}")
-    return reasons == ["401 nonce", "401 report_data"] or reasons == ["403 nonce", "403 report_data"], "; ".join(reasons)
+    for old in (True, False):
+        cookie, nonce = open_session(work, facts)
+        status, _, answer = request(work, facts, "/kbs/v0/attest", {
+            "init-data": None, "runtime-data": {"nonce": old_nonce if old else nonce, "tee-pubkey": ATTACKERS_KEY},
+            "tee-evidence": {"primary_evidence": evidence, "additional_evidence": ""}}, {"Cookie": cookie})
+        reasons.append(f"{'old' if old else 'new'} nonce: {status} [{answer.get('reason')}]")
+    return [reason.split("[")[1] for reason in reasons] == ["nonce]", "report_data]"], "; ".join(reasons)
 
 
 def main(work):

@@ -30,7 +30,7 @@ def ordinary_image(folder, name, settings):
     layout = folder / "ordinary" / name
     layout.parent.mkdir(exist_ok=True)
     new_layout(layout)
-    add_layer(layout, folder / "root.tar")
+    add_layer(layout, "--output", folder / "root.tar")
     run("umoci", "config", "--image", f"{layout}:latest", "--config.entrypoint", "/probe", *settings)
     return layout
 
@@ -60,19 +60,19 @@ def main(folder):
     with RunningBroker(folder / "broker", port):
         for name, settings in IMAGES.items():
             layout = ordinary_image(folder, name, settings)
-            bartizan("build", layout, folder / name, "--key-out", folder / f"{name}.key")
+            bartizan("build", layout, "--output", folder / name, "--key-out", folder / f"{name}.key")
         layout = folder / "ordinary/exit7"
-        attested = ["--broker", f"https://10.0.2.2:{port}", "--ca", folder / "broker/ca.pem"]
-        bartizan("build", layout, folder / "attested", "--key-out", folder / "attested.key", *attested)
-        bartizan("build", layout, folder / "unregistered", "--key-out", folder / "unregistered.key", *attested)
-        bartizan("build", layout, folder / "unreachable", "--key-out", folder / "unreachable.key",
-                 "--broker", f"https://10.0.2.2:{dead_port}", "--ca", folder / "broker/ca.pem")
+        attested = ["--broker", f"https://10.0.2.2:{port}", "--broker-ca", folder / "broker/ca.pem"]
+        bartizan("build", layout, "--output", folder / "attested", "--key-out", folder / "attested.key", *attested)
+        bartizan("build", layout, "--output", folder / "unregistered", "--key-out", folder / "unregistered.key", *attested)
+        bartizan("build", layout, "--output", folder / "unreachable", "--key-out", folder / "unreachable.key",
+                 "--broker", f"https://10.0.2.2:{dead_port}", "--broker-ca", folder / "broker/ca.pem")
         run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
             "-subj", "/CN=another CA", "-keyout", folder / "other.key", "-out", folder / "other.pem")
-        bartizan("build", layout, folder / "wrong_ca", "--key-out", folder / "wrong_ca.key",
-                 "--broker", f"https://10.0.2.2:{port}", "--ca", folder / "other.pem")
+        bartizan("build", layout, "--output", folder / "wrong_ca", "--key-out", folder / "wrong_ca.key",
+                 "--broker", f"https://10.0.2.2:{port}", "--broker-ca", folder / "other.pem")
         bartizan("register", folder / "attested", "--broker", f"https://127.0.0.1:{port}", "--ca", folder / "broker/ca.pem",
-                 "--token-file", folder / "broker/admin.token", "--disk-key-file", folder / "attested.key", "--bundle", folder / "bundle",
+                 "--token-file", folder / "broker/admin.token", "--key-file", folder / "attested.key", "--bundle", folder / "bundle",
                  "--memory", facts["ram_mib"], "--allow-simulated")
     (folder / "wrong.key").write_text("not the key")
     write_json(folder / "facts.json", facts)
