@@ -68,6 +68,7 @@ struct MergedTree::Walk {
   std::vector<Node*> trail;  // from the root to where it stands
   Path rest;                 // still to go, last part first
   int links = 0;
+  bool marks = false;  // on behalf of a whiteout
 
   Walk(Node& root, const Path& path) : trail{&root}, rest(path.rbegin(), path.rend()) {}
   Node& here() { return *trail.back(); }
@@ -108,7 +109,8 @@ Result<bool> MergedTree::enter(const Node& node, Walk& walk, bool& followed) {
   bool own = node.layer == layer_ || redirecting_;
   if (!redirecting_ && (node.whiteout > layer_ || node.opaque > layer_)) return false;
   if (!is_other_than_folder(node)) return true;
-  if (!own) return false;
+  // A whiteout below what this layer replaced by a file or a link says nothing new: that hides it all anyway.
+  if (!own || walk.marks) return false;
   if (!is(node, FileType::symlink)) {
     return make_error(ErrorCode::corrupt, "image/layer",
                       "{}: \"{}\" is below something that is no folder", what_,
@@ -131,8 +133,9 @@ Result<Node*> MergedTree::child_of(Node& node, const std::string& name) {
   return child.get();
 }
 
-Result<Node*> MergedTree::walk_to(const Path& path) {
+Result<Node*> MergedTree::walk_to(const Path& path, bool marks) {
   Walk walk(root_, path);
+  walk.marks = marks;
   while (!walk.rest.empty()) {
     bool followed = false;
     if (!TRY(enter(walk.here(), walk, followed))) return nullptr;
@@ -181,13 +184,13 @@ void MergedTree::settle(Node& node, std::shared_ptr<Inode> inode) {
 }
 
 Result<void> MergedTree::whiteout(const Path& path) {
-  Node* node = TRY(place(path));
+  Node* node = TRY(walk_to(path, true));
   if (node != nullptr) node->whiteout = std::max(node->whiteout, layer_);
   return {};
 }
 
 Result<void> MergedTree::opaque(const Path& path) {
-  Node* node = TRY(place(path));
+  Node* node = TRY(walk_to(path, true));
   if (node != nullptr) node->opaque = std::max(node->opaque, layer_);
   return {};
 }

@@ -50,7 +50,7 @@ class MergedTree {
   Result<void> follow(Walk& walk);
   Result<bool> enter(const Node& node, Walk& walk, bool& followed);
   Result<Node*> child_of(Node& node, const std::string& name);
-  Result<Node*> walk_to(const Path& path);
+  Result<Node*> walk_to(const Path& path, bool marks = false);
   Result<void> relocate(const Path& path);
   Result<void> merge(Node& to, std::unique_ptr<Node> from);
 

@@ -1,0 +1,343 @@
+// What comes from outside and is wrong: the documented code, a message that names the thing,
+// nothing left behind.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image/support.hpp"
+
+namespace bartizan::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class BadInput : public testing::Test {
+ protected:
+  BuildOptions options() {
+    BuildOptions options;
+    options.source = scratch_ / "src";
+    options.output = scratch_ / "out";
+    return options;
+  }
+  void make(const std::vector<LayerBlob>& layers) { make_layout(scratch_ / "src", layers); }
+  void make(const std::vector<TarItem>& items) { make(std::vector<LayerBlob>{{make_tar(items)}}); }
+
+  // Builds, expects a refusal and that nothing but the source is there afterwards.
+  Error refusal(const BuildOptions& options) {
+    auto report = build_image(options);
+    EXPECT_FALSE(report.ok());
+    for (const auto& entry : fs::directory_iterator(scratch_.path())) {
+      EXPECT_FALSE(entry.path().filename().string().starts_with("out")) << entry.path();
+    }
+    return report.ok() ? Error{} : report.error();
+  }
+  Error refusal() { return refusal(options()); }
+
+  ScratchFolder scratch_;
+};
+
+// libcryptsetup opens its random devices once a process and keeps them: here, so that no test seems
+// to leak them.
+class OpenRandomDevices : public testing::Environment {
+  void SetUp() override {
+    ScratchFolder scratch;
+    make_layout(scratch / "src", {{make_tar({{"a"}})}});
+    BuildOptions options;
+    options.source = scratch / "src";
+    options.output = scratch / "out";
+    ASSERT_TRUE(build_image(options).ok());
+  }
+};
+const auto* const open_random_devices = testing::AddGlobalTestEnvironment(new OpenRandomDevices);
+
+#define EXPECT_REFUSAL(error, wanted_code, words)                                       \
+  do {                                                                                  \
+    Error refused = (error);                                                            \
+    EXPECT_EQ(refused.code, ErrorCode::wanted_code) << refused.describe();              \
+    EXPECT_NE(refused.describe().find(words), std::string::npos) << refused.describe(); \
+    EXPECT_EQ(refused.describe().find('\n'), std::string::npos) << refused.describe();  \
+  } while (false)
+
+TEST_F(BadInput, MissingSource) {
+  EXPECT_REFUSAL(refusal(), not_found, "/src");
+}
+
+TEST_F(BadInput, MissingFolderOfTheOutput) {
+  make(std::vector<TarItem>{{"a"}});
+  auto options = this->options();
+  options.output = scratch_ / "no/where";
+  EXPECT_REFUSAL(refusal(options), not_found, "no/where");
+}
+
+TEST_F(BadInput, NotALayout) {
+  fs::create_directory(scratch_ / "src");
+  EXPECT_REFUSAL(refusal(), corrupt, "not an OCI layout: oci-layout is missing");
+}
+
+TEST_F(BadInput, SourceIsAFile) {
+  write_text(scratch_ / "src", "text");
+  EXPECT_REFUSAL(refusal(), corrupt, "not an OCI layout");
+}
+
+TEST_F(BadInput, IndexIsNoJson) {
+  make(std::vector<TarItem>{{"a"}});
+  write_text(scratch_ / "src/index.json", "{");
+  EXPECT_REFUSAL(refusal(), corrupt, "index.json");
+}
+
+TEST_F(BadInput, UnknownReference) {
+  make(std::vector<TarItem>{{"a"}});
+  auto options = this->options();
+  options.reference = "v9";
+  EXPECT_REFUSAL(refusal(options), not_found, "\"v9\"");
+}
+
+TEST_F(BadInput, UnreadableBlob) {
+  if (::geteuid() == 0) {
+    // Root reads everything: the same by a user who does not.
+    make(std::vector<TarItem>{{"a"}});
+    fs::permissions(scratch_.path(), fs::perms::all);
+    for (const auto& entry : fs::directory_iterator(scratch_ / "src/blobs/sha256"))
+      ::chmod(entry.path().c_str(), 0);
+    ASSERT_EQ(::seteuid(65534), 0);
+    Error error = refusal();
+    ASSERT_EQ(::seteuid(0), 0);
+    EXPECT_REFUSAL(error, permission_denied, "blobs/sha256/");
+    return;
+  }
+  make(std::vector<TarItem>{{"a"}});
+  for (const auto& entry : fs::directory_iterator(scratch_ / "src/blobs/sha256"))
+    ::chmod(entry.path().c_str(), 0);
+  EXPECT_REFUSAL(refusal(), permission_denied, "blobs/sha256/");
+}
+
+TEST_F(BadInput, MissingBlob) {
+  make(std::vector<TarItem>{{"a"}});
+  fs::remove_all(scratch_ / "src/blobs");
+  EXPECT_REFUSAL(refusal(), not_found, "blobs/sha256/");
+}
+
+TEST_F(BadInput, UnknownMediaType) {
+  make(std::vector<LayerBlob>{{make_tar({{"a"}}), "application/vnd.example.layer+brotli"}});
+  EXPECT_REFUSAL(refusal(), unsupported, "application/vnd.example.layer+brotli");
+}
+
+TEST_F(BadInput, DigestThatIsAPath) {
+  make(std::vector<TarItem>{{"a"}});
+  write_text(
+      scratch_ / "src/index.json",
+      R"({"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:../../../etc/passwd","size":1}]})");
+  EXPECT_REFUSAL(refusal(), corrupt, "../../../etc/passwd");
+}
+
+TEST_F(BadInput, BlobOfAnotherContent) {
+  std::string tar = make_tar({{"a", '0', "content"}});
+  make(std::vector<LayerBlob>{{tar}});
+  for (const auto& entry : fs::directory_iterator(scratch_ / "src/blobs/sha256")) {
+    if (fs::file_size(entry) != tar.size()) continue;
+    tar[512] = 'X';
+    write_text(entry.path(), tar);
+  }
+  EXPECT_REFUSAL(refusal(), corrupt, "has the digest");
+}
+
+TEST_F(BadInput, BlobCutOffAtManyPlaces) {
+  std::string tar = make_tar({{"folder/", '5'}, {"folder/file", '0', std::string(5000, 'x')}});
+  for (size_t size : {0, 100, 511, 512, 1000, 1024, 1536, 3000, 6000, 7000}) {
+    make(std::vector<LayerBlob>{{tar}});
+    for (const auto& entry : fs::directory_iterator(scratch_ / "src/blobs/sha256")) {
+      if (fs::file_size(entry) == tar.size()) fs::resize_file(entry.path(), size);
+    }
+    EXPECT_REFUSAL(refusal(), corrupt, "its descriptor says");
+    fs::remove_all(scratch_ / "src");
+  }
+}
+
+// As above, but the digests fit: whoever made the image made it so.
+TEST_F(BadInput, LayerCutOffAtManyPlaces) {
+  std::string tar = make_tar({{"folder/", '5'}, {"folder/file", '0', std::string(5000, 'x')}});
+  for (size_t size : {1, 100, 511, 513, 1000, 1025, 1536, 3000, 6000}) {
+    make(std::vector<LayerBlob>{{tar.substr(0, size)}});
+    EXPECT_REFUSAL(refusal(), corrupt, "cut off");
+    fs::remove_all(scratch_ / "src");
+  }
+}
+
+TEST_F(BadInput, DamagedCompression) {
+  std::string tar = make_tar({{"file", '0', std::string(5000, 'x')}});
+  write_text(scratch_ / "tar", tar);
+  for (const auto& [tool, suffix] : {std::pair{"gzip", "gzip"}, std::pair{"zstd", "zstd"}}) {
+    ToolResult packed =
+        run_tool(fmt::format("cd '{}' && {} -c tar > packed", scratch_.path().string(), tool));
+    if (packed.status != 0) continue;  // zstd's tool need not be installed
+    std::string blob = read_text(scratch_ / "packed");
+    std::string type = std::string("application/vnd.oci.image.layer.v1.tar+") + suffix;
+    make(std::vector<LayerBlob>{{blob, type}});
+    auto good = build_image(options());
+    EXPECT_TRUE(good.ok()) << good.error().describe();
+    fs::remove_all(scratch_ / "src");
+    fs::remove_all(scratch_ / "out");
+    make(std::vector<LayerBlob>{{blob.substr(0, blob.size() - 9), type}});
+    EXPECT_REFUSAL(refusal(), corrupt, "cut off");
+    fs::remove_all(scratch_ / "src");
+    make(std::vector<LayerBlob>{{"not compressed at all, but long enough to be looked at", type}});
+    EXPECT_REFUSAL(refusal(), corrupt, "layer sha256:");
+    fs::remove_all(scratch_ / "src");
+  }
+}
+
+TEST_F(BadInput, PathsThatLeaveTheRoot) {
+  for (const char* path : {"../evil", "a/../../evil", "/../evil", "./..", ".."}) {
+    make(std::vector<TarItem>{{path, '0', "x"}});
+    EXPECT_REFUSAL(refusal(), corrupt, path);
+    fs::remove_all(scratch_ / "src");
+  }
+  make(std::vector<TarItem>{{"link", '1', "", "../../etc/passwd"}});
+  EXPECT_REFUSAL(refusal(), corrupt, "../../etc/passwd");
+}
+
+TEST_F(BadInput, HardLinksToNothingAndInCircles) {
+  make(std::vector<TarItem>{{"link", '1', "", "nowhere"}});
+  EXPECT_REFUSAL(refusal(), corrupt, "nowhere");
+  fs::remove_all(scratch_ / "src");
+  make(std::vector<TarItem>{{"a", '1', "", "b"}, {"b", '1', "", "a"}});
+  EXPECT_REFUSAL(refusal(), corrupt, "circle");
+  fs::remove_all(scratch_ / "src");
+  make(std::vector<TarItem>{{"a", '1', "", "a"}});
+  EXPECT_REFUSAL(refusal(), corrupt, "itself");
+}
+
+TEST_F(BadInput, SymbolicLinksInCircles) {
+  make(std::vector<TarItem>{{"a", '2', "", "b"}, {"b", '2', "", "a"}, {"a/file", '0', "x"}});
+  EXPECT_REFUSAL(refusal(), corrupt, "circle");
+}
+
+TEST_F(BadInput, FileBelowAFile) {
+  make(std::vector<TarItem>{{"a", '0', "x"}, {"a/b", '0', "x"}});
+  EXPECT_REFUSAL(refusal(), corrupt, "no folder");
+}
+
+TEST_F(BadInput, UnknownTarEntry) {
+  make(std::vector<TarItem>{{"volume", 'V', ""}});
+  EXPECT_REFUSAL(refusal(), unsupported, "'V'");
+}
+
+TEST_F(BadInput, OutputExists) {
+  make(std::vector<TarItem>{{"a"}});
+  fs::create_directory(scratch_ / "out");
+  auto report = build_image(options());
+  ASSERT_FALSE(report.ok());
+  EXPECT_REFUSAL(report.error(), already_exists, "/out");
+  EXPECT_TRUE(fs::is_empty(scratch_ / "out"));
+}
+
+TEST_F(BadInput, WrongOptions) {
+  make(std::vector<TarItem>{{"a"}});
+  auto wrong = [&](auto change, std::string_view words) {
+    auto options = this->options();
+    change(options);
+    EXPECT_REFUSAL(refusal(options), invalid_argument, words);
+  };
+  wrong([](BuildOptions& o) { o.workload_id = "a/b"; }, "workload_id");
+  wrong([](BuildOptions& o) { o.broker_url = "http://x"; }, "broker_url");
+  wrong([](BuildOptions& o) { o.broker_url = "https://x"; }, "broker_ca_pem");
+  wrong([](BuildOptions& o) { o.resource = "a/b"; }, "resource");
+  wrong([](BuildOptions& o) { o.disk_key = SecretBytes(); }, "disk_key");
+  wrong([](BuildOptions& o) { o.vcpus = 0; }, "vcpus");
+}
+
+TEST_F(BadInput, CancelledAtEachStage) {
+  make(std::vector<TarItem>{{"a", '0', std::string(3 << 20, 'x')}});
+  for (std::string_view stage : {"layers", "integrity", "image"}) {
+    auto options = this->options();
+    options.progress = [stage](const Progress& progress) { return progress.stage != stage; };
+    EXPECT_REFUSAL(refusal(options), cancelled, stage);
+  }
+}
+
+// The limit on file size stands for a full disk: the write fails in the same places.
+TEST_F(BadInput, DiskFullAtManyPlaces) {
+  make(std::vector<TarItem>{{"a", '0', std::string(3 << 20, 'x')}});
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  for (rlim_t limit : {100'000, 1'000'000, 2'000'000, 4'100'000, 4'230'000, 4'250'000}) {
+    rlimit small{limit, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    Error error = refusal();
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    EXPECT_EQ(error.os_errno, EFBIG) << limit << ": " << error.describe();
+    EXPECT_NE(error.message.find("out.partial-"), std::string::npos) << error.describe();
+  }
+}
+
+TEST_F(BadInput, InspectOfSomethingElse) {
+  make(std::vector<TarItem>{{"a"}});
+  EXPECT_REFUSAL(inspect_image(scratch_ / "src").error(), corrupt, "not a confidential image");
+  EXPECT_REFUSAL(inspect_image(scratch_ / "none").error(), not_found, "none");
+}
+
+class BadImage : public BadInput {
+ protected:
+  void SetUp() override {
+    make(std::vector<TarItem>{{"a", '0', std::string(100'000, 'x')}});
+    auto report = build_image(options());
+    ASSERT_TRUE(report.ok()) << report.error().describe();
+    ToolResult unpacked =
+        run_tool(fmt::format("umoci unpack --rootless --image '{}:latest' '{}'",
+                             (scratch_ / "out").string(), (scratch_ / "unpacked").string()));
+    ASSERT_EQ(unpacked.status, 0) << unpacked.output;
+    root_ = scratch_ / "unpacked" / "rootfs";
+    ASSERT_TRUE(verify_image(root_).ok());
+  }
+  fs::path root_;
+};
+
+TEST_F(BadImage, ManifestOfANewerVersion) {
+  std::string manifest = read_text(root_ / "bartizan.json");
+  size_t at = manifest.find("\"version\":1");
+  ASSERT_NE(at, std::string::npos);
+  write_text(root_ / "bartizan.json", manifest.replace(at, 11, "\"version\":2"));
+  EXPECT_REFUSAL(inspect_image(root_).error(), unsupported, "version 2");
+}
+
+TEST_F(BadImage, ManifestOfAnotherImage) {
+  auto options = this->options();
+  options.output = scratch_ / "other";
+  ASSERT_TRUE(build_image(options).ok());
+  auto other = inspect_image(options.output).value().manifest;
+  write_text(root_ / "bartizan.json", as_text(other));
+  Error error = verify_image(root_).error();
+  EXPECT_REFUSAL(error, verification_failed, "data block 0");
+  EXPECT_EQ(error.reason, "verity");
+  EXPECT_FALSE(error.expected.empty());
+  EXPECT_NE(error.expected, error.got);
+}
+
+TEST_F(BadImage, DiskCutOff) {
+  uint64_t size = fs::file_size(root_ / "disk.img");
+  fs::resize_file(root_ / "disk.img", size - 4096);
+  EXPECT_REFUSAL(inspect_image(root_).error(), corrupt, "KRUN footer");
+  fs::resize_file(root_ / "disk.img", size - 3 * 4096);
+  EXPECT_REFUSAL(inspect_image(root_).error(), corrupt, "manifest says");
+}
+
+TEST_F(BadImage, FlippedBitsInDataTreeAndHeader) {
+  auto manifest = Manifest::parse(inspect_image(root_).value().manifest).value();
+  std::string disk = read_text(root_ / "disk.img");
+  for (uint64_t at : {uint64_t{5000}, manifest.luks2.offset + 1, manifest.verity.hash_offset + 7,
+                      manifest.verity.hash_offset + 4090}) {
+    std::string flipped = disk;
+    flipped[at] = static_cast<char>(flipped[at] ^ 1);
+    write_text(root_ / "disk.img", flipped);
+    auto verified = verify_image(root_);
+    ASSERT_FALSE(verified.ok()) << at;
+    EXPECT_EQ(verified.error().reason, "verity") << verified.error().describe();
+  }
+}
+
+}  // namespace
+}  // namespace bartizan::test
