@@ -1,49 +1,62 @@
-/* bartizan: OCI images as encrypted, integrity-protected images, launched as (confidential) VMs through KVM, with a
- * disk key that is released by attestation. This is the whole C interface; it is C99 and later, and C++.
+/* clang-format off */
+/* bartizan: OCI images as encrypted, integrity-protected images, launched as (confidential) VMs
+ * through KVM, with a disk key that is released by attestation. This is the whole C interface; it
+ * is C99 and later, and C++.
  *
- * A launch is four verbs: bartizan_context_create -> _set_tee -> _attach_luks_disk (or _attach_image) -> _start, which
- * returns, or _start_enter, which waits for the guest's end and gives back the reason.
+ * A launch is four verbs: bartizan_context_create -> _set_tee -> _attach_luks_disk (or
+ * _attach_image) -> _start, which returns, or _start_enter, which waits for the guest's end and
+ * gives back the reason.
  *
- * NAMES   bartizan_noun_verb. Handles are opaque; each has a bartizan_noun_free, for which NULL is fine.
+ * NAMES    bartizan_noun_verb. Handles are opaque; each has a bartizan_noun_free, for which NULL
+ *          is fine.
  *
- * OWNER   An out-parameter is yours: free it. A returned pointer is borrowed: it lives as long as the handle that gave
- *         it, or for ever if no handle did. Arguments are copied; descriptors are duplicated (close-on-exec): keep and
- *         close your own. `const char *` is UTF-8 with a final zero; NULL or "" means "not given" where a default is
- *         named. A buffer is a pointer and a size; NULL with size 0 means "not given".
+ * OWNER    An out-parameter is yours: free it. A returned pointer is borrowed: it lives as long as
+ *          the handle that gave it, or for ever if no handle did. Arguments are copied;
+ *          descriptors are duplicated (close-on-exec): keep and close your own. `const char *` is
+ *          UTF-8 with a final zero; NULL or "" means "not given" where a default is named. A
+ *          buffer is a pointer and a size; NULL with size 0 means "not given".
  *
- * ERRORS  Functions that can fail return int32_t: 0, or a BARTIZAN_ERROR_* below zero. Their last parameter `err` may
- *         be NULL; if it is not, it receives a bartizan_error that you free. On failure all other outputs keep what
- *         they held; on success *err does. There is no "last error". A guest that ends is not an error: see
- *         bartizan_exit. NULL for a handle or for a required argument is BARTIZAN_ERROR_INVALID_ARGUMENT.
+ * ERRORS   Functions that can fail return int32_t: 0, or a BARTIZAN_ERROR_* below zero. Their last
+ *          parameter `err` may be NULL; if it is not, it receives a bartizan_error that you free.
+ *          On failure all other outputs keep what they held; on success *err does. There is no
+ *          "last error". A guest that ends is not an error: see bartizan_exit. NULL for a handle
+ *          or for a required argument is BARTIZAN_ERROR_INVALID_ARGUMENT.
  *
- * STRUCTS A struct of options starts with `size_t struct_size`: set it to sizeof of the struct. Structs only grow at
- *         their end, and zero is the default of every member, so memset and a few assignments are enough. A library
- *         that is older than its caller accepts a longer struct if the part that it does not know is all zero, and
- *         else refuses with BARTIZAN_ERROR_INVALID_ARGUMENT, as it does for unknown bits in flags. NULL in place of
- *         a struct of options means "all default" where nothing in it is required. The element structs
- *         bartizan_published_port, bartizan_vsock_port and bartizan_blob are frozen.
+ * STRUCTS  A struct of options starts with `size_t struct_size`: set it to sizeof of the struct.
+ *          Structs only grow at their end, and zero is the default of every member, so memset and
+ *          a few assignments are enough. A library that is older than its caller accepts a longer
+ *          struct if the part that it does not know is all zero, and else refuses with
+ *          BARTIZAN_ERROR_INVALID_ARGUMENT, as it does for unknown bits in flags. NULL in place of
+ *          a struct of options means "all default" where nothing in it is required. The element
+ *          structs bartizan_published_port, bartizan_vsock_port and bartizan_blob are frozen.
  *
- * JSON    Rich results come as a bartizan_string with one JSON object (or array) in UTF-8. Members may be added, never
- *         removed or changed. Bytes are lower-case hexadecimal there. Secrets are never in JSON: they come as a
- *         bartizan_secret, which is wiped when it is freed.
+ * JSON     Rich results come as a bartizan_string with one JSON object (or array) in UTF-8.
+ *          Members may be added, never removed or changed. Bytes are lower-case hexadecimal there.
+ *          Secrets are never in JSON: they come as a bartizan_secret, which is wiped when it is
+ *          freed.
  *
- * THREADS Different handles never disturb each other. Within one handle:
- *           confined     one thread at a time: bartizan_context (but see the next two), bartizan_error,
- *                        bartizan_string, bartizan_secret, bartizan_exit
- *           shared       any thread, at any time until its free: bartizan_broker; bartizan_context_exit_fd, _stats,
- *                        _published_ports, _memory_size, _read_memory, _count_in_memory; functions without a handle
- *           signal-safe  from a signal handler too: bartizan_context_request_stop, _send_signal
- *         While one thread is in bartizan_context_wait or _start_enter, others may use the shared and signal-safe
- *         calls of that context. Nothing may run while _free does.
+ * THREADS  Different handles never disturb each other. Within one handle:
+ *   confined     one thread at a time: bartizan_context (but see the next two), bartizan_error,
+ *                bartizan_string, bartizan_secret, bartizan_exit
+ *   shared       any thread, at any time until its free: bartizan_broker;
+ *                bartizan_context_exit_fd, _stats, _published_ports, _memory_size, _read_memory,
+ *                _count_in_memory; functions without a handle
+ *   signal-safe  from a signal handler too: bartizan_context_request_stop, _send_signal
+ *          While one thread is in bartizan_context_wait or _start_enter, others may use the shared
+ *          and signal-safe calls of that context. Nothing may run while _free does.
  *
- * CALLS   Callbacks come from any thread of the library, with the `user` pointer given beside them. They must return,
- *         must not throw or longjmp, and must not call back into the object that they were given to.
+ * CALLS    Callbacks come from any thread of the library, with the `user` pointer given beside
+ *          them. They must return, must not throw or longjmp, and must not call back into the
+ *          object that they were given to.
  *
- * PROCESS The library does not print, exit, abort, fork, or change the process's state, except for a no-op handler
- *         for SIGRTMIN+4, installed by a start if that signal's disposition is the default. C++ exceptions never
- *         leave it: lack of memory is BARTIZAN_ERROR_RESOURCE_EXHAUSTED.
+ * PROCESS  The library does not print, exit, abort, fork, or change the process's state, except
+ *          for a no-op handler for SIGRTMIN+4, installed by a start if that signal's disposition
+ *          is the default. C++ exceptions never leave it: lack of memory is
+ *          BARTIZAN_ERROR_RESOURCE_EXHAUSTED.
  *
- * VERSION Every libbartizan.so.0 keeps this interface: symbols and struct members are only added. */
+ * VERSION  Every libbartizan.so.0 keeps this interface: symbols and struct members are only added.
+ */
+/* clang-format on */
 #ifndef BARTIZAN_H
 #define BARTIZAN_H
 
@@ -88,21 +101,22 @@ extern "C" {
 #define BARTIZAN_TEE_TDX 5
 
 /* How a guest ended. Frozen numbers. */
-#define BARTIZAN_EXIT_CODE 0          /* the workload ended; code is its status */
-#define BARTIZAN_EXIT_SIGNAL 1        /* the workload was killed by signal code */
-#define BARTIZAN_EXIT_GUEST_FAILURE 2 /* the guest's init gave up: station and detail tell where and why */
-#define BARTIZAN_EXIT_SHUTDOWN 3      /* the guest powered off without a word */
-#define BARTIZAN_EXIT_RESET 4         /* the guest reset itself without a word */
-#define BARTIZAN_EXIT_CRASH 5         /* triple fault, internal KVM error ...: detail */
-#define BARTIZAN_EXIT_STOPPED 6       /* request_stop, and the guest did not end by itself in time */
+#define BARTIZAN_EXIT_CODE 0   /* the workload ended; code is its status */
+#define BARTIZAN_EXIT_SIGNAL 1 /* the workload was killed by signal code */
+#define BARTIZAN_EXIT_GUEST_FAILURE \
+  2 /* the guest's init gave up: station and detail tell where and why */
+#define BARTIZAN_EXIT_SHUTDOWN 3 /* the guest powered off without a word */
+#define BARTIZAN_EXIT_RESET 4    /* the guest reset itself without a word */
+#define BARTIZAN_EXIT_CRASH 5    /* triple fault, internal KVM error ...: detail */
+#define BARTIZAN_EXIT_STOPPED 6  /* request_stop, and the guest did not end by itself in time */
 
 #define BARTIZAN_LOG_ERROR 0
 #define BARTIZAN_LOG_WARNING 1
 #define BARTIZAN_LOG_INFO 2
 #define BARTIZAN_LOG_DEBUG 3
 
-/* Two ways to look at guest memory: the bytes as they are (none and simulated only), and as a host sees a TEE's
- * memory, private pages under a key of this VM. */
+/* Two ways to look at guest memory: the bytes as they are (none and simulated only), and as a host
+ * sees a TEE's memory, private pages under a key of this VM. */
 #define BARTIZAN_MEMORY_RAW 0
 #define BARTIZAN_MEMORY_HOST 1
 
@@ -114,130 +128,150 @@ typedef struct bartizan_context bartizan_context;
 typedef struct bartizan_broker bartizan_broker;
 
 /* One line without a final newline, not terminated by a zero. */
-typedef void (*bartizan_log_fn)(void *user, int32_t level, const char *line, size_t size);
-/* How far long work is: `done` of `total` (0: not known yet). Return 0 to go on, anything else to cancel. */
-typedef int32_t (*bartizan_progress_fn)(void *user, const char *stage, uint64_t done, uint64_t total);
-/* Gives signed evidence over the 64 bytes of report data, as JSON in Trustee's SNP form; NULL: failed. The text stays
- * yours and must live until the function that was given this callback returns. */
-typedef const char *(*bartizan_evidence_fn)(void *user, const uint8_t *report_data, size_t size);
+typedef void (*bartizan_log_fn)(void* user, int32_t level, const char* line, size_t size);
+/* How far long work is: `done` of `total` (0: not known yet). Return 0 to go on, anything else to
+ * cancel. */
+typedef int32_t (*bartizan_progress_fn)(void* user, const char* stage, uint64_t done,
+                                        uint64_t total);
+/* Gives signed evidence over the 64 bytes of report data, as JSON in Trustee's SNP form; NULL:
+ * failed. The text stays yours and must live until the function that was given this callback
+ * returns. */
+typedef const char* (*bartizan_evidence_fn)(void* user, const uint8_t* report_data, size_t size);
 
 typedef struct bartizan_blob {
-  const uint8_t *data;
+  const uint8_t* data;
   size_t size;
 } bartizan_blob;
 
 /* The library's version, "0.1.0". */
-BARTIZAN_API const char *bartizan_version(void);
+BARTIZAN_API const char* bartizan_version(void);
 
-/* ---- errors, strings, secrets ---------------------------------------------------------------------------------- */
+/* ---- errors, strings, secrets
+ * ---------------------------------------------------------------------------------- */
 
 /* "not_found" for BARTIZAN_ERROR_NOT_FOUND; "unknown" for what is not in the list. */
-BARTIZAN_API const char *bartizan_code_name(int32_t code);
-BARTIZAN_API const char *bartizan_code_advice(int32_t code);
+BARTIZAN_API const char* bartizan_code_name(int32_t code);
+BARTIZAN_API const char* bartizan_code_advice(int32_t code);
 
-BARTIZAN_API int32_t bartizan_error_code(const bartizan_error *error);
-BARTIZAN_API int32_t bartizan_error_os_errno(const bartizan_error *error); /* errno behind it, or 0 */
-BARTIZAN_API const char *bartizan_error_origin(const bartizan_error *error);
-BARTIZAN_API const char *bartizan_error_message(const bartizan_error *error);
-/* For BARTIZAN_ERROR_VERIFICATION_FAILED: a stable word for programs and the public values that differ; else "". */
-BARTIZAN_API const char *bartizan_error_reason(const bartizan_error *error);
-BARTIZAN_API const char *bartizan_error_expected(const bartizan_error *error);
-BARTIZAN_API const char *bartizan_error_got(const bartizan_error *error);
-BARTIZAN_API const char *bartizan_error_describe(const bartizan_error *error); /* all of it in one line */
-BARTIZAN_API void bartizan_error_free(bartizan_error *error);
+BARTIZAN_API int32_t bartizan_error_code(const bartizan_error* error);
+BARTIZAN_API int32_t
+bartizan_error_os_errno(const bartizan_error* error); /* errno behind it, or 0 */
+BARTIZAN_API const char* bartizan_error_origin(const bartizan_error* error);
+BARTIZAN_API const char* bartizan_error_message(const bartizan_error* error);
+/* For BARTIZAN_ERROR_VERIFICATION_FAILED: a stable word for programs and the public values that
+ * differ; else "". */
+BARTIZAN_API const char* bartizan_error_reason(const bartizan_error* error);
+BARTIZAN_API const char* bartizan_error_expected(const bartizan_error* error);
+BARTIZAN_API const char* bartizan_error_got(const bartizan_error* error);
+BARTIZAN_API const char* bartizan_error_describe(
+    const bartizan_error* error); /* all of it in one line */
+BARTIZAN_API void bartizan_error_free(bartizan_error* error);
 
-BARTIZAN_API const char *bartizan_string_data(const bartizan_string *string); /* ends with a zero */
-BARTIZAN_API size_t bartizan_string_size(const bartizan_string *string);      /* without that zero */
-BARTIZAN_API void bartizan_string_free(bartizan_string *string);
+BARTIZAN_API const char* bartizan_string_data(const bartizan_string* string); /* ends with a zero */
+BARTIZAN_API size_t bartizan_string_size(const bartizan_string* string); /* without that zero */
+BARTIZAN_API void bartizan_string_free(bartizan_string* string);
 
-BARTIZAN_API const uint8_t *bartizan_secret_data(const bartizan_secret *secret);
-BARTIZAN_API size_t bartizan_secret_size(const bartizan_secret *secret);
-BARTIZAN_API void bartizan_secret_free(bartizan_secret *secret); /* wipes it */
+BARTIZAN_API const uint8_t* bartizan_secret_data(const bartizan_secret* secret);
+BARTIZAN_API size_t bartizan_secret_size(const bartizan_secret* secret);
+BARTIZAN_API void bartizan_secret_free(bartizan_secret* secret); /* wipes it */
 
-/* ---- TEEs: what this host can do, what a launch will measure ---------------------------------------------------- */
+/* ---- TEEs: what this host can do, what a launch will measure
+ * ---------------------------------------------------- */
 
-BARTIZAN_API const char *bartizan_tee_name(int32_t tee); /* "simulated"; "unknown" */
-BARTIZAN_API int32_t bartizan_tee_from_name(const char *name, int32_t *tee, bartizan_error **err);
+BARTIZAN_API const char* bartizan_tee_name(int32_t tee); /* "simulated"; "unknown" */
+BARTIZAN_API int32_t bartizan_tee_from_name(const char* name, int32_t* tee, bartizan_error** err);
 
 typedef struct bartizan_probe_options {
   size_t struct_size;
-  const char *kvm_device;       /* default "/dev/kvm" */
+  const char* kvm_device;       /* default "/dev/kvm" */
   uint32_t guest_time_limit_ms; /* default 2000 */
 } bartizan_probe_options;
 
-/* JSON: {kvm_usable, runs_stock_kernels, kvm_missing, kvm_advice, tees: [{tee, available, missing, advice}]}. */
-BARTIZAN_API int32_t bartizan_probe(const bartizan_probe_options *options, bartizan_string **json,
-                                    bartizan_error **err);
+/* JSON: {kvm_usable, runs_stock_kernels, kvm_missing, kvm_advice, tees: [{tee, available, missing,
+ * advice}]}. */
+BARTIZAN_API int32_t bartizan_probe(const bartizan_probe_options* options, bartizan_string** json,
+                                    bartizan_error** err);
 
 typedef struct bartizan_launch_options {
   size_t struct_size;
   int32_t tee;
   uint32_t vcpus;                 /* default 1 */
   uint32_t ram_mib;               /* default 512 */
-  const char *bundle;             /* default: bartizan_bundle_default_path */
-  const char *extra_command_line; /* appended to the bundle's own, and measured */
+  const char* bundle;             /* default: bartizan_bundle_default_path */
+  const char* extra_command_line; /* appended to the bundle's own, and measured */
 } bartizan_launch_options;
 
-/* Pure: needs no KVM. JSON: {tee, digest, page_count, pages: [{guest_address, kind, what, count}]}. */
-BARTIZAN_API int32_t bartizan_measure(const bartizan_launch_options *options, bartizan_string **json,
-                                      bartizan_error **err);
+/* Pure: needs no KVM. JSON: {tee, digest, page_count, pages: [{guest_address, kind, what, count}]}.
+ */
+BARTIZAN_API int32_t bartizan_measure(const bartizan_launch_options* options,
+                                      bartizan_string** json, bartizan_error** err);
 
-/* ---- guest bundles ---------------------------------------------------------------------------------------------- */
+/* ---- guest bundles
+ * ---------------------------------------------------------------------------------------------- */
 
 typedef struct bartizan_bundle_options {
   size_t struct_size;
-  const char *kernel;  /* bzImage; default: the newest Debian cloud kernel under /boot */
-  const char *modules; /* its folder of modules; default: found by the kernel's release */
-  const char *init;    /* static init; default: the installed one */
-  const char *output;  /* folder to make; default: bartizan_bundle_default_path */
-  const char *extra_command_line;
+  const char* kernel;  /* bzImage; default: the newest Debian cloud kernel under /boot */
+  const char* modules; /* its folder of modules; default: found by the kernel's release */
+  const char* init;    /* static init; default: the installed one */
+  const char* output;  /* folder to make; default: bartizan_bundle_default_path */
+  const char* extra_command_line;
   bartizan_progress_fn progress;
-  void *progress_user;
+  void* progress_user;
 } bartizan_bundle_options;
 
-/* JSON of both: {path, kernel_release, kernel_sha256, initrd_sha256, kernel_bytes, initrd_bytes, command_line}. */
-BARTIZAN_API int32_t bartizan_bundle_create(const bartizan_bundle_options *options, bartizan_string **json,
-                                            bartizan_error **err);
-BARTIZAN_API int32_t bartizan_bundle_read(const char *path, bartizan_string **json, bartizan_error **err);
-BARTIZAN_API int32_t bartizan_bundle_default_path(bartizan_string **path, bartizan_error **err);
+/* JSON of both: {path, kernel_release, kernel_sha256, initrd_sha256, kernel_bytes, initrd_bytes,
+ * command_line}. */
+BARTIZAN_API int32_t bartizan_bundle_create(const bartizan_bundle_options* options,
+                                            bartizan_string** json, bartizan_error** err);
+BARTIZAN_API int32_t bartizan_bundle_read(const char* path, bartizan_string** json,
+                                          bartizan_error** err);
+BARTIZAN_API int32_t bartizan_bundle_default_path(bartizan_string** path, bartizan_error** err);
 
-/* ---- confidential images ---------------------------------------------------------------------------------------- */
+/* ---- confidential images
+ * ---------------------------------------------------------------------------------------- */
 
 #define BARTIZAN_BUILD_NO_NETWORK 1u /* flag: the guest gets no network */
 
 typedef struct bartizan_build_options {
   size_t struct_size;
-  const char *source;           /* required: OCI layout folder */
-  const char *reference;        /* tag in its index; default: the only image */
-  const char *output;           /* required: OCI layout folder to make; must not exist */
-  const char *output_reference; /* default "latest" */
-  const char *workload_id;      /* default: from the source image's digest */
-  const char *broker_url;       /* as the guest reaches it; default: the key comes from the caller */
-  const char *broker_ca_pem;    /* required with broker_url: the only authority that the guest will believe */
-  const char *resource;         /* default "default/disk-key/<workload_id>" */
-  uint32_t vcpus;               /* default 1 */
-  uint32_t ram_mib;             /* default 512 */
-  uint32_t flags;               /* BARTIZAN_BUILD_* */
-  bartizan_blob disk_key;       /* passphrase; default: 256 fresh random bits in hexadecimal */
+  const char* source;           /* required: OCI layout folder */
+  const char* reference;        /* tag in its index; default: the only image */
+  const char* output;           /* required: OCI layout folder to make; must not exist */
+  const char* output_reference; /* default "latest" */
+  const char* workload_id;      /* default: from the source image's digest */
+  const char* broker_url; /* as the guest reaches it; default: the key comes from the caller */
+  const char*
+      broker_ca_pem; /* required with broker_url: the only authority that the guest will believe */
+  const char* resource;   /* default "default/disk-key/<workload_id>" */
+  uint32_t vcpus;         /* default 1 */
+  uint32_t ram_mib;       /* default 512 */
+  uint32_t flags;         /* BARTIZAN_BUILD_* */
+  bartizan_blob disk_key; /* passphrase; default: 256 fresh random bits in hexadecimal */
   bartizan_progress_fn progress;
-  void *progress_user;
+  void* progress_user;
 } bartizan_build_options;
 
-/* JSON: {manifest (its exact text), workload_digest, workload_id, resource, disk_bytes, entries, content_bytes,
- * image_digest}. `disk_key` may be NULL if you gave the key. */
-BARTIZAN_API int32_t bartizan_image_build(const bartizan_build_options *options, bartizan_string **json,
-                                          bartizan_secret **disk_key, bartizan_error **err);
+/* JSON: {manifest (its exact text), workload_digest, workload_id, resource, disk_bytes, entries,
+ * content_bytes, image_digest}. `disk_key` may be NULL if you gave the key. */
+BARTIZAN_API int32_t bartizan_image_build(const bartizan_build_options* options,
+                                          bartizan_string** json, bartizan_secret** disk_key,
+                                          bartizan_error** err);
 
-/* JSON: {manifest, workload_digest, disk_path, disk_offset, disk_bytes, workload_id, broker_url, resource, cipher,
- * verity_root_hash, filesystem, krun_config, vcpus, ram_mib}. `reference` may be NULL. */
-BARTIZAN_API int32_t bartizan_image_inspect(const char *image, const char *reference, bartizan_string **json,
-                                            bartizan_error **err);
+/* JSON: {manifest, workload_digest, disk_path, disk_offset, disk_bytes, workload_id, broker_url,
+ * resource, cipher, verity_root_hash, filesystem, krun_config, vcpus, ram_mib}. `reference` may be
+ * NULL. */
+BARTIZAN_API int32_t bartizan_image_inspect(const char* image, const char* reference,
+                                            bartizan_string** json, bartizan_error** err);
 
 /* Checks the stored disk against the manifest; with a key, also that the key opens it. */
-BARTIZAN_API int32_t bartizan_image_verify(const char *image, const uint8_t *disk_key, size_t disk_key_size,
-                                           bartizan_progress_fn progress, void *progress_user, bartizan_error **err);
+BARTIZAN_API int32_t bartizan_image_verify(const char* image, const uint8_t* disk_key,
+                                           size_t disk_key_size, bartizan_progress_fn progress,
+                                           void* progress_user, bartizan_error** err);
 
-/* ---- attestation ------------------------------------------------------------------------------------------------ */
+/* ---- attestation
+ * ------------------------------------------------------------------------------------------------
+ */
 
 #define BARTIZAN_POLICY_ALLOW_SIMULATED 1u
 #define BARTIZAN_POLICY_ALLOW_DEBUG 2u
@@ -245,7 +279,7 @@ BARTIZAN_API int32_t bartizan_image_verify(const char *image, const uint8_t *dis
 typedef struct bartizan_evidence_policy {
   size_t struct_size;
   uint32_t flags; /* BARTIZAN_POLICY_* */
-  const bartizan_blob *measurements;
+  const bartizan_blob* measurements;
   size_t measurement_count;  /* 0: not demanded */
   bartizan_blob host_data;   /* 32 bytes: the workload digest; default: not demanded */
   bartizan_blob report_data; /* 64 bytes; default: not demanded */
@@ -253,173 +287,189 @@ typedef struct bartizan_evidence_policy {
   int64_t now; /* seconds since the epoch; default: the clock */
 } bartizan_evidence_policy;
 
-/* `evidence`: JSON in Trustee's form for `tee`. JSON: {tee, measurement, host_data, report_data, policy, reported_tcb,
- * version, chip_id}. */
-BARTIZAN_API int32_t bartizan_attest_verify(const char *evidence, int32_t tee, const bartizan_evidence_policy *policy,
-                                            bartizan_string **json, bartizan_error **err);
+/* `evidence`: JSON in Trustee's form for `tee`. JSON: {tee, measurement, host_data, report_data,
+ * policy, reported_tcb, version, chip_id}. */
+BARTIZAN_API int32_t bartizan_attest_verify(const char* evidence, int32_t tee,
+                                            const bartizan_evidence_policy* policy,
+                                            bartizan_string** json, bartizan_error** err);
 
 typedef struct bartizan_key_request {
   size_t struct_size;
-  const char *url;      /* required: "https://host:port" */
-  const char *ca_pem;   /* required: trusted authority */
-  const char *resource; /* required: "repository/type/tag" */
+  const char* url;      /* required: "https://host:port" */
+  const char* ca_pem;   /* required: trusted authority */
+  const char* resource; /* required: "repository/type/tag" */
   uint32_t timeout_ms;  /* default 30000 */
   int32_t tee;
   bartizan_evidence_fn evidence; /* required */
-  void *evidence_user;
+  void* evidence_user;
 } bartizan_key_request;
 
 /* The guest's side of a key release. */
-BARTIZAN_API int32_t bartizan_attest_request_key(const bartizan_key_request *request, bartizan_secret **key,
-                                                 bartizan_error **err);
+BARTIZAN_API int32_t bartizan_attest_request_key(const bartizan_key_request* request,
+                                                 bartizan_secret** key, bartizan_error** err);
 
-/* ---- broker ----------------------------------------------------------------------------------------------------- */
+/* ---- broker
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 #define BARTIZAN_BROKER_ANY_PORT 1u /* flag: the system chooses the port */
 
 typedef struct bartizan_broker_options {
   size_t struct_size;
-  const char *state;   /* required: folder of store, certificates and admin token; made if missing */
-  const char *address; /* default "127.0.0.1" */
-  uint16_t port;       /* default 8443 */
-  uint32_t flags;      /* BARTIZAN_BROKER_* */
-  const char *const *tls_names; /* of the certificate made at first start; default 127.0.0.1, 10.0.2.2, localhost */
+  const char* state; /* required: folder of store, certificates and admin token; made if missing */
+  const char* address;          /* default "127.0.0.1" */
+  uint16_t port;                /* default 8443 */
+  uint32_t flags;               /* BARTIZAN_BROKER_* */
+  const char* const* tls_names; /* of the certificate made at first start; default
+                                   127.0.0.1, 10.0.2.2, localhost */
   size_t tls_name_count;
   bartizan_log_fn log;
-  void *log_user;
+  void* log_user;
 } bartizan_broker_options;
 
 /* Serves on threads of its own until _stop or _free. */
-BARTIZAN_API int32_t bartizan_broker_start(const bartizan_broker_options *options, bartizan_broker **broker,
-                                           bartizan_error **err);
-BARTIZAN_API void bartizan_broker_stop(bartizan_broker *broker);
-BARTIZAN_API void bartizan_broker_free(bartizan_broker *broker);
-BARTIZAN_API uint16_t bartizan_broker_port(const bartizan_broker *broker);
-BARTIZAN_API const char *bartizan_broker_url(const bartizan_broker *broker);
-BARTIZAN_API const char *bartizan_broker_ca_pem(const bartizan_broker *broker);
-BARTIZAN_API const char *bartizan_broker_admin_token_path(const bartizan_broker *broker);
+BARTIZAN_API int32_t bartizan_broker_start(const bartizan_broker_options* options,
+                                           bartizan_broker** broker, bartizan_error** err);
+BARTIZAN_API void bartizan_broker_stop(bartizan_broker* broker);
+BARTIZAN_API void bartizan_broker_free(bartizan_broker* broker);
+BARTIZAN_API uint16_t bartizan_broker_port(const bartizan_broker* broker);
+BARTIZAN_API const char* bartizan_broker_url(const bartizan_broker* broker);
+BARTIZAN_API const char* bartizan_broker_ca_pem(const bartizan_broker* broker);
+BARTIZAN_API const char* bartizan_broker_admin_token_path(const bartizan_broker* broker);
 
 typedef struct bartizan_broker_access {
   size_t struct_size;
-  const char *url;           /* required */
-  const char *ca_pem;        /* required */
+  const char* url;           /* required */
+  const char* ca_pem;        /* required */
   bartizan_blob admin_token; /* required */
 } bartizan_broker_access;
 
 typedef struct bartizan_workload {
   size_t struct_size;
-  const char *id;                /* required */
+  const char* id;                /* required */
   bartizan_blob workload_digest; /* required: 32 bytes */
-  const bartizan_blob *measurements;
+  const bartizan_blob* measurements;
   size_t measurement_count; /* at least 1 */
   uint32_t flags;           /* BARTIZAN_POLICY_* */
   uint64_t minimum_tcb;
-  const char *resource;   /* default "default/disk-key/<id>" */
+  const char* resource;   /* default "default/disk-key/<id>" */
   bartizan_blob disk_key; /* required */
 } bartizan_workload;
 
 /* Replaces an earlier registration of the same id. */
-BARTIZAN_API int32_t bartizan_broker_register(const bartizan_broker_access *access, const bartizan_workload *workload,
-                                              bartizan_error **err);
-/* The last decisions about a workload, newest first. JSON: [{time, decision, reason, expected, got, evidence}]. */
-BARTIZAN_API int32_t bartizan_broker_audit(const bartizan_broker_access *access, const char *workload_id,
-                                           bartizan_string **json, bartizan_error **err);
+BARTIZAN_API int32_t bartizan_broker_register(const bartizan_broker_access* access,
+                                              const bartizan_workload* workload,
+                                              bartizan_error** err);
+/* The last decisions about a workload, newest first. JSON: [{time, decision, reason, expected, got,
+ * evidence}]. */
+BARTIZAN_API int32_t bartizan_broker_audit(const bartizan_broker_access* access,
+                                           const char* workload_id, bartizan_string** json,
+                                           bartizan_error** err);
 
-/* ---- machines: the four verbs ----------------------------------------------------------------------------------- */
+/* ---- machines: the four verbs
+ * ----------------------------------------------------------------------------------- */
 
 typedef struct bartizan_published_port {
-  const char *host_address; /* default "127.0.0.1" */
+  const char* host_address; /* default "127.0.0.1" */
   uint16_t host_port;       /* 0: chosen by the system, see bartizan_context_published_ports */
   uint16_t guest_port;
 } bartizan_published_port;
 
 /* A guest vsock port joined to a unix socket. listen == 0: the guest connects, to CID 2. */
 typedef struct bartizan_vsock_port {
-  const char *path;
+  const char* path;
   uint32_t port;
   uint32_t listen;
 } bartizan_vsock_port;
 
 #define BARTIZAN_MACHINE_NO_NETWORK 1u /* flag: no network device */
-#define BARTIZAN_MACHINE_STDIO 2u      /* flag: stdin_fd and stdout_fd are given; else nothing to read, discarded */
+#define BARTIZAN_MACHINE_STDIO \
+  2u /* flag: stdin_fd and stdout_fd are given; else nothing to read, discarded */
 
 typedef struct bartizan_machine_options {
   size_t struct_size;
-  const char *name;               /* appears in errors and logs; default "machine" */
+  const char* name;               /* appears in errors and logs; default "machine" */
   uint32_t vcpus;                 /* default 1 */
   uint32_t ram_mib;               /* default 512 */
-  const char *bundle;             /* default: bartizan_bundle_default_path */
-  const char *extra_command_line; /* appended to the bundle's own, and measured */
-  const char *kvm_device;         /* default "/dev/kvm" */
+  const char* bundle;             /* default: bartizan_bundle_default_path */
+  const char* extra_command_line; /* appended to the bundle's own, and measured */
+  const char* kvm_device;         /* default "/dev/kvm" */
   uint32_t flags;                 /* BARTIZAN_MACHINE_* */
   int32_t stdin_fd;               /* with BARTIZAN_MACHINE_STDIO; -1: nothing to read */
   int32_t stdout_fd;              /* with BARTIZAN_MACHINE_STDIO; -1: discarded */
-  const bartizan_published_port *publish;
+  const bartizan_published_port* publish;
   size_t publish_count;
-  const bartizan_vsock_port *vsock;
+  const bartizan_vsock_port* vsock;
   size_t vsock_count;
-  const char *scratch_disk; /* raw file, read-write; default: none */
+  const char* scratch_disk; /* raw file, read-write; default: none */
   bartizan_log_fn log;      /* the library's own lines */
-  void *log_user;
+  void* log_user;
   bartizan_log_fn guest_log; /* the guest's console, a line at a time */
-  void *guest_log_user;
+  void* guest_log_user;
 } bartizan_machine_options;
 
 typedef struct bartizan_luks_disk {
   size_t struct_size;
-  const char *path;         /* required: file that holds the disk image */
+  const char* path;         /* required: file that holds the disk image */
   uint64_t offset;          /* bytes: where it starts in that file */
   uint64_t size;            /* bytes; 0: to the end of the file */
   bartizan_blob manifest;   /* required: its exact bytes */
-  bartizan_blob passphrase; /* default: the guest fetches the key by attestation. Given: for tests and BARTIZAN_TEE_NONE */
+  bartizan_blob passphrase; /* default: the guest fetches the key by attestation. Given: for tests
+                               and BARTIZAN_TEE_NONE */
 } bartizan_luks_disk;
 
-BARTIZAN_API int32_t bartizan_context_create(const bartizan_machine_options *options, bartizan_context **context,
-                                             bartizan_error **err);
-BARTIZAN_API void bartizan_context_free(bartizan_context *context); /* stops a running guest */
-BARTIZAN_API int32_t bartizan_context_set_tee(bartizan_context *context, int32_t tee, bartizan_error **err);
-BARTIZAN_API int32_t bartizan_context_attach_luks_disk(bartizan_context *context, const bartizan_luks_disk *disk,
-                                                       bartizan_error **err);
-/* Shortcut: disk and manifest of a confidential image (OCI layout folder, or an unpacked image's root folder). */
-BARTIZAN_API int32_t bartizan_context_attach_image(bartizan_context *context, const char *image,
-                                                   const uint8_t *passphrase, size_t passphrase_size,
-                                                   bartizan_error **err);
+BARTIZAN_API int32_t bartizan_context_create(const bartizan_machine_options* options,
+                                             bartizan_context** context, bartizan_error** err);
+BARTIZAN_API void bartizan_context_free(bartizan_context* context); /* stops a running guest */
+BARTIZAN_API int32_t bartizan_context_set_tee(bartizan_context* context, int32_t tee,
+                                              bartizan_error** err);
+BARTIZAN_API int32_t bartizan_context_attach_luks_disk(bartizan_context* context,
+                                                       const bartizan_luks_disk* disk,
+                                                       bartizan_error** err);
+/* Shortcut: disk and manifest of a confidential image (OCI layout folder, or an unpacked image's
+ * root folder). */
+BARTIZAN_API int32_t bartizan_context_attach_image(bartizan_context* context, const char* image,
+                                                   const uint8_t* passphrase,
+                                                   size_t passphrase_size, bartizan_error** err);
 /* Launches and returns while the guest runs. */
-BARTIZAN_API int32_t bartizan_context_start(bartizan_context *context, bartizan_error **err);
+BARTIZAN_API int32_t bartizan_context_start(bartizan_context* context, bartizan_error** err);
 /* Start, then wait without a limit. `reason` may be NULL, here and below. */
-BARTIZAN_API int32_t bartizan_context_start_enter(bartizan_context *context, bartizan_exit **reason,
-                                                  bartizan_error **err);
+BARTIZAN_API int32_t bartizan_context_start_enter(bartizan_context* context, bartizan_exit** reason,
+                                                  bartizan_error** err);
 /* Below 0: no limit. BARTIZAN_ERROR_TIMED_OUT: the guest goes on. */
-BARTIZAN_API int32_t bartizan_context_wait(bartizan_context *context, int64_t limit_ms, bartizan_exit **reason,
-                                           bartizan_error **err);
+BARTIZAN_API int32_t bartizan_context_wait(bartizan_context* context, int64_t limit_ms,
+                                           bartizan_exit** reason, bartizan_error** err);
 /* Readable once the guest has ended; for poll and friends. Borrowed. -1 for NULL. */
-BARTIZAN_API int bartizan_context_exit_fd(const bartizan_context *context);
+BARTIZAN_API int bartizan_context_exit_fd(const bartizan_context* context);
 /* Asks the workload to end, and ends the machine `grace_ms` later. */
-BARTIZAN_API void bartizan_context_request_stop(bartizan_context *context, uint32_t grace_ms);
-BARTIZAN_API void bartizan_context_send_signal(bartizan_context *context, int32_t signal_number);
-/* JSON: {phases: [{name, milliseconds, exits}], exits, exits_by_kind, pid1_exits_by_kind, exits_to_pid1,
- * exits_to_workload, private_page_refusals, shared_pages, page_state_changes}. */
-BARTIZAN_API int32_t bartizan_context_stats(const bartizan_context *context, bartizan_string **json,
-                                            bartizan_error **err);
+BARTIZAN_API void bartizan_context_request_stop(bartizan_context* context, uint32_t grace_ms);
+BARTIZAN_API void bartizan_context_send_signal(bartizan_context* context, int32_t signal_number);
+/* JSON: {phases: [{name, milliseconds, exits}], exits, exits_by_kind, pid1_exits_by_kind,
+ * exits_to_pid1, exits_to_workload, private_page_refusals, shared_pages, page_state_changes}. */
+BARTIZAN_API int32_t bartizan_context_stats(const bartizan_context* context, bartizan_string** json,
+                                            bartizan_error** err);
 /* JSON: [{host_address, host_port, guest_port}], with the ports that were chosen. */
-BARTIZAN_API int32_t bartizan_context_published_ports(const bartizan_context *context, bartizan_string **json,
-                                                      bartizan_error **err);
-BARTIZAN_API uint64_t bartizan_context_memory_size(const bartizan_context *context); /* bytes; 0 for NULL */
-BARTIZAN_API int32_t bartizan_context_read_memory(const bartizan_context *context, int32_t view, uint64_t offset,
-                                                  uint8_t *to, size_t size, bartizan_error **err);
+BARTIZAN_API int32_t bartizan_context_published_ports(const bartizan_context* context,
+                                                      bartizan_string** json, bartizan_error** err);
+BARTIZAN_API uint64_t
+bartizan_context_memory_size(const bartizan_context* context); /* bytes; 0 for NULL */
+BARTIZAN_API int32_t bartizan_context_read_memory(const bartizan_context* context, int32_t view,
+                                                  uint64_t offset, uint8_t* to, size_t size,
+                                                  bartizan_error** err);
 /* How often the pattern occurs in all of guest memory. */
-BARTIZAN_API int32_t bartizan_context_count_in_memory(const bartizan_context *context, int32_t view,
-                                                      const uint8_t *pattern, size_t size, uint64_t *count,
-                                                      bartizan_error **err);
+BARTIZAN_API int32_t bartizan_context_count_in_memory(const bartizan_context* context, int32_t view,
+                                                      const uint8_t* pattern, size_t size,
+                                                      uint64_t* count, bartizan_error** err);
 
-BARTIZAN_API int32_t bartizan_exit_kind(const bartizan_exit *reason); /* BARTIZAN_EXIT_* */
-BARTIZAN_API int32_t bartizan_exit_code(const bartizan_exit *reason);
-/* What a shell would see: the code; 128 + signal; 125 for a guest that failed, crashed or had to be stopped. */
-BARTIZAN_API int32_t bartizan_exit_process_status(const bartizan_exit *reason);
-BARTIZAN_API const char *bartizan_exit_station(const bartizan_exit *reason);
-BARTIZAN_API const char *bartizan_exit_detail(const bartizan_exit *reason);
-BARTIZAN_API const char *bartizan_exit_describe(const bartizan_exit *reason); /* one line */
-BARTIZAN_API void bartizan_exit_free(bartizan_exit *reason);
+BARTIZAN_API int32_t bartizan_exit_kind(const bartizan_exit* reason); /* BARTIZAN_EXIT_* */
+BARTIZAN_API int32_t bartizan_exit_code(const bartizan_exit* reason);
+/* What a shell would see: the code; 128 + signal; 125 for a guest that failed, crashed or had to be
+ * stopped. */
+BARTIZAN_API int32_t bartizan_exit_process_status(const bartizan_exit* reason);
+BARTIZAN_API const char* bartizan_exit_station(const bartizan_exit* reason);
+BARTIZAN_API const char* bartizan_exit_detail(const bartizan_exit* reason);
+BARTIZAN_API const char* bartizan_exit_describe(const bartizan_exit* reason); /* one line */
+BARTIZAN_API void bartizan_exit_free(bartizan_exit* reason);
 
 #ifdef __cplusplus
 }
