@@ -146,8 +146,7 @@ typedef struct bartizan_blob {
 /* The library's version, "0.1.0". */
 BARTIZAN_API const char* bartizan_version(void);
 
-/* ---- errors, strings, secrets
- * ---------------------------------------------------------------------------------- */
+/* ---- errors, strings, secrets */
 
 /* "not_found" for BARTIZAN_ERROR_NOT_FOUND; "unknown" for what is not in the list. */
 BARTIZAN_API const char* bartizan_code_name(int32_t code);
@@ -175,8 +174,7 @@ BARTIZAN_API const uint8_t* bartizan_secret_data(const bartizan_secret* secret);
 BARTIZAN_API size_t bartizan_secret_size(const bartizan_secret* secret);
 BARTIZAN_API void bartizan_secret_free(bartizan_secret* secret); /* wipes it */
 
-/* ---- TEEs: what this host can do, what a launch will measure
- * ---------------------------------------------------- */
+/* ---- TEEs: what this host can do, what a launch will measure */
 
 BARTIZAN_API const char* bartizan_tee_name(int32_t tee); /* "simulated"; "unknown" */
 BARTIZAN_API int32_t bartizan_tee_from_name(const char* name, int32_t* tee, bartizan_error** err);
@@ -206,8 +204,7 @@ typedef struct bartizan_launch_options {
 BARTIZAN_API int32_t bartizan_measure(const bartizan_launch_options* options,
                                       bartizan_string** json, bartizan_error** err);
 
-/* ---- guest bundles
- * ---------------------------------------------------------------------------------------------- */
+/* ---- guest bundles */
 
 typedef struct bartizan_bundle_options {
   size_t struct_size;
@@ -228,8 +225,7 @@ BARTIZAN_API int32_t bartizan_bundle_read(const char* path, bartizan_string** js
                                           bartizan_error** err);
 BARTIZAN_API int32_t bartizan_bundle_default_path(bartizan_string** path, bartizan_error** err);
 
-/* ---- confidential images
- * ---------------------------------------------------------------------------------------- */
+/* ---- confidential images */
 
 #define BARTIZAN_BUILD_NO_NETWORK 1u /* flag: the guest gets no network */
 
@@ -269,9 +265,7 @@ BARTIZAN_API int32_t bartizan_image_verify(const char* image, const uint8_t* dis
                                            size_t disk_key_size, bartizan_progress_fn progress,
                                            void* progress_user, bartizan_error** err);
 
-/* ---- attestation
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- attestation */
 
 #define BARTIZAN_POLICY_ALLOW_SIMULATED 1u
 #define BARTIZAN_POLICY_ALLOW_DEBUG 2u
@@ -308,9 +302,7 @@ typedef struct bartizan_key_request {
 BARTIZAN_API int32_t bartizan_attest_request_key(const bartizan_key_request* request,
                                                  bartizan_secret** key, bartizan_error** err);
 
-/* ---- broker
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- broker */
 
 #define BARTIZAN_BROKER_ANY_PORT 1u /* flag: the system chooses the port */
 
@@ -366,8 +358,7 @@ BARTIZAN_API int32_t bartizan_broker_audit(const bartizan_broker_access* access,
                                            const char* workload_id, bartizan_string** json,
                                            bartizan_error** err);
 
-/* ---- machines: the four verbs
- * ----------------------------------------------------------------------------------- */
+/* ---- machines: the four verbs */
 
 typedef struct bartizan_published_port {
   const char* host_address; /* default "127.0.0.1" */
