@@ -59,14 +59,76 @@ struct MeasuredPage {
   uint64_t count = 1;          // pages of 4096 bytes
 };
 
+// Frozen numbers, the same in C. What KVM writes into the measured register page (VMSA) of SEV-ES and SNP guests: since
+// Linux 6.10 the FPU's reset values too. Upstream SNP hosts are all newer; hosts with vendor kernels may not be.
+enum class HostKernel : int32_t { since_6_10 = 0, before_6_10 = 1 };
+
+// Frozen numbers, the same in C. Who starts the firmware of a FirmwareLaunch: first registers differ.
+enum class Vmm : int32_t { qemu = 0, ec2 = 1, gce = 2 };
+
 struct Measurement {
   Tee tee = Tee::none;
   std::vector<uint8_t> digest;  // 48 bytes for simulated, snp and tdx; 32 for sev and sev-es; empty for none
   std::vector<MeasuredPage> pages;
-  uint64_t page_count = 0;
+  uint64_t page_count = 0;  // pages of 4096 bytes that launching loads; with a TEE of AMD: through its security processor
+  uint64_t launch_milliseconds = 0;  // expected, at 1 ms a page; 0 where no security processor takes part
+  uint32_t vcpus = 0;
+  std::string vcpu_type;        // as asked for: "EPYC-Milan"; empty: by signature, or none
+  uint32_t vcpu_signature = 0;  // RDX of the first registers; 0: none was asked for
+  HostKernel host_kernel = HostKernel::since_6_10;
 };
 
 // Pure: needs no KVM and no privileges. Errors: not_found (bundle), corrupt (bundle), invalid_argument, unsupported.
 Result<Measurement> measure(const LaunchOptions& options);
+
+// A launch as QEMU, EC2 or GCE do it: a firmware that ends at 4 GiB, and for QEMU also the hashes of what it shall boot.
+struct FirmwareLaunch {
+  std::filesystem::path ovmf;    // empty: bartizan's own launch of LaunchOptions is measured
+  std::filesystem::path kernel;  // empty: no hashes (and then neither initrd nor append)
+  std::filesystem::path initrd;
+  std::string append;            // kernel command line
+  Vmm vmm = Vmm::qemu;
+  std::vector<uint8_t> ovmf_digest;  // snp: 48 bytes that a firmware image alone measures to, instead of its content
+};
+
+// Everything that a digest depends on. Lists are alternatives: every combination is measured.
+struct MeasureOptions {
+  LaunchOptions launch;          // `tee`; without a firmware also bundle, memory and command line
+  uint32_t max_vcpus = 0;        // launch.vcpus to this many; 0: launch.vcpus alone
+  std::vector<std::string> vcpu_types;     // names as QEMU's: see vcpu_type_names()
+  std::vector<uint32_t> vcpu_signatures;   // CPUID leaf 1 EAX, for processors without a name
+  std::vector<HostKernel> host_kernels = {HostKernel::since_6_10};
+  uint64_t guest_features = 0;   // SEV_FEATURES; 0: 1 (SNP active) for snp, none for the others
+  FirmwareLaunch firmware;
+};
+
+// The digests to register for a launch, one for each combination, in the order vCPUs, processor, host kernel; a
+// combination whose digest occurred before (because it does not depend on what differs) is left out. Errors: as
+// measure(); also not_found and corrupt for the firmware, invalid_argument for more than 4096 combinations.
+Result<std::vector<Measurement>> measure_set(const MeasureOptions& options);
+
+// "EPYC", "EPYC-v1", … "EPYC-Turin".
+std::vector<std::string> vcpu_type_names();
+
+// An ID block tells the SNP firmware which digest, policy and version a guest must have, signed by its owner (SNP
+// firmware ABI, 8.17): a launch of anything else fails, and the report names the keys.
+struct IdBlockOptions {
+  std::vector<uint8_t> digest;             // 48 bytes
+  std::array<uint8_t, 16> family_id = {};  // the owner's own numbering, in the report
+  std::array<uint8_t, 16> image_id = {};
+  uint32_t guest_svn = 0;
+  uint64_t policy = 0x30000;               // of the launch
+  std::filesystem::path id_key;            // PEM, ECDSA P-384
+  std::filesystem::path author_key;        // PEM, ECDSA P-384: vouches for the ID key; empty: none
+};
+
+struct IdBlock {
+  std::vector<uint8_t> block;          // 96 bytes
+  std::vector<uint8_t> authentication; // 4096 bytes: signatures and public keys
+  std::vector<uint8_t> id_key_digest;  // 48 bytes, as in the report
+  std::vector<uint8_t> author_key_digest;  // 48 bytes, or empty
+};
+
+Result<IdBlock> make_id_block(const IdBlockOptions& options);
 
 }  // namespace bartizan

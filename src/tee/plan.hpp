@@ -34,7 +34,7 @@ struct Segment {
 };
 
 struct CpuState {
-  uint64_t rip = 0, rsp = 0, rbp = 0, rsi = 0, rflags = 2;
+  uint64_t rip = 0, rsp = 0, rbp = 0, rsi = 0, rdx = 0, rflags = 2;
   uint64_t cr0 = 0, cr3 = 0, cr4 = 0, efer = 0;
   Segment cs, ds, es, fs, gs, ss, ldtr, tr, gdtr, idtr;
 };

@@ -67,6 +67,7 @@ Result<void> set_registers(kvm::Vcpu& vcpu, const tee::CpuState& state) {
   regs.rsp = state.rsp;
   regs.rbp = state.rbp;
   regs.rsi = state.rsi;
+  regs.rdx = state.rdx;
   regs.rflags = state.rflags;
   TRY(vcpu.set_regs(regs));
   kvm_fpu fpu{};

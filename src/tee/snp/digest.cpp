@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "tee/snp/vmsa.hpp"
-
 namespace bartizan::tee::snp {
 namespace {
 
@@ -45,13 +43,17 @@ void LaunchDigest::update_range(PageKind kind, uint64_t guest_address, uint64_t 
   }
 }
 
-crypto::Sha384Digest launch_digest(const LaunchPlan& plan) {
+void LaunchDigest::update_item(const PlanItem& item) {
+  update_range(item.kind, item.address.value, item.size,
+               item.bytes ? ByteView(*item.bytes) : ByteView());
+}
+
+crypto::Sha384Digest launch_digest(const LaunchPlan& plan, const VmsaOptions& options) {
   LaunchDigest digest;
-  for (const auto& item : plan.items) {
-    digest.update_range(item.kind, item.address.value, item.size,
-                        item.bytes ? ByteView(*item.bytes) : ByteView());
+  for (const auto& item : plan.items) digest.update_item(item);
+  for (const auto& cpu : plan.cpus) {
+    digest.update(PageKind::vmsa, kVmsaAddress, vmsa_page(cpu, options));
   }
-  for (const auto& cpu : plan.cpus) digest.update(PageKind::vmsa, kVmsaAddress, vmsa_page(cpu));
   return digest.value();
 }
 

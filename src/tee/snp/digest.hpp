@@ -8,6 +8,7 @@
 #include "base/bytes.hpp"
 #include "crypto/hash.hpp"
 #include "tee/plan.hpp"
+#include "tee/snp/vmsa.hpp"
 
 namespace bartizan::tee::snp {
 
@@ -16,12 +17,16 @@ constexpr uint64_t kVmsaAddress = 0xfffffffff000;
 
 class LaunchDigest {
  public:
+  LaunchDigest() = default;
+  explicit LaunchDigest(const crypto::Sha384Digest& so_far) : value_(so_far) {}
+
   // `page` is 4096 bytes for normal and vmsa pages and ignored for the other kinds, whose content
   // is not measured.
   void update(PageKind kind, uint64_t guest_address, ByteView page = {});
 
   // `size` bytes from `guest_address` on; `bytes` may be shorter: the rest is zero.
   void update_range(PageKind kind, uint64_t guest_address, uint64_t size, ByteView bytes = {});
+  void update_item(const PlanItem& item);
 
   const crypto::Sha384Digest& value() const { return value_; }
 
@@ -30,6 +35,6 @@ class LaunchDigest {
 };
 
 // The digest of a whole plan: its items in order, then one VMSA for each vCPU.
-crypto::Sha384Digest launch_digest(const LaunchPlan& plan);
+crypto::Sha384Digest launch_digest(const LaunchPlan& plan, const VmsaOptions& options = {});
 
 }  // namespace bartizan::tee::snp
