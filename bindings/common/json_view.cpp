@@ -151,6 +151,7 @@ Json to_json(const MachineStats& stats) {
               {"exits", stats.exits},
               {"exits_by_kind", by_kind(stats.exits_by_kind)},
               {"pid1_exits_by_kind", by_kind(stats.pid1_exits_by_kind)},
+              {"workload_exits_by_kind", by_kind(stats.workload_exits_by_kind)},
               {"exits_to_pid1", stats.exits_to_pid1},
               {"exits_to_workload", stats.exits_to_workload},
               {"private_page_refusals", stats.private_page_refusals},

@@ -101,6 +101,7 @@ struct MachineStats {
   uint64_t exits = 0;
   std::vector<std::pair<std::string, uint64_t>> exits_by_kind;  // "io", "mmio", "hypercall", …
   std::vector<std::pair<std::string, uint64_t>> pid1_exits_by_kind;
+  std::vector<std::pair<std::string, uint64_t>> workload_exits_by_kind;
   uint64_t exits_to_pid1 = 0;
   uint64_t exits_to_workload = 0;
   uint64_t private_page_refusals = 0;  // times the device model asked for a private page and was refused

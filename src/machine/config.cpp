@@ -76,6 +76,19 @@ Result<UniqueFd> open_disk(LuksDisk& disk) {
   return file;
 }
 
+Result<bool> decide_network(const MachineOptions& options, const LuksDisk& disk) {
+  bool wanted = TRY(Manifest::parse(disk.manifest)).network;
+  if (wanted && !options.network) {
+    return make_error(ErrorCode::invalid_argument, kOrigin,
+                      "network off: the image's manifest asks for a network");
+  }
+  if (!wanted && !options.publish.empty()) {
+    return make_error(ErrorCode::invalid_argument, kOrigin,
+                      "publish: the image's manifest asks for no network");
+  }
+  return wanted;
+}
+
 Result<UniqueFd> duplicate(int fd, const char* what) {
   if (fd < 0) return UniqueFd();
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));

@@ -14,6 +14,10 @@ Result<void> check_options(const MachineOptions& options);
 // file.
 Result<UniqueFd> open_disk(LuksDisk& disk);
 
+// Does the guest get a network device? What the manifest wants must be there; invalid_argument if
+// it is not.
+Result<bool> decide_network(const MachineOptions& options, const LuksDisk& disk);
+
 // A duplicate (CLOEXEC) of the caller's descriptor; invalid for -1.
 Result<UniqueFd> duplicate(int fd, const char* what);
 

@@ -72,7 +72,7 @@ Result<machine::DeviceOptions> Context::Impl::device_options(const tee::LaunchPl
   devices.disk_size = disk->size;
   devices.manifest = disk->manifest;
   if (!options.scratch_disk.empty()) devices.scratch = TRY(open_file(options.scratch_disk, O_RDWR));
-  devices.network = options.network;
+  devices.network = TRY(machine::decide_network(options, *disk));
   devices.publish = options.publish;
   devices.vsock = options.vsock;
   devices.services = TRY(service_options(plan));

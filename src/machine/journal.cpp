@@ -26,6 +26,8 @@ void Journal::station(uint32_t number) {
   marks_[number] = mark_now();
   last_station_ = number;
   if (number == static_cast<uint32_t>(contract::Station::pid1)) pid1_exits_ = exits_.by_cause();
+  if (number == static_cast<uint32_t>(contract::Station::workload))
+    workload_exits_ = exits_.by_cause();
 }
 
 void Journal::exit_report(uint32_t kind, uint32_t value) {
@@ -105,6 +107,7 @@ void Journal::fill(MachineStats& stats) const {
   stats.exits = exits_.total();
   stats.exits_by_kind = exits_.by_cause();
   stats.pid1_exits_by_kind = pid1_exits_;
+  stats.workload_exits_by_kind = workload_exits_;
   stats.exits_to_pid1 = marks_[static_cast<size_t>(contract::Station::pid1)].exits;
   stats.exits_to_workload = marks_[static_cast<size_t>(contract::Station::workload)].exits;
 }

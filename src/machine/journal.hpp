@@ -47,7 +47,7 @@ class Journal {
   mutable std::mutex mutex_;
   // All below guarded by mutex_. Mark 0 is "launch".
   std::array<Mark, contract::kStationCount + 1> marks_;
-  std::vector<std::pair<std::string, uint64_t>> pid1_exits_;
+  std::vector<std::pair<std::string, uint64_t>> pid1_exits_, workload_exits_;
   uint32_t last_station_ = 0;
   std::optional<std::pair<uint32_t, uint32_t>> report_;
   std::optional<vcpu::End> end_;

@@ -81,6 +81,7 @@ TEST(Journal, CountsExitsUpToEachStation) {
   EXPECT_EQ(stats.exits_to_pid1, 2u);
   EXPECT_EQ(stats.exits_to_workload, 3u);
   EXPECT_EQ(stats.pid1_exits_by_kind[1], (std::pair<std::string, uint64_t>{"mmio", 1}));
+  EXPECT_EQ(stats.workload_exits_by_kind[1], (std::pair<std::string, uint64_t>{"mmio", 2}));
 }
 
 TEST(GuestLog, LinesAreCleanAndBounded) {
