@@ -60,6 +60,9 @@ Result<void> apply(const Setting& setting) {
   return write_all(file->get(), as_bytes(line), setting.path);
 }
 
+// What the workload inherits; the kernel's own 1024 is too few for servers.
+constexpr rlim_t kOpenFiles = 65536, kMaxOpenFiles = 1048576;
+
 // Without a console the kernel starts PID 1 with nothing on descriptors 0 to 2; what took their
 // numbers would become somebody's terminal. The root folder, read-only, holds the places until
 // there is a workload.
@@ -88,6 +91,8 @@ void protect_process() {
   ::mallopt(M_PERTURB, 0x5a);
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
+  const rlimit files{kOpenFiles, kMaxOpenFiles};
+  ::setrlimit(RLIMIT_NOFILE, &files);
   // SIGABRT covers assertions of the standard library and of libc.
   for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS}) {
     struct sigaction action {};

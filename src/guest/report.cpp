@@ -6,6 +6,7 @@
 #include <sys/reboot.h>
 #include <termios.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -103,6 +104,8 @@ void Report::exit(ExitKind kind, uint32_t value) {
 }
 
 void report_and_reset(ExitKind kind, uint32_t value) {
+  // A child that dies before exec still has PID 1's handlers; a test is on somebody else's machine.
+  if (::getpid() != 1) ::_exit(1);
   tell_host(contract::kExitPort, exit_report_word(kind, value));
   ::reboot(RB_AUTOBOOT);
   for (;;) ::pause();  // the reset takes effect on its own time; PID 1 must not return

@@ -4,7 +4,6 @@
 #include <grp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -21,7 +20,6 @@ namespace {
 
 constexpr const char* kTerminal = "/dev/hvc1";
 constexpr gid_t kTerminalGroup = 5;  // "tty" everywhere
-constexpr rlim_t kOpenFiles = 65536, kMaxOpenFiles = 1048576;
 constexpr int kExecFailed = 127;
 
 // What the child has to say when it does not become the workload.
@@ -51,8 +49,6 @@ void reset_signals() {
 }
 
 Result<void> become(const ProcessConfig& config, const Credentials& who) {
-  const rlimit files{kOpenFiles, kMaxOpenFiles};
-  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) return failed("open file limit");
   ::umask(022);
   TRY(drop_privileges());
   if (::setgroups(who.groups.size(), who.groups.data()) != 0) return failed("setgroups");
