@@ -1,7 +1,7 @@
 #include "image/filesystem/erofs_layout.hpp"
 
-#include "base/bytes.hpp"
 #include <algorithm>
+#include "base/bytes.hpp"
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"

@@ -109,7 +109,8 @@ Result<bool> MergedTree::enter(const Node& node, Walk& walk, bool& followed) {
   bool own = node.layer == layer_ || redirecting_;
   if (!redirecting_ && (node.whiteout > layer_ || node.opaque > layer_)) return false;
   if (!is_other_than_folder(node)) return true;
-  // A whiteout below what this layer replaced by a file or a link says nothing new: that hides it all anyway.
+  // A whiteout below what this layer replaced by a file or a link says nothing new: that hides it
+  // all anyway.
   if (!own || walk.marks) return false;
   if (!is(node, FileType::symlink)) {
     return make_error(ErrorCode::corrupt, "image/layer",

@@ -3,6 +3,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "image/oci/blob.hpp"
+#include "image/oci/image_manifest.hpp"
 
 namespace bartizan::image {
 namespace {
@@ -10,24 +11,19 @@ namespace {
 namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/oci";
 
-// What registries accept as a manifest is 4 MiB; a larger one wants our memory. Docker allows 127
-// layers.
-constexpr uint64_t kMaxJsonBytes = 4 << 20;
-constexpr size_t kMaxLayers = 1024;
 constexpr int kMaxIndexDepth = 4;  // indexes of indexes of …
 
 std::string name_of(const fs::path& layout, std::string_view file) {
   return (layout / file).string();
 }
 
-Result<Json> read_top_file(const fs::path& layout, const char* file) {
-  auto text = read_file(layout / file, kMaxJsonBytes);
+Result<Bytes> read_top_file(const fs::path& layout, const char* file) {
+  auto text = read_file(layout / file, kMaxOciJsonBytes);
   if (!text.ok() && text.error().code == ErrorCode::not_found) {
     return make_error(ErrorCode::corrupt, kOrigin, "{}: not an OCI layout: {} is missing",
                       layout.string(), file);
   }
-  Bytes bytes = TRY(std::move(text));
-  return parse_json(as_text(bytes), name_of(layout, file));
+  return text;
 }
 
 Result<void> check_is_layout(const fs::path& layout) {
@@ -42,21 +38,12 @@ Result<void> check_is_layout(const fs::path& layout) {
     return make_error(ErrorCode::corrupt, kOrigin, "{}: not an OCI layout: not a folder",
                       layout.string());
   }
-  Json json = TRY(read_top_file(layout, "oci-layout"));
+  Bytes text = TRY(read_top_file(layout, "oci-layout"));
+  Json json = TRY(parse_json(as_text(text), name_of(layout, "oci-layout")));
   std::string version = TRY(json_string(json, "imageLayoutVersion", name_of(layout, "oci-layout")));
   if (version.starts_with("1.")) return {};
   return make_error(ErrorCode::unsupported, kOrigin, "{}: OCI layout version \"{}\"",
                     layout.string(), version.substr(0, 40));
-}
-
-Result<std::vector<Descriptor>> parse_list(const Json& json, std::string_view key,
-                                           std::string_view what) {
-  const Json* list = TRY(json_member(json, key, what));
-  if (!list->is_array())
-    return make_error(ErrorCode::corrupt, kOrigin, "{}: {}: not a list", what, key);
-  std::vector<Descriptor> descriptors;
-  for (const Json& item : *list) descriptors.push_back(TRY(parse_descriptor(item, what)));
-  return descriptors;
 }
 
 bool for_other_platform(const Descriptor& descriptor) {
@@ -92,53 +79,23 @@ Result<Descriptor> choose_by_platform(const std::vector<Descriptor>& all, std::s
   return make_error(ErrorCode::unsupported, kOrigin, "{}: no image for linux/amd64", what);
 }
 
-Error unknown_media_type(const Descriptor& descriptor, std::string_view role) {
-  return make_error(ErrorCode::unsupported, kOrigin, "{} {}: media type \"{}\"", role,
-                    descriptor.digest, descriptor.media_type.substr(0, 150));
-}
-
-Result<Bytes> read_config(const fs::path& layout, const Json& manifest, const std::string& what) {
-  Descriptor descriptor = TRY(parse_descriptor(*TRY(json_member(manifest, "config", what)), what));
-  if (media_kind(descriptor.media_type) != MediaKind::config)
-    return unknown_media_type(descriptor, "config");
-  Bytes config = TRY(read_blob(layout, descriptor, kMaxJsonBytes));
-  TRY(parse_json(as_text(config), "config " + descriptor.digest));
-  return config;
-}
-
-Result<std::vector<Descriptor>> read_layers(const Json& manifest, const std::string& what) {
-  auto layers = TRY(parse_list(manifest, "layers", what));
-  if (layers.size() > kMaxLayers) {
-    return make_error(ErrorCode::resource_exhausted, kOrigin, "{}: {} layers, the limit is {}",
-                      what, layers.size(), kMaxLayers);
-  }
-  for (const Descriptor& layer : layers) {
-    auto kind = media_kind(layer.media_type);
-    bool is_layer = kind == MediaKind::layer_tar || kind == MediaKind::layer_gzip ||
-                    kind == MediaKind::layer_zstd;
-    if (!is_layer) return unknown_media_type(layer, "layer");
-  }
-  return layers;
-}
-
 Result<SourceImage> read_image(const fs::path& layout, const Descriptor& descriptor, int depth) {
   auto kind = media_kind(descriptor.media_type);
   std::string what = "manifest " + descriptor.digest;
   if (kind != MediaKind::index && kind != MediaKind::manifest)
     return unknown_media_type(descriptor, "manifest");
-  Bytes text = TRY(read_blob(layout, descriptor, kMaxJsonBytes));
-  Json json = TRY(parse_json(as_text(text), what));
+  Bytes text = TRY(read_blob(layout, descriptor, kMaxOciJsonBytes));
   if (kind == MediaKind::index) {
-    if (depth == kMaxIndexDepth)
+    if (depth == kMaxIndexDepth) {
       return make_error(ErrorCode::corrupt, kOrigin, "{}: indexes nested too deeply", what);
-    return read_image(
-        layout, TRY(choose_by_platform(TRY(parse_list(json, "manifests", what)), what)), depth + 1);
+    }
+    auto images = TRY(parse_image_index(as_text(text), what));
+    return read_image(layout, TRY(choose_by_platform(images, what)), depth + 1);
   }
-  SourceImage image;
-  image.manifest = descriptor;
-  image.annotations = TRY(parse_annotations(json, what));
-  image.config = TRY(read_config(layout, json, what));
-  image.layers = TRY(read_layers(json, what));
+  ImageManifest manifest = TRY(parse_image_manifest(as_text(text), what));
+  SourceImage image{descriptor, std::move(manifest.annotations), {}, std::move(manifest.layers)};
+  image.config = TRY(read_blob(layout, manifest.config, kMaxOciJsonBytes));
+  TRY(parse_json(as_text(image.config), "config " + manifest.config.digest));
   return image;
 }
 
@@ -146,8 +103,8 @@ Result<SourceImage> read_image(const fs::path& layout, const Descriptor& descrip
 
 Result<SourceImage> read_layout(const fs::path& layout, const std::string& reference) {
   TRY(check_is_layout(layout));
-  Json index = TRY(read_top_file(layout, "index.json"));
-  auto images = TRY(parse_list(index, "manifests", name_of(layout, "index.json")));
+  Bytes index = TRY(read_top_file(layout, "index.json"));
+  auto images = TRY(parse_image_index(as_text(index), name_of(layout, "index.json")));
   return read_image(layout, TRY(choose_by_tag(images, reference, layout)), 0);
 }
 
