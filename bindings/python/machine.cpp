@@ -169,10 +169,10 @@ void bind_verbs(ContextClass& type) {
   const MachineOptions defaults;
   type.def(py::init(&create), py::kw_only(), py::arg("name") = defaults.name,
            py::arg("vcpus") = defaults.vcpus, py::arg("ram_mib") = defaults.ram_mib,
-           py::arg("bundle") = Path(), py::arg("extra_command_line") = "",
-           py::arg("kvm_device") = defaults.kvm_device, py::arg("network") = true,
+           py::arg("bundle") = "", py::arg("extra_command_line") = "",
+           py::arg("kvm_device") = defaults.kvm_device.string(), py::arg("network") = true,
            py::arg("publish") = std::vector<PublishedPort>(),
-           py::arg("vsock") = std::vector<VsockPort>(), py::arg("scratch_disk") = Path(),
+           py::arg("vsock") = std::vector<VsockPort>(), py::arg("scratch_disk") = "",
            py::arg("stdin_fd") = -1, py::arg("stdout_fd") = -1, py::arg("log") = py::none(),
            py::arg("guest_log") = py::none())
       .def(

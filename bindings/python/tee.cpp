@@ -87,13 +87,13 @@ BundleInfo load_bundle(const std::optional<Path>& path) {
 void bind_tee(py::module_& module) {
   bind_types(module);
   bind_bundle_type(module);
-  module.def("probe", &probe_host, py::kw_only(), py::arg("kvm_device") = Path("/dev/kvm"),
+  module.def("probe", &probe_host, py::kw_only(), py::arg("kvm_device") = "/dev/kvm",
              py::arg("guest_time_limit_ms") = 2000, "What this host can run, and what is missing.");
   module.def("measure", &measure_launch, py::kw_only(), py::arg("tee") = Tee::simulated,
-             py::arg("bundle") = Path(), py::arg("vcpus") = 1, py::arg("ram_mib") = 512,
+             py::arg("bundle") = "", py::arg("vcpus") = 1, py::arg("ram_mib") = 512,
              py::arg("extra_command_line") = "", "What a launch will measure. Needs no KVM.");
-  module.def("create_bundle", &make_bundle, py::kw_only(), py::arg("kernel") = Path(),
-             py::arg("modules") = Path(), py::arg("init") = Path(), py::arg("output") = Path(),
+  module.def("create_bundle", &make_bundle, py::kw_only(), py::arg("kernel") = "",
+             py::arg("modules") = "", py::arg("init") = "", py::arg("output") = "",
              py::arg("extra_command_line") = "", py::arg("progress") = py::none(),
              "Makes a guest bundle from a distribution's kernel and our init.");
   module.def("read_bundle", &load_bundle, py::arg("path") = py::none(),

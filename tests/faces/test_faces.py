@@ -36,7 +36,7 @@ def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, so
         "measure": lambda: ["measure", *flags],
         "bundle": lambda: ["bundle", "inspect", options["bundle"]],
         "probe": lambda: ["probe", *flags],
-        "launch": lambda: ["run", image, f"--passphrase-file={key_file}", *flags] + ([f"--publish={port}:80"] if port else []),
+        "launch": lambda: ["run", image, "--name=machine", f"--passphrase-file={key_file}", *flags] + ([f"--publish={port}:80"] if port else []),
         "broker": lambda: ["broker", f"--state={state}", f"--listen=127.0.0.1:{port}"],
         "register": lambda: ["register", image, f"--key-file={key_file}", f"--ca={ca}", "--allow-simulated",
                              *(flag.replace("--url", "--broker") for flag in flags)],
@@ -114,12 +114,13 @@ def places(folder, layout, image, unpacked, bundle, key_file, broker, taken):
     (folder / "empty").mkdir()
     locked = folder / "locked"
     locked.mkdir(mode=0o000)
-    (folder / "wrong").write_text("another secret\n")
+    (folder / "locked_file").touch(mode=0o000)
+    (folder / "wrong").write_text("another-secret\n")
     (folder / "ca.pem").write_text(broker.ca_pem)
     (folder / "other_ca.pem").write_text(certificate(folder / "other"))
     return {
         "layout": layout, "image": image, "unpacked": unpacked, "bundle": bundle, "key_file": key_file,
-        "empty": folder / "empty", "locked": locked, "wrong_file": folder / "wrong", "taken_port": taken,
+        "empty": folder / "empty", "locked": locked, "locked_file": folder / "locked_file", "wrong_file": folder / "wrong", "taken_port": taken,
         "url": broker.url, "ca": folder / "ca.pem", "other_ca": folder / "other_ca.pem",
         "token_file": broker.admin_token_path, "flipped": damaged(image, folder), "newer": newer(unpacked, folder),
         "damaged_bundle": damaged_bundle(bundle, folder),

@@ -76,12 +76,23 @@ def test_log_sink_that_raises_disturbs_nobody(tmp_path, monkeypatch):
         raise ZeroDivisionError
 
     with bartizan.Broker(tmp_path / "state", port=0, log=log) as running:
+        with pytest.raises(bartizan.PermissionDenied):  # a refusal, which is logged
+            bartizan.register_workload(**{**access(running), "admin_token": b"wrong"}, **WORKLOAD)
         bartizan.register_workload(**access(running), **WORKLOAD)
     assert set(reported) == {ZeroDivisionError}
 
 
 def test_evidence_that_does_not_parse_is_corrupt():
     with pytest.raises(bartizan.Corrupt):
+        bartizan.verify_evidence(bartizan.Evidence("snp", b"x"))
+
+
+def test_simulated_evidence_is_refused_by_name():
+    with pytest.raises(bartizan.VerificationFailed) as caught:
         bartizan.verify_evidence(bartizan.Evidence("simulated", b"x"))
+    assert caught.value.reason == "simulated"
+
+
+def test_evidence_json_that_does_not_parse_is_refused():
     with pytest.raises(bartizan.Error):
         bartizan.Evidence.from_json("{}", "simulated")
