@@ -2,11 +2,19 @@
 
 #include "base/errors.hpp"
 #include "machine/plan.hpp"
+#include "tee/sev/digest.hpp"
 #include "tee/snp/digest.hpp"
+#include "tee/tdx/digest.hpp"
 
 namespace bartizan {
 namespace machine {
 namespace {
+
+using tee::snp::VmsaOptions;
+
+// AMD's security processor encrypts and measures one page of 4 KiB in about this time (SEVeriFast,
+// ASPLOS 2024), one page after the other.
+constexpr uint64_t kMillisecondsPerPage = 1;
 
 std::string kind_name(tee::PageKind kind) {
   constexpr std::array<const char*, 7> kNames = {"",           "normal",  "vmsa", "zero",
@@ -14,34 +22,71 @@ std::string kind_name(tee::PageKind kind) {
   return kNames[static_cast<size_t>(kind)];
 }
 
+bool measures_registers(Tee tee) {
+  return tee == Tee::simulated || tee == Tee::sev_es || tee == Tee::snp;
+}
+
+// Whether a launch by that TEE has a use for the item.
+bool is_loaded(Tee tee, const tee::PlanItem& item) {
+  if (tee == Tee::sev || tee == Tee::sev_es) return tee::sev::is_loaded(item);
+  return tee != Tee::tdx || tee::tdx::load_of(item.kind) != tee::tdx::Load::none;
+}
+
 void list_pages(const tee::LaunchPlan& plan, Measurement* measurement) {
   for (const auto& item : plan.items) {
-    measurement->pages.push_back(
-        {item.address.value, kind_name(item.kind), item.what, item.size / memory::kPageSize});
+    if (!is_loaded(plan.tee, item)) continue;
+    uint64_t pages = (item.size + memory::kPageSize - 1) / memory::kPageSize;
+    measurement->pages.push_back({item.address.value, kind_name(item.kind), item.what, pages});
   }
-  if (plan.tee != Tee::none) {
+  if (measures_registers(plan.tee)) {
     measurement->pages.push_back(
         {tee::snp::kVmsaAddress, kind_name(tee::PageKind::vmsa), "vcpus", plan.cpus.size()});
   }
   for (const auto& page : measurement->pages) measurement->page_count += page.count;
 }
 
+template <size_t kSize>
+std::vector<uint8_t> to_vector(const std::array<uint8_t, kSize>& digest) {
+  return {digest.begin(), digest.end()};
+}
+
+std::vector<uint8_t> digest_of(const tee::LaunchPlan& plan, const VmsaOptions& vmsa) {
+  switch (plan.tee) {
+    case Tee::none:
+      break;
+    case Tee::simulated:
+    case Tee::snp:
+      return to_vector(tee::snp::launch_digest(plan, vmsa));
+    case Tee::sev:
+    case Tee::sev_es:
+      return to_vector(tee::sev::launch_digest(plan, vmsa));
+    case Tee::tdx:
+      return to_vector(tee::tdx::launch_digest(plan));
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<Measurement> measure_plan(const tee::LaunchPlan& plan) {
+uint64_t default_guest_features(Tee tee) {
+  return tee == Tee::simulated || tee == Tee::snp ? tee::snp::kSnpActive : 0;
+}
+
+Measurement measure_plan(const tee::LaunchPlan& plan, const VmsaOptions& vmsa) {
   Measurement measurement;
   measurement.tee = plan.tee;
-  if (plan.tee == Tee::simulated) {
-    auto digest = tee::snp::launch_digest(plan);
-    measurement.digest.assign(digest.begin(), digest.end());
-  } else if (plan.tee != Tee::none) {
-    return make_error(
-        ErrorCode::unsupported, "machine/measure",
-        "TEE \"{}\": this version measures launches of \"none\" and \"simulated\" only",
-        to_string(plan.tee));
-  }
+  measurement.digest = digest_of(plan, vmsa);
   list_pages(plan, &measurement);
+  if (measures_registers(plan.tee) || plan.tee == Tee::sev) {
+    measurement.launch_milliseconds = measurement.page_count * kMillisecondsPerPage;
+  }
+  measurement.vcpus = static_cast<uint32_t>(plan.cpus.size());
+  measurement.host_kernel = vmsa.host_kernel;
   return measurement;
+}
+
+Result<Measurement> measure_plan(const tee::LaunchPlan& plan) {
+  return measure_plan(plan, VmsaOptions{.sev_features = default_guest_features(plan.tee)});
 }
 
 }  // namespace machine

@@ -5,6 +5,7 @@
 
 #include "bartizan/tee.hpp"
 #include "tee/plan.hpp"
+#include "tee/snp/vmsa.hpp"
 
 namespace bartizan::machine {
 
@@ -24,5 +25,9 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
 
 // The digest of that very plan; also what measure() returns. Empty for Tee::none.
 Result<Measurement> measure_plan(const tee::LaunchPlan& plan);
+Measurement measure_plan(const tee::LaunchPlan& plan, const tee::snp::VmsaOptions& vmsa);
+
+// SEV_FEATURES of our own launches.
+uint64_t default_guest_features(Tee tee);
 
 }  // namespace bartizan::machine

@@ -48,13 +48,18 @@ void LaunchDigest::update_item(const PlanItem& item) {
                item.bytes ? ByteView(*item.bytes) : ByteView());
 }
 
-crypto::Sha384Digest launch_digest(const LaunchPlan& plan, const VmsaOptions& options) {
-  LaunchDigest digest;
-  for (const auto& item : plan.items) digest.update_item(item);
+crypto::Sha384Digest resume_launch_digest(const crypto::Sha384Digest& so_far, size_t items_done,
+                                          const LaunchPlan& plan, const VmsaOptions& options) {
+  LaunchDigest digest(so_far);
+  for (size_t i = items_done; i < plan.items.size(); i++) digest.update_item(plan.items[i]);
   for (const auto& cpu : plan.cpus) {
     digest.update(PageKind::vmsa, kVmsaAddress, vmsa_page(cpu, options));
   }
   return digest.value();
+}
+
+crypto::Sha384Digest launch_digest(const LaunchPlan& plan, const VmsaOptions& options) {
+  return resume_launch_digest({}, 0, plan, options);
 }
 
 }  // namespace bartizan::tee::snp

@@ -37,4 +37,8 @@ class LaunchDigest {
 // The digest of a whole plan: its items in order, then one VMSA for each vCPU.
 crypto::Sha384Digest launch_digest(const LaunchPlan& plan, const VmsaOptions& options = {});
 
+// Goes on from the digest of the plan's first items.
+crypto::Sha384Digest resume_launch_digest(const crypto::Sha384Digest& so_far, size_t items_done,
+                                          const LaunchPlan& plan, const VmsaOptions& options);
+
 }  // namespace bartizan::tee::snp

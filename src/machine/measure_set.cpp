@@ -1,0 +1,202 @@
+// Every combination of vCPU count, processor and host kernel that a launch may meet, measured.
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "machine/plan.hpp"
+#include "tee/snp/cpu_model.hpp"
+#include "tee/snp/digest.hpp"
+#include "tee/snp/firmware_plan.hpp"
+
+namespace bartizan {
+namespace {
+
+namespace snp = tee::snp;
+
+constexpr const char* kOrigin = "machine/measure_set";
+// Each costs at least milliseconds; a typing error in a range shall not cost hours.
+constexpr uint64_t kMaxCombinations = 4096;
+constexpr uint32_t kMaxFirmwareVcpus = 512;       // of QEMU with KVM, and room
+constexpr uint64_t kMaxKernelBytes = 1ull << 30;  // kernel or initrd: must not fill memory
+
+struct Processor {
+  std::string name;
+  uint32_t signature = 0;
+};
+
+Result<std::vector<Processor>> processors(const MeasureOptions& options) {
+  std::vector<Processor> list;
+  for (const auto& name : options.vcpu_types) {
+    list.push_back({name, TRY(snp::cpu_signature(name))});
+  }
+  for (uint32_t signature : options.vcpu_signatures) list.push_back({"", signature});
+  if (list.empty()) list.push_back({});
+  return list;
+}
+
+template <typename... Args>
+Error invalid(fmt::format_string<Args...> format, Args&&... args) {
+  return make_error(ErrorCode::invalid_argument, kOrigin, format, std::forward<Args>(args)...);
+}
+
+// What of a firmware launch is read once for all combinations.
+struct Firmware {
+  snp::Ovmf ovmf;
+  std::optional<snp::KernelHashes> hashes;
+};
+
+Result<void> check_firmware(const MeasureOptions& options) {
+  const auto& [ovmf, kernel, initrd, append, vmm, ovmf_digest] = options.firmware;
+  const Tee tee = options.launch.tee;
+  if (ovmf.empty() && !(kernel.empty() && initrd.empty() && append.empty() && ovmf_digest.empty()))
+    return invalid("kernel, initrd, append, firmware digest: given without a firmware");
+  if (ovmf.empty()) return {};
+  if (tee != Tee::sev && tee != Tee::sev_es && tee != Tee::snp)
+    return make_error(ErrorCode::unsupported, kOrigin,
+                      "TEE \"{}\": firmware is measured for sev, sev-es and snp", to_string(tee));
+  if (kernel.empty() && !(initrd.empty() && append.empty()))
+    return invalid("initrd, append: given without a kernel");
+  if (!ovmf_digest.empty() &&
+      (tee != Tee::snp || ovmf_digest.size() != sizeof(crypto::Sha384Digest)))
+    return invalid("firmware digest of {} bytes for TEE \"{}\": 48 bytes, with snp alone",
+                   ovmf_digest.size(), to_string(tee));
+  return {};
+}
+
+// QEMU's registers hold the processor's signature, so there is no digest without one.
+Result<void> check_processor(const MeasureOptions& options) {
+  const auto& firmware = options.firmware;
+  bool named = !options.vcpu_types.empty() || !options.vcpu_signatures.empty();
+  if (named || firmware.ovmf.empty() || firmware.vmm != Vmm::qemu ||
+      options.launch.tee == Tee::sev) {
+    return {};
+  }
+  return invalid("firmware launched by QEMU: needs a vCPU type or a signature");
+}
+
+Result<void> check_features(const MeasureOptions& options) {
+  const Tee tee = options.launch.tee;
+  bool snp_active = options.guest_features & snp::kSnpActive;
+  if (options.guest_features == 0) return {};
+  if ((tee == Tee::snp || tee == Tee::simulated) == snp_active && tee != Tee::sev) return {};
+  return invalid("guest features {:#x} for TEE \"{}\": bit 0 is set with snp, and only then",
+                 options.guest_features, to_string(tee));
+}
+
+// First and last vCPU count.
+Result<std::pair<uint32_t, uint32_t>> vcpu_range(const MeasureOptions& options) {
+  uint32_t first = options.launch.vcpus;
+  uint32_t last = options.max_vcpus == 0 ? first : options.max_vcpus;
+  if (first == 0 || last < first) return invalid("{} to {} vCPUs: not a range", first, last);
+  if (!options.firmware.ovmf.empty() && last > kMaxFirmwareVcpus)
+    return invalid("{} vCPUs: at most {} are possible", last, kMaxFirmwareVcpus);
+  return std::pair(first, last);
+}
+
+Result<Firmware> read_firmware(const FirmwareLaunch& from) {
+  Firmware firmware{TRY(snp::parse_ovmf(TRY(read_file(from.ovmf, snp::kMaxOvmfBytes)))), {}};
+  if (from.kernel.empty()) return firmware;
+  Bytes kernel = TRY(read_file(from.kernel, kMaxKernelBytes)), initrd;
+  if (!from.initrd.empty()) initrd = TRY(read_file(from.initrd, kMaxKernelBytes));
+  firmware.hashes = snp::KernelHashes::of(kernel, initrd, from.append);
+  return firmware;
+}
+
+// The digest when the firmware is known by its own digest: that stands for the plan's first item.
+void use_firmware_digest(const std::vector<uint8_t>& known, const tee::LaunchPlan& plan,
+                         const snp::VmsaOptions& vmsa, Measurement* measurement) {
+  crypto::Sha384Digest start;
+  std::ranges::copy(known, start.begin());
+  auto digest = snp::resume_launch_digest(start, 1, plan, vmsa);
+  measurement->digest.assign(digest.begin(), digest.end());
+}
+
+class Measurer {
+ public:
+  Measurer(const MeasureOptions& options, std::optional<Firmware> firmware)
+      : options_(options), firmware_(std::move(firmware)) {
+    features_ = options.guest_features ? options.guest_features
+                                       : machine::default_guest_features(options.launch.tee);
+  }
+
+  Result<void> add_all(uint32_t vcpus, const Processor& processor);
+  std::vector<Measurement> take() { return std::move(list_); }
+
+ private:
+  Result<tee::LaunchPlan> plan(uint32_t vcpus, const Processor& processor) const;
+  void add(Measurement measurement);
+
+  const MeasureOptions& options_;
+  std::optional<Firmware> firmware_;
+  uint64_t features_ = 0;
+  std::vector<Measurement> list_;
+  std::set<std::vector<uint8_t>> digests_;
+};
+
+Result<tee::LaunchPlan> Measurer::plan(uint32_t vcpus, const Processor& processor) const {
+  if (firmware_) {
+    return snp::firmware_plan(firmware_->ovmf, {options_.launch.tee, options_.firmware.vmm, vcpus,
+                                                processor.signature, firmware_->hashes});
+  }
+  LaunchOptions launch = options_.launch;
+  launch.vcpus = vcpus;
+  return machine::make_plan(launch, false);
+}
+
+void Measurer::add(Measurement measurement) {
+  if (!measurement.digest.empty() && !digests_.insert(measurement.digest).second) return;
+  list_.push_back(std::move(measurement));
+}
+
+Result<void> Measurer::add_all(uint32_t vcpus, const Processor& processor) {
+  auto made = TRY(plan(vcpus, processor));
+  for (HostKernel kernel : options_.host_kernels) {
+    snp::VmsaOptions vmsa{features_, kernel};
+    if (firmware_) vmsa = snp::vmsa_options(options_.firmware.vmm, features_, kernel);
+    auto measurement = machine::measure_plan(made, vmsa);
+    const auto& known = options_.firmware.ovmf_digest;
+    if (!known.empty()) use_firmware_digest(known, made, vmsa, &measurement);
+    measurement.vcpu_type = processor.name;
+    measurement.vcpu_signature = processor.signature;
+    add(std::move(measurement));
+  }
+  return {};
+}
+
+Result<void> check_count(const MeasureOptions& options, uint64_t vcpus, uint64_t processors) {
+  if (options.host_kernels.empty()) return invalid("host kernels: none given");
+  uint64_t limit = kMaxCombinations / options.host_kernels.size();
+  if (processors <= limit && vcpus <= limit / processors) return {};
+  return invalid("{} vCPU counts, {} processors, {} host kernels: at most {} combinations", vcpus,
+                 processors, options.host_kernels.size(), kMaxCombinations);
+}
+
+}  // namespace
+
+Result<std::vector<Measurement>> measure_set(const MeasureOptions& options) {
+  TRY(check_firmware(options));
+  TRY(check_processor(options));
+  TRY(check_features(options));
+  auto [first, last] = TRY(vcpu_range(options));
+  auto list = TRY(processors(options));
+  TRY(check_count(options, uint64_t{last} - first + 1, list.size()));
+  std::optional<Firmware> firmware;
+  if (!options.firmware.ovmf.empty()) firmware = TRY(read_firmware(options.firmware));
+  // The registers of our own launches hold no signature.
+  if (!firmware) list.resize(1);
+  Measurer measurer(options, std::move(firmware));
+  for (uint32_t vcpus = first; vcpus <= last; vcpus++) {
+    for (const auto& processor : list) TRY(measurer.add_all(vcpus, processor));
+  }
+  return measurer.take();
+}
+
+std::vector<std::string> vcpu_type_names() {
+  std::vector<std::string> names;
+  for (const auto& model : snp::cpu_models()) names.emplace_back(model.name);
+  return names;
+}
+
+}  // namespace bartizan
