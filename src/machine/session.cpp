@@ -28,10 +28,13 @@ Result<std::unique_ptr<Session>> Session::start(SessionOptions options, const te
   return session;
 }
 
+// A vCPU that was started while another one ended may outlive the loop's finish(): wait for it
+// while what it reports to is still there.
 Session::~Session() {
-  if (!loop_thread_.joinable()) return;
-  stop_now();
-  loop_thread_.join();
+  if (vm_ == nullptr) return;
+  vm_->stop();
+  if (loop_thread_.joinable()) loop_thread_.join();
+  vm_->join();
 }
 
 void Session::log(LogLevel level, const std::string& line) const {

@@ -12,10 +12,16 @@ VcpuThread::~VcpuThread() {
 }
 
 Result<void> VcpuThread::start(OnEnd on_end) {
-  auto thread =
-      start_quiet_thread("vcpu", [this, on_end = std::move(on_end)] { on_end(vcpu_.id(), run()); });
+  std::lock_guard lock(mutex_);
+  auto thread = start_quiet_thread("vcpu", [this, on_end = std::move(on_end)] {
+    on_end(vcpu_.id(), run());
+    std::lock_guard lock(mutex_);
+    running_ = false;
+  });
   if (!thread.ok()) return std::move(thread).error();
   thread_ = std::move(*thread);
+  handle_ = thread_.native_handle();
+  running_ = true;
   return {};
 }
 
@@ -24,11 +30,17 @@ Result<void> VcpuThread::start(OnEnd on_end) {
 void VcpuThread::stop() {
   stopping_.store(true);
   vcpu_.set_immediate_exit(true);
-  if (thread_.joinable()) ::pthread_kill(thread_.native_handle(), kick_signal());
+  std::lock_guard lock(mutex_);
+  if (running_) ::pthread_kill(handle_, kick_signal());
 }
 
 void VcpuThread::join() {
-  if (thread_.joinable()) thread_.join();
+  std::thread thread;
+  {
+    std::lock_guard lock(mutex_);
+    thread.swap(thread_);
+  }
+  if (thread.joinable()) thread.join();
 }
 
 End VcpuThread::run() {

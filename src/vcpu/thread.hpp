@@ -1,9 +1,12 @@
 // VcpuThread: one vCPU and the thread that runs it until it ends or is stopped.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include "kvm/vcpu.hpp"
@@ -29,7 +32,7 @@ class VcpuThread {
   // Makes the vCPU leave the guest for good, wherever it is. Any thread but its own; also before
   // start().
   void stop();
-  void join();
+  void join();  // any thread but its own; of several callers, one waits
 
  private:
   End run();
@@ -38,7 +41,11 @@ class VcpuThread {
   const Handlers& handlers_;
   ExitCounters& counters_;
   std::atomic<bool> stopping_{false};
-  std::thread thread_;
+
+  std::mutex mutex_;
+  std::thread thread_;    // guarded by mutex_
+  bool running_ = false;  // guarded by mutex_: the thread exists, so a signal may be sent to it
+  pthread_t handle_{};    // guarded by mutex_
 };
 
 }  // namespace bartizan::vcpu

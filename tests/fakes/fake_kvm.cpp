@@ -147,6 +147,7 @@ int FakeKvm::create_vcpu(uint32_t id) {
   void* run = ::mmap(nullptr, kRunSize, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   FakeVcpu& vcpu = vcpus[id];
   vcpu.id = id;
+  scripts[id];  // the map does not change once vCPUs run
   vcpu.run = static_cast<kvm_run*>(run);
   return fd;
 }
@@ -233,7 +234,7 @@ int FakeKvm::vcpu_call(FakeVcpu& vcpu, unsigned long number, unsigned long argum
 
 int FakeKvm::run(FakeVcpu& vcpu) {
   std::atomic_ref<uint8_t> immediate_exit(vcpu.run->immediate_exit);
-  const std::vector<Exit>& script = scripts[vcpu.id];
+  const std::vector<Exit>& script = scripts.at(vcpu.id);
   while (immediate_exit.load() == 0) {
     if (vcpu.next_exit < script.size()) {
       int result = script[vcpu.next_exit++](*vcpu.run);
