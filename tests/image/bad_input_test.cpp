@@ -39,20 +39,6 @@ class BadInput : public testing::Test {
   ScratchFolder scratch_;
 };
 
-// libcryptsetup opens its random devices once a process and keeps them: here, so that no test seems
-// to leak them.
-class OpenRandomDevices : public testing::Environment {
-  void SetUp() override {
-    ScratchFolder scratch;
-    make_layout(scratch / "src", {{make_tar({{"a"}})}});
-    BuildOptions options;
-    options.source = scratch / "src";
-    options.output = scratch / "out";
-    ASSERT_TRUE(build_image(options).ok());
-  }
-};
-const auto* const open_random_devices = testing::AddGlobalTestEnvironment(new OpenRandomDevices);
-
 #define EXPECT_REFUSAL(error, wanted_code, words)                                       \
   do {                                                                                  \
     Error refused = (error);                                                            \

@@ -14,6 +14,7 @@ head -c 3000000 /dev/urandom > $root/usr/bin/big
 for size in 1 2048 2049 3000 4095 4096 4097 6144 6145; do head -c $size /dev/urandom > $root/size-$size; done
 : > $root/empty
 ln $root/usr/bin/big $root/usr/bin/hard
+ln $root/usr/bin/big $root/usr/bin/still-hard
 ln -s ../etc/secret $root/usr/link
 ln -s /usr/bin $root/bin
 ln -s "$(printf 'x%.0s' $(seq 1 3500))" $root/long-link
@@ -36,6 +37,7 @@ mkdir $root/opaque
 ln -s opaque $root/relinked
 echo 2 > $root/opaque/new
 chmod 700 $root/etc/deep
+ln $root/many/file-with-a-rather-long-name-number-1 $root/linked
 umoci repack --refresh-bundle --image src:latest bundle
 
 umoci unpack --rootless --image src:latest want

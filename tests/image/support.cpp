@@ -19,6 +19,24 @@ namespace bartizan::test {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// libcryptsetup opens its random devices once a process and keeps them: here, so that no test seems
+// to leak them.
+class OpenRandomDevices : public testing::Environment {
+  void SetUp() override {
+    ScratchFolder scratch;
+    make_layout(scratch / "src", {{make_tar({{"a"}})}});
+    BuildOptions options;
+    options.source = scratch / "src";
+    options.output = scratch / "out";
+    ASSERT_TRUE(build_image(options).ok());
+  }
+};
+const auto* const open_random_devices = testing::AddGlobalTestEnvironment(new OpenRandomDevices);
+
+}  // namespace
+
 ScratchFolder::ScratchFolder() {
   std::string pattern = (fs::temp_directory_path() / "bartizan-image-XXXXXX").string();
   path_ = ::mkdtemp(pattern.data());
@@ -94,8 +112,16 @@ std::string make_tar(const std::vector<TarItem>& items) {
 
 void make_layout(const fs::path& folder, const std::vector<LayerBlob>& layers,
                  std::string_view tag) {
-  std::string config =
-      R"({"architecture":"amd64","os":"linux","config":{"Cmd":["/x"]},"rootfs":{"type":"layers","diff_ids":[]}})";
+  Json diff_ids = Json::array();
+  for (const LayerBlob& layer : layers) {
+    const std::string& tar = layer.tar.empty() ? layer.content : layer.tar;
+    diff_ids.push_back("sha256:" + to_hex(crypto::sha256(as_bytes(tar))));
+  }
+  std::string config = Json({{"architecture", "amd64"},
+                             {"os", "linux"},
+                             {"config", {{"Cmd", {"/x"}}}},
+                             {"rootfs", {{"type", "layers"}, {"diff_ids", diff_ids}}}})
+                           .dump();
   Json manifest = {{"schemaVersion", 2},
                    {"config",
                     {{"mediaType", "application/vnd.oci.image.config.v1+json"},

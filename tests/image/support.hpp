@@ -45,6 +45,8 @@ std::string make_tar(const std::vector<TarItem>& items);
 struct LayerBlob {
   std::string content;
   std::string media_type = "application/vnd.oci.image.layer.v1.tar";
+  // The tar in it, whose digest the configuration names; empty: content itself.
+  std::string tar = {};
 };
 // An OCI layout with these layers, lowest first.
 void make_layout(const std::filesystem::path& folder, const std::vector<LayerBlob>& layers,
@@ -53,7 +55,7 @@ void make_layout(const std::filesystem::path& folder, const std::vector<LayerBlo
 // The file system of a confidential image, decrypted by the volume key of its header.
 void decrypt_filesystem(const std::filesystem::path& image, const SecretBytes& disk_key,
                         const std::filesystem::path& to);
-// disk.img without the footer... as a file of its own.
+// disk.img as a file of its own.
 void extract_disk(const std::filesystem::path& image, const std::filesystem::path& to);
 
 }  // namespace bartizan::test

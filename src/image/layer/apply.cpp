@@ -52,7 +52,7 @@ Result<void> LayerMerger::apply(uint32_t number, const std::string& name, const 
   wanted_.clear();
   auto source = TRY(open());
   TarReader reader(*source, name_);
-  while (auto entry = TRY(reader.next())) TRY(take(reader, *entry));
+  for (entry_ = 0; auto entry = TRY(reader.next()); ++entry_) TRY(take(reader, *entry));
   TRY(source->skip(UINT64_MAX));
   return wanted_.empty() ? Result<void>() : read_again(open);
 }
@@ -108,7 +108,7 @@ Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
   if (type != FileType::directory) {
     inode = take_pending(join_path(path));
     if (!seen && !inode) {
-      hidden_[join_path(path)].clear();
+      hidden_[join_path(path)] = {entry_, {}};
       return {};
     }
   } else if (!seen) {
@@ -126,7 +126,7 @@ Result<void> LayerMerger::take_link(const TarEntry& entry, const Path& path, Nod
   bool seen = node != nullptr && tree_.claim(*node, FileType::regular);
   auto pending = take_pending(join_path(path));
   if (!seen && !pending) {
-    hidden_[join_path(path)] = join_path(target);
+    hidden_[join_path(path)] = {entry_, join_path(target)};
     return {};
   }
   auto inode = TRY(link_inode(target));
@@ -146,13 +146,14 @@ Result<std::shared_ptr<Inode>> LayerMerger::link_inode(Path target) {
     if (Node* own = tree_.own_node(target)) return final_inode(own->inode);
     std::string text = join_path(target);
     auto hidden = hidden_.find(text);
-    bool alias = hidden != hidden_.end() && !hidden->second.empty();
+    bool alias = hidden != hidden_.end() && !hidden->second.link.empty();
     if (!alias) {
-      std::shared_ptr<Inode>& inode = hidden != hidden_.end() ? wanted_[text] : pending_[text];
+      std::shared_ptr<Inode>& inode =
+          hidden != hidden_.end() ? wanted_[hidden->second.entry] : pending_[text];
       if (!inode) inode = make_placeholder();
       return final_inode(inode);
     }
-    target = TRY(split_path(hidden->second, name_));
+    target = TRY(split_path(hidden->second.link, name_));
   }
   return bad(join_path(target), "hard links in a circle");
 }
@@ -195,9 +196,8 @@ Result<void> LayerMerger::fill(TarReader& reader, const TarEntry& entry, Inode& 
 Result<void> LayerMerger::read_again(const Open& open) {
   auto source = TRY(open());
   TarReader reader(*source, name_);
-  while (auto entry = TRY(reader.next())) {
-    if (entry->kind == TarKind::hard_link || entry->kind == TarKind::directory) continue;
-    auto wanted = wanted_.find(join_path(TRY(split_path(entry->path, name_))));
+  for (entry_ = 0; auto entry = TRY(reader.next()); ++entry_) {
+    auto wanted = wanted_.find(entry_);
     if (wanted != wanted_.end()) TRY(fill(reader, *entry, *wanted->second));
   }
   TRY(source->skip(UINT64_MAX));

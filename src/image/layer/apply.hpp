@@ -60,10 +60,16 @@ class LayerMerger {
   MergedTree tree_;
   Bytes buffer_;
   std::string name_;
-  // Of the current layer: paths hidden by higher layers; for a hard link, what it links to.
-  std::unordered_map<std::string, std::string> hidden_;
-  // Of the current layer: hidden files that a visible link needs.
-  std::unordered_map<std::string, std::shared_ptr<Inode>> wanted_;
+  // Of the current layer: what higher layers hide, by path. An entry is known by its number, as a
+  // path may come twice.
+  struct Hidden {
+    uint64_t entry = 0;
+    std::string link;  // of a hard link: its target
+  };
+  std::unordered_map<std::string, Hidden> hidden_;
+  uint64_t entry_ = 0;
+  // Of the current layer: hidden files that a visible link needs, by entry.
+  std::unordered_map<uint64_t, std::shared_ptr<Inode>> wanted_;
   // Targets of hard links that are still to come, in lower layers.
   std::map<std::string, std::shared_ptr<Inode>> pending_;
   uint64_t written_ = 0;

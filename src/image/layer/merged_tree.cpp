@@ -32,7 +32,9 @@ void drop_below(Node& node, Goes goes) {
     Node& below = *child->second;
     drop_below(below, goes);
     if (below.inode && goes(below.layer)) below.inode.reset();
-    bool idle = !below.inode && below.children.empty() && below.whiteout == 0 && below.opaque == 0;
+    if (goes(below.implied)) below.implied = 0;
+    bool idle = !below.inode && below.children.empty() && below.whiteout == 0 &&
+                below.opaque == 0 && below.implied == 0;
     child = idle ? node.children.erase(child) : std::next(child);
   }
 }
@@ -53,7 +55,7 @@ void find_links_with_children(const Node& node, Path& path, std::vector<Path>& f
 bool complete_node(Node& node) {
   std::erase_if(node.children, [](auto& child) { return !complete_node(*child.second); });
   if (!node.inode) {
-    if (node.children.empty()) return false;
+    if (node.children.empty() && node.implied == 0) return false;
     node.inode = std::make_shared<Inode>();
   }
   node.inode = final_inode(node.inode);
@@ -139,7 +141,10 @@ Result<Node*> MergedTree::walk_to(const Path& path, bool marks) {
   walk.marks = marks;
   while (!walk.rest.empty()) {
     bool followed = false;
-    if (!TRY(enter(walk.here(), walk, followed))) return nullptr;
+    if (!TRY(enter(walk.here(), walk, followed))) {
+      note_implied(walk);
+      return nullptr;
+    }
     if (followed) continue;
     std::string part = walk.take();
     if (part == ".") continue;
@@ -149,7 +154,18 @@ Result<Node*> MergedTree::walk_to(const Path& path, bool marks) {
       walk.trail.push_back(TRY(child_of(walk.here(), part)));
     }
   }
-  return &walk.here();
+  Node* end = &walk.here();
+  // A hidden name leaves the folder in which an unpacker would have made and then removed it.
+  if (end->whiteout > layer_) note_implied(walk);
+  return end;
+}
+
+// What hides the walk's end stays as an empty folder, unless it is gone itself: then its parent
+// does.
+void MergedTree::note_implied(Walk& walk) {
+  if (walk.marks) return;
+  if (walk.here().whiteout > layer_) walk.up();
+  if (walk.here().implied == 0) walk.here().implied = layer_;
 }
 
 Result<Node*> MergedTree::place(const Path& path) {
@@ -157,25 +173,32 @@ Result<Node*> MergedTree::place(const Path& path) {
   return node != nullptr && node->whiteout > layer_ ? nullptr : node;
 }
 
+// The current layer made `node` something else than a folder: what it and lower layers gave below
+// is gone.
+void MergedTree::clear_folder(Node& node) {
+  drop_below(node, [this](uint32_t layer) { return layer == layer_; });
+  node.opaque = std::max(node.opaque, layer_);
+}
+
 bool MergedTree::claim(Node& node, FileType type) {
   bool folder = type == FileType::directory;
   if (node.inode && node.layer > layer_) {
-    // Below a folder that was no folder in this layer, nothing from still lower layers remains.
-    if (!folder) node.opaque = std::max(node.opaque, layer_);
+    // Below a folder that was no folder in this layer, nothing of before remains.
+    if (!folder) clear_folder(node);
     return false;
   }
+  if (folder && is_other_than_folder(node)) node.opaque = std::max(node.opaque, layer_);
   if (folder || node.children.empty()) return true;
   // Something else than a folder under a name that has children. Those of this very layer came
   // earlier: replaced.
-  drop_below(node, [this](uint32_t layer) { return layer == layer_; });
+  node.inode.reset();
+  clear_folder(node);
   if (type == FileType::symlink)
     return true;  // what higher layers put there goes where the link points
   if (!holds_inode(node)) {
     node.children.clear();
     return true;
   }
-  node.inode.reset();
-  node.opaque = std::max(node.opaque, layer_);
   return false;
 }
 
@@ -192,7 +215,9 @@ Result<void> MergedTree::whiteout(const Path& path) {
 
 Result<void> MergedTree::opaque(const Path& path) {
   Node* node = TRY(walk_to(path, true));
-  if (node != nullptr) node->opaque = std::max(node->opaque, layer_);
+  if (node == nullptr) return {};
+  node->opaque = std::max(node->opaque, layer_);
+  if (node->implied == 0) node->implied = layer_;
   return {};
 }
 

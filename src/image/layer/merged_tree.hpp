@@ -49,6 +49,8 @@ class MergedTree {
   struct Walk;
   Result<void> follow(Walk& walk);
   Result<bool> enter(const Node& node, Walk& walk, bool& followed);
+  void clear_folder(Node& node);
+  void note_implied(Walk& walk);
   Result<Node*> child_of(Node& node, const std::string& name);
   Result<Node*> walk_to(const Path& path, bool marks = false);
   Result<void> relocate(const Path& path);

@@ -1,0 +1,96 @@
+// The writer's own promises; that it is EROFS is for fsck.erofs and the kernel to say
+// (tests/image).
+#include <gtest/gtest.h>
+
+#include "image/filesystem/erofs_layout.hpp"
+#include "image/filesystem/erofs_writer.hpp"
+#include "image/filesystem/xattrs.hpp"
+
+namespace bartizan::image {
+namespace {
+
+class MemorySink : public BlockSink {
+ public:
+  Result<void> write(uint64_t offset, ByteView bytes) override {
+    if (offset == 0) superblock_last = offset + bytes.size() <= content.size();
+    if (content.size() < offset + bytes.size()) content.resize(offset + bytes.size());
+    std::copy(bytes.begin(), bytes.end(), content.begin() + static_cast<ptrdiff_t>(offset));
+    return {};
+  }
+  Bytes content;
+  bool superblock_last = false;
+};
+
+// A folder with `files` files of `size` bytes.
+Bytes make_image(int files, size_t size, size_t piece) {
+  MemorySink sink;
+  ErofsWriter writer(sink);
+  Node root;
+  root.inode = std::make_shared<Inode>();
+  Bytes content(size, 'c');
+  for (int i = 0; i < files; ++i) {
+    auto node = std::make_unique<Node>();
+    node->inode = std::make_shared<Inode>();
+    node->inode->type = FileType::regular;
+    writer.begin_file(*node->inode).value();
+    for (size_t at = 0; at < size; at += piece) {
+      writer.append(ByteView(content).subspan(at, std::min(piece, size - at))).value();
+    }
+    writer.end_file().value();
+    root.children["file" + std::to_string(i)] = std::move(node);
+  }
+  uint64_t bytes = writer.finish(root, {}).value();
+  EXPECT_EQ(bytes, sink.content.size());
+  EXPECT_EQ(bytes % kBlockSize, 0u);
+  EXPECT_TRUE(sink.superblock_last);
+  return sink.content;
+}
+
+TEST(Erofs, SameInputSameBytesHoweverItArrives) {
+  EXPECT_EQ(make_image(3, 10'000, 10'000), make_image(3, 10'000, 7));
+  EXPECT_EQ(make_image(3, 8192, 8192), make_image(3, 8192, 4096));
+}
+
+TEST(Erofs, SmallFilesShareBlocks) {
+  // 1000 files of 100 bytes: one block each would be 4 MB.
+  EXPECT_LT(make_image(1000, 100, 100).size(), 400'000u);
+}
+
+TEST(Erofs, EmptyRoot) {
+  EXPECT_EQ(make_image(0, 0, 1).size(), 2u * kBlockSize);
+}
+
+TEST(Erofs, TailsNeverStraddleBlocks) {
+  Node root;
+  root.inode = std::make_shared<Inode>();
+  for (int i = 0; i < 500; ++i) {
+    auto node = std::make_unique<Node>();
+    node->inode = std::make_shared<Inode>();
+    node->inode->type = FileType::symlink;
+    node->inode->tail.assign(static_cast<size_t>(i * 8 % 4000 + 1), 't');
+    root.children[std::to_string(i)] = std::move(node);
+  }
+  auto layout = ErofsLayout::plan(root, 1).value();
+  uint64_t end = 0;
+  for (const InodePlace& place : layout.places()) {
+    EXPECT_GE(place.position, end);
+    EXPECT_EQ(place.position % 32, 0u);
+    EXPECT_GT(place.position, 0u);
+    end = place.position + kInodeBytes + place.tail_size;
+    EXPECT_EQ(place.position / kBlockSize, (end - 1) / kBlockSize);
+  }
+}
+
+TEST(Xattrs, OnlyWhatAFileSystemHolds) {
+  EXPECT_EQ(encode_xattrs({}, "f").value(), "");
+  EXPECT_EQ(encode_xattrs({{"com.example", "x"}}, "f").value(), "");
+  std::string body = encode_xattrs({{"user.key", "value"}}, "f").value();
+  EXPECT_EQ(body.size(), 12u + 4 + 8);
+  EXPECT_EQ(body.substr(12), std::string("\x03\x01\x05\x00keyvalue", 12));
+  EXPECT_EQ(encode_xattrs({{"security.capability", "x"}}, "f").value()[13], 6);
+  EXPECT_EQ(encode_xattrs({{"user.big", std::string(70'000, 'x')}}, "f").error().code,
+            ErrorCode::resource_exhausted);
+}
+
+}  // namespace
+}  // namespace bartizan::image
