@@ -247,8 +247,8 @@ Result<EcKey> ec_key_from_jwk(const Json& jwk) {
     return make_error(ErrorCode::unsupported, std::string(kOrigin),
                       "EC key: curve \"{}\"; only P-256", curve);
   }
-  EcPoint point{TRY(member_bytes(jwk, "x", "EC key")), TRY(member_bytes(jwk, "y", "EC key"))};
-  return EcKey::from_public(Curve::p256, point);
+  Bytes x = TRY(member_bytes(jwk, "x", "EC key")), y = TRY(member_bytes(jwk, "y", "EC key"));
+  return EcKey::from_public(Curve::p256, {x, y});
 }
 
 Result<Json> normalize_jwk(const Json& jwk) {

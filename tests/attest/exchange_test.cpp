@@ -217,6 +217,19 @@ TEST_F(Exchange, PortInUse) {
   EXPECT_EQ(second.error().os_errno, EADDRINUSE);
 }
 
+TEST_F(Exchange, TlsNamesAreNamesOnly) {
+  for (const char* name : {"", "a,DNS:b", "a b", "@section"}) {
+    BrokerOptions options;
+    options.state = folder_ / "named";
+    options.port = 0;
+    options.tls_names = {name};
+    auto named = Broker::start(std::move(options));
+    ASSERT_FALSE(named.ok()) << name;
+    EXPECT_EQ(named.error().code, ErrorCode::invalid_argument) << name;
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "named"));
+}
+
 TEST_F(Exchange, RestartKeepsEverything) {
   std::string ca = broker_->ca_pem();
   broker_.reset();

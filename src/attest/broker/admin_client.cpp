@@ -43,10 +43,9 @@ bool is_path_segment(std::string_view id) {
 }  // namespace
 
 Result<void> register_workload(const BrokerAccess& access, const Workload& workload) {
-  net::HttpRequest request{"POST",
-                           std::string(kWorkloads),
-                           {{"Content-Type", "application/json"}},
-                           TRY(broker::write_workload(workload))};
+  SecretBytes body = TRY(broker::write_workload(workload));
+  net::HttpRequest request{
+      "POST", std::string(kWorkloads), {{"Content-Type", "application/json"}}, std::move(body)};
   TRY(call(access, std::move(request)));
   return {};
 }

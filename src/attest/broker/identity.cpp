@@ -27,6 +27,20 @@ Result<void> make_folder(const fs::path& folder) {
   return {};
 }
 
+// OpenSSL reads the list of names as a little language; nothing but names may get into it.
+Result<void> check_names(const std::vector<std::string>& names) {
+  constexpr std::string_view kAllowed =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-*";
+  for (const std::string& name : names) {
+    if (!name.empty() && name.find_first_not_of(kAllowed) == std::string::npos) continue;
+    return make_error(ErrorCode::invalid_argument, "attest/broker",
+                      "TLS name \"{}\": neither address nor host name", name);
+  }
+  if (names.empty())
+    return make_error(ErrorCode::invalid_argument, "attest/broker", "no TLS name is given");
+  return {};
+}
+
 // The CA's key signs the one TLS certificate and is then forgotten: it cannot be stolen.
 Result<void> make_certificates(const fs::path& state, const std::vector<std::string>& names,
                                int64_t now) {
@@ -80,15 +94,17 @@ Result<crypto::Sha256Digest> admin_token_hash(const fs::path& file) {
 
 Result<Identity> load_identity(const fs::path& state, const std::vector<std::string>& tls_names,
                                int64_t now) {
+  TRY(check_names(tls_names));
   TRY(make_folder(state));
   std::error_code ignored;
   if (!fs::exists(state / "ca.pem", ignored)) TRY(make_certificates(state, tls_names, now));
   if (!fs::exists(admin_token_file(state), ignored)) TRY(make_admin_token(admin_token_file(state)));
   std::string ca_pem(as_text(TRY(read_file(state / "ca.pem", kMaxFile))));
   Bytes tls_pem = TRY(read_file(state / "tls.pem", kMaxFile));
-  return Identity{ca_pem, TRY(Certificate::from_pem(as_text(tls_pem))),
-                  TRY(EcKey::from_private_pem(TRY(read_secret(state / "tls.key")))),
-                  TRY(admin_token_hash(admin_token_file(state)))};
+  Certificate certificate = TRY(Certificate::from_pem(as_text(tls_pem)));
+  EcKey key = TRY(EcKey::from_private_pem(TRY(read_secret(state / "tls.key"))));
+  crypto::Sha256Digest token_hash = TRY(admin_token_hash(admin_token_file(state)));
+  return Identity{ca_pem, certificate, key, token_hash};
 }
 
 }  // namespace bartizan::broker

@@ -149,8 +149,8 @@ Result<Reply> Service::attest(const Request& request) {
   session->tee_public_key = message.tee_public_key;
   sessions_.bind(id, *session);
   Json runtime = {{"nonce", message.nonce}, {"tee-pubkey", message.tee_public_key}};
-  Reply reply =
-      reply_json({{"token", TRY(make_token(token_key_, good, runtime, options_.clock()))}});
+  std::string token = TRY(make_token(token_key_, good, runtime, options_.clock()));
+  Reply reply = reply_json({{"token", token}});
   reply.set_cookie = cookie_of(id, options_.clock() + kSessionSeconds);
   return reply;
 }
@@ -233,8 +233,8 @@ Result<Reply> Service::audit(const Request& request, const std::string& workload
 void Service::log_refusal(const Request& request, const Error& error) const {
   if (!options_.log) return;
   LogLevel level = kbs::status_of(error.code) == 500 ? LogLevel::error : LogLevel::warning;
-  options_.log(level, fmt::format("broker: {} {} from {}: {}", request.method, request.path,
-                                  request.address, error.describe()));
+  options_.log(level, kbs::one_line(fmt::format("broker: {} from {}: {}", request.method,
+                                                request.address, error.describe())));
 }
 
 }  // namespace bartizan::broker

@@ -227,12 +227,13 @@ Result<std::string> Store::decisions(const std::string& workload_id) {
   query.bind(workload_id);
   Json list = Json::array();
   while (TRY(query.step())) {
+    Json evidence = TRY(parse_json(query.text(5), "store: evidence"));
     list.push_back({{"time", query.number(0)},
                     {"decision", query.number(1) ? "allowed" : "refused"},
                     {"reason", query.text(2)},
                     {"expected", query.text(3)},
                     {"got", query.text(4)},
-                    {"evidence", TRY(parse_json(query.text(5), "store: evidence"))}});
+                    {"evidence", std::move(evidence)}});
   }
   return list.dump();
 }

@@ -29,18 +29,9 @@ std::string_view error_name(ErrorCode code) {
   }
 }
 
-// One line of printable text, whatever the peer sent.
-std::string clean(std::string text) {
-  text.resize(std::min(text.size(), kMaxErrorText));
-  std::replace_if(
-      text.begin(), text.end(),
-      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
-  return text;
-}
-
 std::string text_member(const Json& object, const char* key) {
   auto found = object.find(key);
-  return found != object.end() && found->is_string() ? clean(found->get<std::string>())
+  return found != object.end() && found->is_string() ? one_line(found->get<std::string>())
                                                      : std::string();
 }
 
@@ -72,6 +63,14 @@ bool is_path_part(std::string_view part) {
 
 }  // namespace
 
+std::string one_line(std::string text) {
+  text.resize(std::min(text.size(), kMaxErrorText));
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  return text;
+}
+
 Result<std::array<uint8_t, 64>> report_data(std::string_view nonce, const Json& tee_public_key,
                                             std::string_view additional_evidence) {
   std::string text = TRY(canonical_json({{"additional-evidence", additional_evidence},
@@ -93,17 +92,17 @@ Result<void> check_resource_path(std::string_view path) {
               is_path_part(path.substr(second + 1));
   if (good) return {};
   return make_error(ErrorCode::invalid_argument, "attest/kbs",
-                    "resource \"{}\": not repository/type/tag", clean(std::string(path)));
+                    "resource \"{}\": not repository/type/tag", one_line(std::string(path)));
 }
 
 std::string error_to_json(const Error& error) {
   Json body = {{"type", fmt::format("{}{}", kErrorType, error_name(error.code))},
-               {"detail", clean(error.message)},
+               {"detail", one_line(error.message)},
                {"code", to_string(error.code)}};
   if (!error.reason.empty()) {
     body["reason"] = error.reason;
-    body["expected"] = clean(error.expected);
-    body["got"] = clean(error.got);
+    body["expected"] = one_line(error.expected);
+    body["got"] = one_line(error.got);
   }
   return body.dump(-1, ' ', false,
                    Json::error_handler_t::replace);  // a peer's text may not be UTF-8

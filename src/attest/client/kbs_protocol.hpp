@@ -31,6 +31,9 @@ Result<void> check_resource_path(std::string_view path);
 std::string error_to_json(const Error& error);
 Error error_from_answer(int status, std::string_view body, std::string_view url);
 
+// One line of printable text of at most 1 KiB, whatever a peer sent: it goes into logs.
+std::string one_line(std::string text);
+
 // 400, 401, 403, 404, 409, 429 or 500.
 int status_of(ErrorCode code);
 

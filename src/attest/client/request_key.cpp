@@ -70,7 +70,8 @@ Result<Challenge> authenticate(net::HttpsClient& client, Tee tee) {
   auto nonce = json_string(json, "nonce", "challenge");
   if (!nonce.ok() || nonce->empty() || nonce->size() > kMaxNonce)
     return protocol_error(client, "challenge has no nonce");
-  return Challenge{*nonce, TRY(session_cookie(client, response))};
+  std::string cookie = TRY(session_cookie(client, response));
+  return Challenge{*nonce, cookie};
 }
 
 Result<void> attest(net::HttpsClient& client, const Challenge& challenge, const EcKey& key,

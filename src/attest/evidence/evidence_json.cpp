@@ -259,8 +259,8 @@ Result<std::string> evidence_to_json(const Evidence& evidence) {
   for (size_t i = 0; i < evidence.certificates.size() && i < std::size(kTypes); ++i) {
     chain.push_back({{"cert_type", kTypes[i]}, {"data", evidence.certificates[i]}});
   }
-  Json json = {{"attestation_report", report_to_json(report, TRY(product_for_tcb(report)))},
-               {"cert_chain", chain}};
+  Product product = TRY(product_for_tcb(report));
+  Json json = {{"attestation_report", report_to_json(report, product)}, {"cert_chain", chain}};
   return json.dump();
 }
 

@@ -72,9 +72,10 @@ Result<Chain> parse_chain(const Evidence& evidence) {
                          std::to_string(evidence.certificates.size()),
                          "evidence came without its whole certificate chain");
   }
-  return Chain{TRY(Certificate::from_der(evidence.certificates[0])),
-               TRY(Certificate::from_der(evidence.certificates[1])),
-               TRY(Certificate::from_der(evidence.certificates[2]))};
+  Certificate vcek = TRY(Certificate::from_der(evidence.certificates[0]));
+  Certificate ask = TRY(Certificate::from_der(evidence.certificates[1]));
+  Certificate ark = TRY(Certificate::from_der(evidence.certificates[2]));
+  return Chain{vcek, ask, ark};
 }
 
 bool is_simulated(const Chain& chain) {

@@ -87,11 +87,10 @@ Result<void> check_signature(const Evidence& evidence, const Report& report,
                   "report says that it was not signed by a VCEK");
   }
   crypto::EcKey key = TRY(vcek.ec_public_key());
-  crypto::EcdsaSignature signature{TRY(big_endian(report.signature_r)),
-                                   TRY(big_endian(report.signature_s))};
+  Bytes r = TRY(big_endian(report.signature_r)), s = TRY(big_endian(report.signature_s));
   ByteView signed_part = ByteView(evidence.report).first(snp::kSignedSize);
   if (key.curve() == crypto::Curve::p384 &&
-      key.verify(crypto::HashKind::sha384, signed_part, signature))
+      key.verify(crypto::HashKind::sha384, signed_part, {r, s}))
     return {};
   return refuse("signature", "signed by \"" + vcek.common_name() + "\"",
                 "another or damaged signature",

@@ -29,6 +29,7 @@ class ServiceTest : public ::testing::Test {
     folder_ = name;
     Service::Options options;
     options.clock = [this] { return now_; };
+    options.log = [this](LogLevel, std::string_view line) { log_.emplace_back(line); };
     options.admin_token_hash = crypto::sha256(as_bytes(kToken));
     service_ = Service::create(Store::open(folder_ / "store").value(), options).value();
   }
@@ -81,6 +82,7 @@ class ServiceTest : public ::testing::Test {
 
   std::filesystem::path folder_;
   int64_t now_ = std::time(nullptr);
+  std::vector<std::string> log_;
   std::unique_ptr<Service> service_;
   crypto::EcKey key_ = crypto::EcKey::generate(crypto::Curve::p256).value();
   Json jwk_ = crypto::ec_public_jwk(key_);
@@ -107,6 +109,16 @@ TEST_F(ServiceTest, OtherVersionsAndTeesAreRefused) {
               HasSubstr("https://github.com/confidential-containers/kbs/errors/"));
   EXPECT_EQ(json(auth("tdx"))["code"], "unsupported");
   EXPECT_EQ(json(auth("sample"))["code"], "unsupported");
+}
+
+TEST_F(ServiceTest, APeerCannotMakeLogLines) {
+  auth("snp", "0.3.0\nbroker: all is well");
+  send("GET", "/" + std::string(10000, 'x'), "");
+  for (const std::string& line : log_) {
+    EXPECT_EQ(line.find('\n'), std::string::npos);
+    EXPECT_LE(line.size(), 1024u);
+  }
+  EXPECT_EQ(log_.size(), 2u);
 }
 
 TEST_F(ServiceTest, BrokenRequests) {
