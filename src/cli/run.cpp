@@ -59,8 +59,9 @@ std::atomic<Context*> running{nullptr};
 std::atomic<uint32_t> grace_ms{10'000};
 static_assert(std::atomic<Context*>::is_always_lock_free);
 
+// The first asks the workload to end; whoever asks again has waited long enough.
 void on_stop(int) {
-  if (Context* context = running.load()) context->request_stop(grace_ms.load());
+  if (Context* context = running.load()) context->request_stop(grace_ms.exchange(0));
 }
 void on_forward(int number) {
   if (Context* context = running.load()) context->send_signal(number);
@@ -218,7 +219,8 @@ void add_run(CLI::App& app, Session& session) {
       "  # without broker and protection, with the console\n"
       "  bartizan run confidential/ --tee none --passphrase-file my.key --log-guest\n\n"
       "Exit status: the workload's; 128 + N if signal N killed it; 125 if the launch or the guest\n"
-      "failed or had to be stopped. SIGINT and SIGTERM ask the workload to end; SIGHUP, SIGUSR1\n"
+      "failed or had to be stopped. SIGINT and SIGTERM ask the workload to end, and again: at "
+      "once; SIGHUP, SIGUSR1\n"
       "and SIGUSR2 are passed on. With --json the workload's output goes to stderr.\n",
       [arguments, &session](Output& output) {
         session.error_status = kExitNotLaunched;

@@ -62,6 +62,8 @@ TEST(NullArguments, AreTheCallersMistake) {
   refused(bartizan_tee_from_name(nullptr, nullptr, &error));
   refused(bartizan_probe(nullptr, nullptr, &error));
   refused(bartizan_measure(nullptr, nullptr, &error));
+  refused(bartizan_measure_set(nullptr, nullptr, &error));
+  refused(bartizan_id_block_make(nullptr, nullptr, &error));
   refused(bartizan_bundle_create(nullptr, nullptr, &error));
   refused(bartizan_bundle_read(nullptr, nullptr, &error));
   refused(bartizan_bundle_default_path(nullptr, &error));
