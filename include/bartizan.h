@@ -199,10 +199,61 @@ typedef struct bartizan_launch_options {
   const char* extra_command_line; /* appended to the bundle's own, and measured */
 } bartizan_launch_options;
 
-/* Pure: needs no KVM. JSON: {tee, digest, page_count, pages: [{guest_address, kind, what, count}]}.
- */
+/* Pure: needs no KVM. JSON: {tee, digest, page_count, launch_milliseconds, vcpus, vcpu_type,
+ * vcpu_signature, host_kernel, pages: [{guest_address, kind, what, count}]}. */
 BARTIZAN_API int32_t bartizan_measure(const bartizan_launch_options* options,
                                       bartizan_string** json, bartizan_error** err);
+
+/* Who starts the firmware that is measured. Frozen numbers. */
+#define BARTIZAN_VMM_QEMU 0
+#define BARTIZAN_VMM_EC2 1
+#define BARTIZAN_VMM_GCE 2
+
+/* Flags: host kernels to measure for; none: since 6.10. */
+#define BARTIZAN_HOST_KERNEL_SINCE_6_10 1u
+#define BARTIZAN_HOST_KERNEL_BEFORE_6_10 2u
+
+typedef struct bartizan_measure_options {
+  size_t struct_size;
+  int32_t tee;
+  uint32_t vcpus;                 /* default 1 */
+  uint32_t max_vcpus;             /* default: vcpus alone */
+  uint32_t ram_mib;               /* default 512; without ovmf */
+  const char* bundle;             /* default: bartizan_bundle_default_path; without ovmf */
+  const char* extra_command_line; /* without ovmf */
+  const char* ovmf;               /* firmware, launched by `vmm`; default: our own launch */
+  const char* kernel;             /* with ovmf: its hash, and those of the next two, count */
+  const char* initrd;
+  const char* append;
+  bartizan_blob ovmf_digest;     /* 48 bytes: what ovmf measures to, instead of its content */
+  int32_t vmm;                   /* BARTIZAN_VMM_* */
+  uint32_t host_kernels;         /* BARTIZAN_HOST_KERNEL_* */
+  const char* const* vcpu_types; /* "EPYC-Milan" ... */
+  size_t vcpu_type_count;
+  const uint32_t* vcpu_signatures; /* CPUID leaf 1 EAX */
+  size_t vcpu_signature_count;
+  uint64_t guest_features; /* SEV_FEATURES; default 1 with SNP, else none */
+} bartizan_measure_options;
+
+/* Every digest that a launch may have: a JSON array with one object as above for each vCPU count,
+ * processor and host kernel, without repetitions. */
+BARTIZAN_API int32_t bartizan_measure_set(const bartizan_measure_options* options,
+                                          bartizan_string** json, bartizan_error** err);
+
+typedef struct bartizan_id_block_options {
+  size_t struct_size;
+  bartizan_blob digest;    /* required: 48 bytes, of an SNP launch */
+  bartizan_blob family_id; /* 16 bytes; default: zeros */
+  bartizan_blob image_id;  /* 16 bytes; default: zeros */
+  uint64_t policy;         /* default 0x30000 */
+  uint32_t guest_svn;
+  const char* id_key;     /* required: file, PEM, ECDSA P-384 */
+  const char* author_key; /* the same; default: none */
+} bartizan_id_block_options;
+
+/* JSON: {block, authentication, id_key_digest, author_key_digest}. */
+BARTIZAN_API int32_t bartizan_id_block_make(const bartizan_id_block_options* options,
+                                            bartizan_string** json, bartizan_error** err);
 
 /* ---- guest bundles */
 

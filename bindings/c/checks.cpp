@@ -38,6 +38,10 @@ SAME(BARTIZAN_TEE_SEV_ES, Tee::sev_es);
 SAME(BARTIZAN_TEE_SNP, Tee::snp);
 SAME(BARTIZAN_TEE_TDX, Tee::tdx);
 
+SAME(BARTIZAN_VMM_QEMU, bartizan::Vmm::qemu);
+SAME(BARTIZAN_VMM_EC2, bartizan::Vmm::ec2);
+SAME(BARTIZAN_VMM_GCE, bartizan::Vmm::gce);
+
 SAME(BARTIZAN_EXIT_CODE, ExitKind::exit_code);
 SAME(BARTIZAN_EXIT_SIGNAL, ExitKind::signal);
 SAME(BARTIZAN_EXIT_GUEST_FAILURE, ExitKind::guest_failure);

@@ -1,4 +1,6 @@
 // TEEs and guest bundles.
+#include <algorithm>
+
 #include "c/options.hpp"
 
 using namespace bartizan::c;  // NOLINT: this file is the C ABI of these two nouns
@@ -17,6 +19,91 @@ bz::Result<bz::LaunchOptions> launch_options(const bartizan_launch_options* from
   if (options->vcpus) to.vcpus = options->vcpus;
   if (options->ram_mib) to.ram_mib = options->ram_mib;
   to.extra_command_line = text(options->extra_command_line);
+  return to;
+}
+
+constexpr uint32_t kHostKernels =
+    BARTIZAN_HOST_KERNEL_SINCE_6_10 | BARTIZAN_HOST_KERNEL_BEFORE_6_10;
+
+bz::Result<bz::FirmwareLaunch> firmware_launch(const bartizan_measure_options& options) {
+  if (options.vmm < BARTIZAN_VMM_QEMU || options.vmm > BARTIZAN_VMM_GCE)
+    return invalid("vmm: " + std::to_string(options.vmm) + " is none of BARTIZAN_VMM_*");
+  auto digest = bytes_of(options.ovmf_digest, "ovmf_digest");
+  BARTIZAN_C_CHECK(digest);
+  return bz::FirmwareLaunch{text(options.ovmf),
+                            text(options.kernel),
+                            text(options.initrd),
+                            text(options.append),
+                            static_cast<bz::Vmm>(options.vmm),
+                            *std::move(digest)};
+}
+
+bz::Result<void> set_processors(const bartizan_measure_options& from, bz::MeasureOptions* to) {
+  if (!from.vcpu_types && from.vcpu_type_count) return missing("vcpu_types");
+  if (!from.vcpu_signatures && from.vcpu_signature_count) return missing("vcpu_signatures");
+  for (size_t i = 0; i < from.vcpu_type_count; ++i)
+    to->vcpu_types.push_back(text(from.vcpu_types[i]));
+  for (size_t i = 0; i < from.vcpu_signature_count; ++i)
+    to->vcpu_signatures.push_back(from.vcpu_signatures[i]);
+  return {};
+}
+
+bz::Result<void> set_host_kernels(const bartizan_measure_options& from, bz::MeasureOptions* to) {
+  BARTIZAN_C_CHECK(check_flags(from.host_kernels, kHostKernels, "host_kernels"));
+  if (from.host_kernels == 0) return {};
+  to->host_kernels.clear();
+  if (from.host_kernels & BARTIZAN_HOST_KERNEL_SINCE_6_10)
+    to->host_kernels.push_back(bz::HostKernel::since_6_10);
+  if (from.host_kernels & BARTIZAN_HOST_KERNEL_BEFORE_6_10)
+    to->host_kernels.push_back(bz::HostKernel::before_6_10);
+  return {};
+}
+
+bz::Result<bz::MeasureOptions> measure_options(const bartizan_measure_options* from) {
+  auto options = options_of(from, "bartizan_measure_options");
+  BARTIZAN_C_CHECK(options);
+  auto tee = tee_of(options->tee);
+  BARTIZAN_C_CHECK(tee);
+  bz::MeasureOptions to;
+  to.launch.tee = *tee;
+  to.launch.bundle = text(options->bundle);
+  if (options->vcpus) to.launch.vcpus = options->vcpus;
+  if (options->ram_mib) to.launch.ram_mib = options->ram_mib;
+  to.launch.extra_command_line = text(options->extra_command_line);
+  to.max_vcpus = options->max_vcpus;
+  to.guest_features = options->guest_features;
+  auto firmware = firmware_launch(*options);
+  BARTIZAN_C_CHECK(firmware);
+  to.firmware = *std::move(firmware);
+  BARTIZAN_C_CHECK(set_host_kernels(*options, &to));
+  BARTIZAN_C_CHECK(set_processors(*options, &to));
+  return to;
+}
+
+bz::Result<void> set_id(bartizan_blob from, const char* name, std::array<uint8_t, 16>* to) {
+  auto bytes = bytes_of(from, name);
+  BARTIZAN_C_CHECK(bytes);
+  if (bytes->empty()) return {};
+  if (bytes->size() != to->size())
+    return invalid(std::string(name) + ": " + std::to_string(bytes->size()) + " bytes, not 16");
+  std::copy(bytes->begin(), bytes->end(), to->begin());
+  return {};
+}
+
+bz::Result<bz::IdBlockOptions> id_block_options(const bartizan_id_block_options* from) {
+  auto options = options_of(from, "bartizan_id_block_options");
+  BARTIZAN_C_CHECK(options);
+  BARTIZAN_C_CHECK(require(options->id_key, "id_key"));
+  auto digest = bytes_of(options->digest, "digest");
+  BARTIZAN_C_CHECK(digest);
+  bz::IdBlockOptions to;
+  to.digest = *std::move(digest);
+  BARTIZAN_C_CHECK(set_id(options->family_id, "family_id", &to.family_id));
+  BARTIZAN_C_CHECK(set_id(options->image_id, "image_id", &to.image_id));
+  to.guest_svn = options->guest_svn;
+  if (options->policy) to.policy = options->policy;
+  to.id_key = options->id_key;
+  to.author_key = text(options->author_key);
   return to;
 }
 
@@ -72,6 +159,26 @@ int32_t bartizan_measure(const bartizan_launch_options* options, bartizan_string
     auto launch = launch_options(options);
     BARTIZAN_C_CHECK(launch);
     return give_json(bz::measure(*launch), json);
+  });
+}
+
+int32_t bartizan_measure_set(const bartizan_measure_options* options, bartizan_string** json,
+                             bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!json) return missing("json");
+    auto measure = measure_options(options);
+    BARTIZAN_C_CHECK(measure);
+    return give_json(bz::measure_set(*measure), json);
+  });
+}
+
+int32_t bartizan_id_block_make(const bartizan_id_block_options* options, bartizan_string** json,
+                               bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!json) return missing("json");
+    auto block = id_block_options(options);
+    BARTIZAN_C_CHECK(block);
+    return give_json(bz::make_id_block(*block), json);
   });
 }
 

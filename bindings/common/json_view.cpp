@@ -87,7 +87,25 @@ Json to_json(const Measurement& measurement) {
   return Json{{"tee", bartizan::to_string(measurement.tee)},
               {"digest", to_hex(measurement.digest)},
               {"page_count", measurement.page_count},
+              {"launch_milliseconds", measurement.launch_milliseconds},
+              {"vcpus", measurement.vcpus},
+              {"vcpu_type", measurement.vcpu_type},
+              {"vcpu_signature", measurement.vcpu_signature},
+              {"host_kernel", bartizan::to_string(measurement.host_kernel)},
               {"pages", pages}};
+}
+
+Json to_json(const std::vector<Measurement>& measurements) {
+  Json list = Json::array();
+  for (const Measurement& measurement : measurements) list.push_back(to_json(measurement));
+  return list;
+}
+
+Json to_json(const IdBlock& block) {
+  return Json{{"block", to_hex(block.block)},
+              {"authentication", to_hex(block.authentication)},
+              {"id_key_digest", to_hex(block.id_key_digest)},
+              {"author_key_digest", to_hex(block.author_key_digest)}};
 }
 
 Json to_json(const BundleInfo& bundle) {

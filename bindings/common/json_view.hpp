@@ -26,6 +26,8 @@ using Json = nlohmann::ordered_json;
 Json to_json(const Error& error);
 Json to_json(const HostProbe& probe);
 Json to_json(const Measurement& measurement);
+Json to_json(const std::vector<Measurement>& measurements);
+Json to_json(const IdBlock& block);
 Json to_json(const BundleInfo& bundle);
 Json to_json(const BuildReport& report);
 Json to_json(const ImageInfo& info);

@@ -10,6 +10,19 @@ namespace {
 
 using Path = std::filesystem::path;
 
+void bind_id_block_type(py::module_& module) {
+  py::class_<IdBlock> block(module, "IdBlock", "What an SNP launch must be, signed by its owner.");
+  const auto bytes = [&block](const char* name, std::vector<uint8_t> IdBlock::*member) {
+    block.def_property_readonly(name,
+                                [member](const IdBlock& self) { return to_bytes(self.*member); });
+  };
+  bytes("block", &IdBlock::block);
+  bytes("authentication", &IdBlock::authentication);
+  bytes("id_key_digest", &IdBlock::id_key_digest);
+  bytes("author_key_digest", &IdBlock::author_key_digest);
+  add_to_dict(block);
+}
+
 void bind_types(py::module_& module) {
   py::enum_<Tee>(module, "Tee",
                  "Trusted execution environments. `none` and `simulated` protect nothing.")
@@ -41,8 +54,16 @@ void bind_types(py::module_& module) {
       .def_property_readonly("digest",
                              [](const Measurement& self) { return to_bytes(self.digest); })
       .def_readonly("pages", &Measurement::pages)
-      .def_readonly("page_count", &Measurement::page_count);
+      .def_readonly("page_count", &Measurement::page_count)
+      .def_readonly("launch_milliseconds", &Measurement::launch_milliseconds)
+      .def_readonly("vcpus", &Measurement::vcpus)
+      .def_readonly("vcpu_type", &Measurement::vcpu_type)
+      .def_readonly("vcpu_signature", &Measurement::vcpu_signature)
+      .def_property_readonly("host_kernel", [](const Measurement& self) {
+        return std::string(to_string(self.host_kernel));
+      });
   add_to_dict(measurement);
+  bind_id_block_type(module);
 }
 
 void bind_bundle_type(py::module_& module) {
@@ -66,6 +87,64 @@ Measurement measure_launch(const py::object& tee, const Path& bundle, uint32_t v
                            uint32_t ram_mib, const std::string& extra_command_line) {
   const LaunchOptions options{to_tee(tee), bundle, vcpus, ram_mib, extra_command_line};
   return unlocked([&] { return measure(options); });
+}
+
+std::vector<Measurement> measure_launches(
+    const py::object& tee, const Path& bundle, uint32_t vcpus, uint32_t max_vcpus, uint32_t ram_mib,
+    const std::string& extra_command_line, std::vector<std::string> vcpu_types,
+    std::vector<uint32_t> vcpu_signatures, const std::vector<std::string>& host_kernels,
+    uint64_t guest_features, const Path& ovmf, const Path& kernel, const Path& initrd,
+    const std::string& append, const std::string& vmm, const py::bytes& ovmf_digest) {
+  MeasureOptions options;
+  options.launch = {to_tee(tee), bundle, vcpus, ram_mib, extra_command_line};
+  options.max_vcpus = max_vcpus;
+  options.vcpu_types = std::move(vcpu_types);
+  options.vcpu_signatures = std::move(vcpu_signatures);
+  options.host_kernels.clear();
+  for (const auto& name : host_kernels)
+    options.host_kernels.push_back(unwrap(host_kernel_from_string(name)));
+  options.guest_features = guest_features;
+  options.firmware = {
+      ovmf, kernel, initrd, append, unwrap(vmm_from_string(vmm)), to_vector(ovmf_digest)};
+  return unlocked([&] { return measure_set(options); });
+}
+
+IdBlock sign_id_block(const py::bytes& digest, const Path& id_key, const Path& author_key,
+                      const py::bytes& family_id, const py::bytes& image_id, uint32_t guest_svn,
+                      uint64_t policy) {
+  IdBlockOptions options;
+  options.digest = to_vector(digest);
+  const auto set_id = [](const char* name, const py::bytes& from, std::array<uint8_t, 16>* to) {
+    const auto bytes = to_vector(from);
+    if (bytes.empty()) return;
+    if (bytes.size() != to->size()) throw py::value_error(std::string(name) + ": not 16 bytes");
+    std::copy(bytes.begin(), bytes.end(), to->begin());
+  };
+  set_id("family_id", family_id, &options.family_id);
+  set_id("image_id", image_id, &options.image_id);
+  options.guest_svn = guest_svn;
+  options.policy = policy;
+  options.id_key = id_key;
+  options.author_key = author_key;
+  return unlocked([&] { return make_id_block(options); });
+}
+
+void bind_measure(py::module_& module) {
+  using Strings = std::vector<std::string>;
+  module.def("measure_set", &measure_launches, py::kw_only(), py::arg("tee") = Tee::simulated,
+             py::arg("bundle") = Path(), py::arg("vcpus") = 1, py::arg("max_vcpus") = 0,
+             py::arg("ram_mib") = 512, py::arg("extra_command_line") = "",
+             py::arg("vcpu_types") = Strings(),
+             py::arg("vcpu_signatures") = std::vector<uint32_t>(),
+             py::arg("host_kernels") = Strings{"since-6.10"}, py::arg("guest_features") = 0,
+             py::arg("ovmf") = Path(), py::arg("kernel") = Path(), py::arg("initrd") = Path(),
+             py::arg("append") = "", py::arg("vmm") = "qemu", py::arg("ovmf_digest") = py::bytes(),
+             "Every digest that a launch may have: for each vCPU count, processor, host kernel.");
+  module.def("make_id_block", &sign_id_block, py::kw_only(), py::arg("digest"), py::arg("id_key"),
+             py::arg("author_key") = Path(), py::arg("family_id") = py::bytes(),
+             py::arg("image_id") = py::bytes(), py::arg("guest_svn") = 0,
+             py::arg("policy") = 0x30000, "Signs what an SNP launch must be.");
+  module.def("vcpu_type_names", &vcpu_type_names, "Processors that measure_set knows by name.");
 }
 
 BundleInfo make_bundle(const Path& kernel, const Path& modules, const Path& init,
@@ -92,6 +171,7 @@ void bind_tee(py::module_& module) {
   module.def("measure", &measure_launch, py::kw_only(), py::arg("tee") = Tee::simulated,
              py::arg("bundle") = "", py::arg("vcpus") = 1, py::arg("ram_mib") = 512,
              py::arg("extra_command_line") = "", "What a launch will measure. Needs no KVM.");
+  bind_measure(module);
   module.def("create_bundle", &make_bundle, py::kw_only(), py::arg("kernel") = "",
              py::arg("modules") = "", py::arg("init") = "", py::arg("output") = "",
              py::arg("extra_command_line") = "", py::arg("progress") = py::none(),

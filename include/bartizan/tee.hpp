@@ -63,8 +63,14 @@ struct MeasuredPage {
 // Linux 6.10 the FPU's reset values too. Upstream SNP hosts are all newer; hosts with vendor kernels may not be.
 enum class HostKernel : int32_t { since_6_10 = 0, before_6_10 = 1 };
 
+std::string_view to_string(HostKernel kernel);  // "since-6.10", "before-6.10"
+Result<HostKernel> host_kernel_from_string(std::string_view name);  // invalid_argument names the choices
+
 // Frozen numbers, the same in C. Who starts the firmware of a FirmwareLaunch: first registers differ.
 enum class Vmm : int32_t { qemu = 0, ec2 = 1, gce = 2 };
+
+std::string_view to_string(Vmm vmm);             // "qemu", "ec2", "gce"
+Result<Vmm> vmm_from_string(std::string_view name);
 
 struct Measurement {
   Tee tee = Tee::none;

@@ -8,7 +8,7 @@ A launch is four verbs::
         context.start()                            # returns; or start_enter(), which waits
         reason = context.wait()
 
-Images (build_image, inspect_image, verify_image), measurements (measure), evidence (verify_evidence) and the broker
+Images (build_image, inspect_image, verify_image), measurements (measure, measure_set, make_id_block), evidence (verify_evidence) and the broker
 (Broker, register_workload) need no KVM. Whatever fails raises bartizan.Error; see docs/errors.md.
 """
 
@@ -21,6 +21,7 @@ from ._core import (
     ExitKind,
     ExitReason,
     HostProbe,
+    IdBlock,
     ImageInfo,
     MeasuredPage,
     Measurement,
@@ -36,11 +37,14 @@ from ._core import (
     create_bundle,
     default_bundle_path,
     inspect_image,
+    make_id_block,
     measure,
+    measure_set,
     probe,
     read_bundle,
     register_workload,
     request_key,
+    vcpu_type_names,
     verify_evidence,
     verify_image,
 )
@@ -75,6 +79,7 @@ __all__ = [
     "ExitKind",
     "ExitReason",
     "HostProbe",
+    "IdBlock",
     "ImageInfo",
     "Internal",
     "InvalidArgument",
@@ -101,11 +106,14 @@ __all__ = [
     "create_bundle",
     "default_bundle_path",
     "inspect_image",
+    "make_id_block",
     "measure",
+    "measure_set",
     "probe",
     "read_bundle",
     "register_workload",
     "request_key",
+    "vcpu_type_names",
     "verify_evidence",
     "verify_image",
 ]

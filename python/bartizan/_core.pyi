@@ -101,6 +101,27 @@ class Measurement:
     def pages(self) -> list[MeasuredPage]: ...
     @property
     def page_count(self) -> int: ...
+    @property
+    def launch_milliseconds(self) -> int: ...
+    @property
+    def vcpus(self) -> int: ...
+    @property
+    def vcpu_type(self) -> str: ...
+    @property
+    def vcpu_signature(self) -> int: ...
+    @property
+    def host_kernel(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]: ...
+
+class IdBlock:
+    @property
+    def block(self) -> bytes: ...
+    @property
+    def authentication(self) -> bytes: ...
+    @property
+    def id_key_digest(self) -> bytes: ...
+    @property
+    def author_key_digest(self) -> bytes: ...
     def to_dict(self) -> dict[str, Any]: ...
 
 class BundleInfo:
@@ -304,6 +325,36 @@ def probe(*, kvm_device: _Path = "/dev/kvm", guest_time_limit_ms: int = 2000) ->
 def measure(
     *, tee: Tee | str = ..., bundle: _Path = "", vcpus: int = 1, ram_mib: int = 512, extra_command_line: str = ""
 ) -> Measurement: ...
+def measure_set(
+    *,
+    tee: Tee | str = ...,
+    bundle: _Path = "",
+    vcpus: int = 1,
+    max_vcpus: int = 0,
+    ram_mib: int = 512,
+    extra_command_line: str = "",
+    vcpu_types: Sequence[str] = (),
+    vcpu_signatures: Sequence[int] = (),
+    host_kernels: Sequence[str] = ("since-6.10",),
+    guest_features: int = 0,
+    ovmf: _Path = "",
+    kernel: _Path = "",
+    initrd: _Path = "",
+    append: str = "",
+    vmm: str = "qemu",
+    ovmf_digest: bytes = b"",
+) -> list[Measurement]: ...
+def make_id_block(
+    *,
+    digest: bytes,
+    id_key: _Path,
+    author_key: _Path = "",
+    family_id: bytes = b"",
+    image_id: bytes = b"",
+    guest_svn: int = 0,
+    policy: int = 0x30000,
+) -> IdBlock: ...
+def vcpu_type_names() -> list[str]: ...
 def create_bundle(
     *,
     kernel: _Path = "",
