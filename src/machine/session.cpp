@@ -104,13 +104,15 @@ void Session::finish() {
   }
   ExitReason reason = journal_->reason();
   log(LogLevel::info, reason.describe());
+  // Together: who sees the descriptor readable gets the reason at once, and who got the reason sees
+  // it readable.
+  uint64_t one = 1;
   {
     std::lock_guard lock(mutex_);
     reason_ = std::move(reason);
+    [[maybe_unused]] ssize_t put = ::write(options_.exit_event, &one, sizeof one);
   }
   ended_.notify_all();
-  uint64_t one = 1;
-  [[maybe_unused]] ssize_t put = ::write(options_.exit_event, &one, sizeof one);
   loop_->stop();
 }
 
