@@ -1,24 +1,39 @@
 // Our side of the comparison. Lines on standard input:
 //   range KIND ADDRESS SIZE HEX|-      pages of a plan item (numbers in hex)
 //   vmsa FEATURES REGISTERS SEGMENTS   one vCPU: 9 registers, then 10 segments of 4 numbers; prints
-//   the page end                                prints the digest and starts anew
+//   the page
+//   end                                prints the SNP digest and starts anew
+//   end-sev, end-tdx                   the same for the digests of SEV and TDX
 #include <iostream>
 #include <sstream>
 
+#include "tee/sev/digest.hpp"
 #include "tee/snp/digest.hpp"
 #include "tee/snp/vmsa.hpp"
+#include "tee/tdx/digest.hpp"
 
 namespace {
 
 using namespace bartizan;  // NOLINT: a program of a page
 
-void update_range(std::istream& line, tee::snp::LaunchDigest* digest) {
+// One list, measured in three ways.
+struct Digests {
+  tee::snp::LaunchDigest snp;
+  tee::sev::LaunchDigest sev;
+  tee::tdx::Mrtd tdx;
+};
+
+void update_range(std::istream& line, Digests* digests) {
   unsigned kind;
   uint64_t address, size;
   std::string content;
   line >> kind >> address >> size >> content;
   Bytes bytes = content == "-" ? Bytes() : from_hex(content).value();
-  digest->update_range(static_cast<tee::PageKind>(kind), address, size, bytes);
+  tee::PlanItem item{{address}, static_cast<tee::PageKind>(kind), "", size, nullptr};
+  item.bytes = std::make_shared<const Bytes>(std::move(bytes));
+  digests->snp.update_item(item);
+  digests->sev.update_item(item);
+  digests->tdx.update_item(item);
 }
 
 tee::CpuState read_cpu(std::istream& line) {
@@ -42,20 +57,24 @@ void update_vmsa(std::istream& line, tee::snp::LaunchDigest* digest) {
   std::cout << to_hex(page) << "\n";
 }
 
+std::string end(const std::string& verb, Digests* digests) {
+  auto done = std::exchange(*digests, {});
+  if (verb == "end-sev") return to_hex(done.sev.finish());
+  if (verb == "end-tdx") return to_hex(done.tdx.finish());
+  return to_hex(done.snp.value());
+}
+
 }  // namespace
 
 int main() {
-  tee::snp::LaunchDigest digest;
+  Digests digests;
   for (std::string text; std::getline(std::cin, text);) {
     std::istringstream line(text);
     std::string verb;
     line >> verb >> std::hex;
-    if (verb == "range") update_range(line, &digest);
-    if (verb == "vmsa") update_vmsa(line, &digest);
-    if (verb == "end") {
-      std::cout << to_hex(digest.value()) << "\n";
-      digest = {};
-    }
+    if (verb == "range") update_range(line, &digests);
+    if (verb == "vmsa") update_vmsa(line, &digests.snp);
+    if (verb.starts_with("end")) std::cout << end(verb, &digests) << "\n";
     if (!line) return 2;
   }
   return 0;
