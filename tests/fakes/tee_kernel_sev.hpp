@@ -1,0 +1,88 @@
+// SevVm: KVM's and the firmware's half of SEV and SEV-ES, and what SEV-SNP shares with them.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "fakes/tee_kernel_vm.hpp"
+
+namespace bartizan::fakes {
+
+// Transport keys of a launch (SEV API, "Session"): TEK encrypts, TIK authenticates.
+struct SevTransportKeys {
+  std::array<uint8_t, 16> encryption{};
+  std::array<uint8_t, 16> integrity{};
+};
+
+void fake_aes128_ctr(std::span<const uint8_t> key, std::span<const uint8_t> iv,
+                     std::span<const uint8_t> from, std::span<uint8_t> to);
+
+// What the platform's key holder does at LAUNCH_START with the owner's certificate and session
+// blob: checks both and gets the transport keys.
+kvm::SevFirmwareError unwrap_session(std::span<const uint8_t> owner_certificate,
+                                     std::span<const uint8_t> session, uint32_t policy,
+                                     SevTransportKeys& keys);
+// The platform's Diffie-Hellman certificate (PDH), 0x824 bytes: what an owner makes a session for.
+// Unsigned.
+std::vector<uint8_t> fake_platform_certificate();
+
+class SevVm : public TeeVm {
+ public:
+  using TeeVm::TeeVm;
+  bool holds_asid() const override { return active_; }
+  const SevTransportKeys& transport_keys() const { return keys_; }
+  kvm::SevGuestState state() const { return state_; }
+
+ protected:
+  int encrypt_op(uint64_t argument) override;
+  bool ready_to_run(const TeeVcpu&) const override {
+    return type_ == kvm::VmType::normal || active_;
+  }
+  bool launched() const override { return !active_ || record_.finished; }
+  int encrypted_region(const kvm::EncryptedRegion& region, bool add) override;
+  std::vector<uint8_t> read_private(uint64_t gpa, uint64_t size) override;
+  void write_private(uint64_t gpa, std::span<const uint8_t> plain) override;
+  void page_state_refused(TeeVcpu& vcpu) override;
+
+  virtual bool allowed(uint32_t) const { return true; }
+  virtual int execute(kvm::SevCommand& command);
+  int init2(kvm::SevCommand& command);
+  int check_vmsas();
+  Page take_vmsa(TeeVcpu& vcpu);
+  int copy_blob(uint64_t address, uint64_t size, std::vector<uint8_t>& to);
+  static int firmware_says(kvm::SevCommand& command, kvm::SevFirmwareError error);
+
+  bool active_ = false;
+  uint32_t device_ = UINT32_MAX;
+
+ private:
+  int legacy_init(kvm::SevCommand& command);
+  int launch_start(kvm::SevCommand& command);
+  kvm::SevFirmwareError open_session(const kvm::SevLaunchStart& start,
+                                     const std::vector<uint8_t>& owner,
+                                     const std::vector<uint8_t>& session);
+  int update_data(kvm::SevCommand& command);
+  int update_vmsa(kvm::SevCommand& command);
+  int measure(kvm::SevCommand& command);
+  int secret(kvm::SevCommand& command);
+  int finish(kvm::SevCommand& command);
+  int guest_status(kvm::SevCommand& command);
+  int debug(kvm::SevCommand& command);
+  int check_device(const kvm::SevCommand& command) const;
+  std::vector<uint8_t> measurement();
+  kvm::SevFirmwareError open_secret(std::span<const uint8_t> header,
+                                    std::span<const uint8_t> ciphertext, std::span<uint8_t> plain);
+  void transform(uint64_t address, std::span<uint8_t> bytes) const;
+
+  bool es_ = false;
+  bool copies_fpu_ = true;
+  kvm::SevGuestState state_ = kvm::SevGuestState::invalid;
+  uint32_t handle_ = 0;
+  uint64_t memory_key_ = 0x6a09e667f3bcc908;
+  SevTransportKeys keys_;
+  RunningHash digest_{RunningHash::Kind::sha256};
+  std::vector<uint8_t> measurement_;
+  std::vector<kvm::EncryptedRegion> regions_;
+};
+
+}  // namespace bartizan::fakes
