@@ -78,9 +78,11 @@ Result<void> check_processor(const MeasureOptions& options) {
 
 Result<void> check_features(const MeasureOptions& options) {
   const Tee tee = options.launch.tee;
-  bool snp_active = options.guest_features & snp::kSnpActive;
   if (options.guest_features == 0) return {};
-  if ((tee == Tee::snp || tee == Tee::simulated) == snp_active && tee != Tee::sev) return {};
+  if (tee != Tee::snp && tee != Tee::sev_es)
+    return invalid("guest features for TEE \"{}\": only sev-es and snp have them", to_string(tee));
+  bool snp_active = options.guest_features & snp::kSnpActive;
+  if (snp_active == (tee == Tee::snp)) return {};
   return invalid("guest features {:#x} for TEE \"{}\": bit 0 is set with snp, and only then",
                  options.guest_features, to_string(tee));
 }
@@ -153,6 +155,8 @@ void Measurer::add(Measurement measurement) {
 Result<void> Measurer::add_all(uint32_t vcpus, const Processor& processor) {
   auto made = TRY(plan(vcpus, processor));
   for (HostKernel kernel : options_.host_kernels) {
+    // The simulated TEE's digest is our own doing: no host's kernel has a part in it.
+    if (options_.launch.tee == Tee::simulated) kernel = HostKernel::since_6_10;
     snp::VmsaOptions vmsa{features_, kernel};
     if (firmware_) vmsa = snp::vmsa_options(options_.firmware.vmm, features_, kernel);
     auto measurement = machine::measure_plan(made, vmsa);

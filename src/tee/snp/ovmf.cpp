@@ -5,6 +5,7 @@
 #include "base/errors.hpp"
 #include "memory/guest_memory.hpp"
 #include "tee/snp/guid.hpp"
+#include "tee/snp/kernel_hashes.hpp"
 
 namespace bartizan::tee::snp {
 namespace {
@@ -122,6 +123,8 @@ Result<void> take_entry(const Entry& entry, Ovmf* ovmf) {
   } else if (is(entry.guid, kHashTable)) {
     // Address 0 is how an image says that it checks no hashes.
     auto address = TRY(first_word(entry, "SEV hash table"));
+    if (address > kAddressSpaceEnd - kHashTableBytes)
+      return corrupt("firmware: SEV hash table at {:#x}", address);
     ovmf->hash_table_address = address == 0 ? std::nullopt : std::optional(address);
   } else if (is(entry.guid, kSevMetadata)) {
     ovmf->sections = TRY(parse_metadata(ovmf->image, TRY(first_word(entry, "SEV metadata"))));

@@ -120,6 +120,7 @@ TEST_F(MeasureSet, BadInput) {
   expect(invalid, [&] { options.firmware.ovmf.clear(); });
   expect(invalid, [&] { options.guest_features = 0x20; });
   expect(invalid, [&] { options.launch.tee = Tee::sev_es, options.guest_features = 1; });
+  expect(invalid, [&] { options.launch.tee = Tee::sev, options.guest_features = 0x20; });
   expect(ErrorCode::unsupported, [&] { options.launch.tee = Tee::tdx; });
   expect(ErrorCode::not_found, [&] { options.firmware.ovmf = "/nonexistent"; });
   expect(ErrorCode::not_found, [&] { options.firmware.kernel = "/nonexistent"; });

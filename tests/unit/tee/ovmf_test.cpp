@@ -71,6 +71,14 @@ TEST(Ovmf, LyingLengths) {
   expect_corrupt(sample_ovmf(short_entry), "has 3 bytes");
 }
 
+TEST(Ovmf, HashTableBeyondTheFirmwaresEnd) {
+  SampleOvmf sample;
+  sample.hash_table = 0xffffff51;  // 175 bytes before 4 GiB
+  expect_corrupt(sample_ovmf(sample), "hash table at 0xffffff51");
+  sample.hash_table = 0xffffff50;
+  EXPECT_TRUE(parse_ovmf(sample_ovmf(sample)).ok());
+}
+
 TEST(Ovmf, SameEntryTwice) {
   SampleOvmf sample;
   sample.more = {{guid("00f771de-1a7e-4fcb-890e-68c77e2fb44e"), little_endian(1)}};
