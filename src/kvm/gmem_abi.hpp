@@ -1,6 +1,6 @@
 // guest_memfd, memory attributes and memory-fault exits: the kernel structures and ioctl numbers
 // that linux-libc-dev 6.1 lacks. Layouts: Linux Documentation/virt/kvm/api.rst; held against the
-// newest packaged kernel headers by tests/fake_kvm/abi_mirror.py.
+// newest packaged kernel headers by tests/fake_kvm/tee_abi_mirror.py.
 //
 // Offsets are asserted next to each structure: a wrong one would be refused, or misread, by real
 // kernels only.

@@ -1,7 +1,7 @@
 // SEV, SEV-ES and SEV-SNP: the commands of KVM_MEMORY_ENCRYPT_OP, their structures, and the
 // firmware's error codes. Mirrored here because linux-libc-dev 6.1 has only the older half.
 // Layouts: Linux Documentation/virt/kvm/x86/amd-memory-encryption.rst; held against the newest
-// packaged kernel headers by tests/fake_kvm/abi_mirror.py.
+// packaged kernel headers by tests/fake_kvm/tee_abi_mirror.py.
 //
 // The ioctl takes a pointer to a SevCommand; SevCommand::data is the address of the command's own
 // structure.

@@ -1,7 +1,7 @@
 // TDX: the commands of KVM_MEMORY_ENCRYPT_OP on TDX VMs and vCPUs, their structures, and
 // KVM_EXIT_TDX. Mirrored here because linux-libc-dev 6.1 has none of it. Layouts: Linux
 // Documentation/virt/kvm/x86/intel-tdx.rst; held against the newest packaged kernel headers by
-// tests/fake_kvm/abi_mirror.py.
+// tests/fake_kvm/tee_abi_mirror.py.
 //
 // Structures that end in a CPUID table are heads here: CpuidHead, then the entries, follow
 // directly.

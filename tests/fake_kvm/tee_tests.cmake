@@ -2,3 +2,8 @@
 bartizan_test(fake_tee_test LABEL fake-kvm
   SOURCES tee_guest_test.cpp tee_memory_test.cpp tee_sev_test.cpp tee_snp_test.cpp tee_tdx_test.cpp
   USES kvm LINKS bartizan_tee_kernel OpenSSL::Crypto)
+
+find_package(Python3 COMPONENTS Interpreter REQUIRED)
+add_test(NAME tee_abi_mirror COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/tee_abi_mirror.py
+  ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/kernel-headers ${CMAKE_CXX_COMPILER})
+set_tests_properties(tee_abi_mirror PROPERTIES LABELS fake-kvm TIMEOUT 600 SKIP_RETURN_CODE 77)
