@@ -36,7 +36,8 @@ struct Node {
   uint32_t layer = 0;            // that gave the inode
   uint32_t whiteout = 0;         // hides here and below
   uint32_t opaque = 0;           // hides below only
-  uint32_t implied = 0;          // that had something hidden below: if nobody gives it, it is an empty folder
+  uint32_t implied =
+      0;  // that had something hidden below: if nobody gives it, it is an empty folder
 };
 
 // The inode that a node finally shows.

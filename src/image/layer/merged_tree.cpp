@@ -215,9 +215,7 @@ Result<void> MergedTree::whiteout(const Path& path) {
 
 Result<void> MergedTree::opaque(const Path& path) {
   Node* node = TRY(walk_to(path, true));
-  if (node == nullptr) return {};
-  node->opaque = std::max(node->opaque, layer_);
-  if (node->implied == 0) node->implied = layer_;
+  if (node != nullptr) node->opaque = std::max(node->opaque, layer_);
   return {};
 }
 
