@@ -23,7 +23,6 @@ $B mkdir -p /new/dev/shm /new/dev/pts /new/lab
 $B mount -t tmpfs tmpfs /new/dev/shm
 $B mount -t devpts devpts /new/dev/pts
 $B mount -t tmpfs tmpfs /new/run
-$B mount -t tmpfs tmpfs /new/tmp
 $B mount -t 9p -o $NINE control /new/lab || echo "lab: cannot mount the control folder"
 while read -r tag path; do
   $B mkdir -p "/new$path"
