@@ -89,14 +89,22 @@ Measurement measure_launch(const py::object& tee, const Path& bundle, uint32_t v
   return unlocked([&] { return measure(options); });
 }
 
+// pathlib turns an empty path into ".": what is not given is None.
+using OptionalPath = std::optional<Path>;
+
+Path path_of(const OptionalPath& path) {
+  return path.value_or(Path());
+}
+
 std::vector<Measurement> measure_launches(
-    const py::object& tee, const Path& bundle, uint32_t vcpus, uint32_t max_vcpus, uint32_t ram_mib,
-    const std::string& extra_command_line, std::vector<std::string> vcpu_types,
+    const py::object& tee, const OptionalPath& bundle, uint32_t vcpus, uint32_t max_vcpus,
+    uint32_t ram_mib, const std::string& extra_command_line, std::vector<std::string> vcpu_types,
     std::vector<uint32_t> vcpu_signatures, const std::vector<std::string>& host_kernels,
-    uint64_t guest_features, const Path& ovmf, const Path& kernel, const Path& initrd,
-    const std::string& append, const std::string& vmm, const py::bytes& ovmf_digest) {
+    uint64_t guest_features, const OptionalPath& ovmf, const OptionalPath& kernel,
+    const OptionalPath& initrd, const std::string& append, const std::string& vmm,
+    const py::bytes& ovmf_digest) {
   MeasureOptions options;
-  options.launch = {to_tee(tee), bundle, vcpus, ram_mib, extra_command_line};
+  options.launch = {to_tee(tee), path_of(bundle), vcpus, ram_mib, extra_command_line};
   options.max_vcpus = max_vcpus;
   options.vcpu_types = std::move(vcpu_types);
   options.vcpu_signatures = std::move(vcpu_signatures);
@@ -105,11 +113,12 @@ std::vector<Measurement> measure_launches(
     options.host_kernels.push_back(unwrap(host_kernel_from_string(name)));
   options.guest_features = guest_features;
   options.firmware = {
-      ovmf, kernel, initrd, append, unwrap(vmm_from_string(vmm)), to_vector(ovmf_digest)};
+      path_of(ovmf),         path_of(kernel), path_of(initrd), append, unwrap(vmm_from_string(vmm)),
+      to_vector(ovmf_digest)};
   return unlocked([&] { return measure_set(options); });
 }
 
-IdBlock sign_id_block(const py::bytes& digest, const Path& id_key, const Path& author_key,
+IdBlock sign_id_block(const py::bytes& digest, const Path& id_key, const OptionalPath& author_key,
                       const py::bytes& family_id, const py::bytes& image_id, uint32_t guest_svn,
                       uint64_t policy) {
   IdBlockOptions options;
@@ -125,23 +134,23 @@ IdBlock sign_id_block(const py::bytes& digest, const Path& id_key, const Path& a
   options.guest_svn = guest_svn;
   options.policy = policy;
   options.id_key = id_key;
-  options.author_key = author_key;
+  options.author_key = path_of(author_key);
   return unlocked([&] { return make_id_block(options); });
 }
 
 void bind_measure(py::module_& module) {
   using Strings = std::vector<std::string>;
-  module.def("measure_set", &measure_launches, py::kw_only(), py::arg("tee") = Tee::simulated,
-             py::arg("bundle") = Path(), py::arg("vcpus") = 1, py::arg("max_vcpus") = 0,
-             py::arg("ram_mib") = 512, py::arg("extra_command_line") = "",
-             py::arg("vcpu_types") = Strings(),
-             py::arg("vcpu_signatures") = std::vector<uint32_t>(),
-             py::arg("host_kernels") = Strings{"since-6.10"}, py::arg("guest_features") = 0,
-             py::arg("ovmf") = Path(), py::arg("kernel") = Path(), py::arg("initrd") = Path(),
-             py::arg("append") = "", py::arg("vmm") = "qemu", py::arg("ovmf_digest") = py::bytes(),
-             "Every digest that a launch may have: for each vCPU count, processor, host kernel.");
+  module.def(
+      "measure_set", &measure_launches, py::kw_only(), py::arg("tee") = Tee::simulated,
+      py::arg("bundle") = py::none(), py::arg("vcpus") = 1, py::arg("max_vcpus") = 0,
+      py::arg("ram_mib") = 512, py::arg("extra_command_line") = "",
+      py::arg("vcpu_types") = Strings(), py::arg("vcpu_signatures") = std::vector<uint32_t>(),
+      py::arg("host_kernels") = Strings{"since-6.10"}, py::arg("guest_features") = 0,
+      py::arg("ovmf") = py::none(), py::arg("kernel") = py::none(), py::arg("initrd") = py::none(),
+      py::arg("append") = "", py::arg("vmm") = "qemu", py::arg("ovmf_digest") = py::bytes(),
+      "Every digest that a launch may have: for each vCPU count, processor, host kernel.");
   module.def("make_id_block", &sign_id_block, py::kw_only(), py::arg("digest"), py::arg("id_key"),
-             py::arg("author_key") = Path(), py::arg("family_id") = py::bytes(),
+             py::arg("author_key") = py::none(), py::arg("family_id") = py::bytes(),
              py::arg("image_id") = py::bytes(), py::arg("guest_svn") = 0,
              py::arg("policy") = 0x30000, "Signs what an SNP launch must be.");
   module.def("vcpu_type_names", &vcpu_type_names, "Processors that measure_set knows by name.");
