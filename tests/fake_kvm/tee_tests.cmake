@@ -2,6 +2,8 @@
 bartizan_test(fake_tee_test LABEL fake-kvm
   SOURCES tee_guest_test.cpp tee_memory_test.cpp tee_sev_test.cpp tee_snp_test.cpp tee_tdx_test.cpp
   USES kvm LINKS bartizan_tee_kernel OpenSSL::Crypto)
+# The same digests by two hands: src/tee from plans, the fake kernel from calls.
+bartizan_test(fake_tee_agreement_test LABEL fake-kvm SOURCES tee_agreement_test.cpp USES tee LINKS bartizan_tee_kernel)
 
 find_package(Python3 COMPONENTS Interpreter REQUIRED)
 add_test(NAME tee_abi_mirror COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/tee_abi_mirror.py
