@@ -17,6 +17,7 @@ RANDOM_LAUNCHES = 240
 SOURCE = pathlib.Path(__file__).resolve().parents[3]
 VENV = SOURCE / "build/venv/bin/python"
 VECTORS = SOURCE / "../shared/vectors/measure"
+DEBIANS = pathlib.Path("/usr/share/OVMF")  # package ovmf, if it is installed
 
 try:
     from sevsnpmeasure import guest, vcpu_types, vmm_types, vmsa
@@ -63,7 +64,7 @@ class Files:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.firmware = [self.save(f"ovmf{seed}", made_up_firmware(seed)) for seed in range(12)]
-        self.firmware += sorted(str(path) for path in VECTORS.glob("ovmf_*.bin"))
+        self.firmware += sorted(str(path) for path in (*VECTORS.glob("ovmf_*.bin"), *DEBIANS.glob("OVMF_CODE*.fd")))
         draw = random.Random(1)
         self.kernels = [self.save(f"kernel{size}", draw.randbytes(size)) for size in (0, 1, 4096, 70001)]
         self.initrds = [self.save(f"initrd{size}", draw.randbytes(size)) for size in (1, 9000)]
