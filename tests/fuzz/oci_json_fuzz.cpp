@@ -1,4 +1,5 @@
-// Hostile manifests and indexes of an OCI layout: what parses holds only digests that are safe in a path.
+// Hostile manifests and indexes of an OCI layout: what parses holds only digests that are safe in a
+// path.
 #include <cstdlib>
 
 #include "image/oci/image_manifest.hpp"

@@ -1,5 +1,5 @@
-// A hostile layer: first byte says how it is compressed. Whatever it holds, the merge ends, stays within the root, and
-// what it accepts becomes a file system whose pieces lie inside it.
+// A hostile layer: first byte says how it is compressed. Whatever it holds, the merge ends, stays
+// within the root, and what it accepts becomes a file system whose pieces lie inside it.
 #include <cstdlib>
 
 #include "image/layer/apply.hpp"
@@ -33,7 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // The same bytes as two layers: everything collides with itself.
   for (uint32_t number : {2, 1}) {
     auto applied = merger.apply(number, "layer", [&] {
-      return image::decompress(compression, std::make_unique<image::MemorySource>(content), "layer");
+      return image::decompress(compression, std::make_unique<image::MemorySource>(content),
+                               "layer");
     });
     if (!applied.ok()) return 0;
   }
