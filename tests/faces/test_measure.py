@@ -115,6 +115,15 @@ def test_sev_is_the_hash_of_the_file(firmware):
     assert one.digest == hashlib.sha256((firmware / "ovmf.fd").read_bytes()).digest()
 
 
+def test_own_launches_have_one_digest_for_each_vcpu_count(bundle):
+    # Processors and host kernels have no part in the simulated TEE's registers.
+    both = ["since-6.10", "before-6.10"]
+    one, two, three = bartizan.measure_set(bundle=bundle, max_vcpus=3, vcpu_types=TYPES, host_kernels=both)
+    assert [measured.vcpus for measured in (one, two, three)] == [1, 2, 3]
+    assert one.digest == bartizan.measure(bundle=bundle).digest
+    assert three.digest == bartizan.measure(bundle=bundle, vcpus=3).digest
+
+
 def test_page_list_and_cost_for_a_person(firmware):
     done = command("--tee", "snp", "--ovmf", firmware / "ovmf.fd", "--vcpu-type", "EPYC-Milan", "--pages")
     assert "15 through the security processor: about 15 ms" in done.stdout, done
