@@ -40,6 +40,8 @@ Error refused(std::string origin, std::string reason, std::string expected, std:
 
 // TRY(expression): the value of a Result, or return its error from the enclosing function. A statement
 // expression (GNU), so it reads as an initialiser: `auto fd = TRY(open_read_only(path));`
+// Never two inside one pair of braces, `T{TRY(a), TRY(b)}`: when the second returns early, g++ and clang++ both leak
+// the member that the first has made, and a leaked secret is not wiped. Arguments of a call are safe.
 #define TRY(...)                                              \
   ({                                                          \
     auto&& try_result = (__VA_ARGS__);                        \

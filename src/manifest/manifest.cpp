@@ -133,8 +133,10 @@ Result<Manifest> parse_members(const Json& json) {
   manifest.luks2 = TRY(parse_luks2(*TRY(json_member(disk, "luks2", kWhat)), manifest.verity.data_blocks * kBlock));
   if (json.contains("broker")) {
     const Json& broker = *TRY(json_member(json, "broker", kWhat));
-    manifest.broker = Manifest::Broker{TRY(json_string(broker, "url", kWhat)), TRY(json_string(broker, "ca", kWhat)),
-                                       TRY(json_string(broker, "resource", kWhat))};
+    manifest.broker.emplace();
+    manifest.broker->url = TRY(json_string(broker, "url", kWhat));
+    manifest.broker->ca_pem = TRY(json_string(broker, "ca", kWhat));
+    manifest.broker->resource = TRY(json_string(broker, "resource", kWhat));
   }
   return manifest;
 }

@@ -30,7 +30,7 @@ def ordinary_image(folder, name, settings):
     layout = folder / "ordinary" / name
     layout.parent.mkdir(exist_ok=True)
     new_layout(layout)
-    add_layer(layout, "--output", folder / "root.tar")
+    add_layer(layout, folder / "root.tar")
     run("umoci", "config", "--image", f"{layout}:latest", "--config.entrypoint", "/probe", *settings)
     return layout
 
