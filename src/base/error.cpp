@@ -60,6 +60,7 @@ ErrorCode code_of_errno(int os_errno) {
     case EMFILE:
     case ENFILE:
     case EDQUOT:
+    case EFBIG:
       return ErrorCode::resource_exhausted;
     case ETIMEDOUT:
       return ErrorCode::timed_out;
