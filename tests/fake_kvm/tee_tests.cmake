@@ -4,6 +4,7 @@ bartizan_test(fake_tee_test LABEL fake-kvm
   USES kvm LINKS bartizan_tee_kernel OpenSSL::Crypto)
 # The same digests by two hands: src/tee from plans, the fake kernel from calls.
 bartizan_test(fake_tee_agreement_test LABEL fake-kvm SOURCES tee_agreement_test.cpp USES tee LINKS bartizan_tee_kernel)
+bartizan_test(fake_tee_machine_test LABEL fake-kvm SOURCES tee_machine_test.cpp USES machine LINKS bartizan_tee_kernel)
 
 find_package(Python3 COMPONENTS Interpreter REQUIRED)
 add_test(NAME tee_abi_mirror COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/tee_abi_mirror.py

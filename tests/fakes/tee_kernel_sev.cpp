@@ -161,6 +161,7 @@ int SevVm::check_device(const kvm::SevCommand& command) const {
 // Encryption that depends on the place, as the hardware's does: moved or plainly written bytes read
 // as garbage.
 void SevVm::transform(uint64_t address, std::span<uint8_t> bytes) const {
+  if (!active_) return;  // an ordinary VM
   for (size_t i = 0; i < bytes.size(); ++i) {
     uint64_t block = (address + i) / 16 * 0x9e3779b97f4a7c15 ^ memory_key_;
     block ^= block >> 29;
