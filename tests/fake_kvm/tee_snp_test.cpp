@@ -191,6 +191,13 @@ TEST_F(SnpTest, UpdateOfASharedPage) {
   EXPECT_EQ(calls.error, SevFirmwareError::success);  // not the firmware's refusal
 }
 
+TEST_F(SnpTest, UpdateWithoutTheDevice) {
+  prepare();
+  auto wish = pages(0x1000, 4096, SnpPageType::normal);
+  EXPECT_EQ(calls.sev_command(SevCommandId::snp_launch_update, &wish, 0), -EIO);
+  EXPECT_EQ(calls.error, SevFirmwareError::success);
+}
+
 TEST_F(SnpTest, UpdateTwice) {
   prepare();
   EXPECT_EQ(update(0x1000), 0);

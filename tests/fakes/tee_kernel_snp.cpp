@@ -141,8 +141,8 @@ bool SnpVm::load_page(const kvm::SnpLaunchUpdate& update, uint64_t index,
   Page page{};
   auto type = static_cast<SnpPageType>(update.type);
   if (type != SnpPageType::zero && !user_.read(source, page)) return false;
-  auto answer =
-      shared_.is_sev_device(device_) ? SevFirmwareError::success : SevFirmwareError::not_called;
+  if (!shared_.is_sev_device(command.sev_fd)) return false;  // the firmware is not reached
+  auto answer = SevFirmwareError::success;
   if (record_.finished) answer = SevFirmwareError::invalid_guest_state;
   if (answer == SevFirmwareError::success && type == SnpPageType::cpuid) {
     answer = accept_cpuid(page, source);
