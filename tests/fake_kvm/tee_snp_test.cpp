@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "fakes/tee_kernel_golden.hpp"
 #include "tee_id_block.hpp"
 #include "tee_support.hpp"
 
@@ -390,20 +391,7 @@ TEST_F(SnpTest, Transcript) {
   prepare();
   ASSERT_EQ(update(0x1000, 8192), 0);
   ASSERT_EQ(finish(), 0);
-  EXPECT_EQ(calls.kernel.transcript(),
-            "open /dev/kvm -> ok\n"
-            "open /dev/sev -> ok\n"
-            "KVM_CREATE_VM type=4 -> vm\n"
-            "KVM_ENABLE_CAP cap=201 flags=0 args=[0x1000] -> 0\n"
-            "KVM_SEV_INIT2 vmsa_features=0x0 flags=0x0 ghcb_version=0 -> 0\n"
-            "KVM_CREATE_GUEST_MEMFD size=0x10000 flags=0x0 -> gmem\n"
-            "KVM_SET_USER_MEMORY_REGION2 slot=0 flags=0x4 gpa=0x0 size=0x10000 gmem=0 offset=0x0 "
-            "-> 0\n"
-            "KVM_CREATE_VCPU id=0 -> vcpu\n"
-            "KVM_SEV_SNP_LAUNCH_START policy=0x30000 flags=0x0 -> 0\n"
-            "KVM_SET_MEMORY_ATTRIBUTES address=0x0 size=0x10000 attributes=0x8 -> 0\n"
-            "KVM_SEV_SNP_LAUNCH_UPDATE gpa=0x1000 len=0x2000 type=1 -> 0\n"
-            "KVM_SEV_SNP_LAUNCH_FINISH id_block=0 auth_key=0 vcek_disabled=0 -> 0\n");
+  expect_golden(calls.kernel.transcript(), "tests/fake_kvm/golden/by_hand_snp.txt");
 }
 
 // Registers as they were set; CR4.MCE, EFER.SVME and the FPU as KVM adds them (offsets: APM,

@@ -1,5 +1,6 @@
 #include "fakes/tee_kernel_digest.hpp"
 
+#include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -47,6 +48,11 @@ Digest256 fake_sha256(std::span<const uint8_t> bytes) {
   Digest256 digest;
   EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
   return digest;
+}
+
+std::string short_hash(std::span<const uint8_t> bytes) {
+  auto digest = fake_sha256(bytes);
+  return fmt::format("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
 }
 
 Digest384 fake_sha384(std::span<const uint8_t> bytes) {

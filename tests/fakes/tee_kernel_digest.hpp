@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "fakes/tee_kernel_host.hpp"
@@ -22,6 +23,8 @@ using Page = std::array<uint8_t, 4096>;
 
 Digest256 fake_sha256(std::span<const uint8_t> bytes);
 Digest384 fake_sha384(std::span<const uint8_t> bytes);
+// The first bytes of a SHA-256, as transcripts show contents.
+std::string short_hash(std::span<const uint8_t> bytes);
 Digest256 fake_hmac_sha256(std::span<const uint8_t> key, std::span<const uint8_t> bytes);
 
 // A running hash; `copy().finish()` looks at it in between.

@@ -35,6 +35,7 @@ struct GuestStep {
   bool flag = false;  // map_gpa: to private
   std::vector<uint8_t> bytes;
   std::vector<uint64_t> arguments;
+  // Must not call the kernel: its lock is held.
   std::function<int(kvm_run&)>
       exit;  // fills kvm_run; returns what KVM_RUN returns (negative: an errno)
 };

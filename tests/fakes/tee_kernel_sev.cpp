@@ -176,9 +176,7 @@ int SevVm::update_data(kvm::SevCommand& command) {
   if (update.len == 0 || update.uaddr + update.len < update.uaddr) return -EINVAL;
   std::vector<uint8_t> bytes(update.len);
   if (!user_.read(update.uaddr, bytes.data(), bytes.size())) return -ENOMEM;  // cannot be pinned
-  auto hash = fake_sha256(bytes);
-  shared_.detail = fmt::format("len={:#x} sha256={:02x}{:02x}{:02x}{:02x}", update.len, hash[0],
-                               hash[1], hash[2], hash[3]);
+  shared_.detail = fmt::format("len={:#x} sha256={}", update.len, short_hash(bytes));
   if (int bad = check_device(command); bad != 0) return bad;
   if (state_ != SevGuestState::launching) {
     return firmware_says(command, SevFirmwareError::invalid_guest_state);

@@ -203,8 +203,9 @@ int SnpVm::finish(kvm::SevCommand& command) {
   kvm::SnpLaunchFinish finish;
   if (!context_) return -EINVAL;
   if (!user_.read(command.data, finish)) return -EFAULT;
-  shared_.detail = fmt::format("id_block={} auth_key={} vcek_disabled={}", finish.id_block_en,
-                               finish.auth_key_en, finish.vcek_disabled);
+  shared_.detail =
+      fmt::format("id_block={} auth_key={} vcek_disabled={} host_data={}", finish.id_block_en,
+                  finish.auth_key_en, finish.vcek_disabled, short_hash(finish.host_data));
   if (finish.flags != 0) return -EINVAL;
   if (int bad = check_vmsas(); bad != 0) return bad;
   if (!shared_.is_sev_device(command.sev_fd)) return -EBADF;

@@ -153,8 +153,9 @@ int TdxVm::init_vm(kvm::TdxCommand& command) {
   if (state_ != State::uninitialised || command.flags != 0) return -EINVAL;
   kvm::TdxInitVm init;
   if (!user_.read(command.data, init)) return -EFAULT;
-  shared_.detail = fmt::format("attributes={:#x} xfam={:#x} cpuids={}", init.attributes, init.xfam,
-                               init.cpuid.count);
+  shared_.detail =
+      fmt::format("attributes={:#x} xfam={:#x} mrconfigid={} cpuids={}", init.attributes, init.xfam,
+                  short_hash(init.mrconfigid), init.cpuid.count);
   if (init.cpuid.count > kvm::kTdxMaxInitCpuids) return -E2BIG;
   std::vector<kvm_cpuid_entry2> entries(init.cpuid.count);
   uint64_t entries_at = command.data + sizeof init;
@@ -240,7 +241,7 @@ int TdxVm::vcpu_encrypt_op(TeeVcpu& vcpu, uint64_t argument) {
 }
 
 int TdxVm::init_vcpu(TeeVcpu& vcpu, const kvm::TdxCommand& command) {
-  shared_.detail = fmt::format("vcpu={} rcx={:#x}", vcpu.id, command.data);
+  shared_.detail = fmt::format("rcx={:#x}", command.data);
   if (command.flags != 0 || vcpu.initialised) return -EINVAL;
   bool x2apic = std::any_of(vcpu.cpuid.begin(), vcpu.cpuid.end(), [](const auto& entry) {
     return entry.function == 1 && (entry.ecx & kLeaf1X2apic) != 0;
@@ -279,8 +280,8 @@ int TdxVm::init_region(TeeVcpu& vcpu, const kvm::TdxCommand& command) {
   if ((command.flags & ~kvm::kTdxMeasureMemoryRegion) != 0) return -EINVAL;
   kvm::TdxInitMemRegion region;
   if (!user_.read(command.data, region)) return -EFAULT;
-  shared_.detail = fmt::format("vcpu={} gpa={:#x} pages={} measure={}", vcpu.id, region.gpa,
-                               region.nr_pages, command.flags);
+  shared_.detail =
+      fmt::format("gpa={:#x} pages={} measure={}", region.gpa, region.nr_pages, command.flags);
   if (int bad = check_region(region); bad != 0) return bad;
   int result = 0;
   for (uint64_t done = 0; region.nr_pages != 0 && result == 0; ++done) {

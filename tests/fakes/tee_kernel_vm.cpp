@@ -17,11 +17,6 @@ constexpr uint64_t kEferLme = 1 << 8, kEferLma = 1 << 10;
 constexpr uint32_t kMaxCpuidEntries = 256;  // KVM_MAX_CPUID_ENTRIES
 constexpr uint32_t kMaxMsrs = 4096;
 
-std::string short_hash(const void* data, size_t size) {
-  auto digest = fake_sha256({static_cast<const uint8_t*>(data), size});
-  return fmt::format("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
-}
-
 }  // namespace
 
 bool TeeShared::is_sev_device(uint32_t fd) const {
@@ -282,7 +277,8 @@ int TeeVm::set_cpuid(TeeVcpu& vcpu, const kvm::Request& request, unsigned long a
   size_t bytes = entries.size() * sizeof entries[0];
   if (!user_.read(argument + sizeof head, entries.data(), bytes)) return -EFAULT;
   shared_.detail =
-      fmt::format("entries={} sha256={}", head.count, short_hash(entries.data(), bytes));
+      fmt::format("entries={} sha256={}", head.count,
+                  short_hash({reinterpret_cast<const uint8_t*>(entries.data()), bytes}));
   vcpu.cpuid = std::move(entries);
   return forward(vcpu_files_.at(vcpu.id).first, request, argument);
 }
