@@ -118,6 +118,10 @@ Result<std::string> Journey::network() {
 }
 
 Result<std::string> Journey::evidence() {
+  if (!launch_report_ && !command_line_.key_from_caller) {
+    return make_error(ErrorCode::unsupported, "guest/evidence",
+                      "no TEE on this machine, so no evidence for a broker, and the caller gives no key");
+  }
   if (!launch_report_) return std::string("none on this machine");
   return fmt::format("{}, report version {}, policy {:#x}, measurement {}",
                      to_string(source_->tee()), launch_report_->version, launch_report_->policy,

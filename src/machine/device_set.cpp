@@ -80,8 +80,9 @@ Result<std::vector<std::shared_ptr<virtio::Device>>> DeviceSet::make_devices() {
   std::vector<std::shared_ptr<virtio::Device>> devices;
   devices.push_back(
       virtio::ConsoleDevice::create(loop_, {[this](ByteView bytes) { lines_.add(bytes); }, {}}));
-  devices.push_back(virtio::ConsoleDevice::create(
-      loop_, {[this](ByteView bytes) { output_.write(bytes); }, std::move(options_.stdin_fd)}));
+  terminal_ =
+      virtio::ConsoleDevice::create(loop_, {[this](ByteView bytes) { output_.write(bytes); }, {}});
+  devices.push_back(terminal_);
   devices.push_back(TRY(make_disk(std::move(options_.disk), options_.disk_offset,
                                   options_.disk_size, true, contract::kDiskSerial)));
   devices.push_back(TRY(make_manifest_disk()));
@@ -90,6 +91,10 @@ Result<std::vector<std::shared_ptr<virtio::Device>>> DeviceSet::make_devices() {
   devices.push_back(TRY(make_vsock()));
   devices.push_back(TRY(make_net()));
   return devices;
+}
+
+void DeviceSet::open_terminal() {
+  terminal_->attach_input(std::move(options_.stdin_fd));
 }
 
 Result<std::shared_ptr<virtio::Device>> DeviceSet::make_manifest_disk() {

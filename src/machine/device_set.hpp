@@ -41,6 +41,7 @@ class DeviceSet {
                                                    DeviceOptions options);
 
   void send_signal(uint8_t number) { services_.send_signal(number); }  // loop's thread
+  void open_terminal();  // loop's thread: the workload's input may flow; once
   void finish_log() { lines_.finish(); }                               // loop's thread
   uint64_t dropped_output() const { return output_.dropped(); }
   std::vector<PublishedPort> published() const;
@@ -59,6 +60,7 @@ class DeviceSet {
   Output output_;
   LineSplitter lines_;
   Services services_;
+  std::shared_ptr<virtio::ConsoleDevice> terminal_;
   std::shared_ptr<virtio::NetDevice> net_;
   std::shared_ptr<virtio::VsockDevice> vsock_;
   std::vector<std::unique_ptr<virtio::VsockListener>> listeners_;  // die before vsock_

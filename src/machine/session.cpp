@@ -58,7 +58,7 @@ Result<void> Session::prepare(const tee::LaunchPlan& plan, DeviceOptions devices
 
 void Session::wire_control() {
   devices::ControlDevice::Listener listener;
-  listener.station = [this](uint32_t number) { journal_->station(number); };
+  listener.station = [this](uint32_t number) { on_station(number); };
   listener.exit = [this](uint32_t kind, uint32_t value) {
     journal_->exit_report(kind, value);
     loop_->post([this] { on_exit_report(); });
@@ -66,6 +66,13 @@ void Session::wire_control() {
   auto control = std::make_shared<devices::ControlDevice>(std::move(listener));
   // The port range is ours alone, so add() cannot refuse it.
   (void)vm_->pio().add(contract::kControlPort, contract::kControlPortCount, std::move(control));
+}
+
+// On a vCPU's thread. Once: a guest that repeats its mark must not fill the loop with work.
+void Session::on_station(uint32_t number) {
+  journal_->station(number);
+  bool workload = number == static_cast<uint32_t>(contract::Station::workload);
+  if (workload && !terminal_open_.exchange(true)) loop_->post([this] { devices_->open_terminal(); });
 }
 
 Result<void> Session::run() {

@@ -6,6 +6,7 @@
 // the loop, which settles the reason.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -48,6 +49,7 @@ class Session {
   Result<void> prepare(const tee::LaunchPlan& plan, DeviceOptions devices);
   Result<void> run();
   void wire_control();
+  void on_station(uint32_t number);
   void on_vcpu_end(uint32_t id, const vcpu::End& end);
   void on_commands();
   void on_exit_report();
@@ -64,6 +66,7 @@ class Session {
   std::unique_ptr<DeviceSet> devices_;
   std::vector<PublishedPort> published_;
   uint32_t seen_station_ = 0;  // by watch_progress
+  std::atomic<bool> terminal_open_ = false;
   std::thread loop_thread_;
 
   mutable std::mutex mutex_;

@@ -17,7 +17,7 @@ from workloads import add_layer, new_layout, run, tar, write_json  # noqa: E402
 # name -> umoci config: each is one launch of one test.
 IMAGES = {
     "exit7": ["--config.cmd", "lines=3", "--config.cmd", "exit=7"],
-    "process": ["--config.user", "web:web", "--config.env", "COLOUR=blue", "--config.env", "EMPTY=", "--config.workingdir", "/srv",
+    "process": ["--config.user", "web", "--config.env", "COLOUR=blue", "--config.env", "EMPTY=", "--config.workingdir", "/srv",
                 *[word for action in ("id", "env", "read=/srv/hello.txt", "read=/.krun_config.json", "read=/secret-of-root",
                                       "write=/srv/new", "write=/tmp/new", "read=/proc/1/environ", "echo") for word in ("--config.cmd", action)]],
     "term": ["--config.cmd", "term"],

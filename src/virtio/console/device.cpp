@@ -83,6 +83,12 @@ Result<void> ConsoleDevice::push_input(ByteView bytes) {
   return {};
 }
 
+void ConsoleDevice::attach_input(UniqueFd input) {
+  watch_input(false);
+  options_.input = std::move(input);
+  if (queues_) queues_->run([this] { fill_guest(); });
+}
+
 // Moves input while there is some and the guest has buffers. One that has none notifies us when it
 // has again.
 void ConsoleDevice::fill_guest() {

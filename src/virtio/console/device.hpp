@@ -27,6 +27,10 @@ class ConsoleDevice : public Device {
   // kMaxPendingInput.
   Result<void> push_input(ByteView bytes);
 
+  // Loop's thread: reads from `input` from now on. Not before the guest has its terminal open: Linux
+  // throws away what arrives between the first buffers and its hvc device.
+  void attach_input(UniqueFd input);
+
   DeviceType type() const override { return DeviceType::console; }
   std::vector<uint16_t> queue_sizes() const override;
   std::vector<uint8_t> config() const override;

@@ -12,6 +12,7 @@ class ConsoleTest : public DeviceTest {
  protected:
   void launch_with(UniqueFd input) {
     launch([&](EventLoop& loop) {
+      loop_ = &loop;
       ConsoleOptions options;
       options.output = [this](ByteView bytes) {
         std::lock_guard lock(mutex_);
@@ -41,6 +42,7 @@ class ConsoleTest : public DeviceTest {
     guest_.reset();
   }
 
+  EventLoop* loop_ = nullptr;
   std::shared_ptr<ConsoleDevice> console_;
   std::mutex mutex_;
   std::string output_;
@@ -90,6 +92,20 @@ TEST_P(ConsoleTest, InputFromAPipeUntilItsEnd) {
   writer.reset();
   guest_->send(0, {}, {16});
   EXPECT_FALSE(guest_->wait(0, std::chrono::milliseconds(50)));
+}
+
+// Linux throws away what arrives before its hvc device is up: the machine attaches the input late.
+TEST_P(ConsoleTest, InputAttachedWhenTheGuestIsReady) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  UniqueFd reader(ends[0]), writer(ends[1]);
+  ASSERT_EQ(::write(writer.get(), "early", 5), 5);
+  launch_with({});
+  guest_->send(0, {}, {16});
+  EXPECT_FALSE(guest_->wait(0, std::chrono::milliseconds(50)));
+  loop_->post([&] { console_->attach_input(std::move(reader)); });
+  auto part = guest_->wait(0, std::chrono::seconds(10));
+  ASSERT_TRUE(part);
 }
 
 TEST_P(ConsoleTest, InputFromARegularFile) {
