@@ -25,6 +25,9 @@ struct TeeProbe {
   bool available = false;
   std::string missing;  // one line, empty when available
   std::string advice;   // one line, the next step to take
+  // Guests of that TEE that this host can hold at a time (ASIDs, TDX keys), and that it holds; 0: unlimited or unknown.
+  uint64_t capacity = 0;
+  uint64_t in_use = 0;
 };
 
 struct HostProbe {

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "base/errors.hpp"
+#include "kvm/gmem_abi.hpp"
 
 namespace bartizan::kvm {
 namespace {
@@ -74,6 +75,20 @@ Result<Vm> System::create_vm(unsigned long type) const {
   size_t run_size = TRY(vcpu_mmap_size());
   int fd = TRY(call(*kernel_, fd_.get(), request::create_vm, type));
   return Vm(kernel_, UniqueFd(fd), run_size);
+}
+
+std::optional<uint64_t> System::device_attribute(uint32_t group, uint64_t attribute) const {
+  uint64_t value = 0;
+  DeviceAttribute wish{0, group, attribute, reinterpret_cast<uint64_t>(&value)};
+  auto argument = reinterpret_cast<unsigned long>(&wish);
+  if (kernel_->ioctl(fd_.get(), request::get_device_attr, argument) < 0) return std::nullopt;
+  return value;
+}
+
+Result<UniqueFd> open_device(KernelApi& kernel, const std::filesystem::path& device) {
+  UniqueFd fd(kernel.open(device.c_str(), O_RDWR));
+  if (!fd.valid()) return errno_error(errno, kOrigin, fmt::format("{}: open", device.native()));
+  return fd;
 }
 
 }  // namespace bartizan::kvm

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "bartizan/result.hpp"
 #include "base/unique_fd.hpp"
@@ -24,6 +25,8 @@ class System {
   Result<CpuidTable> supported_cpuid() const;
   Result<size_t> vcpu_mmap_size() const;
   Result<Vm> create_vm(unsigned long type) const;
+  // What this host's KVM supports beyond its extensions; nothing: it does not know that attribute.
+  std::optional<uint64_t> device_attribute(uint32_t group, uint64_t attribute) const;
 
  private:
   System(std::shared_ptr<KernelApi> kernel, UniqueFd fd)
@@ -31,5 +34,8 @@ class System {
   std::shared_ptr<KernelApi> kernel_;
   UniqueFd fd_;
 };
+
+// Opens another device of the kernel, such as /dev/sev. Errors name it.
+Result<UniqueFd> open_device(KernelApi& kernel, const std::filesystem::path& device);
 
 }  // namespace bartizan::kvm

@@ -50,8 +50,13 @@ Result<int> Vcpu::call(const Request& request, const void* argument) const {
   return got;
 }
 
+// The exit reason is KVM's to write at each exit; cleared first, it cannot be a stale one after a
+// failure that writes none.
 Result<bool> Vcpu::run() {
+  run_->exit_reason = KVM_EXIT_UNKNOWN;
   if (kernel_->ioctl(fd_.get(), request::run, 0) >= 0) return true;
+  bool faulted = errno == EFAULT || errno == EHWPOISON;
+  if (faulted && run_->exit_reason == kExitMemoryFault) return true;
   // EINTR: a signal or immediate_exit. EAGAIN: the vCPU waits for its start signal and was woken.
   if (errno == EINTR || errno == EAGAIN) return false;
   return errno_error(errno, kOrigin, fmt::format("vcpu {}: KVM_RUN", id_));
@@ -127,6 +132,16 @@ Result<void> Vcpu::set_msr(uint32_t index, uint64_t value) {
                       "vcpu {}: KVM_SET_MSRS: {:#x} = {:#x} refused", id_, index, value);
   }
   return {};
+}
+
+Outcome Vcpu::tdx(TdxCommandId id, uint32_t flags, uint64_t data) const {
+  TdxCommand command;
+  command.id = static_cast<uint32_t>(id);
+  command.flags = flags;
+  command.data = data;
+  auto argument = reinterpret_cast<unsigned long>(&command);
+  int got = kernel_->ioctl(fd_.get(), request::tdx(id), argument);
+  return {got < 0 ? errno : 0, command.hw_error};
 }
 
 }  // namespace bartizan::kvm

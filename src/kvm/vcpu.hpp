@@ -13,6 +13,8 @@
 #include "kvm/cpuid.hpp"
 #include "kvm/kernel_api.hpp"
 #include "kvm/kvm_abi.hpp"
+#include "kvm/outcome.hpp"
+#include "kvm/tdx_abi.hpp"
 
 namespace bartizan::kvm {
 
@@ -26,7 +28,8 @@ class Vcpu {
 
   uint32_t id() const { return id_; }
 
-  // Runs until an exit. false: interrupted (a kick or any signal), no exit to handle.
+  // Runs until an exit. false: interrupted (a kick or any signal), no exit to handle. A memory
+  // fault is an exit, though KVM_RUN fails with it.
   Result<bool> run();
   kvm_run& shared() { return *run_; }
   void set_immediate_exit(bool value);  // signal-safe
@@ -41,6 +44,7 @@ class Vcpu {
   Result<void> set_lapic(const kvm_lapic_state& lapic);
   Result<uint64_t> msr(uint32_t index) const;
   Result<void> set_msr(uint32_t index, uint64_t value);
+  Outcome tdx(TdxCommandId id, uint32_t flags, uint64_t data) const;  // KVM_MEMORY_ENCRYPT_OP
 
  private:
   Vcpu(std::shared_ptr<KernelApi> kernel, UniqueFd fd, uint32_t id, kvm_run* run, size_t run_size);

@@ -95,6 +95,46 @@ Result<void> Vm::deny_msrs(const std::vector<uint32_t>& indices) {
   return {};
 }
 
+Result<void> Vm::set_user_memory_region2(const MemoryRegion2& region) {
+  TRY(call(request::set_user_memory_region2, address_of(&region)));
+  return {};
+}
+
+Result<UniqueFd> Vm::create_guest_memfd(uint64_t size) {
+  CreateGuestMemfd wish;
+  wish.size = size;
+  return UniqueFd(TRY(call(request::create_guest_memfd, address_of(&wish))));
+}
+
+Result<void> Vm::set_memory_attributes(uint64_t address, uint64_t size, uint64_t attributes) {
+  MemoryAttributes wish{address, size, attributes, 0};
+  TRY(call(request::set_memory_attributes, address_of(&wish)));
+  return {};
+}
+
+Result<void> Vm::register_encrypted_region(const void* address, uint64_t size) {
+  EncryptedRegion region{address_of(address), size};
+  TRY(call(request::register_encrypted_region, address_of(&region)));
+  return {};
+}
+
+Outcome Vm::sev(SevCommandId id, void* data, int sev_device) const {
+  SevCommand command;
+  command.id = static_cast<uint32_t>(id);
+  command.data = address_of(data);
+  command.sev_fd = static_cast<uint32_t>(sev_device);
+  int got = kernel_->ioctl(fd_.get(), request::sev(id), address_of(&command));
+  return {got < 0 ? errno : 0, command.error};
+}
+
+Outcome Vm::tdx(TdxCommandId id, void* data) const {
+  TdxCommand command;
+  command.id = static_cast<uint32_t>(id);
+  command.data = address_of(data);
+  int got = kernel_->ioctl(fd_.get(), request::tdx(id), address_of(&command));
+  return {got < 0 ? errno : 0, command.hw_error};
+}
+
 Result<Vcpu> Vm::create_vcpu(uint32_t id) {
   UniqueFd fd(kernel_->ioctl(fd_.get(), request::create_vcpu, id));
   if (!fd.valid()) return errno_error(errno, kOrigin, fmt::format("KVM_CREATE_VCPU {}", id));

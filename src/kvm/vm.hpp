@@ -10,6 +10,9 @@
 #include "base/unique_fd.hpp"
 #include "kvm/kernel_api.hpp"
 #include "kvm/kvm_abi.hpp"
+#include "kvm/outcome.hpp"
+#include "kvm/sev_abi.hpp"
+#include "kvm/tdx_abi.hpp"
 #include "kvm/vcpu.hpp"
 
 namespace bartizan::kvm {
@@ -35,6 +38,15 @@ class Vm {
   // Denied ranges go to user space, as KVM_CAP_X86_USER_SPACE_MSR says; all else stays with KVM.
   Result<void> deny_msrs(const std::vector<uint32_t>& indices);
   Result<Vcpu> create_vcpu(uint32_t id);
+
+  // Confidential VMs.
+  Result<void> set_user_memory_region2(const MemoryRegion2& region);
+  Result<UniqueFd> create_guest_memfd(uint64_t size);
+  Result<void> set_memory_attributes(uint64_t address, uint64_t size, uint64_t attributes);
+  Result<void> register_encrypted_region(const void* address, uint64_t size);
+  // KVM_MEMORY_ENCRYPT_OP. `data` is the command's own structure, or null.
+  Outcome sev(SevCommandId id, void* data, int sev_device) const;
+  Outcome tdx(TdxCommandId id, void* data) const;
 
  private:
   Result<int> call(const Request& request, unsigned long argument) const;

@@ -9,6 +9,7 @@
 #include "base/file.hpp"
 #include "machine/config.hpp"
 #include "machine/plan.hpp"
+#include "machine/probe_tee.hpp"
 #include "machine/session.hpp"
 #include "manifest/manifest.hpp"
 
@@ -125,6 +126,8 @@ Result<void> Context::set_tee(Tee tee) {
   TRY(impl_->require_idle("set_tee"));
   auto launcher = tee::make_launcher(tee);
   if (!launcher.ok()) return impl_->named(std::move(launcher).error());
+  auto host = machine::require_tee(tee, {kvm::linux_kernel(), impl_->options.kvm_device});
+  if (!host.ok()) return impl_->named(std::move(host).error());
   impl_->tee = tee;
   return {};
 }

@@ -1,9 +1,9 @@
 #include "machine/probe.hpp"
 
 #include "base/errors.hpp"
-#include "base/file.hpp"
 #include "kvm/system.hpp"
 #include "machine/probe_guest.hpp"
+#include "machine/probe_tee.hpp"
 
 namespace bartizan {
 namespace machine {
@@ -11,26 +11,6 @@ namespace {
 
 constexpr uint32_t kMaxGuestTimeMs =
     60'000;  // a caller who waits longer than this waits for nothing
-constexpr uint64_t kMaxParameterBytes = 64;  // /sys/module/*/parameters/*
-
-struct HardwareTee {
-  Tee tee;
-  const char* parameter;  // under /sys/module, "Y" or "1" when KVM offers it
-  const char* device;     // under /dev, or empty
-  const char* advice;
-};
-constexpr HardwareTee kHardwareTees[] = {
-    {Tee::sev, "kvm_amd/parameters/sev", "sev",
-     "needs an AMD EPYC with SEV enabled in firmware and kvm_amd sev=1"},
-    {Tee::sev_es, "kvm_amd/parameters/sev_es", "sev",
-     "needs an AMD EPYC (Rome or later) with SEV-ES ASIDs set aside in firmware and kvm_amd "
-     "sev_es=1"},
-    {Tee::snp, "kvm_amd/parameters/sev_snp", "sev",
-     "needs an AMD EPYC (Milan or later) with SEV-SNP enabled in firmware, Linux 6.11 or later and "
-     "kvm_amd sev_snp=1"},
-    {Tee::tdx, "kvm_intel/parameters/tdx", "",
-     "needs an Intel Xeon with TDX enabled in firmware, Linux 6.16 or later and kvm_intel tdx=1"},
-};
 
 std::string advice_for(const Error& error, const std::filesystem::path& device) {
   switch (error.code) {
@@ -48,11 +28,6 @@ std::string advice_for(const Error& error, const std::filesystem::path& device) 
   }
 }
 
-bool parameter_is_on(const std::filesystem::path& path) {
-  auto bytes = read_file(path, kMaxParameterBytes);
-  return bytes.ok() && !bytes->empty() && ((*bytes)[0] == 'Y' || (*bytes)[0] == '1');
-}
-
 // What the simulated TEE needs of KVM, by the name that its documentation gives it.
 Result<std::string> missing_for_simulated(const kvm::System& system) {
   if (TRY(system.check_extension(KVM_CAP_EXIT_HYPERCALL)) == 0)
@@ -64,23 +39,6 @@ Result<std::string> missing_for_simulated(const kvm::System& system) {
     return std::string("KVM_CAP_X86_MSR_FILTER (Linux 5.10)");
   }
   return std::string();
-}
-
-TeeProbe probe_hardware(const HardwareTee& wanted, const std::filesystem::path& root) {
-  TeeProbe probe{wanted.tee, false, "", wanted.advice};
-  auto parameter = root / "sys/module" / wanted.parameter;
-  std::error_code ignored;
-  if (!parameter_is_on(parameter)) {
-    probe.missing = fmt::format("/sys/module/{}: not there or off", wanted.parameter);
-  } else if (*wanted.device != 0 &&
-             !std::filesystem::exists(root / "dev" / wanted.device, ignored)) {
-    probe.missing = fmt::format("/dev/{}: not there", wanted.device);
-  } else {
-    probe.missing =
-        fmt::format("this version of bartizan does not launch {} yet", to_string(wanted.tee));
-    probe.advice = "the host looks ready; use the simulated TEE until a later version";
-  }
-  return probe;
 }
 
 void probe_kvm(HostProbe& host, const ProbeOptions& options,
@@ -119,7 +77,10 @@ Result<HostProbe> probe_host(const ProbeOptions& options, std::shared_ptr<kvm::K
                  "use a newer host kernel, or scripts/lab"};
   }
   host.tees.push_back(simulated);
-  for (const HardwareTee& wanted : kHardwareTees) host.tees.push_back(probe_hardware(wanted, root));
+  HostFiles files{kernel, options.kvm_device, root};
+  for (Tee tee : {Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx}) {
+    host.tees.push_back(probe_hardware_tee(tee, files));
+  }
   return host;
 }
 

@@ -1,6 +1,7 @@
 #include "machine/virtual_machine.hpp"
 
 #include "base/errors.hpp"
+#include "tee/causes.hpp"
 #include "vcpu/kick.hpp"
 #include "vcpu/setup.hpp"
 
@@ -40,18 +41,22 @@ VirtualMachine::~VirtualMachine() {
 
 Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(
     std::shared_ptr<kvm::KernelApi> kernel, const std::filesystem::path& kvm_device,
-    const tee::LaunchPlan& plan) {
-  auto launcher = TRY(tee::make_launcher(plan.tee));
+    const tee::LaunchPlan& plan, tee::LaunchBinding binding) {
+  tee::LauncherInputs inputs{kernel, plan.c_bit, std::move(binding)};
+  auto launcher = TRY(tee::make_launcher(plan.tee, std::move(inputs)));
   TRY(vcpu::prepare_kick_signal());
   auto system = TRY(kvm::System::open(std::move(kernel), kvm_device));
   TRY(check_vcpu_limit(system, plan.cpus.size()));
   auto supported = TRY(system.supported_cpuid());
-  auto vm = TRY(system.create_vm(launcher->vm_type()));
+  auto cpuid = vcpu::cpuid_of(supported, 0, static_cast<uint32_t>(plan.cpus.size()));
+  launcher->edit_cpuid(cpuid);
+  auto vm = TRY(tee::explain(system.create_vm(launcher->vm_type()), "KVM_CREATE_VM"));
   auto memory = TRY(memory::GuestMemory::create(regions_of(plan), launcher->initial_page_state()));
   std::unique_ptr<VirtualMachine> machine(
       new VirtualMachine(std::move(launcher), std::move(vm), std::move(memory)));
-  TRY(machine->prepare_vm(plan));
+  TRY(machine->prepare_vm(cpuid));
   TRY(machine->create_vcpus(supported, plan));
+  TRY(machine->load(cpuid, plan));
   return machine;
 }
 
@@ -60,40 +65,54 @@ void VirtualMachine::set_handlers() {
   handlers_.mmio = &mmio_;
   handlers_.page_state = [this](uint64_t address, uint64_t pages, bool make_private) {
     auto state = make_private ? memory::PageState::private_ : memory::PageState::shared;
-    memory_->set_state({address}, pages, state);
+    return launcher_->convert(vm_, *memory_, {address}, pages, state).ok();
   };
+  handlers_.tdx_call = [this](kvm::ExitTdx& call) { launcher_->tdx_call(*memory_, call); };
   handlers_.read_msr = [this](uint32_t index) { return launcher_->read_msr(index); };
   handlers_.write_msr = [this](uint32_t index, uint64_t value) {
     return launcher_->write_msr(index, value);
   };
 }
 
-Result<void> VirtualMachine::prepare_vm(const tee::LaunchPlan& plan) {
-  TRY(launcher_->configure(vm_));
+Result<void> VirtualMachine::prepare_vm(const kvm::CpuidTable& cpuid) {
+  TRY(launcher_->configure(vm_, cpuid));
   if (TRY(vm_.check_extension(KVM_CAP_SET_TSS_ADDR)) > 0) TRY(vm_.set_tss_addr(kTssAddress));
   if (TRY(vm_.check_extension(KVM_CAP_SET_IDENTITY_MAP_ADDR)) > 0) {
     TRY(vm_.set_identity_map_addr(kIdentityMapAddress));
   }
-  TRY(vm_.create_irqchip());
-  TRY(launcher_->map_memory(vm_, *memory_));
-  return launcher_->load(plan, *memory_);
+  TRY(launcher_->create_interrupt_controller(vm_));
+  return launcher_->map_memory(vm_, *memory_);
 }
 
-// The boot processor gets the plan's registers; the others wait for its INIT and SIPI in KVM's
-// reset state.
+// Where only the boot processor gets the plan's registers, the others wait for its INIT and SIPI in
+// KVM's reset state, which is what the plan says of them, too.
+Result<void> VirtualMachine::set_up_vcpu(kvm::Vcpu& vcpu, const kvm::CpuidTable& table,
+                                         const tee::LaunchPlan& plan) {
+  using Registers = tee::Launcher::Registers;
+  TRY(vcpu.set_cpuid(table));
+  TRY(vcpu::set_msrs(vcpu));
+  Registers which = launcher_->registers();
+  if (which == Registers::none || (which == Registers::boot_processor && vcpu.id() != 0)) return {};
+  return vcpu::set_registers(vcpu, plan.cpus[vcpu.id()]);
+}
+
 Result<void> VirtualMachine::create_vcpus(const kvm::CpuidTable& supported,
                                           const tee::LaunchPlan& plan) {
   auto count = static_cast<uint32_t>(plan.cpus.size());
   for (uint32_t id = 0; id < count; ++id) {
-    auto vcpu = TRY(vm_.create_vcpu(id));
+    auto vcpu = TRY(tee::explain(vm_.create_vcpu(id), "KVM_CREATE_VCPU"));
     auto table = vcpu::cpuid_of(supported, id, count);
     launcher_->edit_cpuid(table);
-    TRY(vcpu.set_cpuid(table));
-    TRY(vcpu::set_msrs(vcpu));
-    if (id == 0) TRY(vcpu::set_registers(vcpu, plan.cpus[id]));
+    TRY(set_up_vcpu(vcpu, table, plan));
     vcpus_.push_back(std::make_unique<vcpu::VcpuThread>(std::move(vcpu), handlers_, exits_));
   }
   return {};
+}
+
+Result<void> VirtualMachine::load(const kvm::CpuidTable& cpuid, const tee::LaunchPlan& plan) {
+  tee::LaunchTarget target{vm_, {}, cpuid, *memory_};
+  for (auto& vcpu : vcpus_) target.vcpus.push_back(&vcpu->vcpu());
+  return launcher_->load(plan, target);
 }
 
 Result<void> VirtualMachine::connect_interrupt(int event_fd, uint32_t gsi) {

@@ -23,7 +23,8 @@ class VirtualMachine {
  public:
   static Result<std::unique_ptr<VirtualMachine>> create(std::shared_ptr<kvm::KernelApi> kernel,
                                                         const std::filesystem::path& kvm_device,
-                                                        const tee::LaunchPlan& plan);
+                                                        const tee::LaunchPlan& plan,
+                                                        tee::LaunchBinding binding = {});
   ~VirtualMachine();  // stops and joins
 
   devices::Bus& pio() { return pio_; }
@@ -31,6 +32,7 @@ class VirtualMachine {
   memory::GuestMemory& memory() { return *memory_; }
   const memory::GuestMemory& memory() const { return *memory_; }
   const vcpu::ExitCounters& exits() const { return exits_; }
+  std::vector<std::string> remarks() const { return launcher_->remarks(); }
 
   // A write to `event_fd` raises global interrupt `gsi` in the guest (edge).
   Result<void> connect_interrupt(int event_fd, uint32_t gsi);
@@ -46,8 +48,11 @@ class VirtualMachine {
  private:
   VirtualMachine(std::unique_ptr<tee::Launcher> launcher, kvm::Vm vm,
                  std::unique_ptr<memory::GuestMemory> memory);
-  Result<void> prepare_vm(const tee::LaunchPlan& plan);
+  Result<void> prepare_vm(const kvm::CpuidTable& cpuid);
   Result<void> create_vcpus(const kvm::CpuidTable& supported, const tee::LaunchPlan& plan);
+  Result<void> set_up_vcpu(kvm::Vcpu& vcpu, const kvm::CpuidTable& table,
+                           const tee::LaunchPlan& plan);
+  Result<void> load(const kvm::CpuidTable& cpuid, const tee::LaunchPlan& plan);
   void set_handlers();
 
   // In this order: what is destroyed first comes last. KVM must let go of RAM before it is

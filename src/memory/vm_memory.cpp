@@ -149,15 +149,32 @@ void GuestMemory::set_pages(uint64_t first, uint64_t count, PageState state) {
   }
 }
 
-void GuestMemory::set_state(GuestAddress at, uint64_t pages, PageState state) {
-  changes_.fetch_add(1, std::memory_order_relaxed);
+std::vector<GuestMemory::Piece> GuestMemory::ram_in(GuestAddress at, uint64_t pages) const {
+  std::vector<Piece> pieces;
   uint64_t first = at.value / kPageSize;
   uint64_t end = checked_add(first, pages).value_or(UINT64_MAX);
   for (size_t i = 0; i < regions_.size(); ++i) {
     uint64_t region_first = regions_[i].base.value / kPageSize;
     uint64_t from = std::max(first, region_first);
     uint64_t to = std::min(end, region_first + regions_[i].size / kPageSize);
-    if (from < to) set_pages(offsets_[i] / kPageSize + from - region_first, to - from, state);
+    if (from < to) pieces.push_back({i, {from * kPageSize}, (to - from) * kPageSize});
+  }
+  return pieces;
+}
+
+Result<void> GuestMemory::discard(const Piece& piece) {
+  uint64_t inside = piece.address.value - regions_[piece.region].base.value;
+  if (::madvise(host_address(piece.region) + inside, piece.size, MADV_DONTNEED) == 0) return {};
+  return errno_error(errno, kOrigin,
+                     fmt::format("guest address {:#x}+{:#x}: madvise(MADV_DONTNEED)",
+                                 piece.address.value, piece.size));
+}
+
+void GuestMemory::set_state(GuestAddress at, uint64_t pages, PageState state) {
+  changes_.fetch_add(1, std::memory_order_relaxed);
+  for (const Piece& piece : ram_in(at, pages)) {
+    uint64_t inside = piece.address.value - regions_[piece.region].base.value;
+    set_pages((offsets_[piece.region] + inside) / kPageSize, piece.size / kPageSize, state);
   }
 }
 

@@ -43,6 +43,16 @@ class GuestMemory final : public DeviceMemory {
   void set_state(GuestAddress at, uint64_t pages, PageState state);
   PageState state(GuestAddress page) const;  // `private_` where there is no RAM
 
+  // What of [at, at + pages) is RAM, region by region.
+  struct Piece {
+    size_t region = 0;
+    GuestAddress address;
+    uint64_t size = 0;  // bytes
+  };
+  std::vector<Piece> ram_in(GuestAddress at, uint64_t pages) const;
+  // Gives the host memory behind a piece back to the kernel; it reads as zeros afterwards.
+  Result<void> discard(const Piece& piece);
+
   const std::vector<Region>& regions() const { return regions_; }
   uint8_t* host_address(size_t region) const {
     return base_ + offsets_[region];

@@ -4,11 +4,24 @@
 
 namespace bartizan::tee {
 
-Result<std::unique_ptr<Launcher>> make_launcher(Tee tee) {
-  if (tee == Tee::none) return make_none_launcher();
-  if (tee == Tee::simulated) return make_simulated_launcher();
-  return make_error(ErrorCode::unsupported, "tee",
-                    "TEE {}: this version launches none and simulated only", to_string(tee));
+Result<std::unique_ptr<Launcher>> make_launcher(Tee tee, LauncherInputs inputs) {
+  switch (tee) {
+    case Tee::none:
+      return make_none_launcher();
+    case Tee::simulated:
+      return make_simulated_launcher();
+    case Tee::snp:
+      return make_snp_launcher(std::move(inputs));
+    default:
+      return make_error(ErrorCode::unsupported, "tee", "TEE {}: this version does not launch it",
+                        to_string(tee));
+  }
+}
+
+Result<void> Launcher::convert(kvm::Vm&, memory::GuestMemory& memory, memory::GuestAddress address,
+                               uint64_t pages, memory::PageState state) {
+  memory.set_state(address, pages, state);
+  return {};
 }
 
 Result<void> map_regions(kvm::Vm& vm, const memory::GuestMemory& memory, uint32_t first_slot,

@@ -5,25 +5,51 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "bartizan/result.hpp"
 #include "kvm/cpuid.hpp"
 #include "kvm/vm.hpp"
 #include "memory/vm_memory.hpp"
+#include "tee/binding.hpp"
 #include "tee/plan.hpp"
 
 namespace bartizan::tee {
+
+// What load() works on: all vCPUs exist, with CPUID and registers set.
+struct LaunchTarget {
+  kvm::Vm& vm;
+  std::vector<kvm::Vcpu*> vcpus;  // boot processor first
+  const kvm::CpuidTable& cpuid;   // the boot processor's
+  memory::GuestMemory& memory;
+};
 
 class Launcher {
  public:
   virtual ~Launcher() = default;
 
+  // Whose registers are set from the plan. The others keep KVM's reset state.
+  enum class Registers { boot_processor, all, none };
+
   virtual unsigned long vm_type() const { return 0; }
   virtual memory::PageState initial_page_state() const = 0;  // of all RAM
-  virtual Result<void> configure(kvm::Vm& vm) = 0;           // before memory and vCPUs
-  virtual Result<void> map_memory(kvm::Vm& vm, const memory::GuestMemory& memory) = 0;
+  virtual Registers registers() const { return Registers::boot_processor; }
   virtual void edit_cpuid(kvm::CpuidTable& table) const = 0;  // same for every vCPU
-  virtual Result<void> load(const LaunchPlan& plan, memory::GuestMemory& memory) = 0;
+  // Before interrupt controller, memory and vCPUs; `cpuid` is the boot processor's.
+  virtual Result<void> configure(kvm::Vm& vm, const kvm::CpuidTable& cpuid) = 0;
+  virtual Result<void> create_interrupt_controller(kvm::Vm& vm) { return vm.create_irqchip(); }
+  virtual Result<void> map_memory(kvm::Vm& vm, const memory::GuestMemory& memory) = 0;
+  virtual Result<void> load(const LaunchPlan& plan, const LaunchTarget& target) = 0;
+
+  // The guest makes pages private or shared. An error: the guest is told no. Any thread.
+  virtual Result<void> convert(kvm::Vm& vm, memory::GuestMemory& memory,
+                               memory::GuestAddress address, uint64_t pages,
+                               memory::PageState state);
+  // TDX: a call that KVM leaves to the VMM; fills in the answer. Any thread.
+  virtual void tdx_call(memory::GuestMemory&, kvm::ExitTdx&) {}
+  // What the user should read about this launch, one line each: what the firmware changed.
+  virtual std::vector<std::string> remarks() const { return {}; }
 
   // MSRs that configure() sent to user space. Nothing, false: the guest gets a general protection
   // fault. Any thread.
@@ -31,11 +57,18 @@ class Launcher {
   virtual bool write_msr(uint32_t index, uint64_t value) = 0;
 };
 
-// unsupported: this build cannot launch that TEE.
-Result<std::unique_ptr<Launcher>> make_launcher(Tee tee);
+// What launchers of hardware TEEs need beside the plan.
+struct LauncherInputs {
+  std::shared_ptr<kvm::KernelApi> kernel;
+  uint8_t c_bit = 0;  // of the plan
+  LaunchBinding binding;
+};
+
+Result<std::unique_ptr<Launcher>> make_launcher(Tee tee, LauncherInputs inputs = {});
 
 std::unique_ptr<Launcher> make_none_launcher();
 std::unique_ptr<Launcher> make_simulated_launcher();
+std::unique_ptr<Launcher> make_snp_launcher(LauncherInputs inputs);
 
 // For launchers whose RAM is ordinary memory: one slot a region from `first_slot` on, at `base +
 // region.base`.

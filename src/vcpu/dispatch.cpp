@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -46,8 +47,46 @@ uint64_t handle_hypercall(const kvm_run& run, const Handlers& handlers) {
   if (run.hypercall.nr != kMapGpaRange || !handlers.page_state) return kNoSuchHypercall;
   uint64_t address = run.hypercall.args[0], pages = run.hypercall.args[1];
   if (address % 4096 != 0 || pages == 0) return EINVAL;
-  handlers.page_state(address, pages, (run.hypercall.args[2] & kMapEncrypted) != 0);
-  return 0;
+  bool to_private = (run.hypercall.args[2] & kMapEncrypted) != 0;
+  return handlers.page_state(address, pages, to_private) ? 0 : EINVAL;
+}
+
+// Fields of exits that <linux/kvm.h> of Debian 12 does not know.
+template <typename T>
+T& exit_data(kvm_run& run) {
+  return *reinterpret_cast<T*>(reinterpret_cast<uint8_t*>(&run) + kvm::kExitDataOffset);
+}
+
+// The guest used memory as private that is shared, or the other way round: it means to convert it.
+std::optional<End> handle_memory_fault(kvm_run& run, const Handlers& handlers) {
+  const auto fault = exit_data<kvm::ExitMemoryFault>(run);
+  bool to_private = (fault.flags & kvm::kMemoryFaultPrivate) != 0;
+  uint64_t address = fault.gpa / 4096 * 4096, pages = std::max<uint64_t>(1, fault.size / 4096);
+  if (handlers.page_state && handlers.page_state(address, pages, to_private)) return std::nullopt;
+  return End{End::Kind::crash,
+             fmt::format("memory fault: {} access to guest address {:#x}, which cannot be that",
+                         to_private ? "private" : "shared", fault.gpa)};
+}
+
+// GHCB MSR protocol, termination request: 0x100 in bits 11:0, reason set and code above it.
+std::string sev_termination(uint64_t value) {
+  if ((value & 0xfff) != 0x100) return fmt::format("SEV guest ended itself, GHCB {:#x}", value);
+  return fmt::format("SEV guest ended itself: reason set {}, code {:#x}", value >> 12 & 0xf,
+                     value >> 16 & 0xff);
+}
+
+// ReportFatalError: Linux puts up to 64 characters of text into these registers, in this order
+// (numbers as in machine code; R12 is the error code). A guest's bytes: printable ones only.
+std::string tdx_fatal_error(const kvm_run& run) {
+  constexpr size_t kOrder[] = {14, 15, 3, 7, 6, 8, 9, 2}, kCode = 12;
+  std::string text;
+  for (size_t number : kOrder) {
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+      auto byte = static_cast<char>(run.system_event.data[number] >> shift);
+      if (byte >= ' ' && byte <= '~') text += byte;
+    }
+  }
+  return fmt::format("TD reported a fatal error {:#x}: {}", run.system_event.data[kCode], text);
 }
 
 void handle_read_msr(kvm_run& run, const Handlers& handlers) {
@@ -66,6 +105,10 @@ End system_event(const kvm_run& run) {
       return {End::Kind::shutdown, ""};
     case KVM_SYSTEM_EVENT_RESET:
       return {End::Kind::reset, ""};
+    case kvm::kSystemEventSevTerminate:
+      return {End::Kind::crash, sev_termination(run.system_event.data[0])};
+    case kvm::kSystemEventTdxFatal:
+      return {End::Kind::crash, tdx_fatal_error(run)};
     default:
       return {End::Kind::crash, fmt::format("system event {}", run.system_event.type)};
   }
@@ -114,6 +157,13 @@ std::optional<End> dispatch(kvm_run& run, const Handlers& handlers, ExitCounters
     case KVM_EXIT_SYSTEM_EVENT:
       counters.count(ExitCause::other);
       return system_event(run);
+    case kvm::kExitMemoryFault:
+      counters.count(ExitCause::other);
+      return handle_memory_fault(run, handlers);
+    case kvm::kExitTdx:
+      counters.count(ExitCause::hypercall);
+      if (handlers.tdx_call) handlers.tdx_call(exit_data<kvm::ExitTdx>(run));
+      return std::nullopt;
     case KVM_EXIT_INTR:
       counters.count(ExitCause::other);
       return std::nullopt;

@@ -8,6 +8,7 @@
 
 #include "devices/bus.hpp"
 #include "kvm/kvm_abi.hpp"
+#include "kvm/tdx_abi.hpp"
 #include "vcpu/exits.hpp"
 
 namespace bartizan::vcpu {
@@ -23,12 +24,14 @@ struct End {
 struct Handlers {
   const devices::Bus* pio = nullptr;
   const devices::Bus* mmio = nullptr;
-  // The guest makes `pages` pages from `address` on private or shared. Empty: the guest gets
-  // EINVAL.
-  std::function<void(uint64_t address, uint64_t pages, bool make_private)> page_state;
+  // The guest makes `pages` pages from `address` on private or shared. Empty: there is no such
+  // call. False: the guest gets EINVAL.
+  std::function<bool(uint64_t address, uint64_t pages, bool make_private)> page_state;
   std::function<std::optional<uint64_t>(uint32_t index)>
       read_msr;  // nothing: general protection fault
   std::function<bool(uint32_t index, uint64_t value)> write_msr;  // false: general protection fault
+  // TDX: a TDG.VP.VMCALL that KVM leaves to us; fills in the answer. Empty: KVM's own answer stays.
+  std::function<void(kvm::ExitTdx& call)> tdx_call;
 };
 
 // Handles the exit in `run` and counts it. An End when the vCPU must stop.

@@ -56,7 +56,7 @@ TEST(Probe, HardwareTeesAreToldByParameterAndDevice) {
   EXPECT_THAT(snp().missing, HasSubstr("/dev/sev"));
   std::filesystem::create_directories(root / "dev");
   std::ofstream(root / "dev/sev") << "";
-  EXPECT_THAT(snp().missing, HasSubstr("does not launch snp yet"));
+  EXPECT_THAT(snp().missing, HasSubstr("/nonexistent: open"));
   EXPECT_FALSE(snp().available);
   std::filesystem::remove_all(root);
 }

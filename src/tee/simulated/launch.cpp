@@ -34,7 +34,7 @@ class SimulatedLauncher final : public Launcher {
  public:
   memory::PageState initial_page_state() const override { return memory::PageState::private_; }
 
-  Result<void> configure(kvm::Vm& vm) override {
+  Result<void> configure(kvm::Vm& vm, const kvm::CpuidTable&) override {
     TRY(vm.enable_cap(KVM_CAP_EXIT_HYPERCALL, {1ull << kMapGpaRangeHypercall}));
     TRY(vm.enable_cap(KVM_CAP_X86_USER_SPACE_MSR, {KVM_MSR_EXIT_REASON_FILTER}));
     return vm.deny_msrs({kSevStatusMsr, kMigrationControlMsr});
@@ -50,8 +50,8 @@ class SimulatedLauncher final : public Launcher {
     table.find_or_add(0x4000'0001).eax |= kFeatureMapGpaRange | kFeatureMigrationControl;
   }
 
-  Result<void> load(const LaunchPlan& plan, memory::GuestMemory& memory) override {
-    return load_pages(plan, memory);
+  Result<void> load(const LaunchPlan& plan, const LaunchTarget& target) override {
+    return load_pages(plan, target.memory);
   }
 
   std::optional<uint64_t> read_msr(uint32_t index) const override {

@@ -28,6 +28,7 @@ class Dispatch : public ::testing::Test {
     EXPECT_TRUE(pio_.add(0x10, 4, port_).ok());
     handlers_.page_state = [this](uint64_t address, uint64_t pages, bool make_private) {
       changes_.push_back({address, pages, make_private});
+      return address < 0x100000000000;
     };
   }
   kvm_run& run() { return *reinterpret_cast<kvm_run*>(page_); }

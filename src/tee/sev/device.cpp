@@ -1,0 +1,44 @@
+#include "tee/sev/device.hpp"
+
+#include <algorithm>
+
+#include "base/errors.hpp"
+#include "tee/causes.hpp"
+
+namespace bartizan::tee::sev {
+namespace {
+
+constexpr uint32_t kEncryptionLeaf = 0x8000'001f;  // AMD APM volume 3, CPUID Fn8000_001F
+constexpr uint32_t kCBitMask = 0x3f;
+constexpr uint32_t kOneBitLost = 1u << 6;  // EBX[11:6]: physical address bits that encryption costs
+
+}  // namespace
+
+Result<UniqueFd> initialise(kvm::KernelApi& kernel, kvm::Vm& vm, uint64_t vmsa_features) {
+  auto device = TRY(kvm::open_device(kernel, kSevDevice));
+  kvm::SevInit2 init;
+  init.vmsa_features = vmsa_features;
+  auto id = kvm::SevCommandId::init2;
+  TRY(explain(id, vm.sev(id, &init, device.get())));
+  return device;
+}
+
+void announce(kvm::CpuidTable& table, uint32_t feature_bits, uint8_t c_bit) {
+  kvm_cpuid_entry2& highest = table.find_or_add(0x8000'0000);
+  highest.eax = std::max(highest.eax, kEncryptionLeaf);
+  kvm_cpuid_entry2& leaf = table.find_or_add(kEncryptionLeaf);
+  uint32_t position = c_bit != 0 ? c_bit : leaf.ebx & kCBitMask;
+  leaf.eax = feature_bits;
+  leaf.ebx = position | kOneBitLost;
+  leaf.ecx = leaf.edx = 0;
+}
+
+Result<void> check_c_bit(const kvm::CpuidTable& host, uint8_t c_bit) {
+  const kvm_cpuid_entry2* leaf = host.find(kEncryptionLeaf);
+  uint32_t real = leaf == nullptr ? 0 : leaf->ebx & kCBitMask;
+  if (c_bit == 0 || real == 0 || real == c_bit) return {};
+  return make_error(ErrorCode::unsupported, "tee",
+                    "the launch was planned for C-bit {}; this processor's is {}", c_bit, real);
+}
+
+}  // namespace bartizan::tee::sev

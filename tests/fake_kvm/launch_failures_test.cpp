@@ -1,0 +1,45 @@
+// Every call of every launch fails once, errno by errno: an Error that names the call and what its
+// documentation gives as the cause; nothing is left (descriptors and threads: test_main; ASIDs
+// here).
+#include "fake_kvm/launch_support.hpp"
+#include "tee/causes.hpp"
+
+namespace bartizan::launches {
+namespace {
+
+using ::testing::HasSubstr;
+
+class EachCallFails : public ::testing::TestWithParam<Tee> {};
+
+TEST_P(EachCallFails, NamesItAndItsCause) {
+  auto wanted = plan(GetParam());
+  auto whole = std::make_shared<TeeKernel>();
+  ASSERT_TRUE(create(whole, wanted).ok());
+  ASSERT_GT(whole->calls(), 20u);
+  for (int number : {ENOSPC, EINVAL, EIO, EBUSY, ENOMEM, ENOTTY, EBADF, EAGAIN}) {
+    for (size_t n = 0; n < whole->calls(); ++n) {
+      auto kernel = std::make_shared<TeeKernel>();
+      kernel->fail_call = n;
+      kernel->fail_errno = number;
+      auto machine = create(kernel, wanted);
+      const std::string& call = kernel->failed_call();
+      ASSERT_FALSE(machine.ok()) << "call " << n << " " << call;
+      const std::string text = machine.error().describe();
+      EXPECT_EQ(machine.error().os_errno, number) << call;
+      EXPECT_THAT(text, HasSubstr(call));
+      EXPECT_THAT(text, HasSubstr(std::string(tee::cause_of(call, number))));
+      if (kernel->vm_count() > 0) {
+        EXPECT_FALSE(kernel->last_vm().alive()) << call;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tees, EachCallFails, ::testing::Values(Tee::snp), [](const auto& info) {
+  std::string name(to_string(info.param));
+  std::erase(name, '-');
+  return name;
+});
+
+}  // namespace
+}  // namespace bartizan::launches

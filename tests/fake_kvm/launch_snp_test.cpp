@@ -1,0 +1,270 @@
+// SEV-SNP launches on the fake kernel: what is loaded is what was measured, and nothing is left out
+// that only hardware would miss.
+#include <openssl/evp.h>
+
+#include "fake_kvm/launch_support.hpp"
+#include "fake_kvm/tee_id_block.hpp"
+
+namespace bartizan::launches {
+namespace {
+
+using fakes::guest::expect_private;
+using fakes::guest::expect_shared;
+using fakes::guest::map_gpa;
+using fakes::guest::touch_private;
+using fakes::guest::touch_shared;
+using fakes::guest::validate;
+using fakes::guest::write_private;
+using fakes::guest::write_shared;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using vcpu::End;
+
+class SnpLaunch : public ::testing::Test {
+ protected:
+  VirtualMachine& launch(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
+    auto made = create(kernel, plan, std::move(bound));
+    if (!made.ok()) ADD_FAILURE() << made.error().describe();
+    machine = std::move(*made);
+    return *machine;
+  }
+  std::string failure(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
+    auto made = create(kernel, plan, std::move(bound));
+    return made.ok() ? "no failure" : made.error().describe();
+  }
+  const fakes::LaunchRecord& record() { return kernel->last_vm().record(); }
+
+  std::shared_ptr<TeeKernel> kernel = std::make_shared<TeeKernel>();
+  std::unique_ptr<VirtualMachine> machine;
+};
+
+TEST_F(SnpLaunch, LaunchesWhatIsMeasured) {
+  auto wanted = plan(Tee::snp);
+  launch(wanted);
+  EXPECT_TRUE(record().finished);
+  EXPECT_EQ(record().digest, expected_digest(wanted));
+  EXPECT_EQ(record().policy, tee::kDefaultSnpPolicy);
+  EXPECT_EQ(record().vmsas.size(), 2u);
+  EXPECT_EQ(record().loaded.size(), 5u + 3 + 1 + 1 + 1 + 300);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
+  auto digest = binding().workload_digest;
+  EXPECT_EQ(record().host_data, std::vector<uint8_t>(digest.begin(), digest.end()));
+  expect_golden("snp", kernel->transcript());
+}
+
+// Content reaches the guest: bytes, and the zeros behind them.
+TEST_F(SnpLaunch, TheGuestSeesThePlan) {
+  kernel->scripts()[0] = {expect_private(0x1000 + 3 * 4096, {0xf4, 0xf4}),
+                          expect_private(0x1000 + 3 * 4096 + 7, {0, 0}),
+                          expect_private(0x5000, Bytes(4096)),
+                          expect_private(0x10000, {1, 2, 3}),
+                          expect_private(0x100000 + 299 * 4096, Bytes(4096, 0x90)),
+                          power_off()};
+  EXPECT_EQ(run(launch(plan(Tee::snp))).kind, End::Kind::shutdown);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
+}
+
+TEST_F(SnpLaunch, PartialUpdatesAreContinued) {
+  kernel->host().interrupt_after_pages = 3;
+  auto wanted = plan(Tee::snp);
+  launch(wanted);
+  EXPECT_EQ(record().digest, expected_digest(wanted));
+  EXPECT_THAT(kernel->transcript(), HasSubstr(" left="));
+}
+
+TEST_F(SnpLaunch, AnyNumberOfProcessors) {
+  for (size_t vcpus : {1u, 3u, 17u}) {
+    auto wanted = plan(Tee::snp, vcpus);
+    launch(wanted);
+    EXPECT_EQ(record().vmsas.size(), vcpus);
+    EXPECT_EQ(record().digest, expected_digest(wanted)) << vcpus;
+    machine.reset();
+  }
+}
+
+TEST_F(SnpLaunch, CorrectionsOfTheCpuidPageAreToldAndTakenOnce) {
+  size_t asked = 0;
+  kernel->host().correct_cpuid = [&asked](fakes::CpuidPageEntry& entry) {
+    if (entry.eax_in != 1) return false;
+    ++asked;
+    if ((entry.ecx & 1u << 24) == 0) return false;
+    entry.ecx &= ~(1u << 24);  // TSC deadline
+    return true;
+  };
+  launch(plan(Tee::snp));
+  EXPECT_EQ(asked, 2u);
+  ASSERT_EQ(machine->remarks().size(), 1u);
+  EXPECT_THAT(machine->remarks()[0], HasSubstr("firmware corrected CPUID leaf 0x1.0: ecx "));
+}
+
+TEST_F(SnpLaunch, ACpuidPageThatIsNeverGoodEnoughIsAnError) {
+  kernel->host().correct_cpuid = [](fakes::CpuidPageEntry& entry) {
+    if (entry.eax_in == 1) entry.edx ^= 1;
+    return entry.eax_in == 1;
+  };
+  EXPECT_THAT(failure(plan(Tee::snp)), HasSubstr("KVM_SEV_SNP_LAUNCH_UPDATE: firmware error 0x16"));
+}
+
+TEST_F(SnpLaunch, ACpuidPageThatComesBackAsAnotherTableIsRefused) {
+  kernel->host().correct_cpuid = [](fakes::CpuidPageEntry& entry) {
+    bool mine = entry.eax_in == 1;
+    if (mine) entry.eax_in = 2;
+    return mine;
+  };
+  EXPECT_THAT(failure(plan(Tee::snp)), HasSubstr("another table"));
+}
+
+TEST_F(SnpLaunch, IdBlock) {
+  auto wanted = plan(Tee::snp);
+  fakes::IdBlockMaker maker;
+  auto digest = expected_digest(wanted);
+  std::copy(digest.begin(), digest.end(), maker.digest.begin());
+  maker.policy = wanted.policy;
+  maker.with_author = true;
+  auto bound = binding();
+  bound.id_block = maker.block();
+  bound.id_auth = maker.auth(bound.id_block);
+  bound.author_key = true;
+  launch(wanted, bound);
+  EXPECT_TRUE(record().id_block);
+  EXPECT_TRUE(record().author_key);
+  EXPECT_EQ(record().id_key_digest, maker.id_key_digest());
+  maker.digest[0] ^= 1;
+  bound.id_block = maker.block();
+  bound.id_auth = maker.auth(bound.id_block);
+  EXPECT_THAT(
+      failure(wanted, bound),
+      HasSubstr("KVM_SEV_SNP_LAUNCH_FINISH: firmware error 0xb, bad measurement (the launch "
+                "digest is not the one that its owner expects)"));
+  bound.id_auth.pop_back();
+  EXPECT_THAT(failure(wanted, bound), HasSubstr("ID block of 96 and authentication of 4095 bytes"));
+}
+
+// 64 GiB and more: by layout, around the hole; nothing is allocated that the guest does not touch.
+TEST_F(SnpLaunch, SixtyFiveGiBAndAHugeConversion) {
+  constexpr uint64_t kGiB = 1024 * kMiB;
+  auto wanted = plan(Tee::snp, 2, 65 * kGiB);
+  kernel->scripts()[0] = {validate(0x1'0000'0000, 8192),
+                          map_gpa(0x1'0000'0000, 2 * kGiB, false),
+                          write_shared(0x1'2000'0000, {7}),
+                          map_gpa(0x1'0000'0000, 2 * kGiB, true),
+                          validate(0x1'2000'0000, 4096),
+                          expect_private(0x1'2000'0000, {0}),
+                          power_off()};
+  VirtualMachine& vm = launch(wanted);
+  EXPECT_EQ(vm.memory().size(), 65 * kGiB);
+  EXPECT_EQ(record().digest, expected_digest(wanted));
+  EXPECT_EQ(run(vm).kind, End::Kind::shutdown);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
+  EXPECT_EQ(vm.memory().shared_pages(), 0u);
+}
+
+TEST_F(SnpLaunch, ConvertedPagesLiveOnOneSideOnly) {
+  kernel->scripts()[0] = {validate(0x800000, 64 * 4096),
+                          write_private(0x800000, Bytes(64 * 4096, 1)),
+                          map_gpa(0x800000, 32 * 4096, false),
+                          write_shared(0x800000, Bytes(32 * 4096, 2)),
+                          map_gpa(0x800000, 16 * 4096, true),
+                          validate(0x800000, 16 * 4096),
+                          expect_private(0x800000, Bytes(4096)),
+                          expect_private(0x800000 + 32 * 4096, {1}),
+                          power_off()};
+  VirtualMachine& vm = launch(plan(Tee::snp));
+  EXPECT_EQ(run(vm).kind, End::Kind::shutdown);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
+  EXPECT_EQ(kernel->last_vm().memory().pages_held_twice(), 0u);
+  EXPECT_EQ(vm.memory().shared_pages(), 16u);
+  EXPECT_EQ(vm.memory().state({0x800000}), memory::PageState::private_);
+  EXPECT_EQ(vm.memory().state({0x800000 + 16 * 4096}), memory::PageState::shared);
+}
+
+// Devices reach shared pages and no others.
+TEST_F(SnpLaunch, DevicesSeeSharedPages) {
+  kernel->scripts()[0] = {map_gpa(0x300000, 4096, false), write_shared(0x300000, {9}), power_off()};
+  VirtualMachine& vm = launch(plan(Tee::snp));
+  EXPECT_EQ(run(vm).kind, End::Kind::shutdown);
+  uint8_t byte = 0;
+  EXPECT_TRUE(vm.memory().read({0x300000}, {&byte, 1}).ok());
+  EXPECT_EQ(byte, 9);
+  EXPECT_FALSE(vm.memory().read({0x301000}, {&byte, 1}).ok());
+}
+
+// Memory used the other way round, without a call before: KVM_EXIT_MEMORY_FAULT.
+TEST_F(SnpLaunch, MemoryFaultsConvert) {
+  kernel->scripts()[0] = {touch_shared(0x400000),        write_shared(0x400000, {5}),
+                          expect_shared(0x400000, {5}),  validate(0x400000, 4096),
+                          expect_private(0x400000, {0}), power_off()};
+  EXPECT_EQ(run(launch(plan(Tee::snp))).kind, End::Kind::shutdown);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
+  EXPECT_EQ(kernel->last_vm().memory().pages_held_twice(), 0u);
+}
+
+TEST_F(SnpLaunch, PrivateAccessWhereNoRamIsEndsTheGuest) {
+  kernel->scripts()[0] = {touch_private(0xd000'0000), power_off()};
+  auto end = run(launch(plan(Tee::snp)));
+  EXPECT_EQ(end.kind, End::Kind::crash);
+  EXPECT_THAT(end.detail, HasSubstr("private access to guest address 0xd0000000"));
+}
+
+TEST_F(SnpLaunch, AConversionOfWhatIsNotRamIsRefused) {
+  kernel->scripts()[0] = {map_gpa(16 * kMiB - 4096, 8192, false), power_off()};
+  auto end = run(launch(plan(Tee::snp)));
+  EXPECT_EQ(end.kind, End::Kind::crash);
+  EXPECT_THAT(end.detail, HasSubstr("SEV guest ended itself: reason set 1, code 0x1"));
+}
+
+TEST_F(SnpLaunch, TwoProcessorsConvertTheSamePages) {
+  for (uint32_t id : {0u, 1u}) {
+    for (int round = 0; round < 20; ++round) {
+      kernel->scripts()[id].push_back(map_gpa(0x500000, 8 * 4096, false));
+    }
+    kernel->scripts()[id].push_back(power_off());
+  }
+  EXPECT_EQ(run(launch(plan(Tee::snp))).kind, End::Kind::shutdown);
+  EXPECT_EQ(kernel->last_vm().memory().pages_held_twice(), 0u);
+}
+
+TEST_F(SnpLaunch, AnotherProcessorsCBit) {
+  auto wanted = plan(Tee::snp);
+  wanted.c_bit = 47;
+  wanted.cpus[0].cr3 = 0x8000 | 1ull << 47;
+  EXPECT_EQ(failure(wanted), "no failure");  // this host's CPUID does not tell its C-bit
+}
+
+TEST_F(SnpLaunch, NoFreeAsid) {
+  kernel->host().asids = 0;
+  EXPECT_THAT(failure(plan(Tee::snp)),
+              HasSubstr("KVM_SEV_INIT2 (no free ASID: other confidential guests hold them all)"));
+}
+
+TEST_F(SnpLaunch, AHostWithoutSnp) {
+  kernel->host().vm_types = 1;
+  EXPECT_THAT(failure(plan(Tee::snp)),
+              HasSubstr("KVM_CREATE_VM (this host's KVM does not offer VMs of that type)"));
+}
+
+TEST_F(SnpLaunch, NoSevDevice) {
+  kernel->host().sev_open_errno = EACCES;
+  EXPECT_THAT(failure(plan(Tee::snp)), HasSubstr("/dev/sev: open"));
+}
+
+TEST_F(SnpLaunch, APolicyThatTheHostRefuses) {
+  auto wanted = plan(Tee::snp);
+  wanted.policy |= 1 << 18;
+  EXPECT_THAT(failure(wanted), HasSubstr("the policy has bits that KVM does not allow"));
+  wanted.policy = tee::kDefaultSnpPolicy | 2 << 8;
+  EXPECT_THAT(failure(wanted), HasSubstr("firmware error 0x7, policy failure"));
+}
+
+// A page that is planned twice would be loaded once by a kernel that does not check: not here.
+TEST_F(SnpLaunch, APageTwice) {
+  auto wanted = plan(Tee::snp);
+  wanted.items.push_back(item(0x1000, PageKind::normal, "again", 1, Bytes{1}));
+  EXPECT_THAT(failure(wanted), HasSubstr("again at guest address 0x1000"));
+}
+
+}  // namespace
+}  // namespace bartizan::launches

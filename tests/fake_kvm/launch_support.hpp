@@ -1,0 +1,130 @@
+// What the tests of launches share: plans, machines on the fake kernel, golden transcripts.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <sstream>
+
+#include "fakes/tee_kernel.hpp"
+#include "machine/plan.hpp"
+#include "machine/virtual_machine.hpp"
+
+namespace bartizan::launches {
+
+using fakes::TeeKernel;
+using machine::VirtualMachine;
+using tee::PageKind;
+
+constexpr uint64_t kMiB = 1 << 20;
+constexpr uint8_t kHostCBit = 51;  // of fakes::TeeHost
+
+inline tee::PlanItem item(uint64_t address, PageKind kind, const char* what, uint64_t pages,
+                          Bytes bytes = {}) {
+  auto content = bytes.empty() ? nullptr : std::make_shared<const Bytes>(std::move(bytes));
+  return {{address}, kind, what, pages * memory::kPageSize, std::move(content)};
+}
+
+// The state after reset, as plans describe waiting processors.
+inline tee::CpuState parked() {
+  tee::CpuState cpu;
+  cpu.rip = 0xfff0;
+  cpu.cr0 = 0x60000010;
+  cpu.cs = {0xf000, 0x9b, 0xffff, 0xffff0000};
+  cpu.ds = cpu.es = cpu.fs = cpu.gs = cpu.ss = {0, 0x93, 0xffff, 0};
+  cpu.ldtr = {0, 0x82, 0xffff, 0};
+  cpu.tr = {0, 0x8b, 0xffff, 0};
+  cpu.gdtr = cpu.idtr = {0, 0, 0xffff, 0};
+  return cpu;
+}
+
+// Every kind of page; code longer than it has bytes; long mode with the C-bit in CR3.
+inline tee::LaunchPlan plan(Tee tee, size_t vcpus = 2, uint64_t ram = 16 * kMiB) {
+  tee::LaunchPlan plan;
+  plan.tee = tee;
+  plan.policy = tee == Tee::snp ? tee::kDefaultSnpPolicy : 0;
+  if (tee == Tee::sev) plan.policy = 1;
+  if (tee == Tee::sev_es) plan.policy = 5;
+  plan.c_bit = tee == Tee::tdx ? 0 : kHostCBit;
+  for (const memory::Region& region : memory::ram_layout(ram)) {
+    plan.ram.push_back({region.base, region.size});
+  }
+  plan.items = {item(0x1000, PageKind::normal, "code", 5, Bytes(3 * 4096 + 7, 0xf4)),
+                item(0x8000, PageKind::zero, "page tables", 3),
+                item(0x10000, PageKind::unmeasured, "note", 1, Bytes{1, 2, 3}),
+                item(0x11000, PageKind::secrets, "secrets", 1),
+                item(0x12000, PageKind::cpuid, "cpuid", 1),
+                item(0x100000, PageKind::normal, "kernel", 300, Bytes(300 * 4096, 0x90))};
+  tee::CpuState& boot = (plan.cpus = std::vector<tee::CpuState>(vcpus, parked())).front();
+  boot.rip = 0x1000;
+  boot.rsi = 0x7000;
+  boot.cs = {0x10, 0xa9b, 0xffffffff, 0};
+  boot.ds = boot.es = boot.fs = boot.gs = boot.ss = {0x18, 0xc93, 0xffffffff, 0};
+  boot.cr0 = 0x80050033;
+  boot.cr3 = 0x8000 | (plan.c_bit == 0 ? 0 : 1ull << plan.c_bit);
+  boot.cr4 = 0x20;
+  boot.efer = 0x500;
+  return plan;
+}
+
+inline tee::LaunchBinding binding() {
+  tee::LaunchBinding binding;
+  for (size_t i = 0; i < binding.workload_digest.size(); ++i) {
+    binding.workload_digest[i] = static_cast<uint8_t>(i + 1);
+  }
+  return binding;
+}
+
+inline Result<std::unique_ptr<VirtualMachine>> create(std::shared_ptr<TeeKernel> kernel,
+                                                      const tee::LaunchPlan& plan,
+                                                      tee::LaunchBinding bound = binding()) {
+  return VirtualMachine::create(std::move(kernel), "/dev/kvm", plan, std::move(bound));
+}
+
+inline fakes::GuestStep power_off() {
+  return fakes::guest::exit([](kvm_run& run) {
+    run.exit_reason = KVM_EXIT_SYSTEM_EVENT;
+    run.system_event.type = KVM_SYSTEM_EVENT_SHUTDOWN;
+    return 0;
+  });
+}
+
+// Runs until the first vCPU ends; how it ended.
+inline vcpu::End run(VirtualMachine& machine) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::optional<vcpu::End> first;
+  auto started = machine.run([&](uint32_t, const vcpu::End& end) {
+    std::lock_guard lock(mutex);
+    if (!first) first = end;
+    changed.notify_all();
+  });
+  EXPECT_TRUE(started.ok());
+  {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return first.has_value(); });
+  }
+  machine.stop();
+  machine.join();
+  return *first;
+}
+
+inline std::vector<uint8_t> expected_digest(const tee::LaunchPlan& plan) {
+  auto measured = machine::measure_plan(plan);
+  return measured.ok() ? measured->digest : std::vector<uint8_t>();
+}
+
+// Compares with golden/<name>.txt; BARTIZAN_UPDATE_GOLDEN=1 writes it instead.
+inline void expect_golden(const std::string& name, const std::string& text) {
+  auto path = std::string(BARTIZAN_SOURCE_DIR) + "/tests/fake_kvm/golden/" + name + ".txt";
+  if (std::getenv("BARTIZAN_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
+  std::stringstream golden;
+  golden << std::ifstream(path).rdbuf();
+  EXPECT_EQ(text, golden.str()) << path;
+}
+
+}  // namespace bartizan::launches
