@@ -12,6 +12,9 @@ namespace bartizan::cli {
 
 namespace {
 
+// What count_in_memory takes.
+constexpr size_t kMaxPatternBytes = 64 * 1024;
+
 struct Arguments {
   LaunchArguments launch;
   std::string image, passphrase_file, kvm_device = "/dev/kvm", scratch, find_in_memory, name;
@@ -188,14 +191,27 @@ Result<int> report(const Context& context, const ExitReason& reason, const Argum
   return reason.process_status();
 }
 
+// Checked before the launch, so that a bad pattern does not cost a run.
+Result<std::string> read_pattern(const std::string& path) {
+  if (path.empty()) return std::string();
+  auto text = read_text(path);
+  CLI_CHECK(text);
+  if (text->empty() || text->size() > kMaxPatternBytes)
+    return Error{ErrorCode::invalid_argument,
+                 0,
+                 "cli",
+                 "--find-in-memory: " + path + ": " + std::to_string(text->size()) +
+                     " bytes: 1 to " + std::to_string(kMaxPatternBytes) + " can be looked for",
+                 {},
+                 {},
+                 {}};
+  return *std::move(text);
+}
+
 Result<int> run(const Arguments& arguments, Output& output) {
   output.verbose = arguments.verbose;
-  std::string pattern;
-  if (!arguments.find_in_memory.empty()) {
-    auto text = read_text(arguments.find_in_memory);
-    CLI_CHECK(text);
-    pattern = *std::move(text);
-  }
+  auto pattern = read_pattern(arguments.find_in_memory);
+  CLI_CHECK(pattern);
   auto context = make_context(arguments, output);
   CLI_CHECK(context);
   SignalRoute route(*context, arguments.stop_timeout * 1000);
@@ -205,7 +221,7 @@ Result<int> run(const Arguments& arguments, Output& output) {
                 " -> guest port " + std::to_string(port.guest_port));
   auto reason = context->wait();
   CLI_CHECK(reason);
-  return report(*context, *reason, arguments, pattern, output);
+  return report(*context, *reason, arguments, *pattern, output);
 }
 
 }  // namespace
