@@ -30,6 +30,10 @@ struct BuildOptions {
 
   std::optional<SecretBytes> disk_key;  // passphrase; empty: 256 fresh random bits, as 64 hex digits
   ProgressSink progress;
+
+  // Draws nothing at random: all of the disk's key, salts and UUIDs come from disk_key, which must be given and hold
+  // 256 random bits. The same source and options then make the same bytes, wherever and whenever.
+  bool reproducible = false;
 };
 
 struct BuildReport {

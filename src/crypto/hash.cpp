@@ -72,6 +72,43 @@ Bytes Hasher::finish() {
   return digest;
 }
 
+struct PrefixHasher::State {
+  DigestContext context{EVP_MD_CTX_new()};
+  Bytes prefix;
+};
+
+PrefixHasher::PrefixHasher(ByteView prefix) : state_(std::make_unique<State>()) {
+  state_->prefix.assign(prefix.begin(), prefix.end());
+  EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr);
+}
+PrefixHasher::PrefixHasher(PrefixHasher&&) noexcept = default;
+PrefixHasher::~PrefixHasher() = default;
+
+Sha256Digest PrefixHasher::hash(ByteView piece) {
+  EVP_MD_CTX* context = state_->context.get();
+  Sha256Digest digest;
+  EVP_DigestInit_ex(context, nullptr, nullptr);  // the same algorithm again
+  EVP_DigestUpdate(context, state_->prefix.data(), state_->prefix.size());
+  EVP_DigestUpdate(context, piece.data(), piece.size());
+  EVP_DigestFinal_ex(context, digest.data(), nullptr);
+  return digest;
+}
+
+Result<SecretBytes> hkdf_sha256(ByteView key, ByteView salt, std::string_view label, size_t size) {
+  PrivateKeyContext context(EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nullptr));
+  SecretBytes derived(size);
+  size_t produced = size;
+  bool done = context && EVP_PKEY_derive_init(context.get()) > 0 &&
+              EVP_PKEY_CTX_set_hkdf_md(context.get(), EVP_sha256()) > 0 &&
+              EVP_PKEY_CTX_set1_hkdf_salt(context.get(), salt.data(), static_cast<int>(salt.size())) > 0 &&
+              EVP_PKEY_CTX_set1_hkdf_key(context.get(), key.data(), static_cast<int>(key.size())) > 0 &&
+              EVP_PKEY_CTX_add1_hkdf_info(context.get(), reinterpret_cast<const uint8_t*>(label.data()),
+                                          static_cast<int>(label.size())) > 0 &&
+              EVP_PKEY_derive(context.get(), derived.mutable_bytes().data(), &produced) > 0;
+  if (!done || produced != size) return openssl_error("HKDF");
+  return derived;
+}
+
 Result<void> random_bytes(std::span<uint8_t> to) {
   if (RAND_bytes(to.data(), static_cast<int>(to.size())) != 1) return openssl_error("RAND_bytes");
   return {};

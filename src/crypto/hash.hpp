@@ -34,6 +34,22 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
+// SHA-256 of one prefix before many pieces (salted blocks): without the cost of a fresh context for each. One thread.
+class PrefixHasher {
+ public:
+  explicit PrefixHasher(ByteView prefix);
+  PrefixHasher(PrefixHasher&&) noexcept;
+  ~PrefixHasher();
+  Sha256Digest hash(ByteView piece);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// HKDF with SHA-256 (RFC 5869): extract with `salt`, expand with `label`. At most 8160 bytes.
+Result<SecretBytes> hkdf_sha256(ByteView key, ByteView salt, std::string_view label, size_t size);
+
 // From the operating system's generator, through OpenSSL. Fails only if that generator does.
 Result<void> random_bytes(std::span<uint8_t> to);
 Result<SecretBytes> random_secret(size_t size);

@@ -29,6 +29,16 @@ bool is_plain_name(std::string_view text) {
              std::string_view::npos;
 }
 
+Result<void> check_key(const BuildOptions& options) {
+  // Fewer bytes cannot hold the 256 random bits from which all else is to be derived.
+  constexpr size_t kLeastBytes = 32;
+  if (options.disk_key && options.disk_key->empty()) return invalid("disk_key: empty");
+  if (options.reproducible && (!options.disk_key || options.disk_key->size() < kLeastBytes)) {
+    return invalid("disk_key: a reproducible build needs one of {} bytes at least", kLeastBytes);
+  }
+  return {};
+}
+
 Result<void> check_options(const BuildOptions& options) {
   if (options.source.empty()) return invalid("source: no folder given");
   if (options.output.empty()) return invalid("output: no folder given");
@@ -42,7 +52,7 @@ Result<void> check_options(const BuildOptions& options) {
   if (!options.broker_url.empty() && options.broker_ca_pem.empty()) {
     return invalid("broker_ca_pem: needed with a broker_url, the guest believes nobody else");
   }
-  if (options.disk_key && options.disk_key->empty()) return invalid("disk_key: empty");
+  TRY(check_key(options));
   if (options.vcpus == 0 || options.vcpus > 255)
     return invalid("vcpus {}: 1 to 255", options.vcpus);
   std::error_code ignored;
@@ -95,44 +105,62 @@ class Build {
             : options_.workload_id;
     report_.resource = TRY(resource_of(options_, report_.workload_id));
     auto writer = TRY(LayoutWriter::create(folder_));
-    TRY(make_disk_and_manifest());
     TRY(make_image(writer));
     return std::move(report_);
   }
 
  private:
-  fs::path disk() const { return folder_ / kDiskFile; }
+  Result<DiskSecrets> secrets() const {
+    return options_.reproducible ? DiskSecrets::derive(*options_.disk_key, source_.manifest.digest)
+                                 : DiskSecrets::draw(options_.disk_key);
+  }
 
-  Result<void> make_disk_and_manifest() {
-    auto secrets = TRY(DiskSecrets::draw(options_.disk_key));
-    auto summary = TRY(make_disk(disk(), options_.source, source_, secrets, options_.progress));
-    report_.entries = summary.entries;
-    report_.content_bytes = summary.content_bytes;
-    Manifest& manifest = summary.manifest;
+  // All of the manifest that is known before the disk is made.
+  Manifest draft(const LuksHeader& header, const DiskSecrets& secrets) const {
+    Manifest manifest;
     manifest.workload_id = report_.workload_id;
     manifest.network = options_.network;
+    manifest.luks2 = header.numbers;
+    manifest.verity.salt = secrets.verity_salt;
     if (!options_.broker_url.empty()) {
       manifest.broker =
           Manifest::Broker{options_.broker_url, options_.broker_ca_pem, report_.resource};
     }
+    return manifest;
+  }
+
+  Result<void> make_image(LayoutWriter& writer) {
+    DiskSecrets secrets = TRY(this->secrets());
+    LuksHeader header = TRY(make_checked_header(secrets));
+    Manifest manifest = draft(header, secrets);
+    std::string krun = TRY(
+        krun_json({report_.workload_id, options_.broker_url, options_.vcpus, options_.ram_mib}));
+    fs::path file = folder_ / "layer.tar";
+    auto layer = TRY(OutputLayer::create(file, krun, TRY(manifest.serialize()).size()));
+    DiskPlace place{layer.fd(), layer.disk_start(), file.string(), folder_};
+    auto totals = TRY(make_disk(place, options_.source, source_, secrets, header.bytes, manifest,
+                                options_.progress));
+    report_.entries = totals.entries;
+    report_.content_bytes = totals.content_bytes;
+    TRY(take_manifest(manifest));
+    report_.disk_key = std::move(secrets.luks.passphrase);
+    auto finished = TRY(layer.finish(report_.manifest, manifest.disk_size, options_.progress));
+    report_.disk_bytes = finished.disk_bytes;
+    return write_layout(writer, file, finished);
+  }
+
+  Result<void> take_manifest(const Manifest& manifest) {
     report_.manifest = TRY(manifest.serialize());
     TRY(Manifest::parse(report_.manifest));  // what the guest will do: better to know now
     auto digest = workload_digest(report_.manifest);
     report_.workload_digest.assign(digest.begin(), digest.end());
-    report_.disk_key = std::move(secrets.passphrase);
     return {};
   }
 
-  Result<void> make_image(LayoutWriter& writer) {
-    std::string krun = TRY(
-        krun_json({report_.workload_id, options_.broker_url, options_.vcpus, options_.ram_mib}));
-    fs::path file = folder_ / "layer.tar";
-    auto layer = TRY(write_output_layer(file, disk(), report_.manifest, krun, options_.progress));
-    if (::unlink(disk().c_str()) != 0)
-      return errno_error(errno, kOrigin, fmt::format("{}: unlink", disk().string()));
+  Result<void> write_layout(LayoutWriter& writer, const fs::path& file,
+                            const OutputLayer::Finished& layer) {
     auto blob = TRY(writer.adopt_blob(kLayerType, file, layer.hex, layer.size));
     auto image = TRY(writer.finish(blob, source_.annotations, options_.output_reference));
-    report_.disk_bytes = layer.disk_bytes;
     report_.image_digest = image.digest;
     return {};
   }

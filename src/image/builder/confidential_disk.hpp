@@ -1,34 +1,39 @@
-// The disk of a confidential image, from layers: EROFS in LUKS2 under dm-verity, one file, one pass
-// over the layers.
+// The disk of a confidential image, from layers: EROFS in LUKS2 under dm-verity, in one pass over
+// the layers, written at its final place inside a larger file.
 #pragma once
 
 #include <filesystem>
 
 #include "bartizan/image.hpp"
+#include "image/builder/disk_secrets.hpp"
 #include "image/oci/layout_reader.hpp"
 #include "manifest/manifest.hpp"
 
 namespace bartizan::image {
 
-// All that is drawn at random for one disk.
-struct DiskSecrets {
-  SecretBytes volume_key;
-  SecretBytes passphrase;
-  Bytes verity_salt;
-  std::string luks_uuid, verity_uuid;
-
-  // Fresh randomness; the passphrase too unless given.
-  static Result<DiskSecrets> draw(const std::optional<SecretBytes>& passphrase);
+struct DiskPlace {
+  int fd = -1;                   // borrowed
+  uint64_t start = 0;            // of the disk, in bytes
+  std::string name;              // of the file, for errors
+  std::filesystem::path folder;  // for a temporary file
 };
 
-struct DiskSummary {
-  Manifest manifest;  // the members under "disk"
+struct DiskTotals {
   uint64_t entries = 0, content_bytes = 0;
 };
 
-// Makes `path`, which must not exist. Ends at manifest.disk_size; the footer is not in it.
-Result<DiskSummary> make_disk(const std::filesystem::path& path,
-                              const std::filesystem::path& layout, const SourceImage& source,
-                              const DiskSecrets& secrets, const ProgressSink& progress);
+// The header's bytes, and its numbers as libcryptsetup reads them (the segment's size is still 0).
+// libcryptsetup also had to find the volume key in it.
+struct LuksHeader {
+  Bytes bytes;
+  Manifest::Luks2 numbers;
+};
+Result<LuksHeader> make_checked_header(const DiskSecrets& secrets);
+
+// Fills the members under "disk" of `manifest`, whose luks2 must be `header.numbers`. The disk ends
+// at manifest.disk_size; the footer is not in it.
+Result<DiskTotals> make_disk(const DiskPlace& place, const std::filesystem::path& layout,
+                             const SourceImage& source, const DiskSecrets& secrets, ByteView header,
+                             Manifest& manifest, const ProgressSink& progress);
 
 }  // namespace bartizan::image

@@ -1,4 +1,5 @@
-// The output layer: a plain tar with the five files, /disk.img last, hashed while it is written.
+// The output layer: a plain tar with the five files, /disk.img last. The disk is made at its final
+// place in it, at a multiple of 4096 bytes; a comment before it fills what is left of the space.
 #pragma once
 
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include "bartizan/log.hpp"
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/unique_fd.hpp"
 
 namespace bartizan::image {
 
@@ -15,16 +17,35 @@ constexpr std::string_view kEntrypointFile = "entrypoint", kKrunFile = "krun-sev
 
 ByteView entrypoint_program();
 
-struct OutputLayer {
-  std::string hex;  // SHA-256
-  uint64_t size = 0;
-  uint64_t disk_bytes = 0;
-};
+class OutputLayer {
+ public:
+  // `path` must not exist. `manifest_bytes`: size of the manifest as long as the disk's sizes and
+  // its root hash are missing.
+  static Result<OutputLayer> create(const std::filesystem::path& path, std::string krun_json,
+                                    size_t manifest_bytes);
 
-// Writes `layer` from the disk at `disk`, behind which the KRUN footer goes. Synced to disk at the
-// end.
-Result<OutputLayer> write_output_layer(const std::filesystem::path& layer,
-                                       const std::filesystem::path& disk, ByteView manifest,
-                                       const std::string& krun_json, const ProgressSink& progress);
+  int fd() const { return fd_.get(); }
+  uint64_t disk_start() const { return disk_start_; }
+
+  struct Finished {
+    std::string hex;  // SHA-256
+    uint64_t size = 0;
+    uint64_t disk_bytes = 0;  // with the KRUN footer
+  };
+  // With the disk in its place: writes all the rest, hashes the whole and syncs it.
+  Result<Finished> finish(ByteView manifest, uint64_t disk_size, const ProgressSink& progress);
+
+ private:
+  OutputLayer(UniqueFd fd, std::string name, std::string krun_json, uint64_t disk_start)
+      : fd_(std::move(fd)),
+        name_(std::move(name)),
+        krun_json_(std::move(krun_json)),
+        disk_start_(disk_start) {}
+  Result<std::string> hash(uint64_t size, const ProgressSink& progress) const;
+
+  UniqueFd fd_;
+  std::string name_, krun_json_;
+  uint64_t disk_start_;
+};
 
 }  // namespace bartizan::image

@@ -44,4 +44,14 @@ Bytes tar_header(std::string_view name, char type, uint32_t mode, uint64_t size)
   return header;
 }
 
+Bytes tar_filler(uint64_t size) {
+  uint64_t length = size - kTarBlock;
+  Bytes filler = tar_header("filler", 'x', 0644, length);
+  std::string record = fmt::format("{} comment=", length);
+  record.resize(length - 1, '.');
+  record += '\n';
+  filler.insert(filler.end(), record.begin(), record.end());
+  return filler;
+}
+
 }  // namespace bartizan::image

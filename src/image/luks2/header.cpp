@@ -8,32 +8,12 @@ namespace bartizan::image {
 namespace {
 
 constexpr char kOrigin[] = "image/luks2";
-constexpr uint64_t kMetadataBytes =
-    16 * 1024;  // of each of the two copies: the smallest that LUKS2 has
-constexpr uint64_t kKeyslotsBytes = kLuksHeaderBytes - 2 * kMetadataBytes;
-constexpr uint32_t kSectorBytes = 4096;
-// A disk key has 256 random bits; no number of rounds makes guessing it harder, so it is the least
-// that LUKS2 allows.
-constexpr uint32_t kIterations = 1000;
 // The JSON area of a header that we made is 12 KiB; more than 4 MiB no LUKS2 header can hold.
 constexpr size_t kMaxJsonBytes = 4 << 20;
 
 Result<void> check(const Cryptsetup& device, int status, std::string_view operation) {
   if (status < 0) return device.error(status, kOrigin, operation);
   return {};
-}
-
-Result<void> set_sizes(const Cryptsetup& device) {
-  crypt_pbkdf_type pbkdf{};
-  pbkdf.type = CRYPT_KDF_PBKDF2;
-  pbkdf.hash = "sha256";
-  pbkdf.iterations = kIterations;
-  pbkdf.flags = CRYPT_PBKDF_NO_BENCHMARK;
-  TRY(check(device, crypt_set_pbkdf_type(device.get(), &pbkdf), "crypt_set_pbkdf_type"));
-  TRY(check(device, crypt_set_metadata_size(device.get(), kMetadataBytes, kKeyslotsBytes),
-            "crypt_set_metadata_size"));
-  return check(device, crypt_set_data_offset(device.get(), kLuksHeaderBytes / 512),
-               "crypt_set_data_offset");
 }
 
 Error bad(std::string_view why) {
@@ -113,27 +93,6 @@ Result<Manifest::Luks2> parse_luks2_json(std::string_view text) {
   luks2.keyslot = TRY(parse_keyslot(slot));
   luks2.digest = TRY(parse_digest(*TRY(only(json, "digests"))));
   return luks2;
-}
-
-Result<Manifest::Luks2> format_luks2(const std::filesystem::path& path,
-                                     const LuksHeaderOptions& options) {
-  Cryptsetup device = TRY(Cryptsetup::open(path));
-  TRY(set_sizes(device));
-  crypt_params_luks2 params{};
-  params.sector_size = kSectorBytes;
-  const auto* key = reinterpret_cast<const char*>(options.volume_key->bytes().data());
-  TRY(check(device,
-            crypt_format(device.get(), CRYPT_LUKS2, "aes", "xts-plain64", options.uuid.c_str(), key,
-                         options.volume_key->size(), &params),
-            "crypt_format LUKS2"));
-  TRY(check(device,
-            crypt_keyslot_add_by_volume_key(device.get(), 0, key, options.volume_key->size(),
-                                            options.passphrase->view().data(),
-                                            options.passphrase->size()),
-            "crypt_keyslot_add_by_volume_key"));
-  const char* json = nullptr;
-  TRY(check(device, crypt_dump_json(device.get(), &json, 0), "crypt_dump_json"));
-  return parse_luks2_json(json);
 }
 
 Result<Manifest::Luks2> read_luks2(const std::filesystem::path& path) {

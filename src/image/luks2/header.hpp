@@ -1,30 +1,15 @@
-// The LUKS2 header: made and opened by libcryptsetup on plain files, its numbers read back for the
-// manifest.
+// The LUKS2 header as libcryptsetup reads and opens it, on plain files: its numbers for the
+// manifest, its volume key.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
 #include "bartizan/secret_bytes.hpp"
+#include "image/luks2/header_writer.hpp"
 #include "manifest/manifest.hpp"
 
 namespace bartizan::image {
-
-// Two metadata copies of 16 KiB, then key slots: room for three, so that a recovery passphrase
-// finds place.
-constexpr uint64_t kLuksHeaderBytes = 1 << 20;
-constexpr uint32_t kVolumeKeyBytes = 64;  // AES-256-XTS: two keys
-
-struct LuksHeaderOptions {
-  std::string uuid;  // textual
-  const SecretBytes* volume_key = nullptr;
-  const SecretBytes* passphrase = nullptr;
-};
-
-// Writes the header to `path` (an existing file larger than the header); data begins at
-// kLuksHeaderBytes. The returned numbers lack the segment's size, which is for the caller to set.
-Result<Manifest::Luks2> format_luks2(const std::filesystem::path& path,
-                                     const LuksHeaderOptions& options);
 
 // The numbers of the header in `path`, from its JSON. corrupt or unsupported if it is not as ours
 // are.

@@ -1,0 +1,146 @@
+#include "image/luks2/header_writer.hpp"
+
+#include "base/errors.hpp"
+#include "base/json.hpp"
+#include "crypto/aes_xts.hpp"
+#include "crypto/hash.hpp"
+
+namespace bartizan::image {
+namespace {
+
+constexpr uint64_t kMetadataBytes = 16 * 1024;  // of each copy: the smallest that LUKS2 has
+constexpr uint64_t kBinaryBytes = 4096;         // before the JSON text in it
+constexpr uint64_t kKeyslotBytes = 258048;      // kVolumeKeyBytes * kStripes, in blocks of 4096
+constexpr uint32_t kKeyslotSector = 512;
+constexpr size_t kHashBytes = 32;
+constexpr char kCipher[] = "aes-xts-plain64";
+constexpr char kHash[] = "sha256";
+// A disk key has 256 random bits; no number of rounds makes guessing it harder, so it is the least
+// that LUKS2 allows.
+constexpr uint32_t kIterations = 1000;
+
+// Diffusion of the anti-forensic splitter (LUKS1 specification §2.4, function H1): each piece is
+// replaced by the hash of its number, big endian, and itself.
+void diffuse(std::span<uint8_t> block) {
+  for (uint32_t number = 0; number * kHashBytes < block.size(); ++number) {
+    auto piece = block.subspan(number * kHashBytes, kHashBytes);
+    uint8_t input[4 + kHashBytes] = {0, 0, 0, static_cast<uint8_t>(number)};
+    std::copy(piece.begin(), piece.end(), input + 4);
+    auto digest = crypto::sha256(input);
+    std::copy(digest.begin(), digest.end(), piece.begin());
+    explicit_bzero(input, sizeof input);
+    explicit_bzero(digest.data(), digest.size());
+  }
+}
+static_assert(kVolumeKeyBytes % kHashBytes == 0);
+
+void exclusive_or(std::span<uint8_t> to, ByteView with) {
+  for (size_t i = 0; i < to.size(); ++i) to[i] ^= with[i];
+}
+
+// All stripes but the last are random; the last makes their diffused sum the key.
+SecretBytes split(const LuksHeaderSecrets& secrets) {
+  SecretBytes material(kStripeBytes + kVolumeKeyBytes);
+  auto bytes = material.mutable_bytes();
+  std::copy_n(secrets.stripes.bytes().begin(), kStripeBytes, bytes.begin());
+  SecretBytes sum(kVolumeKeyBytes);
+  for (size_t at = 0; at < kStripeBytes; at += kVolumeKeyBytes) {
+    exclusive_or(sum.mutable_bytes(), bytes.subspan(at, kVolumeKeyBytes));
+    diffuse(sum.mutable_bytes());
+  }
+  auto last = bytes.subspan(kStripeBytes);
+  std::copy_n(secrets.volume_key.bytes().begin(), kVolumeKeyBytes, last.begin());
+  exclusive_or(last, sum.bytes());
+  return material;
+}
+
+Result<void> write_keyslot(const LuksHeaderSecrets& secrets, std::span<uint8_t> area) {
+  SecretBytes key = TRY(crypto::pbkdf2(secrets.passphrase.bytes(), secrets.keyslot_salt,
+                                       kIterations, kHash, kVolumeKeyBytes));
+  auto cipher =
+      TRY(crypto::AesXts::create(key.bytes(), kKeyslotSector, crypto::AesXts::Direction::encrypt));
+  SecretBytes material = split(secrets);
+  return cipher.process(material.bytes(), area.first(material.size()), 0);
+}
+
+Json keyslot_json(const LuksHeaderSecrets& secrets) {
+  return {{"type", "luks2"},
+          {"key_size", kVolumeKeyBytes},
+          {"af", {{"type", "luks1"}, {"stripes", kStripes}, {"hash", kHash}}},
+          {"area",
+           {{"type", "raw"},
+            {"offset", std::to_string(2 * kMetadataBytes)},
+            {"size", std::to_string(kKeyslotBytes)},
+            {"encryption", kCipher},
+            {"key_size", kVolumeKeyBytes}}},
+          {"kdf",
+           {{"type", "pbkdf2"},
+            {"hash", kHash},
+            {"iterations", kIterations},
+            {"salt", to_base64(secrets.keyslot_salt)}}}};
+}
+
+// §3: keyslots, tokens, segments, digests, config.
+Result<std::string> metadata_json(const LuksHeaderSecrets& secrets) {
+  SecretBytes digest = TRY(crypto::pbkdf2(secrets.volume_key.bytes(), secrets.digest_salt,
+                                          kIterations, kHash, kHashBytes));
+  Json segment = {{"type", "crypt"},       {"offset", std::to_string(kLuksHeaderBytes)},
+                  {"size", "dynamic"},     {"iv_tweak", "0"},
+                  {"encryption", kCipher}, {"sector_size", 4096}};
+  Json digest_json = {{"type", "pbkdf2"},
+                      {"keyslots", Json::array({"0"})},
+                      {"segments", Json::array({"0"})},
+                      {"hash", kHash},
+                      {"iterations", kIterations},
+                      {"salt", to_base64(secrets.digest_salt)},
+                      {"digest", to_base64(digest.bytes())}};
+  return canonical_json(
+      {{"keyslots", {{"0", keyslot_json(secrets)}}},
+       {"tokens", Json::object()},
+       {"segments", {{"0", segment}}},
+       {"digests", {{"0", digest_json}}},
+       {"config",
+        {{"json_size", std::to_string(kMetadataBytes - kBinaryBytes)},
+         {"keyslots_size", std::to_string(kLuksHeaderBytes - 2 * kMetadataBytes)}}}});
+}
+
+template <typename T>
+void store_big_endian(std::span<uint8_t> to, T value) {
+  for (size_t i = 0; i < sizeof value; ++i)
+    to[i] = static_cast<uint8_t>(value >> (8 * (sizeof value - 1 - i)));
+}
+
+// §2.1, struct luks2_hdr_disk, with the JSON text behind it.
+void write_copy(std::span<uint8_t> area, bool primary, std::string_view json,
+                const LuksHeaderSecrets& secrets) {
+  constexpr size_t kChecksum = 448;
+  auto put = [&area](size_t at, ByteView bytes) {
+    std::copy(bytes.begin(), bytes.end(), area.begin() + static_cast<ptrdiff_t>(at));
+  };
+  put(0, as_bytes(primary ? "LUKS\xba\xbe" : "SKUL\xba\xbe"));
+  store_big_endian<uint16_t>(area.subspan(6), 2);               // version
+  store_big_endian<uint64_t>(area.subspan(8), kMetadataBytes);  // size of this copy
+  store_big_endian<uint64_t>(area.subspan(16), 1);              // how often it was written
+  put(72, as_bytes(kHash));
+  put(104, primary ? secrets.primary_salt : secrets.secondary_salt);
+  put(168, as_bytes(secrets.uuid));
+  store_big_endian<uint64_t>(area.subspan(256), primary ? 0 : kMetadataBytes);  // where it is
+  put(kBinaryBytes, as_bytes(json));
+  put(kChecksum, crypto::sha256(area));  // over the copy with zeros in its place
+}
+
+}  // namespace
+
+Result<Bytes> make_luks2_header(const LuksHeaderSecrets& secrets) {
+  std::string json = TRY(metadata_json(secrets));
+  if (json.size() >= kMetadataBytes - kBinaryBytes)
+    return make_error(ErrorCode::internal, "image/luks2", "LUKS2 header: metadata does not fit");
+  Bytes header(kLuksHeaderBytes);
+  auto area = std::span(header);
+  write_copy(area.first(kMetadataBytes), true, json, secrets);
+  write_copy(area.subspan(kMetadataBytes, kMetadataBytes), false, json, secrets);
+  TRY(write_keyslot(secrets, area.subspan(2 * kMetadataBytes, kKeyslotBytes)));
+  return header;
+}
+
+}  // namespace bartizan::image
