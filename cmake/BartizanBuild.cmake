@@ -54,6 +54,7 @@ function(bartizan_test name)
   target_link_libraries(${name} PRIVATE ${TEST_USES} ${TEST_LINKS} GTest::gtest GTest::gmock bartizan_test_main)
   target_compile_definitions(${name} PRIVATE
     BARTIZAN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" BARTIZAN_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  add_dependencies(test_programs ${name})
   add_test(NAME ${name} COMMAND ${name} ${TEST_ARGS})
   set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABEL}" TIMEOUT ${TEST_TIMEOUT})
 endfunction()
