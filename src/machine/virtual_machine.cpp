@@ -37,6 +37,7 @@ VirtualMachine::VirtualMachine(std::unique_ptr<tee::Launcher> launcher, kvm::Vm 
 VirtualMachine::~VirtualMachine() {
   stop();
   join();
+  launcher_->guest_ended();
 }
 
 Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(

@@ -12,6 +12,8 @@ Result<std::unique_ptr<Launcher>> make_launcher(Tee tee, LauncherInputs inputs) 
       return make_simulated_launcher();
     case Tee::snp:
       return make_snp_launcher(std::move(inputs));
+    case Tee::tdx:
+      return make_tdx_launcher(std::move(inputs));
     default:
       return make_error(ErrorCode::unsupported, "tee", "TEE {}: this version does not launch it",
                         to_string(tee));

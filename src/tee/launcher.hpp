@@ -48,6 +48,8 @@ class Launcher {
                                memory::PageState state);
   // TDX: a call that KVM leaves to the VMM; fills in the answer. Any thread.
   virtual void tdx_call(memory::GuestMemory&, kvm::ExitTdx&) {}
+  // No vCPU runs any more, and memory is about to go.
+  virtual void guest_ended() {}
   // What the user should read about this launch, one line each: what the firmware changed.
   virtual std::vector<std::string> remarks() const { return {}; }
 
@@ -69,6 +71,7 @@ Result<std::unique_ptr<Launcher>> make_launcher(Tee tee, LauncherInputs inputs =
 std::unique_ptr<Launcher> make_none_launcher();
 std::unique_ptr<Launcher> make_simulated_launcher();
 std::unique_ptr<Launcher> make_snp_launcher(LauncherInputs inputs);
+std::unique_ptr<Launcher> make_tdx_launcher(LauncherInputs inputs);
 
 // For launchers whose RAM is ordinary memory: one slot a region from `first_slot` on, at `base +
 // region.base`.

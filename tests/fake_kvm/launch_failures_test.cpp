@@ -35,11 +35,12 @@ TEST_P(EachCallFails, NamesItAndItsCause) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tees, EachCallFails, ::testing::Values(Tee::snp), [](const auto& info) {
-  std::string name(to_string(info.param));
-  std::erase(name, '-');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Tees, EachCallFails, ::testing::Values(Tee::snp, Tee::tdx),
+                         [](const auto& info) {
+                           std::string name(to_string(info.param));
+                           std::erase(name, '-');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace bartizan::launches

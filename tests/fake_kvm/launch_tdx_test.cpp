@@ -1,0 +1,300 @@
+// TDX launches on the fake kernel, and quotes by way of a played quote service.
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "base/unique_fd.hpp"
+#include "fake_kvm/launch_support.hpp"
+#include "tee/tdx/quote.hpp"
+
+namespace bartizan::launches {
+namespace {
+
+using fakes::guest::expect_private;
+using fakes::guest::expect_shared;
+using fakes::guest::map_gpa;
+using fakes::guest::tdvmcall;
+using fakes::guest::touch_private;
+using fakes::guest::touch_shared;
+using fakes::guest::validate;
+using fakes::guest::write_private;
+using fakes::guest::write_shared;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using vcpu::End;
+
+constexpr uint64_t kBuffer = 0x900000;
+constexpr uint64_t kBufferSize = 0x4000;
+
+class TdxLaunch : public ::testing::Test {
+ protected:
+  VirtualMachine& launch(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
+    auto made = create(kernel, plan, std::move(bound));
+    if (!made.ok()) ADD_FAILURE() << made.error().describe();
+    machine = std::move(*made);
+    return *machine;
+  }
+  std::string failure(const tee::LaunchPlan& plan) {
+    auto made = create(kernel, plan);
+    return made.ok() ? "no failure" : made.error().describe();
+  }
+  const fakes::LaunchRecord& record() { return kernel->last_vm().record(); }
+
+  std::shared_ptr<TeeKernel> kernel = std::make_shared<TeeKernel>();
+  std::unique_ptr<VirtualMachine> machine;
+};
+
+TEST_F(TdxLaunch, LaunchesWhatIsMeasured) {
+  auto wanted = plan(Tee::tdx);
+  launch(wanted);
+  EXPECT_TRUE(record().finished);
+  EXPECT_EQ(record().digest, expected_digest(wanted));
+  EXPECT_EQ(record().attributes, kvm::kTdxAttributeSeptVeDisable);
+  EXPECT_EQ(record().xfam & 3, 3u);
+  EXPECT_EQ(record().loaded.size(), 5u + 3 + 1 + 300);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
+  auto digest = binding().workload_digest;
+  std::vector<uint8_t> config(digest.begin(), digest.end());
+  config.resize(48);
+  EXPECT_EQ(record().host_data, config);
+  EXPECT_EQ(kernel->last_vm().vcpus().at(1).initialised, true);
+  expect_golden("tdx", kernel->transcript());
+}
+
+TEST_F(TdxLaunch, InterruptedByASignalEverySoOften) {
+  kernel->host().interrupt_after_pages = 2;
+  auto wanted = plan(Tee::tdx);
+  launch(wanted);
+  EXPECT_EQ(record().digest, expected_digest(wanted));
+}
+
+TEST_F(TdxLaunch, TheGuestSeesThePlanAndConverts) {
+  kernel->scripts()[0] = {expect_private(0x1000, {0xf4, 0xf4}),
+                          expect_private(0x8000, Bytes(3 * 4096)),
+                          expect_private(0x10000, {1, 2, 3}),
+                          validate(0x800000, 64 * 4096),
+                          write_private(0x800000, Bytes(64 * 4096, 1)),
+                          map_gpa(0x800000, 32 * 4096, false),
+                          write_shared(0x800000, Bytes(32 * 4096, 2)),
+                          map_gpa(0x800000, 16 * 4096, true),
+                          validate(0x800000, 16 * 4096),
+                          touch_shared(0xa00000),
+                          power_off()};
+  EXPECT_EQ(run(launch(plan(Tee::tdx))).kind, End::Kind::shutdown);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
+  EXPECT_EQ(kernel->last_vm().memory().pages_held_twice(), 0u);
+}
+
+TEST_F(TdxLaunch, MemoryAboveFourGiB) {
+  auto wanted = plan(Tee::tdx, 4, 5 * 1024 * kMiB);
+  wanted.items.push_back(item(0x1'0000'0000, PageKind::normal, "high", 2, Bytes{1, 2}));
+  kernel->scripts()[0] = {expect_private(0x1'0000'0000, {1, 2}), validate(0x1'1000'0000, 4096),
+                          map_gpa(0x1'2000'0000, 64 * kMiB, false), power_off()};
+  VirtualMachine& vm = launch(wanted);
+  EXPECT_EQ(record().digest, expected_digest(wanted));
+  EXPECT_EQ(run(vm).kind, End::Kind::shutdown);
+  EXPECT_EQ(vm.memory().shared_pages(), 64 * kMiB / 4096);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
+}
+
+// Only what the module lets a VMM choose is chosen; a long list is asked for again.
+TEST_F(TdxLaunch, ALongListOfConfigurableLeaves) {
+  auto& leaves = kernel->host().tdx_configurable;
+  for (uint32_t i = 0; i < 100; ++i) {
+    kvm_cpuid_entry2 more{};
+    more.function = 0x40;
+    more.index = i;
+    leaves.push_back(more);
+  }
+  launch(plan(Tee::tdx));
+  EXPECT_THAT(kernel->transcript(), HasSubstr("KVM_TDX_CAPABILITIES nent=64 -> -E2BIG"));
+  EXPECT_THAT(kernel->transcript(), HasSubstr("KVM_TDX_CAPABILITIES nent=128 -> 0"));
+  leaves.resize(300);
+  EXPECT_THAT(failure(plan(Tee::tdx)), HasSubstr("KVM_TDX_CAPABILITIES (the kernel lists more"));
+}
+
+TEST_F(TdxLaunch, AModuleWithoutSeptVeDisable) {
+  kernel->host().tdx_attributes = 0;
+  EXPECT_THAT(failure(plan(Tee::tdx)), HasSubstr("lack SEPT_VE_DISABLE"));
+}
+
+TEST_F(TdxLaunch, ABusyModule) {
+  kernel->host().tdx_busy = true;
+  EXPECT_THAT(failure(plan(Tee::tdx)), HasSubstr("KVM_TDX_FINALIZE_VM (the TDX module is busy)"));
+}
+
+TEST_F(TdxLaunch, APageTwice) {
+  auto wanted = plan(Tee::tdx);
+  wanted.items.push_back(item(0x1000, PageKind::normal, "again", 1, Bytes{1}));
+  EXPECT_THAT(failure(wanted), HasSubstr("the page was loaded before"));
+}
+
+TEST_F(TdxLaunch, TouchBeforeAcceptEndsTheGuest) {
+  kernel->scripts()[0] = {touch_private(0x800000), power_off()};
+  auto end = run(launch(plan(Tee::tdx)));
+  EXPECT_EQ(end.kind, End::Kind::crash);
+  EXPECT_THAT(end.detail, HasSubstr("KVM_RUN"));
+}
+
+TEST_F(TdxLaunch, AFatalErrorIsReportedWithItsText) {
+  kernel->scripts()[0] = {fakes::guest::exit([](kvm_run& run) {
+    run.exit_reason = KVM_EXIT_SYSTEM_EVENT;
+    run.system_event.type = kvm::kSystemEventTdxFatal;
+    run.system_event.ndata = 16;
+    std::memset(run.system_event.data, 0, 16 * 8);
+    std::memcpy(&run.system_event.data[14], "no virt", 7);
+    std::memcpy(&run.system_event.data[15], "io\x1b!", 4);
+    return 0;
+  })};
+  auto end = run(launch(plan(Tee::tdx)));
+  EXPECT_EQ(end.kind, End::Kind::crash);
+  EXPECT_EQ(end.detail, "TD reported a fatal error 0x0: no virtio!");
+}
+
+// A quote generation service: answers each connection once.
+class Service {
+ public:
+  explicit Service(Bytes answer) : answer_(std::move(answer)) {
+    path_ = "/tmp/bartizan-qgs-" + std::to_string(::getpid());
+    ::unlink(path_.c_str());
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path_.copy(address.sun_path, sizeof address.sun_path - 1);
+    listener_ = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(listener_.get(), 4), 0);
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~Service() {
+    ::shutdown(listener_.get(), SHUT_RDWR);
+    thread_.join();
+    ::unlink(path_.c_str());
+  }
+  const std::string& path() const { return path_; }
+  Bytes asked;
+
+ private:
+  void serve() {
+    UniqueFd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!peer.valid()) return;
+    asked.resize(4 + 24 + 1024);
+    EXPECT_EQ(::recv(peer.get(), asked.data(), asked.size(), MSG_WAITALL),
+              static_cast<ssize_t>(asked.size()));
+    EXPECT_EQ(::send(peer.get(), answer_.data(), answer_.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(answer_.size()));
+  }
+  std::string path_;
+  Bytes answer_;
+  UniqueFd listener_;
+  std::thread thread_;
+};
+
+Bytes answer(const Bytes& quote, uint32_t error = 0) {
+  Bytes bytes(4 + 24);
+  auto size = static_cast<uint32_t>(24 + quote.size());
+  bytes[2] = static_cast<uint8_t>(size >> 8);
+  bytes[3] = static_cast<uint8_t>(size);
+  bytes[4] = bytes[6] = 1;
+  bytes[8] = 1;  // GET_QUOTE_RESP
+  std::memcpy(bytes.data() + 12, &size, 4);
+  std::memcpy(bytes.data() + 16, &error, 4);
+  auto length = static_cast<uint32_t>(quote.size());
+  std::memcpy(bytes.data() + 24, &length, 4);
+  bytes.insert(bytes.end(), quote.begin(), quote.end());
+  return bytes;
+}
+
+Bytes request_head(uint64_t version = 1, uint32_t length = 1024) {
+  Bytes bytes(24 + 1024, 0xab);
+  std::fill_n(bytes.begin(), 24, uint8_t{0});
+  std::memcpy(bytes.data(), &version, 8);
+  std::memcpy(bytes.data() + 16, &length, 4);
+  return bytes;
+}
+
+class Quote : public TdxLaunch {
+ protected:
+  // The guest asks, then polls until the status is final, as its driver does; what it finds.
+  uint64_t ask(const std::string& service, Bytes head = request_head(), uint64_t at = kBuffer,
+               uint64_t size = kBufferSize) {
+    auto bound = binding();
+    bound.quote_service = service;
+    kernel->scripts()[0] = {map_gpa(kBuffer, kBufferSize, false), write_shared(kBuffer, head),
+                            tdvmcall(kvm::kTdvmcallGetQuote, {at, size}),
+                            fakes::guest::exit([this](kvm_run& run) {
+                              for (int i = 0; i < 2000 && status() == ~0ull; ++i) ::usleep(1000);
+                              run.exit_reason = KVM_EXIT_SHUTDOWN;
+                              return 0;
+                            })};
+    run(launch(plan(Tee::tdx, 1), bound));
+    return kernel->last_vm().vcpus().at(0).answers.back();
+  }
+  uint64_t status() {
+    auto value = machine->memory().read_object<uint64_t>({kBuffer + 8});
+    return value.ok() ? *value : 1;
+  }
+};
+
+TEST_F(Quote, GoesToTheServiceAndBack) {
+  Bytes quote(5000, 0x77);
+  Service service(answer(quote));
+  EXPECT_EQ(ask(service.path()), kvm::kTdvmcallSuccess);
+  EXPECT_EQ(status(), 0u);
+  Bytes seen(quote.size());
+  ASSERT_TRUE(machine->memory().read({kBuffer + 24}, seen).ok());
+  EXPECT_EQ(seen, quote);
+  EXPECT_EQ(*machine->memory().read_object<uint32_t>({kBuffer + 20}), 5000u);
+  EXPECT_EQ(Bytes(service.asked.begin() + 28, service.asked.end()), Bytes(1024, 0xab));
+  EXPECT_EQ(service.asked[2], 4);  // 1048 bytes, big endian
+  EXPECT_THAT(kernel->findings(), IsEmpty());
+}
+
+TEST_F(Quote, ServiceThatRefusesOrTalksNonsense) {
+  for (Bytes bad : {answer(Bytes(10, 1), 0x12001), answer({}), Bytes{0xff, 0xff, 0xff, 0xff},
+                    Bytes{0, 0, 0, 4, 1, 2, 3, 4}, answer(Bytes(kBufferSize, 1))}) {
+    Service service(bad);
+    EXPECT_EQ(ask(service.path()), kvm::kTdvmcallSuccess);
+    EXPECT_EQ(status(), 0x8000'0000'0000'0001);
+    machine.reset();
+  }
+}
+
+TEST_F(Quote, NoService) {
+  EXPECT_EQ(ask(""), kvm::kTdvmcallSuccess);
+  EXPECT_EQ(status(), 0x8000'0000'0000'0001);
+  EXPECT_EQ(ask("/nonexistent/qgs"), kvm::kTdvmcallSuccess);
+  EXPECT_EQ(status(), 0x8000'0000'0000'0001);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
+}
+
+// What a hostile guest may say of its buffer.
+TEST_F(Quote, BadBuffers) {
+  for (auto [at, size] : std::vector<std::pair<uint64_t, uint64_t>>{{kBuffer + 8, 4096},
+                                                                    {kBuffer, 0},
+                                                                    {kBuffer, 4095},
+                                                                    {kBuffer, kBufferSize + 4096},
+                                                                    {0x800000, 4096},
+                                                                    {0xd0000000, 4096},
+                                                                    {~0xfffull, 4096},
+                                                                    {kBuffer, 1ull << 40}}) {
+    EXPECT_EQ(ask("", request_head(), at, size), kvm::kTdvmcallInvalidOperand) << at << " " << size;
+    machine.reset();
+  }
+  EXPECT_EQ(ask("", request_head(2)), kvm::kTdvmcallInvalidOperand);
+  machine.reset();
+  EXPECT_EQ(ask("", request_head(1, 0xffffffff)), kvm::kTdvmcallInvalidOperand);
+  machine.reset();
+  EXPECT_EQ(ask("", request_head(1, 1023)), kvm::kTdvmcallInvalidOperand);
+}
+
+// Other calls keep KVM's own answer.
+TEST_F(Quote, OtherCallsAreUnsupported) {
+  kernel->scripts()[0] = {tdvmcall(kvm::kTdvmcallSetupEventNotify, {40}), power_off()};
+  run(launch(plan(Tee::tdx, 1)));
+  EXPECT_EQ(kernel->last_vm().vcpus().at(0).answers.back(), kvm::kTdvmcallSubfunctionUnsupported);
+}
+
+}  // namespace
+}  // namespace bartizan::launches
