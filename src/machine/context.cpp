@@ -97,7 +97,8 @@ Result<void> Context::Impl::start() {
   }
   machine::SessionOptions how{options.name,    kvm::linux_kernel(), options.kvm_device,
                               options.log,     options.guest_log,   &commands,
-                              exit_event.get()};
+                              exit_event.get(),  {}};
+  how.binding.workload_digest = workload_digest(disk->manifest);
   session = TRY(Session::start(std::move(how), plan, std::move(devices)));
   return {};
 }

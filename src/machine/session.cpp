@@ -43,7 +43,8 @@ void Session::log(LogLevel level, const std::string& line) const {
 
 Result<void> Session::prepare(const tee::LaunchPlan& plan, DeviceOptions devices) {
   loop_ = TRY(EventLoop::create());
-  vm_ = TRY(VirtualMachine::create(options_.kernel, options_.kvm_device, plan));
+  vm_ = TRY(VirtualMachine::create(options_.kernel, options_.kvm_device, plan, options_.binding));
+  for (const std::string& remark : vm_->remarks()) log(LogLevel::warning, remark);
   journal_ = std::make_unique<Journal>(vm_->exits());
   devices.log = options_.log;
   devices.guest_line = [this](std::string_view line) {

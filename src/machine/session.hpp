@@ -29,6 +29,7 @@ struct SessionOptions {
   LogSink log, guest_log;
   const Commands* commands = nullptr;  // outlives the session
   int exit_event = -1;                 // eventfd, written once at the end; outlives the session
+  tee::LaunchBinding binding;          // what hardware TEEs tie the launch to
 };
 
 class Session {

@@ -14,10 +14,12 @@ Result<std::unique_ptr<Launcher>> make_launcher(Tee tee, LauncherInputs inputs) 
       return make_snp_launcher(std::move(inputs));
     case Tee::tdx:
       return make_tdx_launcher(std::move(inputs));
-    default:
-      return make_error(ErrorCode::unsupported, "tee", "TEE {}: this version does not launch it",
-                        to_string(tee));
+    case Tee::sev:
+    case Tee::sev_es:
+      return make_sev_launcher(tee == Tee::sev_es, std::move(inputs));
   }
+  return make_error(ErrorCode::invalid_argument, "tee", "TEE number {}: there is none such",
+                    static_cast<int32_t>(tee));
 }
 
 Result<void> Launcher::convert(kvm::Vm&, memory::GuestMemory& memory, memory::GuestAddress address,

@@ -70,6 +70,7 @@ Result<std::unique_ptr<Launcher>> make_launcher(Tee tee, LauncherInputs inputs =
 
 std::unique_ptr<Launcher> make_none_launcher();
 std::unique_ptr<Launcher> make_simulated_launcher();
+std::unique_ptr<Launcher> make_sev_launcher(bool encrypted_state, LauncherInputs inputs);
 std::unique_ptr<Launcher> make_snp_launcher(LauncherInputs inputs);
 std::unique_ptr<Launcher> make_tdx_launcher(LauncherInputs inputs);
 

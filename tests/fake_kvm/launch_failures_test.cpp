@@ -35,7 +35,8 @@ TEST_P(EachCallFails, NamesItAndItsCause) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tees, EachCallFails, ::testing::Values(Tee::snp, Tee::tdx),
+INSTANTIATE_TEST_SUITE_P(Tees, EachCallFails,
+                         ::testing::Values(Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx),
                          [](const auto& info) {
                            std::string name(to_string(info.param));
                            std::erase(name, '-');

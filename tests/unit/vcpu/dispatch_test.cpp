@@ -53,6 +53,49 @@ class Dispatch : public ::testing::Test {
   std::vector<std::tuple<uint64_t, uint64_t, bool>> changes_;
 };
 
+template <typename T>
+T& exit_data(kvm_run& run) {
+  return *reinterpret_cast<T*>(reinterpret_cast<uint8_t*>(&run) + kvm::kExitDataOffset);
+}
+
+TEST_F(Dispatch, MemoryFaultsAreConversions) {
+  exit_data<kvm::ExitMemoryFault>(run()) = {kvm::kMemoryFaultPrivate, 0x5000, 4096};
+  EXPECT_FALSE(go(kvm::kExitMemoryFault).has_value());
+  exit_data<kvm::ExitMemoryFault>(run()) = {0, 0x6123, 0};
+  EXPECT_FALSE(go(kvm::kExitMemoryFault).has_value());
+  ASSERT_EQ(changes_.size(), 2u);
+  EXPECT_EQ(changes_[0], std::make_tuple(0x5000ull, 1ull, true));
+  EXPECT_EQ(changes_[1], std::make_tuple(0x6000ull, 1ull, false));
+  exit_data<kvm::ExitMemoryFault>(run()) = {0, 0x1000'0000'0000, 4096};
+  auto end = go(kvm::kExitMemoryFault);
+  ASSERT_TRUE(end.has_value());
+  EXPECT_EQ(end->kind, End::Kind::crash);
+  EXPECT_NE(end->detail.find("0x100000000000"), std::string::npos);
+}
+
+TEST_F(Dispatch, ARefusedPageStateIsTheGuestsEinval) {
+  EXPECT_EQ(hypercall(12, 0x1000'0000'0000, 1, 0x10), static_cast<uint64_t>(EINVAL));
+}
+
+TEST_F(Dispatch, TdxCallsGoToTheirHandler) {
+  exit_data<kvm::ExitTdx>(run()) = {};
+  exit_data<kvm::ExitTdx>(run()).ret = kvm::kTdvmcallSubfunctionUnsupported;
+  EXPECT_FALSE(go(kvm::kExitTdx).has_value());
+  EXPECT_EQ(exit_data<kvm::ExitTdx>(run()).ret, kvm::kTdvmcallSubfunctionUnsupported);
+  handlers_.tdx_call = [](kvm::ExitTdx& call) { call.ret = call.get_quote.gpa; };
+  exit_data<kvm::ExitTdx>(run()).get_quote.gpa = 0x77;
+  EXPECT_FALSE(go(kvm::kExitTdx).has_value());
+  EXPECT_EQ(exit_data<kvm::ExitTdx>(run()).ret, 0x77u);
+}
+
+TEST_F(Dispatch, AGuestThatEndsItselfSaysWhy) {
+  run().system_event.type = kvm::kSystemEventSevTerminate;
+  run().system_event.data[0] = 0x100 | 1 << 12 | 3 << 16;
+  EXPECT_EQ(go(KVM_EXIT_SYSTEM_EVENT)->detail, "SEV guest ended itself: reason set 1, code 0x3");
+  run().system_event.data[0] = 0x1234000;
+  EXPECT_EQ(go(KVM_EXIT_SYSTEM_EVENT)->detail, "SEV guest ended itself, GHCB 0x1234000");
+}
+
 TEST_F(Dispatch, StringInstructionsMoveEachItem) {
   run().io.direction = KVM_EXIT_IO_OUT;
   run().io.size = 2;
