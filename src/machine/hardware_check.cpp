@@ -1,0 +1,226 @@
+#include "machine/hardware_check.hpp"
+
+#include <sys/utsname.h>
+
+#include <condition_variable>
+#include <mutex>
+
+#include "base/bytes.hpp"
+#include "base/errors.hpp"
+#include "boot/page_tables.hpp"
+#include "kvm/system.hpp"
+#include "machine/plan.hpp"
+#include "machine/virtual_machine.hpp"
+#include "tee/snp/id_block.hpp"
+
+namespace bartizan::machine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using tee::PageKind;
+
+constexpr uint64_t kRam = 2 * 1024 * 1024;
+constexpr uint64_t kCode = 0x1000, kGdt = 0x2000, kSecrets = 0x3000, kCpuid = 0x4000,
+                   kTables = 0x10000;
+// A TD starts at the reset vector, in the last page below 4 GiB.
+constexpr uint64_t kResetPage = 0xffff'f000, kResetOffset = 0xff0;
+constexpr uint16_t kDonePort = 0x0b04;
+constexpr uint32_t kDoneValue = 0x2a;
+
+constexpr uint8_t kDefaultCBit = 51;  // Milan and later; Naples and Rome: 47, and CPUID says so
+constexpr uint64_t kSevPolicy = 0x1, kSevEsPolicy = 0x5;  // no debugging; encrypted registers
+
+// Without encrypted registers: a value to a port, then a triple fault (no IDT).
+//   66 ba 04 0b            mov  $0x0b04, %dx
+//   b8 2a 00 00 00         mov  $42, %eax
+//   ef                     out  %eax, %dx
+//   0f 0b                  ud2
+const Bytes kPortProgram = {0x66, 0xba, 0x04, 0x0b, 0xb8, 0x2a, 0x00, 0x00, 0x00, 0xef, 0x0f, 0x0b};
+
+// With encrypted registers: the GHCB MSR protocol's termination request, reason set 7, code 0x2a.
+//   b9 30 01 01 c0         mov  $0xc0010130, %ecx
+//   b8 00 71 2a 00         mov  $0x2a7100, %eax
+//   31 d2                  xor  %edx, %edx
+//   0f 30                  wrmsr
+//   f3 0f 01 d9            rep vmmcall
+//   0f 0b                  ud2
+const Bytes kGhcbProgram = {0xb9, 0x30, 0x01, 0x01, 0xc0, 0xb8, 0x00, 0x71, 0x2a, 0x00,
+                            0x31, 0xd2, 0x0f, 0x30, 0xf3, 0x0f, 0x01, 0xd9, 0x0f, 0x0b};
+constexpr const char* kGhcbEnd = "SEV guest ended itself: reason set 7, code 0x2a";
+
+tee::PlanItem item(uint64_t at, PageKind kind, const char* what, uint64_t size, Bytes bytes = {}) {
+  auto content = bytes.empty() ? nullptr : std::make_shared<const Bytes>(std::move(bytes));
+  return {{at}, kind, what, size, std::move(content)};
+}
+
+tee::CpuState long_mode(uint8_t c_bit) {
+  tee::CpuState cpu;
+  cpu.rip = kCode;
+  cpu.cr0 = 0x80050033;
+  cpu.cr3 = kTables | 1ull << c_bit;
+  cpu.cr4 = 0x20;
+  cpu.efer = 0x500;
+  cpu.cs = {0x10, 0xa9b, 0xffffffff, 0};
+  cpu.ds = cpu.es = cpu.fs = cpu.gs = cpu.ss = {0x18, 0xc93, 0xffffffff, 0};
+  cpu.tr = {0, 0x8b, 0xffff, 0};
+  cpu.ldtr = {0, 0x82, 0xffff, 0};
+  cpu.gdtr = {0, 0, 4 * 8 - 1, kGdt};
+  return cpu;
+}
+
+// UD2 at the reset vector: a triple fault, which ends the TD.
+tee::LaunchPlan tdx_plan() {
+  Bytes page(kResetOffset);
+  page.insert(page.end(), {0x0f, 0x0b});
+  tee::LaunchPlan plan;
+  plan.tee = Tee::tdx;
+  plan.ram = {{{0}, kRam}, {{kResetPage}, memory::kPageSize}};
+  plan.items = {item(kResetPage, PageKind::normal, "reset vector", memory::kPageSize, page)};
+  plan.cpus.resize(1);
+  return plan;
+}
+
+uint64_t policy_of(Tee tee) {
+  if (tee == Tee::snp) return tee::kDefaultSnpPolicy;
+  return tee == Tee::sev_es ? kSevEsPolicy : kSevPolicy;
+}
+
+uint8_t host_c_bit(const HostFiles& host) {
+  auto system = kvm::System::open(host.kernel, host.kvm_device);
+  if (!system.ok()) return kDefaultCBit;
+  auto cpuid = system->supported_cpuid();
+  const kvm_cpuid_entry2* leaf = cpuid.ok() ? cpuid->find(0x8000'001f) : nullptr;
+  return leaf == nullptr || (leaf->ebx & 0x3f) == 0 ? kDefaultCBit
+                                                    : static_cast<uint8_t>(leaf->ebx & 0x3f);
+}
+
+// What the guest did: a value to the port, and its end.
+class Watch final : public devices::BusDevice {
+ public:
+  uint64_t read(uint64_t, uint32_t) override { return ~0ull; }
+  void write(uint64_t, uint32_t, uint64_t value) override {
+    std::lock_guard lock(mutex_);
+    wrote_ = wrote_ || value == kDoneValue;
+  }
+  void ended(const vcpu::End& end) {
+    std::lock_guard lock(mutex_);
+    if (!end_) end_ = end;
+    changed_.notify_all();
+  }
+  std::optional<vcpu::End> wait(std::chrono::milliseconds limit) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, limit, [this] { return end_.has_value(); });
+    return end_;
+  }
+  bool wrote() {
+    std::lock_guard lock(mutex_);
+    return wrote_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<vcpu::End> end_;
+  bool wrote_ = false;
+};
+
+// An ID block that demands our own digest, under a key that is thrown away.
+Result<tee::LaunchBinding> binding_for(const tee::LaunchPlan& plan, const Bytes& digest) {
+  tee::LaunchBinding binding;
+  if (plan.tee != Tee::snp) return binding;
+  tee::snp::IdBlockFields fields;
+  std::copy_n(digest.begin(), fields.launch_digest.size(), fields.launch_digest.begin());
+  fields.policy = plan.policy;
+  auto block = tee::snp::id_block(fields);
+  auto key = TRY(crypto::EcKey::generate(crypto::Curve::p384));
+  binding.id_auth = TRY(tee::snp::id_auth(block, key, std::nullopt));
+  binding.id_block.assign(block.begin(), block.end());
+  return binding;
+}
+
+bool guest_ran(Tee tee, const vcpu::End& end, Watch& watch) {
+  if (tee == Tee::sev) return watch.wrote();
+  if (tee == Tee::tdx) return end.kind == vcpu::End::Kind::triple_fault;
+  return end.detail == kGhcbEnd;
+}
+
+double since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+Result<void> run_guest(const HardwareCheckOptions& options, VirtualMachine& machine, Tee tee,
+                       Json& report) {
+  auto watch = std::make_shared<Watch>();
+  TRY(machine.pio().add(kDonePort, 4, watch));
+  auto start = Clock::now();
+  TRY(machine.run([watch](uint32_t, const vcpu::End& end) { watch->ended(end); }));
+  auto end = watch->wait(options.guest_limit);
+  report["run_ms"] = since(start);
+  machine.stop();
+  machine.join();
+  if (!end) return make_error(ErrorCode::timed_out, "hardware-check", "the guest did not end");
+  report["guest_ended"] = end->detail;
+  report["guest_ran"] = guest_ran(tee, *end, *watch);
+  return {};
+}
+
+Result<void> launch(const HardwareCheckOptions& options, Tee tee, Json& report) {
+  auto plan = hardware_check_plan(tee, host_c_bit(options.host));
+  auto measured = TRY(measure_plan(plan));
+  report["digest"] = to_hex(measured.digest);
+  auto binding = TRY(binding_for(plan, measured.digest));
+  auto start = Clock::now();
+  auto machine = TRY(VirtualMachine::create(options.host.kernel, options.host.kvm_device, plan,
+                                            std::move(binding)));
+  report["launch_ms"] = since(start);
+  report["digest_confirmed"] = tee == Tee::snp;
+  report["remarks"] = machine->remarks();
+  return run_guest(options, *machine, tee, report);
+}
+
+Json check_tee(const HardwareCheckOptions& options, Tee tee) {
+  TeeProbe probe = probe_hardware_tee(tee, options.host);
+  Json report = {{"tee", to_string(tee)},      {"available", probe.available},
+                 {"missing", probe.missing},   {"advice", probe.advice},
+                 {"capacity", probe.capacity}, {"in_use", probe.in_use}};
+  if (!probe.available) return report;
+  Json run = {{"digest_confirmed", false}, {"guest_ran", false}};
+  auto done = launch(options, tee, run);
+  run["ok"] = done.ok() && run["guest_ran"].get<bool>();
+  if (!done.ok()) run["error"] = done.error().describe();
+  report["launch"] = std::move(run);
+  return report;
+}
+
+}  // namespace
+
+tee::LaunchPlan hardware_check_plan(Tee tee, uint8_t c_bit) {
+  if (tee == Tee::tdx) return tdx_plan();
+  tee::LaunchPlan plan;
+  plan.tee = tee;
+  plan.policy = policy_of(tee);
+  plan.c_bit = c_bit;
+  plan.ram = {{{0}, kRam}};
+  const uint64_t page = memory::kPageSize;
+  plan.items = {
+      item(kCode, PageKind::normal, "code", page, tee == Tee::sev ? kPortProgram : kGhcbProgram),
+      item(kGdt, PageKind::normal, "gdt", page, boot::boot_gdt()),
+      item(kSecrets, PageKind::secrets, "secrets", page),
+      item(kCpuid, PageKind::cpuid, "cpuid", page),
+      item(kTables, PageKind::normal, "page_tables", boot::kPageTablesBytes,
+           boot::identity_page_tables(kTables, c_bit))};
+  plan.cpus = {long_mode(c_bit)};
+  return plan;
+}
+
+Json hardware_check(const HardwareCheckOptions& options) {
+  Json report = {{"version", 1}};
+  utsname system{};
+  if (::uname(&system) == 0) report["kernel"] = system.release;
+  for (Tee tee : {Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx}) {
+    report["tees"].push_back(check_tee(options, tee));
+  }
+  return report;
+}
+
+}  // namespace bartizan::machine
