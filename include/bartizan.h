@@ -279,10 +279,13 @@ BARTIZAN_API int32_t bartizan_bundle_default_path(bartizan_string** path, bartiz
 /* ---- confidential images */
 
 #define BARTIZAN_BUILD_NO_NETWORK 1u /* flag: the guest gets no network */
+/* Flag: nothing is drawn at random, the disk's key, salts and UUIDs come from `disk_key` (256 random
+ * bits): the same source and options make the same bytes. */
+#define BARTIZAN_BUILD_REPRODUCIBLE 2u
 
 typedef struct bartizan_build_options {
   size_t struct_size;
-  const char* source;           /* required: OCI layout folder */
+  const char* source;           /* required: OCI layout folder; with skopeo also an archive, docker://… */
   const char* reference;        /* tag in its index; default: the only image */
   const char* output;           /* required: OCI layout folder to make; must not exist */
   const char* output_reference; /* default "latest" */
@@ -306,10 +309,15 @@ BARTIZAN_API int32_t bartizan_image_build(const bartizan_build_options* options,
                                           bartizan_error** err);
 
 /* JSON: {manifest, workload_digest, disk_path, disk_offset, disk_bytes, workload_id, broker_url,
- * resource, cipher, verity_root_hash, filesystem, krun_config, vcpus, ram_mib}. `reference` may be
- * NULL. */
+ * resource, cipher, verity_root_hash, filesystem, krun_config, vcpus, ram_mib, header_bytes,
+ * filesystem_bytes, tree_bytes}. `reference` may be NULL. */
 BARTIZAN_API int32_t bartizan_image_inspect(const char* image, const char* reference,
                                             bartizan_string** json, bartizan_error** err);
+
+/* JSON: [{what, a, b}, …], empty for the same: in what two images differ, as far as can be seen
+ * without a key. */
+BARTIZAN_API int32_t bartizan_image_diff(const char* a, const char* b, bartizan_string** json,
+                                         bartizan_error** err);
 
 /* Checks the stored disk against the manifest; with a key, also that the key opens it. */
 BARTIZAN_API int32_t bartizan_image_verify(const char* image, const uint8_t* disk_key,

@@ -11,7 +11,8 @@ namespace {
 bz::Result<void> fill_names(const bartizan_build_options& from, bz::BuildOptions& to) {
   BARTIZAN_C_CHECK(require(from.source, "source"));
   BARTIZAN_C_CHECK(require(from.output, "output"));
-  BARTIZAN_C_CHECK(check_flags(from.flags, BARTIZAN_BUILD_NO_NETWORK, "flags"));
+  BARTIZAN_C_CHECK(
+      check_flags(from.flags, BARTIZAN_BUILD_NO_NETWORK | BARTIZAN_BUILD_REPRODUCIBLE, "flags"));
   to.source = from.source;
   to.reference = text(from.reference);
   to.output = from.output;
@@ -31,6 +32,7 @@ bz::Result<bz::BuildOptions> build_options(const bartizan_build_options* from) {
   if (options->vcpus) to.vcpus = options->vcpus;
   if (options->ram_mib) to.ram_mib = options->ram_mib;
   to.network = !(options->flags & BARTIZAN_BUILD_NO_NETWORK);
+  to.reproducible = options->flags & BARTIZAN_BUILD_REPRODUCIBLE;
   auto key = secret_of(options->disk_key, "disk_key");
   BARTIZAN_C_CHECK(key);
   to.disk_key = *std::move(key);
@@ -65,6 +67,16 @@ int32_t bartizan_image_inspect(const char* image, const char* reference, bartiza
     if (!json) return missing("json");
     BARTIZAN_C_CHECK(require(image, "image"));
     return give_json(bz::inspect_image(image, text(reference)), json);
+  });
+}
+
+int32_t bartizan_image_diff(const char* a, const char* b, bartizan_string** json,
+                            bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!json) return missing("json");
+    BARTIZAN_C_CHECK(require(a, "a"));
+    BARTIZAN_C_CHECK(require(b, "b"));
+    return give_json(bz::diff_images(a, b), json);
   });
 }
 

@@ -137,7 +137,20 @@ Json to_json(const ImageInfo& info) {
               {"filesystem", info.filesystem},
               {"krun_config", info.krun_config},
               {"vcpus", info.vcpus},
-              {"ram_mib", info.ram_mib}};
+              {"ram_mib", info.ram_mib},
+              {"header_bytes", info.header_bytes},
+              {"filesystem_bytes", info.filesystem_bytes},
+              {"tree_bytes", info.tree_bytes}};
+}
+
+Json to_json(const ImageDifference& difference) {
+  return Json{{"what", difference.what}, {"a", difference.a}, {"b", difference.b}};
+}
+
+Json to_json(const std::vector<ImageDifference>& differences) {
+  Json list = Json::array();
+  for (const ImageDifference& difference : differences) list.push_back(to_json(difference));
+  return list;
 }
 
 Json to_json(const VerifiedEvidence& evidence) {

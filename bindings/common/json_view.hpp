@@ -31,6 +31,8 @@ Json to_json(const IdBlock& block);
 Json to_json(const BundleInfo& bundle);
 Json to_json(const BuildReport& report);
 Json to_json(const ImageInfo& info);
+Json to_json(const ImageDifference& difference);
+Json to_json(const std::vector<ImageDifference>& differences);
 Json to_json(const VerifiedEvidence& evidence);
 Json to_json(const ExitReason& reason);
 Json to_json(const MachineStats& stats);

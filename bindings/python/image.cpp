@@ -42,15 +42,25 @@ void bind_types(py::module_& module) {
       .def_readonly("filesystem", &ImageInfo::filesystem)
       .def_readonly("krun_config", &ImageInfo::krun_config)
       .def_readonly("vcpus", &ImageInfo::vcpus)
-      .def_readonly("ram_mib", &ImageInfo::ram_mib);
+      .def_readonly("ram_mib", &ImageInfo::ram_mib)
+      .def_readonly("header_bytes", &ImageInfo::header_bytes)
+      .def_readonly("filesystem_bytes", &ImageInfo::filesystem_bytes)
+      .def_readonly("tree_bytes", &ImageInfo::tree_bytes);
   add_to_dict(info);
+  py::class_<ImageDifference> difference(module, "ImageDifference",
+                                         "One thing in which two images differ.");
+  difference.def_readonly("what", &ImageDifference::what)
+      .def_readonly("a", &ImageDifference::a)
+      .def_readonly("b", &ImageDifference::b);
+  add_to_dict(difference);
 }
 
 BuildReport build(const Path& source, const Path& output, const std::string& reference,
                   const std::string& output_reference, const std::string& workload_id,
                   const std::string& broker_url, const std::string& broker_ca_pem,
                   const std::string& resource, uint32_t vcpus, uint32_t ram_mib, bool network,
-                  const std::optional<py::bytes>& disk_key, const py::object& progress) {
+                  const std::optional<py::bytes>& disk_key, bool reproducible,
+                  const py::object& progress) {
   Callback callback(progress);
   BuildOptions options;
   options.source = source;
@@ -65,6 +75,7 @@ BuildReport build(const Path& source, const Path& output, const std::string& ref
   options.ram_mib = ram_mib;
   options.network = network;
   options.disk_key = to_secret(disk_key);
+  options.reproducible = reproducible;
   options.progress = callback.progress_sink();
   return unlocked_with(callback, [&] { return build_image(options); });
 }
@@ -86,7 +97,7 @@ void bind_image(py::module_& module) {
              py::arg("workload_id") = "", py::arg("broker_url") = "", py::arg("broker_ca_pem") = "",
              py::arg("resource") = "", py::arg("vcpus") = 1, py::arg("ram_mib") = 512,
              py::arg("network") = true, py::arg("disk_key") = py::none(),
-             py::arg("progress") = py::none(),
+             py::arg("reproducible") = false, py::arg("progress") = py::none(),
              "Turns an OCI image into a confidential image. Needs no root and no KVM.");
   module.def(
       "inspect_image",
@@ -94,6 +105,11 @@ void bind_image(py::module_& module) {
         return unlocked([&] { return inspect_image(image, reference); });
       },
       py::arg("image"), py::arg("reference") = "", "What is public about a confidential image.");
+  module.def(
+      "diff_images",
+      [](const Path& a, const Path& b) { return unlocked([&] { return diff_images(a, b); }); },
+      py::arg("a"), py::arg("b"),
+      "In what two images differ, as far as can be seen without a key; empty: in nothing.");
   module.def("verify_image", &verify, py::arg("image"), py::arg("disk_key") = py::none(),
              py::kw_only(), py::arg("progress") = py::none(),
              "Checks an image's disk against its manifest, and a key against the disk.");

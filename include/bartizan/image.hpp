@@ -15,7 +15,9 @@
 namespace bartizan {
 
 struct BuildOptions {
-  std::filesystem::path source;  // OCI layout folder
+  // OCI layout folder. Where skopeo is installed also an archive (of OCI or Docker), or what skopeo can fetch
+  // ("docker://docker.io/library/nginx", "containers-storage:…"); the image for linux/amd64 of an index.
+  std::filesystem::path source;
   std::string reference;         // tag in its index ("latest"); empty: the only image
   std::filesystem::path output;  // OCI layout folder to make; must not exist
   std::string output_reference = "latest";
@@ -64,6 +66,8 @@ struct ImageInfo {
   std::string filesystem;
   std::string krun_config;  // the footer's JSON
   uint32_t vcpus = 1, ram_mib = 512;
+  // Parts of the disk: LUKS2 header, encrypted file system, dm-verity superblock and tree.
+  uint64_t header_bytes = 0, filesystem_bytes = 0, tree_bytes = 0;
 };
 
 // `image` is an OCI layout folder (whose layer is a plain tar) or the root folder of an unpacked image. Errors:
@@ -74,5 +78,14 @@ Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::s
 // (libcryptsetup) with it. verification_failed: reason "verity" or "disk_key".
 Result<void> verify_image(const std::filesystem::path& image, const std::optional<SecretBytes>& disk_key = {},
                           const ProgressSink& progress = {});
+
+// One thing in which two images differ, as far as can be seen without a key.
+struct ImageDifference {
+  std::string what;  // "manifest/disk/verity/root_hash", "krun/cpus", "disk/data"
+  std::string a, b;  // values, empty if absent; of "disk/…": how many blocks of 4096 bytes differ, of how many
+};
+
+// Empty: the same manifest, configuration and disk. Errors as of inspect_image.
+Result<std::vector<ImageDifference>> diff_images(const std::filesystem::path& a, const std::filesystem::path& b);
 
 }  // namespace bartizan

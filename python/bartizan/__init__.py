@@ -8,7 +8,7 @@ A launch is four verbs::
         context.start()                            # returns; or start_enter(), which waits
         reason = context.wait()
 
-Images (build_image, inspect_image, verify_image), measurements (measure, measure_set, make_id_block), evidence (verify_evidence) and the broker
+Images (build_image, inspect_image, verify_image, diff_images), measurements (measure, measure_set, make_id_block), evidence (verify_evidence) and the broker
 (Broker, register_workload) need no KVM. Whatever fails raises bartizan.Error; see docs/errors.md.
 """
 
@@ -22,6 +22,7 @@ from ._core import (
     ExitReason,
     HostProbe,
     IdBlock,
+    ImageDifference,
     ImageInfo,
     MeasuredPage,
     Measurement,
@@ -36,6 +37,7 @@ from ._core import (
     build_image,
     create_bundle,
     default_bundle_path,
+    diff_images,
     inspect_image,
     make_id_block,
     measure,
@@ -80,6 +82,7 @@ __all__ = [
     "ExitReason",
     "HostProbe",
     "IdBlock",
+    "ImageDifference",
     "ImageInfo",
     "Internal",
     "InvalidArgument",
@@ -105,6 +108,7 @@ __all__ = [
     "build_image",
     "create_bundle",
     "default_bundle_path",
+    "diff_images",
     "inspect_image",
     "make_id_block",
     "measure",

@@ -9,12 +9,16 @@ namespace {
 
 struct Arguments {
   BuildOptions options;
-  std::string ca, disk_key_file, key_out;
+  std::string ca, disk_key_file, key_from, key_out;
   bool no_network = false;
 };
 
 void declare(CLI::App& command, Arguments& to) {
-  command.add_option("SOURCE", to.options.source, "OCI layout folder")->required();
+  command
+      .add_option("SOURCE", to.options.source,
+                  "OCI layout folder; with skopeo installed also an archive, docker://…, "
+                  "containers-storage:…")
+      ->required();
   command.add_option("--output,-o", to.options.output, "OCI layout folder to make; must not exist")
       ->required();
   command.add_option("--reference", to.options.reference, "Tag in SOURCE; default: its only image");
@@ -34,23 +38,31 @@ void declare(CLI::App& command, Arguments& to) {
   command
       .add_option("--key-file", to.disk_key_file, "Disk key to use; default: 256 fresh random bits")
       ->type_name("FILE");
+  command
+      .add_option("--key-from", to.key_from,
+                  "As --key-file, and nothing is drawn at random: the same SOURCE and options make "
+                  "the same bytes. The key must hold 256 random bits")
+      ->type_name("FILE")
+      ->excludes("--key-file");
   command.add_option("--key-out", to.key_out, "Where to put the disk key (0600); must not exist")
       ->type_name("FILE");
 }
 
 // A fresh key that nobody keeps would make an image that nobody can open.
 Result<void> prepare(Arguments& arguments) {
-  if (arguments.key_out.empty() && arguments.disk_key_file.empty())
+  if (arguments.key_out.empty() && arguments.disk_key_file.empty() && arguments.key_from.empty())
     return Error{ErrorCode::invalid_argument,
                  0,
                  "cli",
-                 "build: --key-out or --key-file: one is required",
+                 "build: --key-out, --key-file or --key-from: one is required",
                  {},
                  {},
                  {}};
   if (!arguments.key_out.empty() && std::filesystem::exists(arguments.key_out))
     return Error{ErrorCode::already_exists, 0, "cli", arguments.key_out + ": exists", {}, {}, {}};
-  auto key = read_optional_secret(arguments.disk_key_file);
+  arguments.options.reproducible = !arguments.key_from.empty();
+  auto key = read_optional_secret(arguments.options.reproducible ? arguments.key_from
+                                                                 : arguments.disk_key_file);
   CLI_CHECK(key);
   arguments.options.disk_key = *std::move(key);
   if (!arguments.ca.empty()) {

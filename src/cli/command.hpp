@@ -34,6 +34,7 @@ CLI::App& add_command(CLI::App& parent, Session& session, const std::string& nam
 void add_build(CLI::App& app, Session& session);
 void add_inspect(CLI::App& app, Session& session);
 void add_verify(CLI::App& app, Session& session);
+void add_diff(CLI::App& app, Session& session);
 void add_measure(CLI::App& app, Session& session);
 void add_probe(CLI::App& app, Session& session);
 void add_bundle(CLI::App& app, Session& session);

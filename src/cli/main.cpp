@@ -29,6 +29,7 @@ void add_commands(CLI::App& app, Session& session) {
   add_build(app, session);
   add_inspect(app, session);
   add_verify(app, session);
+  add_diff(app, session);
   add_measure(app, session);
   add_bundle(app, session);
   add_broker(app, session);

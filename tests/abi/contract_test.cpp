@@ -69,6 +69,7 @@ TEST(NullArguments, AreTheCallersMistake) {
   refused(bartizan_bundle_default_path(nullptr, &error));
   refused(bartizan_image_build(nullptr, nullptr, nullptr, &error));
   refused(bartizan_image_inspect(nullptr, nullptr, nullptr, &error));
+  refused(bartizan_image_diff(nullptr, nullptr, nullptr, &error));
   refused(bartizan_image_verify(nullptr, nullptr, 0, nullptr, nullptr, &error));
   refused(bartizan_attest_verify(nullptr, 0, nullptr, nullptr, &error));
   refused(bartizan_attest_request_key(nullptr, nullptr, &error));

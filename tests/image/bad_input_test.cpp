@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "image/support.hpp"
@@ -270,6 +271,54 @@ TEST_F(BadInput, DiskFullAtEveryStep) {
     ASSERT_EQ(std::distance(fs::directory_iterator(scratch_.path()), fs::directory_iterator()), 1);
   }
   EXPECT_GT(refused, 80);
+}
+
+// Killed at any moment, a build leaves one folder with a telling name, and the next one removes it.
+TEST_F(BadInput, KilledAtManyMoments) {
+  make(std::vector<TarItem>{{"a", '0', std::string(3 << 20, 'x')}});
+  int left = 0;
+  for (std::string_view stage : {"layers", "integrity", "image"}) {
+    pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      auto options = this->options();
+      options.progress = [stage](const Progress& progress) {
+        if (progress.stage == stage) ::kill(::getpid(), SIGKILL);
+        return true;
+      };
+      (void)build_image(options);
+      ::_exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status));
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(scratch_.path()))
+      names.push_back(entry.path().filename().string());
+    ASSERT_EQ(names.size(), 2u);  // the source, and what is left of this build only
+    for (const auto& name : names) left += name.starts_with("out.partial-");
+  }
+  EXPECT_EQ(left, 3);
+  ASSERT_TRUE(build_image(options()).ok());
+  EXPECT_EQ(std::distance(fs::directory_iterator(scratch_.path()), fs::directory_iterator()), 2);
+}
+
+// What another build is working on stays.
+TEST_F(BadInput, PartialOfALivingBuildStays) {
+  make(std::vector<TarItem>{{"a", '0', std::string(3 << 20, 'x')}});
+  auto outer = options();
+  bool tried = false;
+  outer.progress = [&](const Progress& progress) {
+    if (progress.stage != "image" || tried) return true;
+    tried = true;
+    EXPECT_TRUE(build_image(options()).ok());
+    return true;
+  };
+  auto report = build_image(outer);
+  EXPECT_TRUE(tried);
+  ASSERT_FALSE(report.ok());  // the other was faster
+  EXPECT_EQ(report.error().code, ErrorCode::already_exists) << report.error().describe();
+  EXPECT_TRUE(verify_image(scratch_ / "out").ok());
 }
 
 TEST_F(BadInput, InspectOfSomethingElse) {

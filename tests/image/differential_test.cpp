@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "image/support.hpp"
 
 namespace bartizan::test {
@@ -145,6 +147,74 @@ TEST_F(Image, SaysWhenACopyWasCompressed) {
   ASSERT_FALSE(packed.ok());
   EXPECT_EQ(packed.error().code, ErrorCode::unsupported);
   EXPECT_NE(packed.error().message.find("is compressed"), std::string::npos);
+}
+
+// Archives reach us through skopeo: the same file system as from the layout.
+TEST_F(Image, BuildsFromArchives) {
+  ToolResult made =
+      run("skopeo --insecure-policy copy oci:src:latest oci-archive:src.oci.tar:latest && "
+          "skopeo --insecure-policy copy oci:src:latest docker-archive:src.docker.tar:a/b:c");
+  ASSERT_EQ(made.status, 0) << made.output;
+  for (const char* name : {"src.oci.tar", "src.docker.tar"}) {
+    BuildOptions options;
+    options.source = *folder_ / name;
+    options.output = *folder_ / (std::string(name) + ".out");
+    auto report = build_image(options);
+    ASSERT_TRUE(report.ok()) << report.error().describe();
+    EXPECT_EQ(report->entries, report_->entries);
+    EXPECT_EQ(report->content_bytes + 1000 > report_->content_bytes, true);
+    EXPECT_TRUE(verify_image(options.output, report->disk_key.clone()).ok());
+    EXPECT_FALSE(fs::exists(options.output / "source"));
+  }
+}
+
+TEST_F(Image, BuildsFromATransportOfSkopeo) {
+  BuildOptions options;
+  options.source = "dir:" + (*folder_ / "as-dir").string();
+  options.output = *folder_ / "from-dir";
+  auto absent = build_image(options);
+  ASSERT_FALSE(absent.ok());
+  EXPECT_EQ(absent.error().code, ErrorCode::not_found) << absent.error().describe();
+  ASSERT_EQ(run("skopeo --insecure-policy copy oci:src:latest dir:as-dir").status, 0);
+  auto report = build_image(options);
+  ASSERT_TRUE(report.ok()) << report.error().describe();
+  EXPECT_EQ(report->entries, report_->entries);
+}
+
+TEST_F(Image, SaysThatSkopeoIsMissing) {
+  std::string path = ::getenv("PATH");
+  ::setenv("PATH", "/nonexistent", 1);
+  BuildOptions options;
+  options.source = "docker://example.org/image";
+  options.output = *folder_ / "never";
+  auto report = build_image(options);
+  ::setenv("PATH", path.c_str(), 1);
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().code, ErrorCode::unsupported) << report.error().describe();
+  EXPECT_NE(report.error().message.find("skopeo"), std::string::npos);
+  EXPECT_NE(report.error().message.find("docker://example.org/image"), std::string::npos);
+}
+
+TEST_F(Image, DiffNamesWhatDiffers) {
+  auto same = diff_images(*folder_ / "out", *folder_ / "out");
+  ASSERT_TRUE(same.ok()) << same.error().describe();
+  EXPECT_TRUE(same->empty());
+  BuildOptions options;
+  options.source = *folder_ / "src";
+  options.output = *folder_ / "other";
+  options.vcpus = 3;
+  ASSERT_TRUE(build_image(options).ok());
+  auto found = diff_images(*folder_ / "out", *folder_ / "other");
+  ASSERT_TRUE(found.ok()) << found.error().describe();
+  std::map<std::string, ImageDifference> by_name;
+  for (const auto& difference : *found) by_name[difference.what] = difference;
+  EXPECT_EQ(by_name.at("krun/cpus").a, "1");
+  EXPECT_EQ(by_name.at("krun/cpus").b, "3");
+  EXPECT_EQ(by_name.at("manifest/workload_id").a, "demo");
+  EXPECT_EQ(by_name.at("manifest/broker/resource").b, "");
+  EXPECT_NE(by_name.at("manifest/disk/verity/root_hash").b, "");
+  EXPECT_TRUE(by_name.contains("disk/data"));  // other keys
+  EXPECT_FALSE(by_name.contains("manifest/disk/size"));
 }
 
 TEST_F(Image, EntrypointSaysWhatToDo) {

@@ -1,12 +1,10 @@
-#include <fcntl.h>
-#include <stdio.h>
-
 #include "bartizan/image.hpp"
 #include "base/errors.hpp"
-#include "base/file.hpp"
 #include "image/builder/confidential_disk.hpp"
 #include "image/builder/krun.hpp"
 #include "image/builder/output_image.hpp"
+#include "image/builder/partial.hpp"
+#include "image/oci/fetch.hpp"
 #include "image/oci/layout_writer.hpp"
 
 namespace bartizan {
@@ -76,27 +74,14 @@ Result<std::string> resource_of(const BuildOptions& options, const std::string& 
   return resource;
 }
 
-Result<fs::path> partial_path(const fs::path& output) {
-  Bytes random(8);
-  TRY(crypto::random_bytes(random));
-  fs::path trimmed = output.has_filename() ? output : output.parent_path();
-  trimmed += ".partial-" + to_hex(random);
-  return trimmed;
-}
-
-Result<void> publish(const fs::path& partial, const fs::path& output) {
-  int status = ::renameat2(AT_FDCWD, partial.c_str(), AT_FDCWD, output.c_str(), RENAME_NOREPLACE);
-  if (status != 0 && (errno == EINVAL || errno == ENOSYS))
-    status = ::rename(partial.c_str(), output.c_str());
-  if (status != 0) return errno_error(errno, kOrigin, fmt::format("{}: rename", output.string()));
-  return {};
-}
-
 // One build, step by step, inside a folder that vanishes unless all of it succeeds.
 class Build {
  public:
-  Build(const BuildOptions& options, SourceImage source, fs::path folder)
-      : options_(options), source_(std::move(source)), folder_(std::move(folder)) {}
+  Build(const BuildOptions& options, fs::path layout, SourceImage source, fs::path folder)
+      : options_(options),
+        layout_(std::move(layout)),
+        source_(std::move(source)),
+        folder_(std::move(folder)) {}
 
   Result<BuildReport> run() {
     report_.workload_id =
@@ -138,8 +123,8 @@ class Build {
     fs::path file = folder_ / "layer.tar";
     auto layer = TRY(OutputLayer::create(file, krun, TRY(manifest.serialize()).size()));
     DiskPlace place{layer.fd(), layer.disk_start(), file.string(), folder_};
-    auto totals = TRY(make_disk(place, options_.source, source_, secrets, header.bytes, manifest,
-                                options_.progress));
+    auto totals =
+        TRY(make_disk(place, layout_, source_, secrets, header.bytes, manifest, options_.progress));
     report_.entries = totals.entries;
     report_.content_bytes = totals.content_bytes;
     TRY(take_manifest(manifest));
@@ -166,6 +151,7 @@ class Build {
   }
 
   const BuildOptions& options_;
+  fs::path layout_;  // of the source
   SourceImage source_;
   fs::path folder_;
   BuildReport report_;
@@ -175,11 +161,20 @@ class Build {
 
 Result<BuildReport> build_image(const BuildOptions& options) {
   TRY(check_options(options));
-  SourceImage source = TRY(read_layout(options.source, options.reference));
-  Unfinished unfinished(TRY(partial_path(options.output)));
-  BuildReport report = TRY(Build(options, std::move(source), unfinished.path()).run());
-  TRY(publish(unfinished.path(), options.output));
-  unfinished.commit();
+  PartialFolder partial = TRY(PartialFolder::create(options.output));
+  fs::path layout = options.source, fetched = partial.path() / "source";
+  bool fetches = needs_fetch(options.source);
+  if (fetches) {
+    TRY(fetch(options.source, options.reference, fetched, options.progress));
+    layout = fetched;
+  }
+  SourceImage source = TRY(read_layout(layout, fetches ? "" : options.reference));
+  BuildReport report = TRY(Build(options, layout, std::move(source), partial.path()).run());
+  std::error_code failed;
+  fs::remove_all(fetched, failed);
+  if (failed)
+    return errno_error(failed.value(), kOrigin, fmt::format("{}: remove", fetched.string()));
+  TRY(partial.publish(options.output));
   return report;
 }
 

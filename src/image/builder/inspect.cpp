@@ -26,6 +26,9 @@ Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::s
   info.krun_config = located.krun_json;
   info.vcpus = krun.vcpus;
   info.ram_mib = krun.ram_mib;
+  info.header_bytes = manifest.luks2.offset;
+  info.filesystem_bytes = manifest.luks2.size;
+  info.tree_bytes = manifest.disk_size - manifest.verity.data_blocks * manifest.verity.block_size;
   return info;
 }
 

@@ -29,7 +29,6 @@ Result<void> make_folder(const fs::path& folder) {
 }  // namespace
 
 Result<LayoutWriter> LayoutWriter::create(const fs::path& folder) {
-  TRY(make_folder(folder));
   TRY(make_folder(folder / "blobs"));
   TRY(make_folder(folder / "blobs" / "sha256"));
   TRY(write_file(folder / "oci-layout", as_bytes(R"({"imageLayoutVersion":"1.0.0"})")));

@@ -10,7 +10,7 @@ namespace bartizan::image {
 
 class LayoutWriter {
  public:
-  // Makes `folder` and what a layout has in it. already_exists if it is there.
+  // Makes what a layout has in it in `folder`. already_exists if that is there.
   static Result<LayoutWriter> create(const std::filesystem::path& folder);
 
   // A small blob from memory.
