@@ -21,6 +21,11 @@ struct MsrsHead {
   uint32_t count = 0;
   uint32_t padding = 0;
 };
+struct GsiRoutingHead {
+  uint32_t count = 0;
+  uint32_t flags = 0;
+};
+static_assert(sizeof(GsiRoutingHead) == 8 && sizeof(kvm_irq_routing_entry) == 48);
 static_assert(sizeof(CpuidHead) == 8 && sizeof(MsrsHead) == 8);
 static_assert(sizeof(kvm_cpuid_entry2) == 40 && sizeof(kvm_msr_entry) == 16);
 static_assert(offsetof(kvm_run, immediate_exit) == 1 && offsetof(kvm_run, exit_reason) == 8);
@@ -42,6 +47,7 @@ constexpr Request set_user_memory_region{KVM_SET_USER_MEMORY_REGION, "KVM_SET_US
 constexpr Request irqfd{KVM_IRQFD, "KVM_IRQFD"};
 constexpr Request ioeventfd{KVM_IOEVENTFD, "KVM_IOEVENTFD"};
 constexpr Request enable_cap{KVM_ENABLE_CAP, "KVM_ENABLE_CAP"};
+constexpr Request set_gsi_routing{_IOW(KVMIO, 0x6a, GsiRoutingHead), "KVM_SET_GSI_ROUTING"};
 constexpr Request set_msr_filter{KVM_X86_SET_MSR_FILTER, "KVM_X86_SET_MSR_FILTER"};
 
 constexpr Request run{KVM_RUN, "KVM_RUN"};
@@ -60,6 +66,7 @@ constexpr Request set_lapic{KVM_SET_LAPIC, "KVM_SET_LAPIC"};
 // Numbers from the kernel's own ABI; a wrong head size would change them.
 static_assert(request::get_supported_cpuid.number == 0xc008ae05);
 static_assert(request::set_cpuid2.number == 0x4008ae90);
+static_assert(request::set_gsi_routing.number == 0x4008ae6a);
 static_assert(request::get_msrs.number == 0xc008ae88);
 static_assert(request::set_msrs.number == 0x4008ae89);
 

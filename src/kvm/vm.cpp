@@ -1,6 +1,7 @@
 #include "kvm/vm.hpp"
 
 #include <cerrno>
+#include <cstring>
 
 #include "base/errors.hpp"
 
@@ -92,6 +93,24 @@ Result<void> Vm::deny_msrs(const std::vector<uint32_t>& indices) {
     filter.ranges[i].bitmap = &denied;
   }
   TRY(call(request::set_msr_filter, address_of(&filter)));
+  return {};
+}
+
+Result<void> Vm::set_message_routes(const std::vector<MessageRoute>& routes) {
+  std::vector<uint8_t> buffer(sizeof(GsiRoutingHead) +
+                              routes.size() * sizeof(kvm_irq_routing_entry));
+  GsiRoutingHead head{static_cast<uint32_t>(routes.size()), 0};
+  std::memcpy(buffer.data(), &head, sizeof head);
+  for (size_t i = 0; i < routes.size(); ++i) {
+    kvm_irq_routing_entry entry{};
+    entry.gsi = routes[i].gsi;
+    entry.type = KVM_IRQ_ROUTING_MSI;
+    entry.u.msi.address_lo = static_cast<uint32_t>(routes[i].address);
+    entry.u.msi.address_hi = static_cast<uint32_t>(routes[i].address >> 32);
+    entry.u.msi.data = routes[i].data;
+    std::memcpy(buffer.data() + sizeof head + i * sizeof entry, &entry, sizeof entry);
+  }
+  TRY(call(request::set_gsi_routing, address_of(buffer.data())));
   return {};
 }
 

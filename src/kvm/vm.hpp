@@ -19,6 +19,13 @@ namespace bartizan::kvm {
 
 enum class AddressSpace { mmio, pio };
 
+// A line (GSI) that sends a message (MSI).
+struct MessageRoute {
+  uint32_t gsi = 0;
+  uint64_t address = 0;
+  uint32_t data = 0;
+};
+
 class Vm {
  public:
   Vm(std::shared_ptr<KernelApi> kernel, UniqueFd fd, size_t run_size)
@@ -38,6 +45,9 @@ class Vm {
   // Denied ranges go to user space, as KVM_CAP_X86_USER_SPACE_MSR says; all else stays with KVM.
   Result<void> deny_msrs(const std::vector<uint32_t>& indices);
   Result<Vcpu> create_vcpu(uint32_t id);
+
+  // With a split interrupt controller: replaces all routes.
+  Result<void> set_message_routes(const std::vector<MessageRoute>& routes);
 
   // Confidential VMs.
   Result<void> set_user_memory_region2(const MemoryRegion2& region);

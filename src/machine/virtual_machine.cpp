@@ -1,6 +1,7 @@
 #include "machine/virtual_machine.hpp"
 
 #include "base/errors.hpp"
+#include "devices/io_apic.hpp"
 #include "tee/causes.hpp"
 #include "vcpu/kick.hpp"
 #include "vcpu/setup.hpp"
@@ -82,7 +83,19 @@ Result<void> VirtualMachine::prepare_vm(const kvm::CpuidTable& cpuid) {
     TRY(vm_.set_identity_map_addr(kIdentityMapAddress));
   }
   TRY(launcher_->create_interrupt_controller(vm_));
+  if (launcher_->needs_io_apic()) TRY(add_io_apic());
   return launcher_->map_memory(vm_, *memory_);
+}
+
+// KVM refuses a table of this size for lack of memory only; the guest then misses interrupts, and
+// there is nobody to tell it.
+Result<void> VirtualMachine::add_io_apic() {
+  auto io_apic = std::make_shared<devices::IoApic>([this](const auto& routes) {
+    std::vector<kvm::MessageRoute> messages;
+    for (const auto& route : routes) messages.push_back({route.line, route.address, route.data});
+    (void)vm_.set_message_routes(messages);
+  });
+  return mmio_.add(devices::kIoApicBase, devices::kIoApicSize, std::move(io_apic));
 }
 
 // Where only the boot processor gets the plan's registers, the others wait for its INIT and SIPI in

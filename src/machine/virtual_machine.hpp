@@ -54,6 +54,7 @@ class VirtualMachine {
                            const tee::LaunchPlan& plan);
   Result<void> load(const kvm::CpuidTable& cpuid, const tee::LaunchPlan& plan);
   void set_handlers();
+  Result<void> add_io_apic();
 
   // In this order: what is destroyed first comes last. KVM must let go of RAM before it is
   // unmapped.

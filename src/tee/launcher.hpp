@@ -39,6 +39,8 @@ class Launcher {
   // Before interrupt controller, memory and vCPUs; `cpuid` is the boot processor's.
   virtual Result<void> configure(kvm::Vm& vm, const kvm::CpuidTable& cpuid) = 0;
   virtual Result<void> create_interrupt_controller(kvm::Vm& vm) { return vm.create_irqchip(); }
+  // The controller in the kernel has no I/O APIC: the machine brings its own.
+  virtual bool needs_io_apic() const { return false; }
   virtual Result<void> map_memory(kvm::Vm& vm, const memory::GuestMemory& memory) = 0;
   virtual Result<void> load(const LaunchPlan& plan, const LaunchTarget& target) = 0;
 

@@ -153,6 +153,29 @@ TEST_F(TdxLaunch, AFatalErrorIsReportedWithItsText) {
   EXPECT_EQ(end.detail, "TD reported a fatal error 0x0: no virtio!");
 }
 
+// The guest programs our I/O APIC; KVM learns which message each line sends.
+TEST_F(TdxLaunch, InterruptsAreRoutedAsTheGuestSays) {
+  auto mmio = [](uint64_t offset, uint32_t value) {
+    return fakes::guest::exit([=](kvm_run& run) {
+      run.exit_reason = KVM_EXIT_MMIO;
+      run.mmio.phys_addr = 0xfec00000 + offset;
+      run.mmio.len = 4;
+      run.mmio.is_write = 1;
+      std::memcpy(run.mmio.data, &value, sizeof value);
+      return 0;
+    });
+  };
+  kernel->scripts()[0] = {mmio(0, 0x1b), mmio(0x10, 3u << 24), mmio(0, 0x1a), mmio(0x10, 0x41),
+                          power_off()};
+  EXPECT_EQ(run(launch(plan(Tee::tdx))).kind, End::Kind::shutdown);
+  const auto& routes = kernel->last_vm().plain().routes;
+  ASSERT_EQ(routes.size(), 1u);
+  EXPECT_EQ(routes[0].gsi, 5u);
+  EXPECT_EQ(routes[0].type, static_cast<uint32_t>(KVM_IRQ_ROUTING_MSI));
+  EXPECT_EQ(routes[0].u.msi.address_lo, 0xfee03000u);
+  EXPECT_EQ(routes[0].u.msi.data, 0x4041u);
+}
+
 // A quote generation service: answers each connection once.
 class Service {
  public:

@@ -172,6 +172,12 @@ int FakeKvm::vm_call(unsigned long number, unsigned long argument) {
       auto* wish = static_cast<kvm_irqfd*>(pointer);
       return irqfds.emplace(wish->gsi, static_cast<int>(wish->fd)).second ? 0 : fail(EBUSY);
     }
+    case kvm::request::set_gsi_routing.number: {
+      auto* head = static_cast<kvm::GsiRoutingHead*>(pointer);
+      auto* first = reinterpret_cast<kvm_irq_routing_entry*>(head + 1);
+      routes.assign(first, first + head->count);
+      return 0;
+    }
     case KVM_IOEVENTFD: {
       ioeventfds.push_back(*static_cast<kvm_ioeventfd*>(pointer));
       return 0;

@@ -51,6 +51,7 @@ class FakeKvm final : public kvm::KernelApi {
   std::map<uint32_t, kvm_userspace_memory_region> slots;
   std::map<uint32_t, int> irqfds;  // by GSI
   std::vector<kvm_ioeventfd> ioeventfds;
+  std::vector<kvm_irq_routing_entry> routes;
   std::vector<uint32_t> denied_msrs;
   std::map<uint32_t, uint64_t> enabled_caps;  // capability -> args[0]
   std::map<uint32_t, FakeVcpu> vcpus;

@@ -41,6 +41,7 @@ class TdxLauncher final : public Launcher {
   Result<void> create_interrupt_controller(kvm::Vm& vm) override {
     return explain(vm.enable_cap(kvm::kCapSplitIrqchip, {kInterruptLines}), "KVM_ENABLE_CAP");
   }
+  bool needs_io_apic() const override { return true; }
   Result<void> map_memory(kvm::Vm& vm, const memory::GuestMemory& memory) override {
     return ram_.map(vm, memory);
   }
