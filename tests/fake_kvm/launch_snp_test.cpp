@@ -4,6 +4,7 @@
 
 #include "fake_kvm/launch_support.hpp"
 #include "fake_kvm/tee_id_block.hpp"
+#include "tee/snp/cpuid_page.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -214,6 +215,44 @@ TEST_F(SnpLaunch, AConversionOfWhatIsNotRamIsRefused) {
   auto end = run(launch(plan(Tee::snp)));
   EXPECT_EQ(end.kind, End::Kind::crash);
   EXPECT_THAT(end.detail, HasSubstr("SEV guest ended itself: reason set 1, code 0x1"));
+}
+
+// The kernel may run out of memory while the guest converts: it is told no, and devices have not
+// been given what the guest still owns.
+TEST_F(SnpLaunch, AConversionThatTheKernelRefusesIsTheGuestsToKnow) {
+  kernel->scripts()[0] = {map_gpa(0x800000, 8192, false), power_off()};
+  VirtualMachine& vm = launch(plan(Tee::snp, 1));
+  kernel->fail_call = kernel->calls();
+  kernel->fail_errno = ENOMEM;
+  auto end = run(vm);
+  EXPECT_EQ(kernel->failed_call(), "KVM_SET_MEMORY_ATTRIBUTES");
+  EXPECT_EQ(end.kind, End::Kind::crash);
+  EXPECT_EQ(kernel->last_vm().vcpus().at(0).answers.back(), static_cast<uint64_t>(EINVAL));
+  EXPECT_EQ(vm.memory().state({0x800000}), memory::PageState::private_);
+}
+
+TEST(CpuidPage, HoldsWhatTheTableSaysAndFits) {
+  kvm::CpuidTable table;
+  table.find_or_add(1).eax = 0x800f12;
+  table.find_or_add(2);  // says nothing
+  kvm_cpuid_entry2 state{};
+  state.function = 0xd;
+  state.flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+  state.eax = 7;
+  state.ebx = 0x340;
+  table.entries().push_back(state);
+  auto page = tee::snp::cpuid_page(table);
+  ASSERT_TRUE(page.ok());
+  ASSERT_EQ(page->size(), 4096u);
+  auto word = [&page](size_t at) { return load_le<uint32_t>(page->data() + at); };
+  EXPECT_EQ(word(0), 2u);
+  EXPECT_EQ(word(16), 1u);
+  EXPECT_EQ(word(16 + 24), 0x800f12u);
+  EXPECT_EQ(word(64), 0xdu);
+  EXPECT_EQ(word(64 + 8), 1u) << "the state in which a guest asks first";
+  EXPECT_EQ(word(64 + 28), 0x240u) << "and its size";
+  for (uint32_t leaf = 0x40; leaf < 0x80; ++leaf) table.find_or_add(leaf).eax = 1;
+  EXPECT_EQ(tee::snp::cpuid_page(table).error().code, ErrorCode::unsupported);
 }
 
 TEST_F(SnpLaunch, TwoProcessorsConvertTheSamePages) {
