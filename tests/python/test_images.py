@@ -74,3 +74,15 @@ def test_output_that_exists_is_kept(layout, tmp_path):
     with pytest.raises(FileExistsError):
         bartizan.build_image(layout, tmp_path / "out")
     assert (tmp_path / "out/precious").read_text() == "keep"
+
+
+def test_reproducible_builds_are_the_same_and_diff_says_so(layout, image, tmp_path):
+    key = b"0123456789abcdef" * 4
+    for name in ("a", "b"):
+        bartizan.build_image(layout, tmp_path / name, disk_key=key, reproducible=True)
+    assert bartizan.diff_images(tmp_path / "a", tmp_path / "b") == []
+    differences = {each.what: each for each in bartizan.diff_images(tmp_path / "a", image)}
+    assert differences["manifest/workload_id"].b == "tiny"
+    assert "disk/data" in differences
+    with pytest.raises(bartizan.InvalidArgument):
+        bartizan.build_image(layout, tmp_path / "c", reproducible=True)

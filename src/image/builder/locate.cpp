@@ -62,6 +62,10 @@ Result<void> search_layer(const fs::path& path, LocatedImage& found) {
     auto entry = TRY(reader.next());
     if (!entry) return {};
     if (entry->kind != TarKind::regular) continue;
+    if (entry->sparse) {
+      return make_error(ErrorCode::unsupported, kOrigin, "{}: \"{}\" is stored as a sparse file",
+                        name, entry->path.substr(0, 200));
+    }
     std::string place = join_path(TRY(split_path(entry->path, name)));
     if (place == kManifestFile) found.manifest_bytes = TRY(read_entry(reader));
     if (place != kDiskFile) continue;

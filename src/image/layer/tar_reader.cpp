@@ -78,6 +78,7 @@ std::optional<TarKind> kind_of(char type, std::string_view path) {
     case '\0':
     case '0':
     case '7':
+    case 'S':
       return path.ends_with('/') ? TarKind::directory
                                  : TarKind::regular;  // V7 had no type for folders
     case '1':
@@ -126,6 +127,20 @@ Result<void> TarReader::skip_data() {
 }
 
 Result<size_t> TarReader::read(std::span<uint8_t> to) {
+  if (!sparse_) return read_stored(to);
+  SparseRun run = sparse_run(*sparse_, sparse_piece_, sparse_at_);
+  to = to.first(std::min<uint64_t>(to.size(), run.bytes));
+  size_t got = to.size();
+  if (run.stored) {
+    got = TRY(read_stored(to));
+  } else {
+    std::fill(to.begin(), to.end(), 0);
+  }
+  sparse_at_ += got;
+  return got;
+}
+
+Result<size_t> TarReader::read_stored(std::span<uint8_t> to) {
   if (left_ == 0) return size_t{0};
   size_t got = TRY(source_.read(to.first(std::min<uint64_t>(to.size(), left_))));
   if (got == 0) return bad("archive is cut off inside its data");
@@ -141,13 +156,14 @@ Result<std::string> TarReader::read_text(uint64_t size, uint64_t limit) {
   }
   std::string text(size, '\0');
   auto room = std::span(reinterpret_cast<uint8_t*>(text.data()), text.size());
-  for (size_t done = 0; done < size;) done += TRY(read(room.subspan(done)));
+  for (size_t done = 0; done < size;) done += TRY(read_stored(room.subspan(done)));
   return text;
 }
 
 // False at the end of the archive.
 Result<bool> TarReader::read_header(std::span<uint8_t> header) {
   TRY(skip_data());
+  sparse_.reset();
   size_t got = TRY(read_full(source_, header));
   position_ += got;
   if (got == 0) return false;
@@ -245,6 +261,8 @@ bool fill_device(const uint8_t* header, TarEntry& entry) {
 void fill_names(const PaxRecords& pax, TarEntry& entry) {
   constexpr std::string_view kXattr = "SCHILY.xattr.";
   if (auto record = pax.find("path"); record != pax.end()) entry.path = record->second;
+  // Of sparse files, whose own path is a place for readers that do not know them.
+  if (auto record = pax.find("GNU.sparse.name"); record != pax.end()) entry.path = record->second;
   if (auto record = pax.find("linkpath"); record != pax.end()) entry.link = record->second;
   for (auto record = pax.lower_bound(std::string(kXattr));
        record != pax.end() && record->first.starts_with(kXattr); ++record) {
@@ -265,11 +283,6 @@ Result<TarEntry> TarReader::make_entry(const uint8_t* header, char type, Extensi
   if (extensions.link) entry.link = std::move(*extensions.link);
   fill_names(extensions.pax, entry);
   current_ = entry.path;
-  if (type == 'S' || extensions.pax.contains("GNU.sparse.major") ||
-      extensions.pax.contains("GNU.sparse.map")) {
-    return make_error(ErrorCode::unsupported, "image/layer", "{}: \"{}\": sparse tar entries",
-                      what_, current_);
-  }
   auto kind = kind_of(type, entry.path);
   if (!kind) {
     return make_error(ErrorCode::unsupported, "image/layer", "{}: \"{}\": tar entry type '{}'",
@@ -288,8 +301,110 @@ Result<TarEntry> TarReader::make_entry(const uint8_t* header, char type, Extensi
   }
   if (*kind != TarKind::regular)
     left_ = padding_ = 0;  // whatever size they claim, no data follows them
-  entry.size = left_;
+  if (*kind == TarKind::regular) TRY(find_sparse(header, type, extensions.pax));
+  entry.sparse = sparse_.has_value();
+  entry.size = entry.sparse ? sparse_->size : left_;
   return entry;
+}
+
+Result<void> TarReader::find_sparse(const uint8_t* header, char type, const PaxMap& pax) {
+  if (type == 'S') return read_old_sparse({header, kBlock});
+  bool sparse = pax.contains("GNU.sparse.major") || pax.contains("GNU.sparse.map") ||
+                pax.contains("GNU.sparse.size");
+  return sparse ? read_sparse_map(pax) : Result<void>();
+}
+
+Result<void> TarReader::begin_sparse(SparseMap map) {
+  if (map.size > kMaxEntryBytes) return bad("sparse file of an impossible size");
+  TRY(check_sparse(map, left_, current_));
+  holes_ += map.size - left_;
+  if (holes_ > kMaxHoleBytes) {
+    return make_error(ErrorCode::resource_exhausted, "image/layer",
+                      "{}: \"{}\": {} bytes of holes in sparse files, the limit is {}", what_,
+                      current_.substr(0, 200), holes_, kMaxHoleBytes);
+  }
+  sparse_ = std::move(map);
+  sparse_piece_ = 0;
+  sparse_at_ = 0;
+  return {};
+}
+
+// GNU tar's struct oldgnu_header and struct sparse_header: pairs of offset and size, four in the
+// header and 21 in each block after it, as long as a flag says that there are more.
+Result<void> TarReader::read_old_sparse(std::span<const uint8_t> header) {
+  constexpr size_t kPairs = 386, kMore = 482, kMoreInBlock = 504, kPairBytes = 24;
+  constexpr Field kRealSize{483, 12};
+  SparseMap map;
+  auto take = [&map](const uint8_t* block, size_t at, size_t count) {
+    for (size_t i = 0; i < count; ++i, at += kPairBytes) {
+      if (block[at] == 0) return true;
+      auto offset = number_field(block, {at, 12}), size = number_field(block, {at + 12, 12});
+      if (!offset || !size || *offset < 0 || *size < 0) return false;
+      map.pieces.push_back({static_cast<uint64_t>(*offset), static_cast<uint64_t>(*size)});
+    }
+    return true;
+  };
+  auto size = number_field(header.data(), kRealSize);
+  if (!size || *size < 0 || !take(header.data(), kPairs, 4)) return bad("bad sparse header");
+  map.size = static_cast<uint64_t>(*size);
+  std::array<uint8_t, kBlock> block;
+  for (bool more = header[kMore] != 0; more; more = block[kMoreInBlock] != 0) {
+    if (map.pieces.size() > kMaxSparsePieces) return bad("too many pieces of a sparse file");
+    size_t got = TRY(read_full(source_, block));
+    position_ += got;
+    if (got < kBlock) return bad("archive is cut off inside a sparse header");
+    if (!take(block.data(), 0, 21)) return bad("bad sparse header");
+  }
+  return begin_sparse(std::move(map));
+}
+
+Result<uint64_t> TarReader::read_map_line() {
+  constexpr size_t kMaxDigits = 20;
+  std::string digits;
+  for (uint8_t byte = 0; digits.size() <= kMaxDigits;) {
+    if (TRY(read_stored({&byte, 1})) == 0) break;
+    if (byte == '\n') break;
+    digits += static_cast<char>(byte);
+  }
+  auto value = parse_decimal(digits);
+  if (!value) return bad("bad map of a sparse file");
+  return *value;
+}
+
+// PAX 0.1: the map is a record. PAX 1.0: it is lines at the beginning of the data, up to a full
+// block. The older 0.0 repeats records, which no record list here can hold: refused.
+Result<void> TarReader::read_sparse_map(const PaxMap& pax) {
+  auto number = [&pax](const char* key) {
+    auto record = pax.find(key);
+    return record == pax.end() ? std::nullopt : parse_decimal(record->second);
+  };
+  SparseMap map;
+  bool lines = number("GNU.sparse.major") == 1u && number("GNU.sparse.minor") == 0u;
+  auto size = number(lines ? "GNU.sparse.realsize" : "GNU.sparse.size");
+  if (!lines && !pax.contains("GNU.sparse.map")) {
+    return make_error(ErrorCode::unsupported, "image/layer",
+                      "{}: \"{}\": this form of sparse files", what_, current_.substr(0, 200));
+  }
+  if (!size) return bad("sparse file without a size");
+  map.size = *size;
+  if (!lines) {
+    map.pieces = TRY(parse_sparse_list(pax.find("GNU.sparse.map")->second, current_));
+    return begin_sparse(std::move(map));
+  }
+  uint64_t begin = position_, count = TRY(read_map_line());
+  if (count > kMaxSparsePieces) return bad("too many pieces of a sparse file");
+  for (uint64_t i = 0; i < count; ++i) {
+    uint64_t offset = TRY(read_map_line());
+    map.pieces.push_back({offset, TRY(read_map_line())});
+  }
+  uint64_t used = position_ - begin, rest = align_up(used, kBlock) - used;
+  std::array<uint8_t, kBlock> ignored;
+  while (rest > 0) {
+    size_t got = TRY(read_stored(std::span(ignored).first(rest)));
+    if (got == 0) return bad("archive is cut off inside a map");
+    rest -= got;
+  }
+  return begin_sparse(std::move(map));
 }
 
 }  // namespace bartizan::image

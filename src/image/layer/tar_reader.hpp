@@ -1,7 +1,7 @@
 // TarReader: the entries of a tar archive as they stream by: POSIX ustar, PAX (path, linkpath,
-// size, uid, gid, mtime, SCHILY.xattr.*), GNU long names and base-256 numbers, old V7. It knows
-// nothing of layers and never touches a path. Own code and not an archive library because names
-// must arrive byte by byte, whatever the process's locale is.
+// size, uid, gid, mtime, SCHILY.xattr.*), GNU long names, base-256 numbers and sparse files, old
+// V7. It knows nothing of layers and never touches a path. Own code and not an archive library
+// because names must arrive byte by byte, whatever the process's locale is.
 #pragma once
 
 #include <map>
@@ -9,6 +9,7 @@
 #include <string>
 
 #include "image/layer/byte_source.hpp"
+#include "image/layer/sparse.hpp"
 
 namespace bartizan::image {
 
@@ -19,7 +20,8 @@ struct TarEntry {
   std::string path, link;
   uint32_t mode = 0;  // permission bits, 07777
   uint32_t uid = 0, gid = 0;
-  uint64_t size = 0;  // of the data that follows
+  uint64_t size = 0;    // of what read() gives
+  bool sparse = false;  // read() adds zeros to what is stored
   int64_t mtime = 0;
   uint32_t mtime_nsec = 0;
   uint32_t device_major = 0, device_minor = 0;
@@ -45,8 +47,15 @@ class TarReader {
 
  private:
   struct Extensions;
+  using PaxMap = std::map<std::string, std::string>;
   Result<bool> read_header(std::span<uint8_t> header);
   Result<void> skip_data();
+  Result<size_t> read_stored(std::span<uint8_t> to);
+  Result<void> read_old_sparse(std::span<const uint8_t> header);
+  Result<void> find_sparse(const uint8_t* header, char type, const PaxMap& pax);
+  Result<void> read_sparse_map(const PaxMap& pax);
+  Result<uint64_t> read_map_line();
+  Result<void> begin_sparse(SparseMap map);
   Result<std::string> read_text(uint64_t size, uint64_t limit);
   Result<bool> read_extension(char type, uint64_t size, Extensions& extensions);
   Result<TarEntry> make_entry(const uint8_t* header, char type, Extensions& extensions);
@@ -57,6 +66,9 @@ class TarReader {
   std::string current_;  // path, for errors
   uint64_t position_ = 0, data_offset_ = 0;
   uint64_t left_ = 0, padding_ = 0;
+  std::optional<SparseMap> sparse_;  // of the current entry
+  size_t sparse_piece_ = 0;
+  uint64_t sparse_at_ = 0, holes_ = 0;  // in the file; zeros of all entries so far
 };
 
 }  // namespace bartizan::image

@@ -115,7 +115,7 @@ TEST(TarReader, RefusesWhatIsMalformed) {
                  }),
             ErrorCode::corrupt);
   EXPECT_EQ(code(good, [](std::string& tar) { tar[156] = 'S', fix_checksum(tar); }),
-            ErrorCode::unsupported);
+            ErrorCode::corrupt);
   auto pax = [](const std::string& records) {
     return first_entry(make_tar({{"x", 'x', records}, {"a", '0', "1"}}));
   };
@@ -126,6 +126,11 @@ TEST(TarReader, RefusesWhatIsMalformed) {
   EXPECT_EQ(pax(pax_record("size", "-1")).error().code, ErrorCode::corrupt);
   EXPECT_EQ(pax(pax_record("uid", "4294967296")).error().code, ErrorCode::corrupt);
   EXPECT_EQ(pax(pax_record("GNU.sparse.major", "1")).error().code, ErrorCode::unsupported);
+  EXPECT_EQ(pax(pax_record("GNU.sparse.size", "7")).error().code, ErrorCode::unsupported);  // 0.0
+  for (const char* map : {"0,5,3,1", "9,1", "0,x", "0", "0,18446744073709551615"}) {
+    auto bad = pax(pax_record("GNU.sparse.map", map) + pax_record("GNU.sparse.size", "7"));
+    EXPECT_EQ(bad.error().code, ErrorCode::corrupt) << map;
+  }
 }
 
 TEST(TarReader, BoundsExtensions) {
