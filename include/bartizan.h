@@ -186,7 +186,7 @@ typedef struct bartizan_probe_options {
 } bartizan_probe_options;
 
 /* JSON: {kvm_usable, runs_stock_kernels, kvm_missing, kvm_advice, tees: [{tee, available, missing,
- * advice}]}. */
+ * advice, capacity, in_use}]}: guests of that TEE that the host can hold, and holds; 0: unknown. */
 BARTIZAN_API int32_t bartizan_probe(const bartizan_probe_options* options, bartizan_string** json,
                                     bartizan_error** err);
 

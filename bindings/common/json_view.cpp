@@ -69,7 +69,9 @@ Json to_json(const HostProbe& probe) {
     tees.push_back({{"tee", bartizan::to_string(tee.tee)},
                     {"available", tee.available},
                     {"missing", tee.missing},
-                    {"advice", tee.advice}});
+                    {"advice", tee.advice},
+                    {"capacity", tee.capacity},
+                    {"in_use", tee.in_use}});
   return Json{{"kvm_usable", probe.kvm_usable},
               {"runs_stock_kernels", probe.runs_stock_kernels},
               {"kvm_missing", probe.kvm_missing},

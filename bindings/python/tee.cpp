@@ -36,7 +36,9 @@ void bind_types(py::module_& module) {
       .def_readonly("tee", &TeeProbe::tee)
       .def_readonly("available", &TeeProbe::available)
       .def_readonly("missing", &TeeProbe::missing)
-      .def_readonly("advice", &TeeProbe::advice);
+      .def_readonly("advice", &TeeProbe::advice)
+      .def_readonly("capacity", &TeeProbe::capacity)
+      .def_readonly("in_use", &TeeProbe::in_use);
   py::class_<HostProbe> host(module, "HostProbe", "What this host can run, and what is missing.");
   host.def_readonly("kvm_usable", &HostProbe::kvm_usable)
       .def_readonly("runs_stock_kernels", &HostProbe::runs_stock_kernels)

@@ -238,6 +238,10 @@ Result<int> probe_host(const ProbeOptions& options, Output& output) {
   if (!host->kvm_advice.empty()) lines.emplace_back("", host->kvm_advice);
   for (const TeeProbe& tee : host->tees) {
     lines.emplace_back(to_string(tee.tee), yes_or(tee.available, tee.missing));
+    if (tee.capacity != 0) {
+      lines.emplace_back("", std::to_string(tee.in_use) + " of " + std::to_string(tee.capacity) +
+                                 " places in use");
+    }
     if (!tee.advice.empty()) lines.emplace_back("", tee.advice);
   }
   output.result(view::to_json(*host), lines);
