@@ -82,11 +82,10 @@ class SegmentBuilder {
 
 // libcryptsetup reads files only: one in memory, with a block of data behind the header, as it
 // wants a device that holds a segment.
-Result<UniqueFd> in_memory(ByteView header) {
+Result<UniqueFd> file_in_memory() {
   UniqueFd file(::memfd_create("luks2-header", MFD_CLOEXEC));
   if (!file.valid()) return errno_error(errno, kOrigin, "memfd_create");
-  TRY(write_exactly(file.get(), header, 0, "LUKS2 header in memory"));
-  TRY(write_exactly(file.get(), Bytes(kBlockSize), header.size(), "LUKS2 header in memory"));
+  TRY(write_exactly(file.get(), Bytes(kLuksHeaderBytes + kBlockSize), 0, "LUKS2 header in memory"));
   return file;
 }
 
@@ -94,9 +93,16 @@ Result<UniqueFd> in_memory(ByteView header) {
 
 Result<LuksHeader> make_checked_header(const DiskSecrets& secrets) {
   LuksHeader header;
-  header.bytes = TRY(make_luks2_header(secrets.luks));
-  UniqueFd file = TRY(in_memory(header.bytes));
+  UniqueFd file = TRY(file_in_memory());
   fs::path path = fmt::format("/proc/self/fd/{}", file.get());
+  if (secrets.luks.stripes.empty()) {
+    TRY(format_luks2(path, secrets.luks));
+    header.bytes.resize(kLuksHeaderBytes);
+    TRY(read_exactly(file.get(), header.bytes, 0, "LUKS2 header in memory"));
+  } else {
+    header.bytes = TRY(make_luks2_header(secrets.luks));
+    TRY(write_exactly(file.get(), header.bytes, 0, "LUKS2 header in memory"));
+  }
   header.numbers = TRY(read_luks2(path));
   SecretBytes key = TRY(open_luks2(path, secrets.luks.passphrase));
   if (!key.equals(secrets.luks.volume_key))

@@ -44,11 +44,6 @@ Result<DiskSecrets> take(const Source& source, SecretBytes passphrase) {
   luks.passphrase = std::move(passphrase);
   luks.uuid = uuid_text(TRY(uuid_bytes(source, "luks uuid")));
   luks.volume_key = TRY(source("volume key", kVolumeKeyBytes));
-  luks.stripes = TRY(source("stripes", kStripeBytes));
-  luks.keyslot_salt = TRY(public_bytes(source, "keyslot salt", kLuksSaltBytes));
-  luks.digest_salt = TRY(public_bytes(source, "digest salt", kLuksSaltBytes));
-  luks.primary_salt = TRY(public_bytes(source, "primary salt", kHeaderSaltBytes));
-  luks.secondary_salt = TRY(public_bytes(source, "secondary salt", kHeaderSaltBytes));
   secrets.verity_salt = TRY(public_bytes(source, "verity salt", kVeritySaltBytes));
   secrets.verity_uuid = TRY(uuid_bytes(source, "verity uuid"));
   return secrets;
@@ -89,7 +84,14 @@ Result<DiskSecrets> DiskSecrets::derive(const SecretBytes& passphrase, std::stri
   Source derived = [&](std::string_view label, size_t size) {
     return expand(passphrase, salt, label, size);
   };
-  return take(derived, passphrase.clone());
+  DiskSecrets secrets = TRY(take(derived, passphrase.clone()));
+  LuksHeaderSecrets& luks = secrets.luks;
+  luks.stripes = TRY(derived("stripes", kStripeBytes));
+  luks.keyslot_salt = TRY(public_bytes(derived, "keyslot salt", kLuksSaltBytes));
+  luks.digest_salt = TRY(public_bytes(derived, "digest salt", kLuksSaltBytes));
+  luks.primary_salt = TRY(public_bytes(derived, "primary salt", kHeaderSaltBytes));
+  luks.secondary_salt = TRY(public_bytes(derived, "secondary salt", kHeaderSaltBytes));
+  return secrets;
 }
 
 }  // namespace bartizan::image

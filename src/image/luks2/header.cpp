@@ -16,6 +16,21 @@ Result<void> check(const Cryptsetup& device, int status, std::string_view operat
   return {};
 }
 
+Result<void> set_sizes(const Cryptsetup& device) {
+  crypt_pbkdf_type pbkdf{};
+  pbkdf.type = CRYPT_KDF_PBKDF2;
+  pbkdf.hash = "sha256";
+  pbkdf.iterations = kLuksIterations;
+  pbkdf.flags = CRYPT_PBKDF_NO_BENCHMARK;
+  TRY(check(device, crypt_set_pbkdf_type(device.get(), &pbkdf), "crypt_set_pbkdf_type"));
+  TRY(check(device,
+            crypt_set_metadata_size(device.get(), kLuksMetadataBytes,
+                                    kLuksHeaderBytes - 2 * kLuksMetadataBytes),
+            "crypt_set_metadata_size"));
+  return check(device, crypt_set_data_offset(device.get(), kLuksHeaderBytes / 512),
+               "crypt_set_data_offset");
+}
+
 Error bad(std::string_view why) {
   return make_error(ErrorCode::corrupt, kOrigin, "LUKS2 header: {}", why);
 }
@@ -93,6 +108,24 @@ Result<Manifest::Luks2> parse_luks2_json(std::string_view text) {
   luks2.keyslot = TRY(parse_keyslot(slot));
   luks2.digest = TRY(parse_digest(*TRY(only(json, "digests"))));
   return luks2;
+}
+
+Result<void> format_luks2(const std::filesystem::path& path, const LuksHeaderSecrets& secrets) {
+  Cryptsetup device = TRY(Cryptsetup::open(path));
+  TRY(set_sizes(device));
+  crypt_params_luks2 params{};
+  params.sector_size = kLuksSectorBytes;
+  const auto* key = reinterpret_cast<const char*>(secrets.volume_key.bytes().data());
+  const size_t key_size = secrets.volume_key.size();
+  TRY(check(device,
+            crypt_format(device.get(), CRYPT_LUKS2, "aes", "xts-plain64", secrets.uuid.c_str(), key,
+                         key_size, &params),
+            "crypt_format LUKS2"));
+  return check(
+      device,
+      crypt_keyslot_add_by_volume_key(device.get(), 0, key, key_size,
+                                      secrets.passphrase.view().data(), secrets.passphrase.size()),
+      "crypt_keyslot_add_by_volume_key");
 }
 
 Result<Manifest::Luks2> read_luks2(const std::filesystem::path& path) {

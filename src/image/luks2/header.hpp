@@ -11,6 +11,10 @@
 
 namespace bartizan::image {
 
+// Writes the header into the file `path`, which must be kLuksHeaderBytes and a block long:
+// libcryptsetup draws salts and stripes.
+Result<void> format_luks2(const std::filesystem::path& path, const LuksHeaderSecrets& secrets);
+
 // The numbers of the header in `path`, from its JSON. corrupt or unsupported if it is not as ours
 // are.
 Result<Manifest::Luks2> read_luks2(const std::filesystem::path& path);

@@ -8,16 +8,12 @@
 namespace bartizan::image {
 namespace {
 
-constexpr uint64_t kMetadataBytes = 16 * 1024;  // of each copy: the smallest that LUKS2 has
-constexpr uint64_t kBinaryBytes = 4096;         // before the JSON text in it
-constexpr uint64_t kKeyslotBytes = 258048;      // kVolumeKeyBytes * kStripes, in blocks of 4096
+constexpr uint64_t kBinaryBytes = 4096;     // before the JSON text in it
+constexpr uint64_t kKeyslotBytes = 258048;  // kVolumeKeyBytes * kStripes, in blocks of 4096
 constexpr uint32_t kKeyslotSector = 512;
 constexpr size_t kHashBytes = 32;
 constexpr char kCipher[] = "aes-xts-plain64";
 constexpr char kHash[] = "sha256";
-// A disk key has 256 random bits; no number of rounds makes guessing it harder, so it is the least
-// that LUKS2 allows.
-constexpr uint32_t kIterations = 1000;
 
 // Diffusion of the anti-forensic splitter (LUKS1 specification §2.4, function H1): each piece is
 // replaced by the hash of its number, big endian, and itself.
@@ -56,7 +52,7 @@ SecretBytes split(const LuksHeaderSecrets& secrets) {
 
 Result<void> write_keyslot(const LuksHeaderSecrets& secrets, std::span<uint8_t> area) {
   SecretBytes key = TRY(crypto::pbkdf2(secrets.passphrase.bytes(), secrets.keyslot_salt,
-                                       kIterations, kHash, kVolumeKeyBytes));
+                                       kLuksIterations, kHash, kVolumeKeyBytes));
   auto cipher =
       TRY(crypto::AesXts::create(key.bytes(), kKeyslotSector, crypto::AesXts::Direction::encrypt));
   SecretBytes material = split(secrets);
@@ -69,29 +65,29 @@ Json keyslot_json(const LuksHeaderSecrets& secrets) {
           {"af", {{"type", "luks1"}, {"stripes", kStripes}, {"hash", kHash}}},
           {"area",
            {{"type", "raw"},
-            {"offset", std::to_string(2 * kMetadataBytes)},
+            {"offset", std::to_string(2 * kLuksMetadataBytes)},
             {"size", std::to_string(kKeyslotBytes)},
             {"encryption", kCipher},
             {"key_size", kVolumeKeyBytes}}},
           {"kdf",
            {{"type", "pbkdf2"},
             {"hash", kHash},
-            {"iterations", kIterations},
+            {"iterations", kLuksIterations},
             {"salt", to_base64(secrets.keyslot_salt)}}}};
 }
 
 // §3: keyslots, tokens, segments, digests, config.
 Result<std::string> metadata_json(const LuksHeaderSecrets& secrets) {
   SecretBytes digest = TRY(crypto::pbkdf2(secrets.volume_key.bytes(), secrets.digest_salt,
-                                          kIterations, kHash, kHashBytes));
+                                          kLuksIterations, kHash, kHashBytes));
   Json segment = {{"type", "crypt"},       {"offset", std::to_string(kLuksHeaderBytes)},
                   {"size", "dynamic"},     {"iv_tweak", "0"},
-                  {"encryption", kCipher}, {"sector_size", 4096}};
+                  {"encryption", kCipher}, {"sector_size", kLuksSectorBytes}};
   Json digest_json = {{"type", "pbkdf2"},
                       {"keyslots", Json::array({"0"})},
                       {"segments", Json::array({"0"})},
                       {"hash", kHash},
-                      {"iterations", kIterations},
+                      {"iterations", kLuksIterations},
                       {"salt", to_base64(secrets.digest_salt)},
                       {"digest", to_base64(digest.bytes())}};
   return canonical_json(
@@ -100,8 +96,8 @@ Result<std::string> metadata_json(const LuksHeaderSecrets& secrets) {
        {"segments", {{"0", segment}}},
        {"digests", {{"0", digest_json}}},
        {"config",
-        {{"json_size", std::to_string(kMetadataBytes - kBinaryBytes)},
-         {"keyslots_size", std::to_string(kLuksHeaderBytes - 2 * kMetadataBytes)}}}});
+        {{"json_size", std::to_string(kLuksMetadataBytes - kBinaryBytes)},
+         {"keyslots_size", std::to_string(kLuksHeaderBytes - 2 * kLuksMetadataBytes)}}}});
 }
 
 template <typename T>
@@ -118,13 +114,13 @@ void write_copy(std::span<uint8_t> area, bool primary, std::string_view json,
     std::copy(bytes.begin(), bytes.end(), area.begin() + static_cast<ptrdiff_t>(at));
   };
   put(0, as_bytes(primary ? "LUKS\xba\xbe" : "SKUL\xba\xbe"));
-  store_big_endian<uint16_t>(area.subspan(6), 2);               // version
-  store_big_endian<uint64_t>(area.subspan(8), kMetadataBytes);  // size of this copy
-  store_big_endian<uint64_t>(area.subspan(16), 1);              // how often it was written
+  store_big_endian<uint16_t>(area.subspan(6), 2);                   // version
+  store_big_endian<uint64_t>(area.subspan(8), kLuksMetadataBytes);  // size of this copy
+  store_big_endian<uint64_t>(area.subspan(16), 1);                  // how often it was written
   put(72, as_bytes(kHash));
   put(104, primary ? secrets.primary_salt : secrets.secondary_salt);
   put(168, as_bytes(secrets.uuid));
-  store_big_endian<uint64_t>(area.subspan(256), primary ? 0 : kMetadataBytes);  // where it is
+  store_big_endian<uint64_t>(area.subspan(256), primary ? 0 : kLuksMetadataBytes);  // where it is
   put(kBinaryBytes, as_bytes(json));
   put(kChecksum, crypto::sha256(area));  // over the copy with zeros in its place
 }
@@ -133,13 +129,13 @@ void write_copy(std::span<uint8_t> area, bool primary, std::string_view json,
 
 Result<Bytes> make_luks2_header(const LuksHeaderSecrets& secrets) {
   std::string json = TRY(metadata_json(secrets));
-  if (json.size() >= kMetadataBytes - kBinaryBytes)
+  if (json.size() >= kLuksMetadataBytes - kBinaryBytes)
     return make_error(ErrorCode::internal, "image/luks2", "LUKS2 header: metadata does not fit");
   Bytes header(kLuksHeaderBytes);
   auto area = std::span(header);
-  write_copy(area.first(kMetadataBytes), true, json, secrets);
-  write_copy(area.subspan(kMetadataBytes, kMetadataBytes), false, json, secrets);
-  TRY(write_keyslot(secrets, area.subspan(2 * kMetadataBytes, kKeyslotBytes)));
+  write_copy(area.first(kLuksMetadataBytes), true, json, secrets);
+  write_copy(area.subspan(kLuksMetadataBytes, kLuksMetadataBytes), false, json, secrets);
+  TRY(write_keyslot(secrets, area.subspan(2 * kLuksMetadataBytes, kKeyslotBytes)));
   return header;
 }
 

@@ -1,6 +1,7 @@
 // A LUKS2 header as bytes (LUKS2 On-Disk Format Specification 1.0): two copies of the metadata and
-// one key slot. Our own, because libcryptsetup draws salts and stripes by itself, and a build from
-// given key material must make the same bytes. Pure computation.
+// one key slot. For builds from given key material alone, which must make the same bytes: all
+// others go through libcryptsetup (header.hpp), which draws salts and stripes by itself. Pure
+// computation.
 #pragma once
 
 #include <string>
@@ -16,6 +17,7 @@ struct LuksHeaderSecrets {
   std::string uuid;  // textual
   SecretBytes volume_key;
   SecretBytes passphrase;
+  // Empty, as all below, where libcryptsetup is to draw them.
   SecretBytes stripes;                 // random, kStripeBytes
   Bytes keyslot_salt, digest_salt;     // kLuksSaltBytes each
   Bytes primary_salt, secondary_salt;  // kHeaderSaltBytes each: of the two copies
@@ -30,6 +32,11 @@ constexpr size_t kHeaderSaltBytes = 64;
 // Two metadata copies of 16 KiB, then key slots: room for three, so that a recovery passphrase
 // finds place.
 constexpr uint64_t kLuksHeaderBytes = 1 << 20;
+constexpr uint64_t kLuksMetadataBytes = 16 * 1024;  // of each copy: the smallest that LUKS2 has
+constexpr uint32_t kLuksSectorBytes = 4096;         // of the encrypted segment
+// A disk key has 256 random bits; no number of rounds makes guessing it harder, so it is the least
+// that LUKS2 allows.
+constexpr uint32_t kLuksIterations = 1000;
 
 // kLuksHeaderBytes bytes; the encrypted segment begins right behind them.
 Result<Bytes> make_luks2_header(const LuksHeaderSecrets& secrets);
