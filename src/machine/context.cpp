@@ -9,6 +9,7 @@
 #include "base/file.hpp"
 #include "machine/config.hpp"
 #include "machine/plan.hpp"
+#include "machine/probe.hpp"
 #include "machine/probe_tee.hpp"
 #include "machine/session.hpp"
 #include "manifest/manifest.hpp"
@@ -95,10 +96,19 @@ Result<void> Context::Impl::start() {
             "throw-away key",
             options.name));
   }
-  machine::SessionOptions how{options.name,    kvm::linux_kernel(), options.kvm_device,
-                              options.log,     options.guest_log,   &commands,
-                              exit_event.get(),  {}};
+  machine::SessionOptions how{options.name,
+                              kvm::linux_kernel(),
+                              options.kvm_device,
+                              options.log,
+                              options.guest_log,
+                              &commands,
+                              exit_event.get(),
+                              {},
+                              {}};
   how.binding.workload_digest = workload_digest(disk->manifest);
+  how.before_run = [this] {
+    return machine::require_stock_kernels(kvm::linux_kernel(), options.kvm_device);
+  };
   session = TRY(Session::start(std::move(how), plan, std::move(devices)));
   return {};
 }

@@ -1,5 +1,9 @@
 #include "machine/probe.hpp"
 
+#include <cstring>
+#include <mutex>
+#include <set>
+
 #include "base/errors.hpp"
 #include "kvm/system.hpp"
 #include "machine/probe_guest.hpp"
@@ -11,6 +15,9 @@ namespace {
 
 constexpr uint32_t kMaxGuestTimeMs =
     60'000;  // a caller who waits longer than this waits for nothing
+
+// Before a launch: a host under load may be slow, and is not to be mistaken for one that emulates.
+constexpr std::chrono::milliseconds kStartProbeLimit{5000};
 
 std::string advice_for(const Error& error, const std::filesystem::path& device) {
   switch (error.code) {
@@ -44,7 +51,9 @@ Result<std::string> missing_for_simulated(const kvm::System& system) {
 void probe_kvm(HostProbe& host, const ProbeOptions& options,
                const std::shared_ptr<kvm::KernelApi>& kernel, std::string& simulated_missing) {
   auto blame = [&](const Error& error) {
-    host.kvm_missing = error.describe();
+    host.kvm_missing = error.message;
+    if (error.os_errno != 0)
+      host.kvm_missing += fmt::format(": {}", strerrorname_np(error.os_errno));
     host.kvm_advice = advice_for(error, options.kvm_device);
   };
   auto system = kvm::System::open(kernel, options.kvm_device);
@@ -82,6 +91,23 @@ Result<HostProbe> probe_host(const ProbeOptions& options, std::shared_ptr<kvm::K
     host.tees.push_back(probe_hardware_tee(tee, files));
   }
   return host;
+}
+
+Result<void> require_stock_kernels(const std::shared_ptr<kvm::KernelApi>& kernel,
+                                   const std::filesystem::path& kvm_device) {
+  static std::mutex mutex;
+  static std::set<std::filesystem::path> passed;
+  std::lock_guard lock(mutex);
+  if (passed.contains(kvm_device)) return {};
+  auto ran = run_probe_guest(kernel, kvm_device, kStartProbeLimit);
+  if (ran.ok()) {
+    passed.insert(kvm_device);
+    return {};
+  }
+  const Error& error = ran.error();
+  if (error.code != ErrorCode::timed_out && error.code != ErrorCode::unsupported) return error;
+  return make_error(ErrorCode::unsupported, "machine/probe", "{}; {}", error.message,
+                    advice_for(error, kvm_device));
 }
 
 }  // namespace machine

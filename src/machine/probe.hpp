@@ -13,4 +13,10 @@ namespace bartizan::machine {
 Result<HostProbe> probe_host(const ProbeOptions& options, std::shared_ptr<kvm::KernelApi> kernel,
                              const std::filesystem::path& root);
 
+// unsupported, with what to do, if this KVM does not run a guest in 64-bit mode
+// (run_probe_guest()): a stock kernel would never come up. A device that passed once is not asked
+// again in this process. Any thread.
+Result<void> require_stock_kernels(const std::shared_ptr<kvm::KernelApi>& kernel,
+                                   const std::filesystem::path& kvm_device);
+
 }  // namespace bartizan::machine

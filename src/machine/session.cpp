@@ -24,6 +24,7 @@ Result<std::unique_ptr<Session>> Session::start(SessionOptions options, const te
                                                 DeviceOptions devices) {
   std::unique_ptr<Session> session(new Session(std::move(options)));
   TRY(session->prepare(plan, std::move(devices)));
+  if (session->options_.before_run) TRY(session->options_.before_run());
   TRY(session->run());
   return session;
 }

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -30,6 +31,8 @@ struct SessionOptions {
   const Commands* commands = nullptr;  // outlives the session
   int exit_event = -1;                 // eventfd, written once at the end; outlives the session
   tee::LaunchBinding binding;          // what hardware TEEs tie the launch to
+  std::function<Result<void>()>
+      before_run;  // asked when all is made and nothing runs; may be empty
 };
 
 class Session {
