@@ -18,17 +18,6 @@ def tracked(*suffixes, under=""):
     return [SOURCE / name for name in names.stdout.split("\n") if name.endswith(suffixes)]
 
 
-def rooms():
-    """room -> rooms that its CMakeLists.txt lists under USES, closed over what those use."""
-    uses = {}
-    for path in (SOURCE / "src").glob("*/CMakeLists.txt"):
-        text = re.sub(r"#.*", "", path.read_text())
-        for name, body in re.findall(r"bartizan_room\(\s*(\w+)(.*?)\)", text, re.S):
-            found = re.search(r"\bUSES\b(.*?)(\bLINKS\b|\bPUBLIC_LINKS\b|\bSOURCES\b|$)", body, re.S)
-            uses.setdefault(path.parent.name, set()).update(found.group(1).split() if found else [])
-    return uses
-
-
 # The law of docs/ARCHITECTURE.md, "Rooms (who may know whom)". A room may include itself, what is listed, and the
 # public headers.
 LAW = {
