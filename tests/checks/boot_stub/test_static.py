@@ -18,7 +18,7 @@ ORDINARY = set("""
     adc add and bswap call cld cli cmova cmovae cmovb cmovbe cmove cmovne cmp ja jae jb jbe je jmp jne lea ljmp mov
     movabs movzx neg nop not or pop push ret rol ror sar sbb seta setae setb setbe sete setne shl shr shrd sub test
     xor jg jge jl jle js jns dec inc rorx xchg imul mul bt
-""".split()) | {"rep movsb", "rep stosb", "rep stosq"}
+""".split()) | {"rep movsb", "rep movsq", "rep stosb", "rep stosq"}
 VECTOR = set("""
     movaps movdqa movdqu movups movq movd paddd palignr pblendw pshufb pshufd punpcklqdq pinsrq sha256msg1 sha256msg2
     sha256rnds2
