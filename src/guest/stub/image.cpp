@@ -1,0 +1,11 @@
+#include "guest/stub/image.hpp"
+
+extern "C" const uint8_t bartizan_boot_stub_begin[], bartizan_boot_stub_end[];
+
+namespace bartizan {
+
+ByteView boot_stub() {
+  return {bartizan_boot_stub_begin, bartizan_boot_stub_end};
+}
+
+}  // namespace bartizan

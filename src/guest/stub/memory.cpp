@@ -1,0 +1,173 @@
+#include "guest/stub/memory.hpp"
+
+#include <cstring>
+
+#include "guest/stub/platform.hpp"
+#include "guest/stub/table.hpp"
+#include "guest/stub/tdx.hpp"
+
+namespace bartizan::stub {
+namespace {
+
+// APM volume 3, PVALIDATE: FAIL_SIZEMISMATCH.
+constexpr uint32_t kSizeMismatch = 6;
+
+// A GiB of RAM above 4 GiB at a time appears here: the second entry of the top table (APM volume
+// 2, 5.3.3).
+constexpr uint64_t kGiB = 1ull << 30;
+constexpr uint64_t kWindow = 1ull << 39;
+constexpr uint64_t kWindowPdpt = boot::kStubPageTables + 6 * kPage;
+constexpr uint64_t kWindowDirectory = boot::kStubPageTables + 7 * kPage;
+constexpr uint64_t kTableFlags = 0x23;  // present, writable, accessed
+constexpr uint64_t kPageFlags = 0xe3;   // and dirty, large
+
+void set_entry(uint64_t table, uint64_t index, uint64_t value) {
+  std::memcpy(platform::memory(table + index * 8), &value, sizeof value);
+}
+
+class PageTaker {
+ public:
+  PageTaker(const StubTable& table, const Processor& processor)
+      : table_(table), processor_(processor) {}
+  ~PageTaker() {
+    if (mapped_ != 0) close_window();
+  }
+  PageTaker(const PageTaker&) = delete;
+  PageTaker& operator=(const PageTaker&) = delete;
+
+  StubRefusal take(const boot::StubRange& range);
+
+ private:
+  enum class Outcome { done, too_large, valid_before, failed };
+
+  Outcome take_page(uint64_t address, bool large);
+  Outcome validate(uint64_t address, bool large);
+  Outcome accept(uint64_t address, bool large);
+  StubRefusal take_small(uint64_t address, uint64_t pages);
+  uint64_t reach(uint64_t address);
+  void close_window();
+  void forget_translations();
+
+  const StubTable& table_;
+  const Processor& processor_;
+  uint64_t mapped_ = 0;  // the GiB in the window
+};
+
+// Its virtual address.
+uint64_t PageTaker::reach(uint64_t address) {
+  if (address < kFourGiB) return address;
+  uint64_t gib = address & ~(kGiB - 1);
+  if (gib != mapped_) {
+    uint64_t bits = private_bits(table_);
+    for (uint64_t i = 0; i < 512; i++) {
+      set_entry(kWindowDirectory, i, (gib + i * kLargePage) | kPageFlags | bits);
+    }
+    set_entry(kWindowPdpt, 0, kWindowDirectory | kTableFlags | bits);
+    set_entry(boot::kStubPageTables, 1, kWindowPdpt | kTableFlags | bits);
+    forget_translations();
+    mapped_ = gib;
+  }
+  return kWindow + (address - gib);
+}
+
+void PageTaker::close_window() {
+  set_entry(boot::kStubPageTables, 1, 0);
+  forget_translations();
+}
+
+void PageTaker::forget_translations() {
+  platform::load_cr3(boot::kStubPageTables | private_bits(table_));
+}
+
+// APM volume 2, 15.36.6: the first and the last line of each page, on processors that say so.
+void evict_lines(const uint8_t* at, uint64_t bytes) {
+  for (uint64_t offset = 0; offset < bytes; offset += kPage) {
+    (void)*static_cast<const volatile uint8_t*>(at + offset);
+    (void)*static_cast<const volatile uint8_t*>(at + offset + kPage - 1);
+  }
+}
+
+PageTaker::Outcome PageTaker::validate(uint64_t address, bool large) {
+  uint64_t at = reach(address);
+  platform::Validation validation = platform::pvalidate(at, large);
+  if (large && validation.result == kSizeMismatch) return Outcome::too_large;
+  if (validation.result != 0) return Outcome::failed;
+  if (validation.unchanged) return Outcome::valid_before;
+  if (processor_.evict_validated) evict_lines(platform::memory(at), large ? kLargePage : kPage);
+  return Outcome::done;
+}
+
+PageTaker::Outcome PageTaker::accept(uint64_t address, bool large) {
+  switch (tdx_accept(address, large)) {
+    case 0:
+      return Outcome::done;
+    case kTdxAlreadyAccepted:
+      return Outcome::valid_before;
+    case kTdxPageSizeMismatch:
+      return large ? Outcome::too_large : Outcome::failed;
+    default:
+      return Outcome::failed;
+  }
+}
+
+PageTaker::Outcome PageTaker::take_page(uint64_t address, bool large) {
+  return platform_of(table_) == StubPlatform::snp ? validate(address, large)
+                                                  : accept(address, large);
+}
+
+StubRefusal PageTaker::take_small(uint64_t address, uint64_t pages) {
+  for (; pages > 0; pages--, address += kPage) {
+    Outcome outcome = take_page(address, false);
+    if (outcome == Outcome::valid_before) return StubRefusal::validated;
+    if (outcome != Outcome::done) return StubRefusal::memory;
+  }
+  return kDone;
+}
+
+StubRefusal PageTaker::take(const boot::StubRange& range) {
+  constexpr uint64_t kPagesInLarge = kLargePage / kPage;
+  uint64_t address = range.address, left = range.pages;
+  while (left > 0) {
+    bool large = address % kLargePage == 0 && left >= kPagesInLarge;
+    Outcome outcome = large ? take_page(address, true) : Outcome::too_large;
+    if (outcome == Outcome::valid_before) return StubRefusal::validated;
+    if (outcome == Outcome::failed) return StubRefusal::memory;
+    uint64_t pages = large ? kPagesInLarge : 1;
+    if (outcome == Outcome::too_large) {
+      StubRefusal why = take_small(address, pages);
+      if (why != kDone) return why;
+    }
+    address += pages * kPage, left -= pages;
+  }
+  return kDone;
+}
+
+// Page 0 is the guest's from the start, or became so as a part of a range; as a launch page of SNP
+// or TDX it is zero.
+bool zero_page_is_ours(const StubTable& table) {
+  StubPlatform platform = platform_of(table);
+  if (platform != StubPlatform::snp && platform != StubPlatform::tdx) return true;
+  return table.range_count > 0 && table.ranges[0].address == 0;
+}
+
+}  // namespace
+
+uint64_t private_bits(const StubTable& table) {
+  StubPlatform platform = platform_of(table);
+  bool c_bit = platform != StubPlatform::none && platform != StubPlatform::tdx;
+  return c_bit ? 1ull << table.address_bit : 0;
+}
+
+StubRefusal take_memory(const StubTable& table, const Processor& processor) {
+  {
+    PageTaker taker(table, processor);
+    for (uint32_t i = 0; i < table.range_count; i++) {
+      StubRefusal why = taker.take(table.ranges[i]);
+      if (why != kDone) return why;
+    }
+  }
+  if (zero_page_is_ours(table)) std::memset(platform::memory(0), 0, kPage);
+  return kDone;
+}
+
+}  // namespace bartizan::stub

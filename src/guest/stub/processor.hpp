@@ -1,0 +1,16 @@
+// Does the processor run what the launch table says, and what can it do?
+#pragma once
+
+#include "guest/stub/refusal.hpp"
+
+namespace bartizan::stub {
+
+struct Processor {
+  bool sha_instructions = false;
+  bool evict_validated = false;  // SNP: cache lines of a validated page must be read once
+};
+
+// Refuses `platform` and `address_bit`. No instruction that traps on the table's platform is used.
+StubRefusal look_at_processor(const StubTable& table, Processor* processor);
+
+}  // namespace bartizan::stub

@@ -1,0 +1,124 @@
+#include "guest/stub/table.hpp"
+
+namespace bartizan::stub {
+namespace {
+
+using namespace boot;  // NOLINT: the contract's names
+
+constexpr uint64_t kMaxAddressBit = 51;  // of a page table entry
+constexpr uint64_t kMinAddressBit = 32;  // the bits below are the identity mapping's
+
+// [begin, end)
+struct Span {
+  uint64_t begin, end;
+};
+
+bool overlap(Span a, Span b) {
+  return a.begin < b.end && b.begin < a.end;
+}
+
+bool has_ranges(const StubTable& table) {
+  return platform_of(table) == StubPlatform::snp || platform_of(table) == StubPlatform::tdx;
+}
+
+Span pages_of(const StubBlob& blob) {
+  return {blob.destination, blob.destination + page_up(blob.size)};
+}
+
+Span pages_of(const StubRange& range) {
+  return {range.address, range.address + range.pages * kPage};
+}
+
+bool head_is_good(const StubTable& table) {
+  if (table.magic != kStubMagic || table.version != kStubTableVersion) return false;
+  if (table.platform > static_cast<uint32_t>(StubPlatform::tdx) || table.vcpus == 0) return false;
+  if (table.blob_count > kStubMaxBlobs || table.range_count > kStubMaxRanges) return false;
+  if (platform_of(table) == StubPlatform::none) return table.address_bit == 0;
+  return table.address_bit >= kMinAddressBit && table.address_bit <= kMaxAddressBit;
+}
+
+bool range_is_good(const StubTable& table, const StubRange& range) {
+  uint64_t top = 1ull << table.address_bit;
+  if (range.address % kPage != 0 || range.address >= top) return false;
+  if (range.pages == 0 || range.pages > (top - range.address) / kPage) return false;
+  if (overlap(pages_of(range), {kStubAddress, kStubReservedEnd})) return false;
+  return !overlap(pages_of(range), {kStagingAddress, kFourGiB});
+}
+
+bool ranges_are_good(const StubTable& table) {
+  if (table.range_count != 0 && !has_ranges(table)) return false;
+  uint64_t end = 0;
+  for (uint32_t i = 0; i < table.range_count; i++) {
+    if (!range_is_good(table, table.ranges[i]) || table.ranges[i].address < end) return false;
+    end = pages_of(table.ranges[i]).end;
+  }
+  return true;
+}
+
+// Ranges ascend, so one pass follows the span from range to range.
+bool covered(const StubTable& table, Span span) {
+  for (uint32_t i = 0; i < table.range_count; i++) {
+    Span range = pages_of(table.ranges[i]);
+    if (range.begin <= span.begin && span.begin < range.end) span.begin = range.end;
+  }
+  return span.begin >= span.end;
+}
+
+bool source_is_good(const StubTable& table, const StubBlob& blob) {
+  if (blob.source == 0) return true;
+  if (blob.source < kStagingFirst || blob.source >= kStagingEnd) return false;
+  if (blob.size > kStagingEnd - blob.source) return false;
+  return !has_ranges(table) || covered(table, pages_of(blob));
+}
+
+bool blob_is_good(const StubTable& table, const StubBlob& blob) {
+  if (blob.kind < static_cast<uint32_t>(StubBlobKind::kernel)) return false;
+  if (blob.kind > static_cast<uint32_t>(StubBlobKind::acpi) || blob.reserved != 0) return false;
+  if (blob.destination % kPage != 0 || blob.destination >= kStagingAddress) return false;
+  if (blob.size == 0 || blob.size > kStagingAddress - blob.destination) return false;
+  Span pages = pages_of(blob);
+  if (overlap(pages, {0, kPage}) || overlap(pages, {kStubAddress, kStubReservedEnd})) return false;
+  bool snp = platform_of(table) == StubPlatform::snp;
+  if (snp && overlap(pages, {kSnpCpuidAddress, kSnpHandOverAddress + kPage})) return false;
+  return source_is_good(table, blob);
+}
+
+bool clash(const StubBlob& a, const StubBlob& b) {
+  return a.kind == b.kind || overlap(pages_of(a), pages_of(b));
+}
+
+bool blobs_are_good(const StubTable& table) {
+  for (uint32_t i = 0; i < table.blob_count; i++) {
+    if (!blob_is_good(table, table.blobs[i])) return false;
+    for (uint32_t j = 0; j < i; j++) {
+      if (clash(table.blobs[i], table.blobs[j])) return false;
+    }
+  }
+  return true;
+}
+
+const StubBlob* find(const StubTable& table, StubBlobKind kind) {
+  for (uint32_t i = 0; i < table.blob_count; i++) {
+    if (table.blobs[i].kind == static_cast<uint32_t>(kind)) return &table.blobs[i];
+  }
+  return nullptr;
+}
+
+bool hand_over_is_good(const StubTable& table) {
+  const StubBlob* kernel = find(table, StubBlobKind::kernel);
+  const StubBlob* params = find(table, StubBlobKind::boot_params);
+  if (kernel == nullptr || params == nullptr) return false;
+  if (table.kernel_entry < kernel->destination) return false;
+  if (table.kernel_entry - kernel->destination >= kernel->size) return false;
+  return params->destination == table.boot_params;
+}
+
+}  // namespace
+
+StubRefusal check_table(const StubTable& table) {
+  bool good = head_is_good(table) && ranges_are_good(table) && blobs_are_good(table) &&
+              hand_over_is_good(table);
+  return good ? kDone : StubRefusal::table;
+}
+
+}  // namespace bartizan::stub

@@ -1,0 +1,29 @@
+// Is the launch table one that the stub can follow? It is measured, so a wrong one is a mistake of
+// the planner's or, where the launch digest knows no addresses (SEV, SEV-ES), another page in its
+// place. Pure: tests and the fuzz target call it with any bytes.
+#pragma once
+
+#include "guest/stub/refusal.hpp"
+
+namespace bartizan::stub {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kLargePage = 2ull << 20;
+constexpr uint64_t kFourGiB = 4ull << 30;
+
+constexpr uint64_t page_up(uint64_t size) {
+  return (size + kPage - 1) & ~(kPage - 1);
+}
+
+// What holds afterwards:
+// * magic, version; a platform that exists; an address bit in 32..51, or 0 for `none`
+// * blobs: each kind at most once, there are a kernel and boot_params; whole pages below the
+// staging window, none over
+//   another, the stub's own pages or (SNP) firmware's; sources in the staging window, behind the
+//   stub's page
+// * what is copied lies in a range, where there are ranges; kernel_entry in the kernel, boot_params
+// where its blob is
+// * ranges: on SNP and TDX only; ascending, disjoint, in RAM, not over the stub's own pages
+StubRefusal check_table(const StubTable& table);
+
+}  // namespace bartizan::stub
