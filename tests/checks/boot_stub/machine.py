@@ -81,7 +81,7 @@ def assembled():
 class Machine:
     """`host` overrides what the platform answers: see the attributes set in __init__."""
 
-    def __init__(self, stub, table, ram_bytes=64 << 20, high_pages=0, low=()):
+    def __init__(self, stub, table, ram_bytes=24 << 20, high_pages=0, low=()):
         self.table, self.platform, self.bit = table, table.platform, table.address_bit
         self.violations, self.log, self.touched, self.validated = [], [], set(), set()
         self.large_pages = True       # the host backs 2 MiB pages
@@ -137,6 +137,11 @@ class Machine:
         self.uc.mem_write(address, content)
         self.validated.update(range(address // PAGE, (address + len(content) + PAGE - 1) // PAGE))
 
+    def show_all_to_host(self):
+        """The host knows what it loaded, and gives it in the shared view too."""
+        for page in self.validated:
+            self.uc.mem_write(SHARED + page * PAGE, self.private(page * PAGE, PAGE))
+
     def private(self, address, size):
         return bytes(self.uc.mem_read(address, size))
 
@@ -144,10 +149,12 @@ class Machine:
         """(guest-physical address, private?) as the page tables say; APM volume 2, 5.3."""
         if not self.uc.reg_read(x86.UC_X86_REG_CR0) >> 31:
             return address, True
+        # A host that lies about the C-bit backs the address with the wrong bit by the same memory.
         mark = 1 << self.real_bit if self.bit else 0
+        ignored = mark | (1 << self.bit if self.platform != TDX else 0)
         entry = self.uc.reg_read(x86.UC_X86_REG_CR3)
         for level in (39, 30, 21, 12):
-            table = entry & ADDRESS_MASK & ~mark
+            table = entry & ADDRESS_MASK & ~ignored
             self._touch(table, "walk")
             entry = struct.unpack("<Q", self.private(table + 8 * (address >> level & 511), 8))[0]
             if not entry & 1:
@@ -155,7 +162,7 @@ class Machine:
             if level == 12 or entry & 0x80:
                 break
         offset = (1 << level) - 1
-        page = entry & ADDRESS_MASK & ~mark & ~offset
+        page = entry & ADDRESS_MASK & ~ignored & ~offset
         if self.platform == TDX:
             private = not entry & mark
         else:
