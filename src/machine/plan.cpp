@@ -204,7 +204,7 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
 }
 
 Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller) {
-  return make_plan(options, key_from_caller, stub::boot_stub());
+  return make_plan(options, key_from_caller, boot_stub());
 }
 
 }  // namespace bartizan::machine
