@@ -11,5 +11,9 @@ mkdir -p "$work"
 "$build/tests/differential/measure/measure_bench"
 "$build/src/cli/bartizan" bundle create --output "$work/bundle" ${BENCH_KERNEL:+--kernel "$BENCH_KERNEL"} \
   --init "$build/src/guest/bartizan-init" >&2
-"$build/src/cli/bartizan" measure --tee simulated --bundle "$work/bundle" --json |
-  python3 -c 'import json, sys; print("pages_launched", json.load(sys.stdin)["page_count"], "pages")'
+pages_launched() {  # NAME TEE
+  "$build/src/cli/bartizan" measure --tee "$2" --bundle "$work/bundle" --json |
+    python3 -c 'import json, sys; print(sys.argv[1], json.load(sys.stdin)["page_count"], "pages")' "$1"
+}
+pages_launched pages_launched simulated
+for tee in sev sev-es snp tdx; do pages_launched "pages_launched_${tee//-/_}" "$tee"; done

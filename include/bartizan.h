@@ -197,10 +197,12 @@ typedef struct bartizan_launch_options {
   uint32_t ram_mib;               /* default 512 */
   const char* bundle;             /* default: bartizan_bundle_default_path */
   const char* extra_command_line; /* appended to the bundle's own, and measured */
+  uint32_t c_bit; /* in the guest's page tables; default 51 with SEV, SEV-ES, SNP; others: no choice */
 } bartizan_launch_options;
 
 /* Pure: needs no KVM. JSON: {tee, digest, page_count, launch_milliseconds, vcpus, vcpu_type,
- * vcpu_signature, host_kernel, pages: [{guest_address, kind, what, count}]}. */
+ * vcpu_signature, host_kernel, c_bit, rtmrs: [hex] (TDX: 0 to 3), pages: [{guest_address, kind,
+ * what, count}]}. */
 BARTIZAN_API int32_t bartizan_measure(const bartizan_launch_options* options,
                                       bartizan_string** json, bartizan_error** err);
 
@@ -233,10 +235,12 @@ typedef struct bartizan_measure_options {
   const uint32_t* vcpu_signatures; /* CPUID leaf 1 EAX */
   size_t vcpu_signature_count;
   uint64_t guest_features; /* SEV_FEATURES; default 1 with SNP, else none */
+  const uint32_t* c_bits;  /* without ovmf; default: of the vcpu_types and signatures, or 51 */
+  size_t c_bit_count;
 } bartizan_measure_options;
 
 /* Every digest that a launch may have: a JSON array with one object as above for each vCPU count,
- * processor and host kernel, without repetitions. */
+ * processor or C-bit and host kernel, without repetitions. */
 BARTIZAN_API int32_t bartizan_measure_set(const bartizan_measure_options* options,
                                           bartizan_string** json, bartizan_error** err);
 

@@ -19,6 +19,7 @@ bz::Result<bz::LaunchOptions> launch_options(const bartizan_launch_options* from
   if (options->vcpus) to.vcpus = options->vcpus;
   if (options->ram_mib) to.ram_mib = options->ram_mib;
   to.extra_command_line = text(options->extra_command_line);
+  to.c_bit = options->c_bit;
   return to;
 }
 
@@ -41,10 +42,12 @@ bz::Result<bz::FirmwareLaunch> firmware_launch(const bartizan_measure_options& o
 bz::Result<void> set_processors(const bartizan_measure_options& from, bz::MeasureOptions* to) {
   if (!from.vcpu_types && from.vcpu_type_count) return missing("vcpu_types");
   if (!from.vcpu_signatures && from.vcpu_signature_count) return missing("vcpu_signatures");
+  if (!from.c_bits && from.c_bit_count) return missing("c_bits");
   for (size_t i = 0; i < from.vcpu_type_count; ++i)
     to->vcpu_types.push_back(text(from.vcpu_types[i]));
   for (size_t i = 0; i < from.vcpu_signature_count; ++i)
     to->vcpu_signatures.push_back(from.vcpu_signatures[i]);
+  for (size_t i = 0; i < from.c_bit_count; ++i) to->c_bits.push_back(from.c_bits[i]);
   return {};
 }
 

@@ -86,6 +86,8 @@ Json to_json(const Measurement& measurement) {
                      {"kind", page.kind},
                      {"what", page.what},
                      {"count", page.count}});
+  Json rtmrs = Json::array();
+  for (const auto& value : measurement.rtmrs) rtmrs.push_back(to_hex(value));
   return Json{{"tee", bartizan::to_string(measurement.tee)},
               {"digest", to_hex(measurement.digest)},
               {"page_count", measurement.page_count},
@@ -94,6 +96,8 @@ Json to_json(const Measurement& measurement) {
               {"vcpu_type", measurement.vcpu_type},
               {"vcpu_signature", measurement.vcpu_signature},
               {"host_kernel", bartizan::to_string(measurement.host_kernel)},
+              {"c_bit", measurement.c_bit},
+              {"rtmrs", rtmrs},
               {"pages", pages}};
 }
 

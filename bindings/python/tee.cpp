@@ -61,8 +61,14 @@ void bind_types(py::module_& module) {
       .def_readonly("vcpus", &Measurement::vcpus)
       .def_readonly("vcpu_type", &Measurement::vcpu_type)
       .def_readonly("vcpu_signature", &Measurement::vcpu_signature)
-      .def_property_readonly("host_kernel", [](const Measurement& self) {
-        return std::string(to_string(self.host_kernel));
+      .def_property_readonly(
+          "host_kernel",
+          [](const Measurement& self) { return std::string(to_string(self.host_kernel)); })
+      .def_readonly("c_bit", &Measurement::c_bit)
+      .def_property_readonly("rtmrs", [](const Measurement& self) {
+        py::list values;
+        for (const auto& value : self.rtmrs) values.append(to_bytes(value));
+        return values;
       });
   add_to_dict(measurement);
   bind_id_block_type(module);
@@ -86,8 +92,9 @@ HostProbe probe_host(const Path& kvm_device, uint32_t guest_time_limit_ms) {
 }
 
 Measurement measure_launch(const py::object& tee, const Path& bundle, uint32_t vcpus,
-                           uint32_t ram_mib, const std::string& extra_command_line) {
-  const LaunchOptions options{to_tee(tee), bundle, vcpus, ram_mib, extra_command_line};
+                           uint32_t ram_mib, const std::string& extra_command_line,
+                           uint32_t c_bit) {
+  const LaunchOptions options{to_tee(tee), bundle, vcpus, ram_mib, extra_command_line, c_bit};
   return unlocked([&] { return measure(options); });
 }
 
@@ -104,9 +111,10 @@ std::vector<Measurement> measure_launches(
     std::vector<uint32_t> vcpu_signatures, const std::vector<std::string>& host_kernels,
     uint64_t guest_features, const OptionalPath& ovmf, const OptionalPath& kernel,
     const OptionalPath& initrd, const std::string& append, const std::string& vmm,
-    const py::bytes& ovmf_digest) {
+    const py::bytes& ovmf_digest, std::vector<uint32_t> c_bits) {
   MeasureOptions options;
-  options.launch = {to_tee(tee), path_of(bundle), vcpus, ram_mib, extra_command_line};
+  options.launch = {to_tee(tee), path_of(bundle), vcpus, ram_mib, extra_command_line, 0};
+  options.c_bits = std::move(c_bits);
   options.max_vcpus = max_vcpus;
   options.vcpu_types = std::move(vcpu_types);
   options.vcpu_signatures = std::move(vcpu_signatures);
@@ -150,7 +158,8 @@ void bind_measure(py::module_& module) {
       py::arg("host_kernels") = Strings{"since-6.10"}, py::arg("guest_features") = 0,
       py::arg("ovmf") = py::none(), py::arg("kernel") = py::none(), py::arg("initrd") = py::none(),
       py::arg("append") = "", py::arg("vmm") = "qemu", py::arg("ovmf_digest") = py::bytes(),
-      "Every digest that a launch may have: for each vCPU count, processor, host kernel.");
+      py::arg("c_bits") = std::vector<uint32_t>(),
+      "Every digest that a launch may have: for each vCPU count, processor or C-bit, host kernel.");
   module.def("make_id_block", &sign_id_block, py::kw_only(), py::arg("digest"), py::arg("id_key"),
              py::arg("author_key") = py::none(), py::arg("family_id") = py::bytes(),
              py::arg("image_id") = py::bytes(), py::arg("guest_svn") = 0,
@@ -181,7 +190,8 @@ void bind_tee(py::module_& module) {
              py::arg("guest_time_limit_ms") = 2000, "What this host can run, and what is missing.");
   module.def("measure", &measure_launch, py::kw_only(), py::arg("tee") = Tee::simulated,
              py::arg("bundle") = "", py::arg("vcpus") = 1, py::arg("ram_mib") = 512,
-             py::arg("extra_command_line") = "", "What a launch will measure. Needs no KVM.");
+             py::arg("extra_command_line") = "", py::arg("c_bit") = 0,
+             "What a launch will measure. Needs no KVM.");
   bind_measure(module);
   module.def("create_bundle", &make_bundle, py::kw_only(), py::arg("kernel") = "",
              py::arg("modules") = "", py::arg("init") = "", py::arg("output") = "",

@@ -53,6 +53,9 @@ struct LaunchOptions {
   uint32_t vcpus = 1;
   uint32_t ram_mib = 512;
   std::string extra_command_line;  // appended to the bundle's own; measured
+  // Position of the C-bit in the guest's page tables, which are measured. A host's processor decides it: 51 on EPYC
+  // Milan and later, 47 on Naples and Rome. 0: 51 for sev, sev-es and snp; the others have no choice (tdx: shared bit 47).
+  uint32_t c_bit = 0;
 };
 
 struct MeasuredPage {
@@ -85,6 +88,8 @@ struct Measurement {
   std::string vcpu_type;        // as asked for: "EPYC-Milan"; empty: by signature, or none
   uint32_t vcpu_signature = 0;  // RDX of the first registers; 0: none was asked for
   HostKernel host_kernel = HostKernel::since_6_10;
+  uint32_t c_bit = 0;  // of the guest's page tables; tdx: their shared bit; 0: none, or a firmware decides it
+  std::vector<std::vector<uint8_t>> rtmrs;  // tdx: RTMR 0 to 3 (48 bytes each) when Linux starts; else empty
 };
 
 // Pure: needs no KVM and no privileges. Errors: not_found (bundle), corrupt (bundle), invalid_argument, unsupported.
@@ -109,9 +114,11 @@ struct MeasureOptions {
   std::vector<HostKernel> host_kernels = {HostKernel::since_6_10};
   uint64_t guest_features = 0;   // SEV_FEATURES; 0: 1 (SNP active) for snp, none for the others
   FirmwareLaunch firmware;
+  // Without a firmware, for sev, sev-es and snp; empty: launch.c_bit, or what the vCPU types and signatures have.
+  std::vector<uint32_t> c_bits;
 };
 
-// The digests to register for a launch, one for each combination, in the order vCPUs, processor, host kernel; a
+// The digests to register for a launch, one for each combination, in the order vCPUs, processor or C-bit, host kernel; a
 // combination whose digest occurred before (because it does not depend on what differs) is left out. Errors: as
 // measure(); also not_found and corrupt for the firmware, invalid_argument for more than 4096 combinations.
 Result<std::vector<Measurement>> measure_set(const MeasureOptions& options);

@@ -115,6 +115,10 @@ class Measurement:
     def vcpu_signature(self) -> int: ...
     @property
     def host_kernel(self) -> str: ...
+    @property
+    def c_bit(self) -> int: ...
+    @property
+    def rtmrs(self) -> list[bytes]: ...
     def to_dict(self) -> dict[str, Any]: ...
 
 class IdBlock:
@@ -342,7 +346,13 @@ class Context:
 
 def probe(*, kvm_device: _Path = "/dev/kvm", guest_time_limit_ms: int = 2000) -> HostProbe: ...
 def measure(
-    *, tee: Tee | str = ..., bundle: _Path = "", vcpus: int = 1, ram_mib: int = 512, extra_command_line: str = ""
+    *,
+    tee: Tee | str = ...,
+    bundle: _Path = "",
+    vcpus: int = 1,
+    ram_mib: int = 512,
+    extra_command_line: str = "",
+    c_bit: int = 0,
 ) -> Measurement: ...
 def measure_set(
     *,
@@ -362,6 +372,7 @@ def measure_set(
     append: str = "",
     vmm: str = "qemu",
     ovmf_digest: bytes = b"",
+    c_bits: Sequence[int] = (),
 ) -> list[Measurement]: ...
 def make_id_block(
     *,

@@ -94,11 +94,21 @@ Bytes madt_io_apic() {
   return entry;
 }
 
-Bytes madt(uint32_t vcpus) {
+// §5.2.12.19, version 0: no way back, processors that are awake stay so.
+Bytes madt_multiprocessor_wakeup(uint64_t mailbox) {
+  Bytes entry(16);
+  entry[0] = 0x10;
+  entry[1] = 16;
+  store_le(&entry[8], mailbox);
+  return entry;
+}
+
+Bytes madt(uint32_t vcpus, uint64_t mailbox) {
   Bytes body(8);  // local APIC address; flags 0: no dual 8259
   store_le(&body[0], static_cast<uint32_t>(kLocalApicAddress));
   for (uint32_t id = 0; id < vcpus; id++) append(&body, madt_local_apic(static_cast<uint8_t>(id)));
   append(&body, madt_io_apic());
+  if (mailbox != 0) append(&body, madt_multiprocessor_wakeup(mailbox));
   return table("APIC", 5, body);
 }
 
@@ -124,7 +134,7 @@ Bytes xsdt(std::initializer_list<uint64_t> tables) {
 
 }  // namespace
 
-Bytes acpi_tables(uint64_t at, uint32_t vcpus) {
+Bytes acpi_tables(uint64_t at, uint32_t vcpus, uint64_t mailbox) {
   Bytes block(kTableAlignment);  // the RSDP's place
   auto place = [&](const Bytes& bytes) {
     block.resize(align_up(block.size(), kTableAlignment));
@@ -133,7 +143,7 @@ Bytes acpi_tables(uint64_t at, uint32_t vcpus) {
     return address;
   };
   uint64_t fadt_address = place(fadt(place(dsdt())));
-  uint64_t madt_address = place(madt(vcpus));
+  uint64_t madt_address = place(madt(vcpus, mailbox));
   auto pointer = rsdp(place(xsdt({fadt_address, madt_address})));
   std::copy(pointer.begin(), pointer.end(), block.begin());
   return block;

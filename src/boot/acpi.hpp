@@ -10,7 +10,8 @@
 namespace bartizan::boot {
 
 // The block for `vcpus` (1 to kMaxVcpus) processors whose APIC ids are 0, 1, …; made to lie at
-// `at`, where the RSDP is.
-Bytes acpi_tables(uint64_t at, uint32_t vcpus);
+// `at`, where the RSDP is. `mailbox`: page by which Linux wakes processors that wait in the guest
+// itself (TDX has no INIT and SIPI); 0: none.
+Bytes acpi_tables(uint64_t at, uint32_t vcpus, uint64_t mailbox = 0);
 
 }  // namespace bartizan::boot

@@ -7,19 +7,14 @@
 #include "boot/acpi.hpp"
 #include "boot/boot_params.hpp"
 #include "boot/bzimage.hpp"
+#include "boot/launch_table.hpp"
 #include "boot/layout.hpp"
-#include "boot/page_tables.hpp"
 
 namespace bartizan::boot {
 namespace {
 
 constexpr const char* kOrigin = "boot/boot_image";
 constexpr uint64_t kInitrdAlignment = 2ull << 20;
-
-BootChunk chunk(uint64_t address, std::string what, Bytes bytes) {
-  auto shared = std::make_shared<const Bytes>(std::move(bytes));
-  return {{address}, std::move(what), align_up(shared->size(), memory::kPageSize), shared};
-}
 
 // The initrd lies behind all that the kernel may touch before it knows of it.
 Result<uint64_t> place_initrd(const KernelImage& kernel, uint64_t size, uint64_t ram_bytes) {
@@ -62,29 +57,157 @@ Bytes payload_of(const Bytes& file, const KernelImage& kernel) {
   return {first, first + static_cast<ptrdiff_t>(kernel.payload_size)};
 }
 
+// The 32-bit reset vector of a TD: jumps to the stub, and touches no register.
+Bytes reset_page() {
+  constexpr uint8_t kJumpNear = 0xe9;  // followed by the distance from the next instruction
+  Bytes page(kTdxResetVector - kTdxResetPage + 5);
+  uint8_t* jump = &page[kTdxResetVector - kTdxResetPage];
+  jump[0] = kJumpNear;
+  store_le(jump + 1, static_cast<uint32_t>(kStubAddress + kStubEntry32 - (kTdxResetVector + 5)));
+  return page;
+}
+
+// Lays the parts out one after the other; the table comes last, because it names all others.
+class Builder {
+ public:
+  Builder(const BootInput& input, const KernelImage& kernel) : input_(input), kernel_(kernel) {}
+  Result<BootImage> build();
+
+ private:
+  bool is(StubPlatform platform) const { return input_.platform == platform; }
+  void add(uint64_t address, std::string what, Bytes bytes);
+  void add_blank(uint64_t address, ChunkKind kind, std::string what, uint64_t size);
+  void add_blob(StubBlobKind kind, uint64_t address, std::string what, Bytes bytes);
+  Result<void> stage(StubBlobKind kind, uint64_t destination, std::string what,
+                     std::shared_ptr<const Bytes> bytes);
+  Result<void> stage_kernel_and_initrd();
+  void add_snp_pages();
+  void add_boot_data();
+  Result<void> add_stub();
+  void add_stub_memory();
+  Result<void> add_table();
+
+  const BootInput& input_;
+  const KernelImage& kernel_;
+  uint64_t initrd_address_ = 0;
+  uint64_t staging_end_ = kStagingFirst;
+  std::vector<TableBlob> blobs_;
+  BootImage image_;
+};
+
+void Builder::add(uint64_t address, std::string what, Bytes bytes) {
+  auto shared = std::make_shared<const Bytes>(std::move(bytes));
+  uint64_t size = align_up(shared->size(), memory::kPageSize);
+  image_.chunks.push_back({{address}, ChunkKind::bytes, std::move(what), size, std::move(shared)});
+}
+
+void Builder::add_blank(uint64_t address, ChunkKind kind, std::string what, uint64_t size) {
+  image_.chunks.push_back({{address}, kind, std::move(what), size, nullptr});
+}
+
+void Builder::add_blob(StubBlobKind kind, uint64_t address, std::string what, Bytes bytes) {
+  add(address, std::move(what), std::move(bytes));
+  blobs_.push_back({kind, 0, address, *image_.chunks.back().bytes});
+}
+
+Result<void> Builder::stage(StubBlobKind kind, uint64_t destination, std::string what,
+                            std::shared_ptr<const Bytes> bytes) {
+  uint64_t end = staging_end_ + align_up(bytes->size(), memory::kPageSize);
+  if (end > kStagingEnd) {
+    return make_error(ErrorCode::invalid_argument, kOrigin,
+                      "{} of {} MiB: kernel and initrd together may have {} MiB", what,
+                      bytes->size() >> 20, (kStagingEnd - kStagingFirst) >> 20);
+  }
+  blobs_.push_back({kind, staging_end_, destination, *bytes});
+  image_.staged.push_back({{staging_end_}, std::move(what), std::move(bytes)});
+  staging_end_ = end;
+  return {};
+}
+
+Result<void> Builder::stage_kernel_and_initrd() {
+  auto payload = std::make_shared<const Bytes>(payload_of(*input_.kernel, kernel_));
+  TRY(stage(StubBlobKind::kernel, kernel_.load_address, "kernel", std::move(payload)));
+  if (input_.initrd->empty()) return {};
+  return stage(StubBlobKind::initrd, initrd_address_, "initrd", input_.initrd);
+}
+
+void Builder::add_snp_pages() {
+  if (!is(StubPlatform::snp)) return;
+  add_blank(kSnpCpuidAddress, ChunkKind::cpuid, "cpuid", memory::kPageSize);
+  add_blank(kSnpSecretsAddress, ChunkKind::secrets, "secrets", memory::kPageSize);
+  add(kSnpHandOverAddress, "hand_over", snp_hand_over());
+}
+
+void Builder::add_boot_data() {
+  uint64_t setup_data = is(StubPlatform::snp) ? kSnpHandOverAddress : 0;
+  uint64_t mailbox = is(StubPlatform::tdx) ? kStubMailboxAddress : 0;
+  auto params =
+      boot_params({&kernel_, initrd_address_, input_.initrd->size(), input_.ram_bytes, setup_data});
+  add_blob(StubBlobKind::boot_params, kBootParamsAddress, "boot_params", std::move(params));
+  add_blob(StubBlobKind::command_line, kCommandLineAddress, "command_line",
+           text_page(input_.command_line));
+  add_blob(StubBlobKind::acpi, kAcpiAddress, "acpi",
+           acpi_tables(kAcpiAddress, input_.vcpus, mailbox));
+}
+
+Result<void> Builder::add_stub() {
+  if (input_.stub.empty() || input_.stub.size() > kStubMaxBytes) {
+    return make_error(ErrorCode::internal, kOrigin, "boot stub of {} bytes: 1 to {} are possible",
+                      input_.stub.size(), kStubMaxBytes);
+  }
+  add(kStubAddress, "stub", Bytes(input_.stub.begin(), input_.stub.end()));
+  return {};
+}
+
+// Loaded, because the stub needs it before it can validate anything.
+void Builder::add_stub_memory() {
+  auto bit = address_bit(input_.platform, input_.address_bit);
+  add_blank(kStubMailboxAddress, ChunkKind::zero, "mailbox", memory::kPageSize);
+  add_blank(kStubStackAddress, ChunkKind::zero, "stack", memory::kPageSize);
+  add(kStubPageTables, "page_tables", identity_page_tables(kStubPageTables, bit));
+  add_blank(kStubPageTables + kPageTablesBytes, ChunkKind::zero, "spare_tables",
+            kStubPageTablesEnd - kStubPageTables - kPageTablesBytes);
+  if (is(StubPlatform::tdx)) add(kTdxResetPage, "reset_vector", reset_page());
+}
+
+// At its place in the order of addresses: behind the stub.
+Result<void> Builder::add_table() {
+  add(kStubTableAddress, "launch_table", Bytes(sizeof(StubTable)));
+  std::ranges::sort(image_.chunks, {}, &BootChunk::address);
+  std::vector<LoadedRange> loaded;
+  for (const auto& chunk : image_.chunks) loaded.push_back({chunk.address.value, chunk.size});
+  uint64_t entry = kernel_.load_address + kEntry64Offset;
+  image_.table =
+      TRY(launch_table({input_.platform, input_.address_bit, input_.vcpus, entry, input_.ram_bytes},
+                       blobs_, loaded));
+  auto place = std::ranges::find(image_.chunks, "launch_table", &BootChunk::what);
+  place->bytes = std::make_shared<const Bytes>(bytes_of(image_.table));
+  return {};
+}
+
+Result<BootImage> Builder::build() {
+  initrd_address_ = TRY(place_initrd(kernel_, input_.initrd->size(), input_.ram_bytes));
+  TRY(stage_kernel_and_initrd());
+  add_snp_pages();
+  add_boot_data();
+  TRY(add_stub());
+  add_stub_memory();
+  TRY(add_table());
+  return std::move(image_);
+}
+
 }  // namespace
+
+AddressBit address_bit(StubPlatform platform, uint8_t position) {
+  if (platform == StubPlatform::none) return {};
+  bool tdx = platform == StubPlatform::tdx;
+  return {tdx ? AddressBit::Means::shared : AddressBit::Means::private_, position};
+}
 
 Result<BootImage> make_boot_image(const BootInput& input) {
   auto kernel = TRY(parse_bzimage(*input.kernel));
   TRY(check(input, kernel));
-  uint64_t initrd_size = input.initrd->size();
-  uint64_t initrd_address = TRY(place_initrd(kernel, initrd_size, input.ram_bytes));
-
-  BootImage image;
-  auto add = [&](BootChunk&& part) { image.chunks.push_back(std::move(part)); };
-  add(chunk(kGdtAddress, "gdt", boot_gdt()));
-  add(chunk(kBootParamsAddress, "boot_params",
-            boot_params({&kernel, initrd_address, initrd_size, input.ram_bytes})));
-  add(chunk(kPageTablesAddress, "page_tables",
-            identity_page_tables(kPageTablesAddress, input.c_bit)));
-  add(chunk(kCommandLineAddress, "command_line", text_page(input.command_line)));
-  add(chunk(kAcpiAddress, "acpi", acpi_tables(kAcpiAddress, input.vcpus)));
-  add(chunk(kernel.load_address, "kernel", payload_of(*input.kernel, kernel)));
-  if (initrd_size != 0) {
-    add({{initrd_address}, "initrd", align_up(initrd_size, memory::kPageSize), input.initrd});
-  }
-  image.entry = kernel.load_address + kEntry64Offset;
-  return image;
+  return Builder(input, kernel).build();
 }
 
 }  // namespace bartizan::boot

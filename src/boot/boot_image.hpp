@@ -1,5 +1,5 @@
 // All that lies in guest memory when the first instruction runs, in the order in which it is loaded
-// and measured.
+// and measured; and what waits in the staging window.
 #pragma once
 
 #include <memory>
@@ -8,6 +8,8 @@
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "boot/page_tables.hpp"
+#include "boot/stub_table.hpp"
 #include "memory/guest_memory.hpp"
 
 namespace bartizan::boot {
@@ -18,24 +20,41 @@ struct BootInput {
   std::string command_line;
   uint32_t vcpus = 1;
   uint64_t ram_bytes = 0;  // a multiple of 4096
-  uint8_t c_bit = 0;       // 0: none
+  StubPlatform platform = StubPlatform::none;
+  uint8_t address_bit = 0;  // C-bit; TDX: shared bit; 0: none
+  ByteView stub;            // the boot stub's code
 };
+
+// `secrets` and `cpuid`: the SNP firmware and the host fill these pages; they have no bytes here.
+enum class ChunkKind { bytes, zero, secrets, cpuid };
 
 struct BootChunk {
   memory::GuestAddress address;  // 4096-aligned; chunks ascend and are disjoint
-  std::string
-      what;  // "gdt", "boot_params", "page_tables", "command_line", "acpi", "kernel", "initrd"
+  ChunkKind kind = ChunkKind::bytes;
+  std::string what;                    // "stub", "launch_table", "boot_params", …
   uint64_t size = 0;                   // bytes in the guest, a multiple of 4096
   std::shared_ptr<const Bytes> bytes;  // at most `size`; the rest is zero
 };
 
+// Shared memory outside RAM: not measured, the stub compares its copy with the launch table.
+struct StagedBlob {
+  memory::GuestAddress address;  // 4096-aligned, in [kStagingFirst, kStagingEnd)
+  std::string what;              // "kernel", "initrd"
+  std::shared_ptr<const Bytes> bytes;
+};
+
 struct BootImage {
   std::vector<BootChunk> chunks;
-  uint64_t entry = 0;  // 64-bit entry point
+  std::vector<StagedBlob> staged;
+  StubTable table{};  // the bytes of the chunk "launch_table"
 };
 
 // corrupt, unsupported: kernel. invalid_argument: vCPUs out of range, command line longer than this
-// kernel takes, RAM too small (says how much is needed).
+// kernel takes, RAM too small (says how much is needed), kernel and initrd larger than the staging
+// window.
 Result<BootImage> make_boot_image(const BootInput& input);
+
+// How page tables of that platform tell private from shared memory.
+AddressBit address_bit(StubPlatform platform, uint8_t position);
 
 }  // namespace bartizan::boot

@@ -10,9 +10,16 @@ namespace {
 constexpr size_t kAcpiRsdpAddr = 0x070, kExtRamdiskImage = 0x0c0, kExtRamdiskSize = 0x0c4,
                  kExtCmdLinePtr = 0x0c8, kE820Entries = 0x1e8, kTypeOfLoader = 0x210,
                  kRamdiskImage = 0x218, kRamdiskSize = 0x21c, kCmdLinePtr = 0x228,
-                 kE820Table = 0x2d0;
+                 kSetupData = 0x250, kE820Table = 0x2d0;
 constexpr size_t kE820EntryBytes = 20;
 constexpr uint8_t kUnregisteredLoader = 0xff;
+
+// struct setup_data (bootparam.h) and struct cc_blob_sev_info (arch/x86/include/asm/sev.h), which
+// lies behind it.
+constexpr size_t kNodeType = 8, kNodeLength = 12, kNodeData = 16, kBlobOffset = 64;
+constexpr uint32_t kSetupCcBlob = 7;
+constexpr size_t kBlobBytes = 40;
+constexpr uint32_t kBlobMagic = 0x45444d41;  // "AMDE"
 
 // A 64-bit value whose halves lie apart.
 void set_halves(Bytes* page, size_t low, size_t high, uint64_t value) {
@@ -27,7 +34,8 @@ std::vector<E820Entry> memory_map(uint64_t ram_bytes) {
   std::vector<E820Entry> map = {
       {0, kAcpiAddress, E820Type::ram},
       {kAcpiAddress, kAcpiEnd - kAcpiAddress, E820Type::acpi},
-      {kAcpiEnd, kLowRamEnd - kAcpiEnd, E820Type::ram},
+      {kStubAddress, kStubReservedEnd - kStubAddress, E820Type::nvs},
+      {kStubReservedEnd, kLowRamEnd - kStubReservedEnd, E820Type::ram},
       {kHighRamStart, low - kHighRamStart, E820Type::ram},
   };
   if (ram_bytes > low) map.push_back({kMmioHoleEnd, ram_bytes - low, E820Type::ram});
@@ -43,6 +51,7 @@ Bytes boot_params(const BootParamsInput& input) {
   set_halves(&page, kCmdLinePtr, kExtCmdLinePtr, kCommandLineAddress);
   set_halves(&page, kRamdiskImage, kExtRamdiskImage, input.initrd_address);
   set_halves(&page, kRamdiskSize, kExtRamdiskSize, input.initrd_size);
+  store_le(&page[kSetupData], input.setup_data);
   auto map = memory_map(input.ram_bytes);
   page[kE820Entries] = static_cast<uint8_t>(map.size());
   for (size_t i = 0; i < map.size(); i++) {
@@ -51,6 +60,21 @@ Bytes boot_params(const BootParamsInput& input) {
     store_le(entry + 8, map[i].size);
     store_le(entry + 16, static_cast<uint32_t>(map[i].type));
   }
+  return page;
+}
+
+Bytes snp_hand_over() {
+  Bytes page(kBlobOffset + kBlobBytes);
+  store_le(&page[kNodeType], kSetupCcBlob);
+  store_le<uint32_t>(&page[kNodeLength], 4);
+  store_le(&page[kNodeData], static_cast<uint32_t>(kSnpHandOverAddress + kBlobOffset));
+  uint8_t* blob = &page[kBlobOffset];
+  store_le(blob, kBlobMagic);
+  store_le<uint16_t>(blob + 4, 1);  // version
+  store_le(blob + 8, kSnpSecretsAddress);
+  store_le<uint32_t>(blob + 16, 4096);
+  store_le(blob + 24, kSnpCpuidAddress);
+  store_le<uint32_t>(blob + 32, 4096);
   return page;
 }
 

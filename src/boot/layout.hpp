@@ -3,23 +3,27 @@
 // it; a change here changes every launch digest.
 //
 //   0x0000'0000  a zero page (Linux reads the words 0x40e and 0x413 in it)
-//   0x0000'6000  GDT; 0x7000 boot_params; 0x8000 stack of the entry point; 0x9000 page tables (6
-//   pages) 0x0002'0000  command line 0x0004'0000  ACPI tables (e820 type 3) 0x0010'0000  RAM; the
-//   kernel at its preferred address (16 MiB), the initrd behind what the kernel may use 0xd000'0000
-//   hole: virtio-mmio slots, I/O APIC, local APICs, up to 4 GiB, where RAM goes on
+//   0x0000'3000  SNP: CPUID page, secrets page, hand-over page; 0x7000 boot_params
+//   0x0002'0000  command line
+//   0x0004'0000  ACPI tables (e820 type 3)
+//   0x0005'0000  boot stub and what is its own (e820 type 4): stub_table.hpp has these addresses
+//   0x0010'0000  RAM; the kernel at its preferred address (16 MiB), the initrd behind what the
+//                kernel may use
+//   0xd000'0000  hole: virtio-mmio slots, staging window, I/O APIC, local APICs; TDX: the page of
+//                the reset vector; up to 4 GiB, where RAM goes on
 #pragma once
 
 #include <cstdint>
 
+#include "boot/stub_table.hpp"
+
 namespace bartizan::boot {
 
-constexpr uint64_t kGdtAddress = 0x6000;
 constexpr uint64_t kBootParamsAddress = 0x7000;
-constexpr uint64_t kStackTop = 0x8ff0;
-constexpr uint64_t kPageTablesAddress = 0x9000;
 constexpr uint64_t kCommandLineAddress = 0x20000;
 constexpr uint64_t kAcpiAddress = 0x40000;
 constexpr uint64_t kAcpiEnd = 0x50000;
+static_assert(kAcpiEnd == kStubAddress);
 
 // RAM ends below the extended BIOS area; 0xa0000 to 1 MiB is no RAM for the guest: older kernels in
 // an SNP guest validate the ROM range themselves and stop if somebody did so before (research:
@@ -47,7 +51,11 @@ constexpr uint32_t virtio_gsi(uint32_t slot) {
 constexpr uint64_t kIoApicAddress = 0xfec00000;
 constexpr uint64_t kLocalApicAddress = 0xfee00000;
 
-// Segments of the GDT as the 64-bit boot protocol wants them (__BOOT_CS, __BOOT_DS).
+// What begins here is private under every TEE: TDX has its reset vector in it. Below, down to the
+// hole's start, everything is the host's.
+constexpr uint64_t kLastPrivatePages = 0xffe00000;
+
+// Segments of a GDT as the 64-bit boot protocol wants them (__BOOT_CS, __BOOT_DS).
 constexpr uint16_t kCodeSelector = 0x10;
 constexpr uint16_t kDataSelector = 0x18;
 constexpr uint16_t kGdtBytes = 4 * 8;

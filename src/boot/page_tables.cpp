@@ -16,17 +16,29 @@ void set_entry(Bytes* tables, uint64_t table, uint64_t index, uint64_t value) {
   store_le(tables->data() + table * 4096 + index * 8, value);
 }
 
+uint64_t bit_of_page(AddressBit bit, uint64_t address) {
+  bool in_hole = address >= kMmioHoleStart && address < kLastPrivatePages;
+  bool staged = address >= kStagingAddress && address < kStagingEnd;
+  bool set = (bit.means == AddressBit::Means::private_ && !in_hole) ||
+             (bit.means == AddressBit::Means::shared && staged);
+  return set ? 1ull << bit.position : 0;
+}
+
 }  // namespace
 
-Bytes identity_page_tables(uint64_t at, uint8_t c_bit) {
+static_assert(kStagingAddress % kPageBytes == 0 && kStagingEnd % kPageBytes == 0);
+static_assert(kMmioHoleStart % kPageBytes == 0 && kLastPrivatePages % kPageBytes == 0);
+
+Bytes identity_page_tables(uint64_t at, AddressBit bit) {
   Bytes tables(kPageTablesBytes);
-  uint64_t c = c_bit == 0 ? 0 : 1ull << c_bit;
+  // Tables are private memory.
+  uint64_t c = bit.means == AddressBit::Means::private_ ? 1ull << bit.position : 0;
   set_entry(&tables, 0, 0, (at + 4096) | kTableFlags | c);
   for (uint64_t directory = 0; directory < kDirectories; directory++) {
     set_entry(&tables, 1, directory, (at + (2 + directory) * 4096) | kTableFlags | c);
     for (uint64_t page = 0; page < 512; page++) {
       uint64_t address = (directory * 512 + page) * kPageBytes;
-      set_entry(&tables, 2 + directory, page, address | kPageFlags | c);
+      set_entry(&tables, 2 + directory, page, address | kPageFlags | bit_of_page(bit, address));
     }
   }
   return tables;

@@ -15,7 +15,7 @@ struct MeasureArguments {
   std::string image;
   std::string vcpus;  // "4", "1-4"; empty: the image's, or 1
   std::vector<std::string> vcpu_types, host_kernels;
-  std::vector<uint32_t> vcpu_signatures;
+  std::vector<uint32_t> vcpu_signatures, c_bits;
   uint64_t guest_features = 0;
   FirmwareLaunch firmware;
   std::string vmm = "qemu", ovmf_digest;
@@ -103,13 +103,15 @@ Result<MeasureOptions> measure_options(const MeasureArguments& arguments, const 
   options.vcpu_types = arguments.vcpu_types;
   options.vcpu_signatures = arguments.vcpu_signatures;
   options.guest_features = arguments.guest_features;
+  options.c_bits = arguments.c_bits;
   return options;
 }
 
 // Alternatives were asked for: the answer is a list, even when one digest serves them all.
 bool asks_for_set(const MeasureOptions& options) {
   return options.max_vcpus != 0 || options.host_kernels.size() > 1 ||
-         options.vcpu_types.size() + options.vcpu_signatures.size() > 1;
+         options.vcpu_types.size() + options.vcpu_signatures.size() > 1 ||
+         options.c_bits.size() > 1;
 }
 
 std::string hexadecimal(uint64_t number) {
@@ -137,6 +139,7 @@ std::string variant(const Measurement& measurement) {
   std::string text = std::to_string(measurement.vcpus) + " vCPUs";
   if (!measurement.vcpu_type.empty()) text += ", " + measurement.vcpu_type;
   if (measurement.vcpu_signature) text += ", " + hexadecimal(measurement.vcpu_signature);
+  if (measurement.c_bit) text += ", C-bit " + std::to_string(measurement.c_bit);
   return text + ", host kernel " + std::string(to_string(measurement.host_kernel));
 }
 
@@ -144,6 +147,8 @@ void print_one(const Measurement& measurement, bool pages, Output& output) {
   Lines lines = {{"tee", std::string(to_string(measurement.tee))},
                  {"digest", view::to_hex(measurement.digest)},
                  {"pages", cost(measurement)}};
+  for (size_t i = 0; i < measurement.rtmrs.size(); ++i)
+    lines.emplace_back("RTMR " + std::to_string(i), view::to_hex(measurement.rtmrs[i]));
   if (pages) add_pages(measurement, &lines);
   output.result(view::to_json(measurement), lines);
 }
@@ -265,6 +270,9 @@ void add_variant_options(CLI::App& command, MeasureArguments& to) {
   command.add_option("--vcpu-sig", to.vcpu_signatures, "Processors by CPUID leaf 1 EAX")
       ->delimiter(',')
       ->type_name("NUMBER");
+  command.add_option("--c-bit", to.c_bits, "sev, sev-es, snp: where it is in page tables: 47,51")
+      ->delimiter(',')
+      ->type_name("N");
   command
       .add_option("--host-kernel", to.host_kernels,
                   "since-6.10 (default), before-6.10 or all: register pages differ")

@@ -34,6 +34,8 @@ struct Context::Impl {
   Result<void> require_idle(const char* call) const;
   Result<machine::DeviceOptions> device_options(const tee::LaunchPlan& plan);
   Result<machine::ServiceOptions> service_options(const tee::LaunchPlan& plan) const;
+  LaunchOptions launch_options() const;
+  void warn(const std::string& line) const;
   Error named(Error error) const { return machine::in_machine(std::move(error), options.name); }
 };
 
@@ -49,6 +51,29 @@ Result<void> Context::Impl::require_idle(const char* call) const {
   if (session == nullptr) return {};
   return named(
       make_error(ErrorCode::invalid_state, "machine", "{}: the guest was started already", call));
+}
+
+void Context::Impl::warn(const std::string& line) const {
+  if (options.log) {
+    options.log(LogLevel::warning, fmt::format("machine \"{}\": {}", options.name, line));
+  }
+}
+
+// Page tables are measured, and hold the C-bit where this host's processor has it. Whoever
+// registered the digests of other processors alone will refuse this one: better said here.
+LaunchOptions Context::Impl::launch_options() const {
+  LaunchOptions launch{
+      tee, options.bundle, options.vcpus, options.ram_mib, options.extra_command_line, 0};
+  if (tee != Tee::sev && tee != Tee::sev_es && tee != Tee::snp) return launch;
+  auto c_bit = machine::host_c_bit({kvm::linux_kernel(), options.kvm_device});
+  launch.c_bit = c_bit.value_or(tee::kDefaultCBit);
+  if (launch.c_bit != tee::kDefaultCBit) {
+    warn(
+        fmt::format("this processor's C-bit is {}: its launch digest is among those of `bartizan "
+                    "measure` only with --c-bit {}",
+                    launch.c_bit, launch.c_bit));
+  }
+  return launch;
 }
 
 Result<machine::ServiceOptions> Context::Impl::service_options(const tee::LaunchPlan& plan) const {
@@ -84,17 +109,10 @@ Result<machine::DeviceOptions> Context::Impl::device_options(const tee::LaunchPl
 Result<void> Context::Impl::start() {
   TRY(require_idle("start"));
   if (!disk) return state_error("start: no disk; attach_luks_disk or attach_image first");
-  LaunchOptions launch{tee, options.bundle, options.vcpus, options.ram_mib,
-                       options.extra_command_line};
-  auto plan = TRY(machine::make_plan(launch, disk->passphrase.has_value()));
+  auto plan = TRY(machine::make_plan(launch_options(), disk->passphrase.has_value()));
   auto devices = TRY(device_options(plan));
-  if (tee == Tee::simulated && options.log) {
-    options.log(
-        LogLevel::warning,
-        fmt::format(
-            "machine \"{}\": simulated TEE: it protects nothing; its evidence is signed by a "
-            "throw-away key",
-            options.name));
+  if (tee == Tee::simulated) {
+    warn("simulated TEE: it protects nothing; its evidence is signed by a throw-away key");
   }
   machine::SessionOptions how{options.name,
                               kvm::linux_kernel(),

@@ -8,7 +8,6 @@
 #include "base/bytes.hpp"
 #include "base/errors.hpp"
 #include "boot/page_tables.hpp"
-#include "kvm/system.hpp"
 #include "machine/plan.hpp"
 #include "machine/virtual_machine.hpp"
 #include "tee/snp/id_block.hpp"
@@ -26,9 +25,6 @@ constexpr uint64_t kCode = 0x1000, kGdt = 0x2000, kSecrets = 0x3000, kCpuid = 0x
 constexpr uint64_t kResetPage = 0xffff'f000, kResetOffset = 0xff0;
 constexpr uint16_t kDonePort = 0x0b04;
 constexpr uint32_t kDoneValue = 0x2a;
-
-constexpr uint8_t kDefaultCBit = 51;  // Milan and later; Naples and Rome: 47, and CPUID says so
-constexpr uint64_t kSevPolicy = 0x1, kSevEsPolicy = 0x5;  // no debugging; encrypted registers
 
 // Without encrypted registers: a value to a port, then a triple fault (no IDT).
 //   66 ba 04 0b            mov  $0x0b04, %dx
@@ -78,20 +74,6 @@ tee::LaunchPlan tdx_plan() {
   plan.items = {item(kResetPage, PageKind::normal, "reset vector", memory::kPageSize, page)};
   plan.cpus.resize(1);
   return plan;
-}
-
-uint64_t policy_of(Tee tee) {
-  if (tee == Tee::snp) return tee::kDefaultSnpPolicy;
-  return tee == Tee::sev_es ? kSevEsPolicy : kSevPolicy;
-}
-
-uint8_t host_c_bit(const HostFiles& host) {
-  auto system = kvm::System::open(host.kernel, host.kvm_device);
-  if (!system.ok()) return kDefaultCBit;
-  auto cpuid = system->supported_cpuid();
-  const kvm_cpuid_entry2* leaf = cpuid.ok() ? cpuid->find(0x8000'001f) : nullptr;
-  return leaf == nullptr || (leaf->ebx & 0x3f) == 0 ? kDefaultCBit
-                                                    : static_cast<uint8_t>(leaf->ebx & 0x3f);
 }
 
 // What the guest did: a value to the port, and its end.
@@ -165,7 +147,7 @@ Result<void> run_guest(const HardwareCheckOptions& options, VirtualMachine& mach
 }
 
 Result<void> launch(const HardwareCheckOptions& options, Tee tee, Json& report) {
-  auto plan = hardware_check_plan(tee, host_c_bit(options.host));
+  auto plan = hardware_check_plan(tee, host_c_bit(options.host).value_or(tee::kDefaultCBit));
   auto measured = TRY(measure_plan(plan));
   report["digest"] = to_hex(measured.digest);
   auto binding = TRY(binding_for(plan, measured.digest));
@@ -198,7 +180,7 @@ tee::LaunchPlan hardware_check_plan(Tee tee, uint8_t c_bit) {
   if (tee == Tee::tdx) return tdx_plan();
   tee::LaunchPlan plan;
   plan.tee = tee;
-  plan.policy = policy_of(tee);
+  plan.policy = default_policy(tee);
   plan.c_bit = c_bit;
   plan.ram = {{{0}, kRam}};
   const uint64_t page = memory::kPageSize;
@@ -208,7 +190,7 @@ tee::LaunchPlan hardware_check_plan(Tee tee, uint8_t c_bit) {
       item(kSecrets, PageKind::secrets, "secrets", page),
       item(kCpuid, PageKind::cpuid, "cpuid", page),
       item(kTables, PageKind::normal, "page_tables", boot::kPageTablesBytes,
-           boot::identity_page_tables(kTables, c_bit))};
+           boot::identity_page_tables(kTables, {boot::AddressBit::Means::private_, c_bit}))};
   plan.cpus = {long_mode(c_bit)};
   return plan;
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "machine/refusal.hpp"
+
 namespace bartizan::machine {
 namespace {
 
@@ -69,6 +71,7 @@ ExitReason Journal::reported_reason() const {
     case static_cast<uint32_t>(ExitKind::signal):
       return {ExitKind::signal, number & 0x7f, "", ""};
     case static_cast<uint32_t>(ExitKind::guest_failure):
+      if (auto refusal = refusal_of_report(value)) return refused(*refusal);
       return {ExitKind::guest_failure, number, std::string(contract::station_name(value)),
               failure_};
     default:
@@ -76,8 +79,13 @@ ExitReason Journal::reported_reason() const {
   }
 }
 
+ExitReason Journal::refused(uint32_t number) {
+  return {ExitKind::guest_failure, 0, std::string(contract::station_name(0)), refusal_text(number)};
+}
+
 // Linux with reboot=t ends a panic by a triple fault; its last words say more than that.
 ExitReason Journal::unreported_reason() const {
+  if (auto refusal = refusal_of_end(*end_)) return refused(*refusal);
   std::string where(contract::station_name(last_station_));
   switch (end_->kind) {
     case vcpu::End::Kind::stopped:

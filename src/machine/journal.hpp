@@ -41,6 +41,7 @@ class Journal {
   Mark mark_now() const;
   ExitReason reported_reason() const;
   ExitReason unreported_reason() const;
+  static ExitReason refused(uint32_t number);  // by the boot stub
 
   const vcpu::ExitCounters& exits_;
   const Clock::time_point start_;

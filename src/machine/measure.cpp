@@ -82,6 +82,12 @@ Measurement measure_plan(const tee::LaunchPlan& plan, const VmsaOptions& vmsa) {
   }
   measurement.vcpus = static_cast<uint32_t>(plan.cpus.size());
   measurement.host_kernel = vmsa.host_kernel;
+  measurement.c_bit = plan.c_bit;
+  if (plan.tee == Tee::tdx) {
+    for (const auto& value : tee::tdx::runtime_registers(plan)) {
+      measurement.rtmrs.push_back(to_vector(value));
+    }
+  }
   return measurement;
 }
 

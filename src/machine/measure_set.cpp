@@ -24,6 +24,7 @@ constexpr uint64_t kMaxKernelBytes = 1ull << 30;  // kernel or initrd: must not 
 struct Processor {
   std::string name;
   uint32_t signature = 0;
+  uint32_t c_bit = 0;  // of our own launches; 0: the TEE's usual one
 };
 
 Result<std::vector<Processor>> processors(const MeasureOptions& options) {
@@ -33,6 +34,24 @@ Result<std::vector<Processor>> processors(const MeasureOptions& options) {
   }
   for (uint32_t signature : options.vcpu_signatures) list.push_back({"", signature});
   if (list.empty()) list.push_back({});
+  return list;
+}
+
+bool has_choice_of_c_bit(Tee tee) {
+  return tee == Tee::sev || tee == Tee::sev_es || tee == Tee::snp;
+}
+
+// Our own launches: registers hold no signature, so processors differ in their C-bit alone.
+std::vector<Processor> by_c_bit(const MeasureOptions& options, const std::vector<Processor>& all) {
+  std::vector<Processor> list;
+  for (uint32_t c_bit : options.c_bits) list.push_back({"", 0, c_bit});
+  if (!list.empty()) return list;
+  for (Processor processor : all) {
+    bool known = processor.signature != 0 && has_choice_of_c_bit(options.launch.tee);
+    processor.c_bit = known ? snp::c_bit_position(processor.signature) : options.launch.c_bit;
+    auto same = [&](const Processor& other) { return other.c_bit == processor.c_bit; };
+    if (std::ranges::none_of(list, same)) list.push_back(std::move(processor));
+  }
   return list;
 }
 
@@ -74,6 +93,17 @@ Result<void> check_processor(const MeasureOptions& options) {
     return {};
   }
   return invalid("firmware launched by QEMU: needs a vCPU type or a signature");
+}
+
+Result<void> check_c_bits(const MeasureOptions& options) {
+  bool given = !options.c_bits.empty() || options.launch.c_bit != 0;
+  if (given && !options.firmware.ovmf.empty()) {
+    return invalid("C-bit of a firmware launch: page tables are made by the firmware itself");
+  }
+  if (options.c_bits.empty()) return {};
+  if (options.launch.c_bit == 0 && options.vcpu_types.empty() && options.vcpu_signatures.empty())
+    return {};
+  return invalid("C-bits: given twice, as a list and by a launch or vCPU types");
 }
 
 Result<void> check_features(const MeasureOptions& options) {
@@ -144,6 +174,7 @@ Result<tee::LaunchPlan> Measurer::plan(uint32_t vcpus, const Processor& processo
   }
   LaunchOptions launch = options_.launch;
   launch.vcpus = vcpus;
+  launch.c_bit = processor.c_bit;
   return machine::make_plan(launch, false);
 }
 
@@ -183,13 +214,13 @@ Result<std::vector<Measurement>> measure_set(const MeasureOptions& options) {
   TRY(check_firmware(options));
   TRY(check_processor(options));
   TRY(check_features(options));
+  TRY(check_c_bits(options));
   auto [first, last] = TRY(vcpu_range(options));
   auto list = TRY(processors(options));
+  if (options.firmware.ovmf.empty()) list = by_c_bit(options, list);
   TRY(check_count(options, uint64_t{last} - first + 1, list.size()));
   std::optional<Firmware> firmware;
   if (!options.firmware.ovmf.empty()) firmware = TRY(read_firmware(options.firmware));
-  // The registers of our own launches hold no signature.
-  if (!firmware) list.resize(1);
   Measurer measurer(options, std::move(firmware));
   for (uint32_t vcpus = first; vcpus <= last; vcpus++) {
     for (const auto& processor : list) TRY(measurer.add_all(vcpus, processor));

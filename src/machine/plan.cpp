@@ -7,6 +7,7 @@
 #include "boot/command_line.hpp"
 #include "boot/layout.hpp"
 #include "bundle/bundle.hpp"
+#include "guest/stub/image.hpp"
 #include "manifest/stations.hpp"
 
 namespace bartizan::machine {
@@ -15,35 +16,36 @@ namespace {
 constexpr const char* kOrigin = "machine/plan";
 
 // Segment attributes in the VMCB's form: see tee::Segment.
-constexpr uint16_t kCode64 = 0xa9b, kData32 = 0xc93, kCode16 = 0x9b, kData16 = 0x93, kLdt = 0x82,
+constexpr uint16_t kCode32 = 0xc9b, kData32 = 0xc93, kCode16 = 0x9b, kData16 = 0x93, kLdt = 0x82,
                    kBusyTask = 0x8b;
+constexpr uint16_t kFlatCode = 8, kFlatData = 16;  // selectors; the stub loads a GDT of its own
 constexpr uint32_t kAll = 0xffffffff;
+constexpr uint64_t kProtectionOn = 0x11;     // CR0: ET, PE
+constexpr uint64_t kLongModeEnable = 0x100;  // EFER
 
-// CR0: PG, AM, WP, NE, ET, MP, PE. CR4: PAE. EFER: LMA, LME.
-constexpr uint64_t kLongModeCr0 = 0x80050033, kLongModeCr4 = 0x20, kLongModeEfer = 0x500;
+// Where C-bits can be: page table entries have address bits up to 51, and below 32 is memory.
+constexpr uint32_t kLowestCBit = 32, kHighestCBit = 51;
 
-// Linux's 64-bit boot protocol: long mode, flat segments of the GDT, boot_params in RSI, interrupts
-// off.
-tee::CpuState boot_processor(uint64_t entry, uint8_t c_bit) {
+static_assert(static_cast<uint32_t>(Tee::simulated) ==
+              static_cast<uint32_t>(boot::StubPlatform::simulated));
+static_assert(static_cast<uint32_t>(Tee::tdx) == static_cast<uint32_t>(boot::StubPlatform::tdx));
+
+// Protected mode without paging, flat segments: the stub's contract (boot/stub_table.hpp). No
+// register depends on the host, so neither does the digest of a VMSA.
+tee::CpuState protected_mode(uint64_t entry) {
   tee::CpuState cpu;
   cpu.rip = entry;
-  cpu.rsp = cpu.rbp = boot::kStackTop;
-  cpu.rsi = boot::kBootParamsAddress;
-  cpu.cr0 = kLongModeCr0;
-  cpu.cr3 = boot::kPageTablesAddress | (c_bit == 0 ? 0 : 1ull << c_bit);
-  cpu.cr4 = kLongModeCr4;
-  cpu.efer = kLongModeEfer;
-  cpu.cs = {boot::kCodeSelector, kCode64, kAll, 0};
-  cpu.ds = cpu.es = cpu.fs = cpu.gs = cpu.ss = {boot::kDataSelector, kData32, kAll, 0};
+  cpu.cr0 = kProtectionOn;
+  cpu.efer = kLongModeEnable;
+  cpu.cs = {kFlatCode, kCode32, kAll, 0};
+  cpu.ds = cpu.es = cpu.fs = cpu.gs = cpu.ss = {kFlatData, kData32, kAll, 0};
   cpu.ldtr = {0, kLdt, 0xffff, 0};
   cpu.tr = {0, kBusyTask, 0xffff, 0};
-  cpu.gdtr = {0, 0, boot::kGdtBytes - 1, boot::kGdtAddress};
-  cpu.idtr = {0, 0, 0, 0};
   return cpu;
 }
 
 // The state after reset (APM volume 2, table 14-1), in which a processor waits for INIT and SIPI.
-tee::CpuState parked_processor() {
+tee::CpuState after_reset() {
   tee::CpuState cpu;
   cpu.rip = 0xfff0;
   cpu.cr0 = 0x60000010;
@@ -55,12 +57,47 @@ tee::CpuState parked_processor() {
   return cpu;
 }
 
-Result<uint8_t> c_bit_of(Tee tee) {
-  if (tee == Tee::none) return uint8_t{0};
-  if (tee == Tee::simulated) return tee::kSimulatedCBit;
-  return make_error(ErrorCode::unsupported, kOrigin,
-                    "TEE \"{}\": this version plans launches for \"none\" and \"simulated\" only",
-                    to_string(tee));
+// SEV-ES: KVM takes the first SIPI as "go", but where to, the measured state alone says: to the
+// stub, which looks into the AP jump table. SNP: Linux makes the real state of its processors
+// itself, so this one never runs. Everywhere else KVM does what a processor does.
+tee::CpuState further_processor(Tee tee) {
+  if (tee == Tee::snp) return protected_mode(boot::kStubAddress + boot::kStubPark32);
+  tee::CpuState cpu = after_reset();
+  if (tee != Tee::sev_es) return cpu;
+  cpu.rip = boot::kStubApEntry16;
+  cpu.cs = {boot::kStubAddress >> 4, kCode16, 0xffff, boot::kStubAddress};
+  return cpu;
+}
+
+uint8_t default_address_bit(Tee tee) {
+  switch (tee) {
+    case Tee::none:
+      return 0;
+    case Tee::simulated:
+      return tee::kSimulatedCBit;
+    case Tee::tdx:
+      return tee::kTdxSharedBit;
+    case Tee::sev:
+    case Tee::sev_es:
+    case Tee::snp:
+      break;
+  }
+  return tee::kDefaultCBit;
+}
+
+Result<uint8_t> address_bit(const LaunchOptions& options) {
+  const Tee tee = options.tee;
+  const uint8_t usual = default_address_bit(tee);
+  if (options.c_bit == 0 || options.c_bit == usual) return usual;
+  bool amd = tee == Tee::sev || tee == Tee::sev_es || tee == Tee::snp;
+  bool possible = amd && options.c_bit >= kLowestCBit && options.c_bit <= kHighestCBit;
+  if (possible) return static_cast<uint8_t>(options.c_bit);
+  if (!amd) {
+    return make_error(ErrorCode::invalid_argument, kOrigin, "C-bit {} with TEE \"{}\": it has {}",
+                      options.c_bit, to_string(tee), usual == 0 ? "none" : fmt::to_string(usual));
+  }
+  return make_error(ErrorCode::invalid_argument, kOrigin, "C-bit {}: {} to {} are possible",
+                    options.c_bit, kLowestCBit, kHighestCBit);
 }
 
 Result<uint64_t> ram_bytes(uint32_t ram_mib) {
@@ -69,41 +106,105 @@ Result<uint64_t> ram_bytes(uint32_t ram_mib) {
                     ram_mib, kMinRamMib, kMaxRamMib);
 }
 
-std::vector<tee::RamRegion> ram_regions(uint64_t bytes) {
+// A TD also has the page that its reset vector lies in.
+std::vector<tee::RamRegion> ram_regions(Tee tee, uint64_t bytes) {
   uint64_t low = std::min(bytes, boot::kMmioHoleStart);
   std::vector<tee::RamRegion> regions = {{{0}, low}};
+  if (tee == Tee::tdx) regions.push_back({{boot::kTdxResetPage}, memory::kPageSize});
   if (bytes > low) regions.push_back({{boot::kMmioHoleEnd}, bytes - low});
   return regions;
 }
 
 Result<boot::BootImage> boot_image(const LaunchOptions& options, bool key_from_caller, uint64_t ram,
-                                   uint8_t c_bit) {
+                                   uint8_t bit, ByteView stub) {
   auto bundle = TRY(bundle::load_bundle(options.bundle));
   std::string_view parts[] = {bundle.info.command_line,
                               key_from_caller ? contract::kKeyFromCaller : std::string_view(),
                               options.extra_command_line};
   auto command_line = TRY(boot::join_command_line(parts));
-  return boot::make_boot_image(
-      {bundle.kernel, bundle.initrd, std::move(command_line), options.vcpus, ram, c_bit});
+  auto platform = static_cast<boot::StubPlatform>(options.tee);
+  return boot::make_boot_image({bundle.kernel, bundle.initrd, std::move(command_line),
+                                options.vcpus, ram, platform, bit, stub});
+}
+
+tee::PageKind kind_of(boot::ChunkKind kind) {
+  switch (kind) {
+    case boot::ChunkKind::bytes:
+      break;
+    case boot::ChunkKind::zero:
+      return tee::PageKind::zero;
+    case boot::ChunkKind::secrets:
+      return tee::PageKind::secrets;
+    case boot::ChunkKind::cpuid:
+      return tee::PageKind::cpuid;
+  }
+  return tee::PageKind::normal;
+}
+
+Result<void> add_items(boot::BootImage& image, tee::LaunchPlan* plan) {
+  uint64_t pages = 0;
+  for (auto& chunk : image.chunks) {
+    pages += chunk.size / memory::kPageSize;
+    plan->items.push_back({chunk.address, kind_of(chunk.kind), std::move(chunk.what), chunk.size,
+                           std::move(chunk.bytes)});
+  }
+  for (auto& blob : image.staged) {
+    plan->staged.push_back({blob.address, std::move(blob.what), std::move(blob.bytes)});
+  }
+  if (pages <= tee::kMaxLoadedPages) return {};
+  return make_error(ErrorCode::internal, kOrigin, "launch of {} pages: at most {} are allowed",
+                    pages, tee::kMaxLoadedPages);
+}
+
+// {SHA-256, 16 zero bytes} for each blob, in the table's order.
+std::vector<tee::RuntimeExtend> extends(const boot::StubTable& table) {
+  std::vector<tee::RuntimeExtend> list;
+  for (uint32_t i = 0; i < table.blob_count; i++) {
+    const auto& blob = table.blobs[i];
+    auto& extend = list.emplace_back();
+    extend.index = boot::stub_rtmr_of(static_cast<boot::StubBlobKind>(blob.kind));
+    std::ranges::copy(blob.sha256, extend.value.begin());
+  }
+  return list;
 }
 
 }  // namespace
 
-Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller) {
+uint64_t default_policy(Tee tee) {
+  switch (tee) {
+    case Tee::none:
+    case Tee::tdx:
+      return 0;
+    case Tee::sev:
+      return tee::kDefaultSevPolicy;
+    case Tee::sev_es:
+      return tee::kDefaultSevEsPolicy;
+    case Tee::simulated:
+    case Tee::snp:
+      break;
+  }
+  return tee::kDefaultSnpPolicy;
+}
+
+Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller,
+                                  ByteView stub) {
   tee::LaunchPlan plan;
   plan.tee = options.tee;
-  plan.c_bit = TRY(c_bit_of(options.tee));
-  plan.policy = options.tee == Tee::none ? 0 : tee::kDefaultSnpPolicy;
+  plan.c_bit = TRY(address_bit(options));
+  plan.policy = default_policy(options.tee);
   uint64_t ram = TRY(ram_bytes(options.ram_mib));
-  plan.ram = ram_regions(ram);
-  auto image = TRY(boot_image(options, key_from_caller, ram, plan.c_bit));
-  for (auto& chunk : image.chunks) {
-    plan.items.push_back({chunk.address, tee::PageKind::normal, std::move(chunk.what), chunk.size,
-                          std::move(chunk.bytes)});
-  }
-  plan.cpus.push_back(boot_processor(image.entry, plan.c_bit));
-  plan.cpus.resize(options.vcpus, parked_processor());
+  plan.ram = ram_regions(options.tee, ram);
+  auto image = TRY(boot_image(options, key_from_caller, ram, plan.c_bit, stub));
+  if (options.tee == Tee::tdx) plan.extends = extends(image.table);
+  TRY(add_items(image, &plan));
+  // A TD starts by the module's decree, whatever is said here.
+  plan.cpus.push_back(protected_mode(boot::kStubAddress + boot::kStubEntry32));
+  plan.cpus.resize(options.vcpus, further_processor(options.tee));
   return plan;
+}
+
+Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller) {
+  return make_plan(options, key_from_caller, boot_stub());
 }
 
 }  // namespace bartizan::machine

@@ -17,11 +17,17 @@ constexpr uint32_t kMaxRamMib = 256 * 1024;
 // `key_from_caller`: the guest takes the disk key from the caller and says so in its measured
 // command line.
 //
-// The boot processor starts at the kernel's 64-bit entry. The others are parked: they wait for
-// INIT/SIPI, and their CpuState is the reset state (rip 0xfff0), which KVM gives them anyway.
-// Errors: not_found and corrupt (bundle), invalid_argument (vCPUs, RAM, command line), unsupported
-// (TEE).
+// The boot processor starts in the boot stub, which alone with its table and a few small pages is
+// loaded and measured: at most tee::kMaxLoadedPages for any kernel and initrd, which are staged.
+// Errors: not_found and corrupt (bundle), invalid_argument (vCPUs, RAM, command line, C-bit, kernel
+// and initrd larger than the staging window).
 Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller);
+// With another stub, for tests.
+Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller,
+                                  ByteView stub);
+
+// Guest policy of a launch that asks for none.
+uint64_t default_policy(Tee tee);
 
 // The digest of that very plan; also what measure() returns. Empty for Tee::none.
 Result<Measurement> measure_plan(const tee::LaunchPlan& plan);

@@ -59,7 +59,7 @@ tee::LaunchPlan probe_plan() {
   plan.ram = {{{0}, kRam}};
   plan.items = {
       item(kCode, 4096, "code", kProgram), item(kGdt, 4096, "gdt", boot::boot_gdt()),
-      item(kTables, boot::kPageTablesBytes, "page_tables", boot::identity_page_tables(kTables, 0))};
+      item(kTables, boot::kPageTablesBytes, "page_tables", boot::identity_page_tables(kTables))};
   plan.cpus = {long_mode()};
   return plan;
 }

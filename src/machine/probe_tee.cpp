@@ -19,6 +19,10 @@ constexpr uint64_t kMaxMiscBytes = 64 * 1024;  // misc.capacity: a line for each
 constexpr const char* kMiscCapacity = "sys/fs/cgroup/misc.capacity";
 constexpr const char* kMiscCurrent = "sys/fs/cgroup/misc.current";
 
+// CPUID Fn8000_001F (AMD APM volume 3): position of the C-bit in EBX.
+constexpr uint32_t kEncryptionLeaf = 0x8000'001f;
+constexpr uint32_t kCBitMask = 0x3f;
+
 // What differs between the TEEs. `resource`: its name in the misc cgroup; SNP guests take SEV-ES's.
 struct Needs {
   Tee tee;
@@ -145,6 +149,15 @@ std::optional<TeeCapacity> tee_capacity(Tee tee, const fs::path& root) {
   auto total = value_in(root / kMiscCapacity, needs->resource);
   if (!total) return std::nullopt;
   return TeeCapacity{*total, value_in(root / kMiscCurrent, needs->resource).value_or(0)};
+}
+
+std::optional<uint8_t> host_c_bit(const HostFiles& host) {
+  auto system = kvm::System::open(host.kernel, host.kvm_device);
+  if (!system.ok()) return std::nullopt;
+  auto cpuid = system->supported_cpuid();
+  const kvm_cpuid_entry2* leaf = cpuid.ok() ? cpuid->find(kEncryptionLeaf) : nullptr;
+  if (leaf == nullptr || (leaf->ebx & kCBitMask) == 0) return std::nullopt;
+  return static_cast<uint8_t>(leaf->ebx & kCBitMask);
 }
 
 TeeProbe probe_hardware_tee(Tee tee, const HostFiles& host) {

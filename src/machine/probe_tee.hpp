@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <optional>
 
 #include "bartizan/tee.hpp"
 #include "kvm/kernel_api.hpp"
@@ -21,6 +22,9 @@ TeeProbe probe_hardware_tee(Tee tee, const HostFiles& host);
 
 // unsupported: says what is missing and what to do. For the TEEs that need no hardware: nothing.
 Result<void> require_tee(Tee tee, const HostFiles& host);
+
+// Position of the C-bit on this host's processor. Nothing: no SEV here.
+std::optional<uint8_t> host_c_bit(const HostFiles& host);
 
 // How many guests of a TEE a host can hold at a time, and how many it does: its ASIDs or TDX keys
 // (Linux Documentation/admin-guide/cgroup-v2.rst, "Misc").

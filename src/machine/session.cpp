@@ -73,6 +73,8 @@ void Session::wire_control() {
 // On a vCPU's thread. Once: a guest that repeats its mark must not fill the loop with work.
 void Session::on_station(uint32_t number) {
   journal_->station(number);
+  bool running = number == static_cast<uint32_t>(contract::Station::pid1);
+  if (running && !staging_returned_.exchange(true)) vm_->give_back_staging();
   bool workload = number == static_cast<uint32_t>(contract::Station::workload);
   if (workload && !terminal_open_.exchange(true)) loop_->post([this] { devices_->open_terminal(); });
 }

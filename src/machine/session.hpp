@@ -71,6 +71,7 @@ class Session {
   std::vector<PublishedPort> published_;
   uint32_t seen_station_ = 0;  // by watch_progress
   std::atomic<bool> terminal_open_ = false;
+  std::atomic<bool> staging_returned_ = false;
   std::thread loop_thread_;
 
   mutable std::mutex mutex_;

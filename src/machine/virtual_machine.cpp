@@ -1,6 +1,8 @@
 #include "machine/virtual_machine.hpp"
 
+#include "base/checked.hpp"
 #include "base/errors.hpp"
+#include "boot/stub_table.hpp"
 #include "devices/io_apic.hpp"
 #include "tee/causes.hpp"
 #include "vcpu/kick.hpp"
@@ -13,6 +15,28 @@ namespace {
 // devices and APICs.
 constexpr uint64_t kTssAddress = 0xfffb'd000;
 constexpr uint64_t kIdentityMapAddress = 0xfffb'c000;
+
+// Beyond the slots of RAM, and before those of the simulated TEE's second view.
+constexpr uint32_t kStagingSlot = 8;
+
+// The window from its first page, which is the stub's own, to the last blob. Nothing: none is
+// staged.
+Result<std::unique_ptr<memory::StagingWindow>> staging_window(const tee::LaunchPlan& plan) {
+  std::unique_ptr<memory::StagingWindow> window;
+  if (plan.staged.empty()) return window;
+  uint64_t end = boot::kStagingFirst;
+  for (const auto& blob : plan.staged) {
+    uint64_t blob_end = align_up(blob.address.value + blob.bytes->size(), memory::kPageSize);
+    if (blob.address.value < end || blob_end > boot::kStagingEnd) {
+      return make_error(ErrorCode::internal, "machine", "staged {}: {:#x}+{:#x} has no place there",
+                        blob.what, blob.address.value, blob.bytes->size());
+    }
+    end = blob_end;
+  }
+  window = TRY(memory::StagingWindow::create({boot::kStagingAddress}, end - boot::kStagingAddress));
+  for (const auto& blob : plan.staged) TRY(window->load(blob.address, *blob.bytes));
+  return window;
+}
 
 std::vector<memory::Region> regions_of(const tee::LaunchPlan& plan) {
   std::vector<memory::Region> regions;
@@ -50,12 +74,14 @@ Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(
   auto system = TRY(kvm::System::open(std::move(kernel), kvm_device));
   TRY(check_vcpu_limit(system, plan.cpus.size()));
   auto supported = TRY(system.supported_cpuid());
+  TRY(launcher->check_host(supported));
   auto cpuid = vcpu::cpuid_of(supported, 0, static_cast<uint32_t>(plan.cpus.size()));
   launcher->edit_cpuid(cpuid);
   auto vm = TRY(tee::explain(system.create_vm(launcher->vm_type()), "KVM_CREATE_VM"));
   auto memory = TRY(memory::GuestMemory::create(regions_of(plan), launcher->initial_page_state()));
   std::unique_ptr<VirtualMachine> machine(
       new VirtualMachine(std::move(launcher), std::move(vm), std::move(memory)));
+  machine->staging_ = TRY(staging_window(plan));
   TRY(machine->prepare_vm(cpuid));
   TRY(machine->create_vcpus(supported, plan));
   TRY(machine->load(cpuid, plan));
@@ -84,7 +110,19 @@ Result<void> VirtualMachine::prepare_vm(const kvm::CpuidTable& cpuid) {
   }
   TRY(launcher_->create_interrupt_controller(vm_));
   if (launcher_->needs_io_apic()) TRY(add_io_apic());
-  return launcher_->map_memory(vm_, *memory_);
+  TRY(launcher_->map_memory(vm_, *memory_));
+  return staging_ == nullptr ? Result<void>() : map_staging();
+}
+
+// Ordinary memory under every TEE: never private, and never more than the guest may read (KVM has
+// no read-only slots for protected VMs).
+Result<void> VirtualMachine::map_staging() {
+  kvm_userspace_memory_region slot{};
+  slot.slot = kStagingSlot;
+  slot.guest_phys_addr = staging_->base().value;
+  slot.memory_size = staging_->size();
+  slot.userspace_addr = reinterpret_cast<uint64_t>(staging_->host_address());
+  return tee::explain(vm_.set_user_memory_region(slot), "KVM_SET_USER_MEMORY_REGION");
 }
 
 // KVM refuses a table of this size for lack of memory only; the guest then misses interrupts, and

@@ -13,6 +13,7 @@
 
 #include "devices/bus.hpp"
 #include "kvm/system.hpp"
+#include "memory/staging_window.hpp"
 #include "memory/vm_memory.hpp"
 #include "tee/launcher.hpp"
 #include "vcpu/thread.hpp"
@@ -32,6 +33,10 @@ class VirtualMachine {
   memory::GuestMemory& memory() { return *memory_; }
   const memory::GuestMemory& memory() const { return *memory_; }
   const vcpu::ExitCounters& exits() const { return exits_; }
+  // The guest has taken what was staged for it: that memory goes back to the host. Any thread.
+  void give_back_staging() {
+    if (staging_ != nullptr) staging_->give_back();
+  }
   std::vector<std::string> remarks() const { return launcher_->remarks(); }
 
   // A write to `event_fd` raises global interrupt `gsi` in the guest (edge).
@@ -55,11 +60,13 @@ class VirtualMachine {
   Result<void> load(const kvm::CpuidTable& cpuid, const tee::LaunchPlan& plan);
   void set_handlers();
   Result<void> add_io_apic();
+  Result<void> map_staging();
 
   // In this order: what is destroyed first comes last. KVM must let go of RAM before it is
   // unmapped.
   std::unique_ptr<tee::Launcher> launcher_;
   std::unique_ptr<memory::GuestMemory> memory_;
+  std::unique_ptr<memory::StagingWindow> staging_;  // or none
   kvm::Vm vm_;
   devices::Bus pio_, mmio_;
   vcpu::Handlers handlers_;

@@ -36,6 +36,8 @@ class Launcher {
   virtual memory::PageState initial_page_state() const = 0;  // of all RAM
   virtual Registers registers() const { return Registers::boot_processor; }
   virtual void edit_cpuid(kvm::CpuidTable& table) const = 0;  // same for every vCPU
+  // Whether the plan suits this processor; `supported` is what KVM can show a guest, unedited.
+  virtual Result<void> check_host(const kvm::CpuidTable& /*supported*/) const { return {}; }
   // Before interrupt controller, memory and vCPUs; `cpuid` is the boot processor's.
   virtual Result<void> configure(kvm::Vm& vm, const kvm::CpuidTable& cpuid) = 0;
   virtual Result<void> create_interrupt_controller(kvm::Vm& vm) { return vm.create_irqchip(); }

@@ -44,18 +44,48 @@ struct RamRegion {
   uint64_t size = 0;
 };
 
+// What the boot stub copies from shared memory outside RAM and compares with the launch table: it
+// is neither measured by its page nor loaded through a security processor.
+struct StagedBlob {
+  memory::GuestAddress address;  // 4096-aligned
+  std::string what;              // "kernel", "initrd"
+  std::shared_ptr<const Bytes> bytes;
+};
+
+// TDX: how the boot stub extends a runtime measurement register, before Linux runs.
+struct RuntimeExtend {
+  uint32_t index = 0;  // 0 to 3
+  std::array<uint8_t, 48> value{};
+};
+
 struct LaunchPlan {
   Tee tee = Tee::none;
   std::vector<RamRegion> ram;   // ascending, disjoint
   std::vector<PlanItem> items;  // in launch order; disjoint, inside `ram`
+  std::vector<StagedBlob> staged;      // ascending, disjoint, outside `ram`
+  std::vector<RuntimeExtend> extends;  // TDX, in order
   std::vector<CpuState> cpus;   // one a vCPU, boot processor first
   uint64_t policy = 0;          // SNP guest policy; other TEEs: theirs
-  uint8_t c_bit = 0;            // position of the C-bit in guest page tables; 0: none
+  uint8_t c_bit = 0;  // position of the C-bit in guest page tables; TDX: of the shared bit; 0: none
 };
 
 // The C-bit of the simulated TEE. Fixed, so that page tables and digest are the same on every host; guests are told
 // that physical addresses have 40 bits, which every x86-64 KVM host has.
 constexpr uint8_t kSimulatedCBit = 39;
+
+// C-bit of SEV, SEV-ES and SNP guests where the host is not asked: Milan and later have it at 51,
+// Naples and Rome at 47.
+constexpr uint8_t kDefaultCBit = 51;
+// The shared bit of a TD whose guest addresses have 48 bits, as we launch them.
+constexpr uint8_t kTdxSharedBit = 47;
+
+// What one launch may give to a security processor that takes a millisecond a page, whatever the
+// size of kernel and initrd. Register pages (VMSAs) come on top, one a vCPU with SEV-ES and SNP.
+constexpr uint64_t kMaxLoadedPages = 64;
+
+// SEV and SEV-ES guest policies used unless told otherwise (SEV API, 3.2): no debugging; with
+// SEV-ES: encrypted registers required.
+constexpr uint64_t kDefaultSevPolicy = 0x1, kDefaultSevEsPolicy = 0x5;
 
 // SNP guest policy used unless told otherwise: SMT allowed (bit 16), reserved-must-be-one (bit 17); no debug, no
 // migration agent.

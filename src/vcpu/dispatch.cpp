@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -68,16 +69,44 @@ std::optional<End> handle_memory_fault(kvm_run& run, const Handlers& handlers) {
                          to_private ? "private" : "shared", fault.gpa)};
 }
 
+// Reasons that Linux gives (arch/x86/include/asm/sev-common.h): set 0 is of the GHCB
+// specification, set 1 Linux' own.
+std::string_view linux_reason(uint64_t set, uint64_t code) {
+  constexpr std::array<std::string_view, 3> kGeneral = {
+      "general request", "GHCB protocol version not supported",
+      "SEV-SNP or one of its features not supported"};
+  constexpr std::array<std::string_view, 13> kLinux = {"GHCB could not be registered",
+                                                       "page state could not be changed",
+                                                       "page could not be validated",
+                                                       "not at VMPL 0",
+                                                       "CPUID page unusable",
+                                                       "CPUID of the hypervisor differs",
+                                                       "secrets page unusable",
+                                                       "no SVSM",
+                                                       "SVSM at VMPL 0",
+                                                       "SVSM calling area unusable",
+                                                       "Secure TSC unusable",
+                                                       "SVSM calling area could not be remapped",
+                                                       "Secure AVIC unusable"};
+  if (set == 0 && code < kGeneral.size()) return kGeneral[code];
+  if (set == 1 && code < kLinux.size()) return kLinux[code];
+  return {};
+}
+
 // GHCB MSR protocol, termination request: 0x100 in bits 11:0, reason set and code above it.
-std::string sev_termination(uint64_t value) {
-  if ((value & 0xfff) != 0x100) return fmt::format("SEV guest ended itself, GHCB {:#x}", value);
-  return fmt::format("SEV guest ended itself: reason set {}, code {:#x}", value >> 12 & 0xf,
-                     value >> 16 & 0xff);
+End sev_termination(uint64_t value) {
+  End end{End::Kind::crash, fmt::format("SEV guest ended itself, GHCB {:#x}", value), {}, {}};
+  if ((value & 0xfff) != 0x100) return end;
+  uint64_t set = value >> 12 & 0xf, code = value >> 16 & 0xff;
+  end.detail = fmt::format("SEV guest ended itself: reason set {}, code {:#x}", set, code);
+  if (auto name = linux_reason(set, code); !name.empty()) end.detail += fmt::format(": {}", name);
+  end.sev_reason = set << 8 | code;
+  return end;
 }
 
 // ReportFatalError: Linux puts up to 64 characters of text into these registers, in this order
 // (numbers as in machine code; R12 is the error code). A guest's bytes: printable ones only.
-std::string tdx_fatal_error(const kvm_run& run) {
+End tdx_fatal_error(const kvm_run& run) {
   constexpr size_t kOrder[] = {14, 15, 3, 7, 6, 8, 9, 2}, kCode = 12;
   std::string text;
   for (size_t number : kOrder) {
@@ -86,7 +115,9 @@ std::string tdx_fatal_error(const kvm_run& run) {
       if (byte >= ' ' && byte <= '~') text += byte;
     }
   }
-  return fmt::format("TD reported a fatal error {:#x}: {}", run.system_event.data[kCode], text);
+  uint64_t code = run.system_event.data[kCode];
+  return {
+      End::Kind::crash, fmt::format("TD reported a fatal error {:#x}: {}", code, text), {}, code};
 }
 
 void handle_read_msr(kvm_run& run, const Handlers& handlers) {
@@ -106,9 +137,9 @@ End system_event(const kvm_run& run) {
     case KVM_SYSTEM_EVENT_RESET:
       return {End::Kind::reset, ""};
     case kvm::kSystemEventSevTerminate:
-      return {End::Kind::crash, sev_termination(run.system_event.data[0])};
+      return sev_termination(run.system_event.data[0]);
     case kvm::kSystemEventTdxFatal:
-      return {End::Kind::crash, tdx_fatal_error(run)};
+      return tdx_fatal_error(run);
     default:
       return {End::Kind::crash, fmt::format("system event {}", run.system_event.type)};
   }

@@ -18,6 +18,10 @@ struct End {
   enum class Kind { triple_fault, shutdown, reset, crash, stopped };
   Kind kind = Kind::stopped;
   std::string detail;  // one line, for crash
+  // What the guest's first program, whichever it is, gave as its reason before it had a console:
+  // SEV: reason set << 8 | reason of the GHCB termination request; TDX: error code of
+  // ReportFatalError.
+  std::optional<uint64_t> sev_reason, tdx_error;
 };
 
 // Where exits lead. Called on vCPU threads, several at once.

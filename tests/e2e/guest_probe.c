@@ -4,6 +4,7 @@
  *   env         the environment, a line each
  *   read=PATH   first line of a file, or the errno's name     write=PATH  creates a file, or the errno's name
  *   vsock=PORT  connects to the host (CID 2), sends "ping", prints the answer
+ *   cpus        how many processors /proc/cpuinfo has
  *   echo        prints the first line of standard input
  *   lines=N     prints N numbered lines
  *   term        waits for SIGTERM, then ends with status 5
@@ -49,6 +50,15 @@ static void tell_file(const char *path) {
   fclose(file);
 }
 
+static void count_processors(void) {
+  char line[4096];
+  int count = 0;
+  FILE *file = fopen("/proc/cpuinfo", "r");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL) count += strncmp(line, "processor\t", 10) == 0;
+  if (file != NULL) fclose(file);
+  printf("cpus %d\n", count);
+}
+
 static void make_file(const char *path) {
   int fd = open(path, O_CREAT | O_WRONLY, 0644);
   printf("write %s: %s\n", path, fd < 0 ? strerrorname_np(errno) : "done");
@@ -89,6 +99,7 @@ static void act(const char *what) {
   if (strncmp(what, "read=", 5) == 0) tell_file(value);
   if (strncmp(what, "write=", 6) == 0) make_file(value);
   if (strncmp(what, "vsock=", 6) == 0) talk((unsigned)atoi(value));
+  if (strcmp(what, "cpus") == 0) count_processors();
   if (strcmp(what, "echo") == 0) {
     char line[256] = "";
     if (fgets(line, sizeof line, stdin) != NULL) printf("echo %s", line);

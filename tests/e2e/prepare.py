@@ -22,6 +22,7 @@ IMAGES = {
                                       "write=/srv/new", "write=/tmp/new", "read=/proc/1/environ", "echo") for word in ("--config.cmd", action)]],
     "term": ["--config.cmd", "term"],
     "abort": ["--config.cmd", "abort"],
+    "cpus": ["--config.cmd", "cpus"],
     "vsock": ["--config.cmd", "vsock=5000", "--config.cmd", "vsock=5001", "--config.cmd", "lines=2000"],
 }
 
@@ -57,6 +58,12 @@ def main(folder):
     port, dead_port = free_port(), free_port()
     facts = {"broker_port": port, "dead_port": dead_port, "ram_mib": 256}
     facts["bundle"] = bartizan("bundle", "create", "--output", folder / "bundle", "--init", SOURCE / "build/dev/src/guest/bartizan-init")
+    facts["bundles"] = {}
+    for kernel in sorted(pathlib.Path("/boot").glob("vmlinuz-*-cloud-amd64")):
+        release = kernel.name.removeprefix("vmlinuz-")
+        bartizan("bundle", "create", "--kernel", kernel, "--output", folder / f"bundle-{release}",
+                 "--init", SOURCE / "build/dev/src/guest/bartizan-init")
+        facts["bundles"][release] = str(folder / f"bundle-{release}")
     with RunningBroker(folder / "broker", port):
         for name, settings in IMAGES.items():
             layout = ordinary_image(folder, name, settings)

@@ -68,7 +68,8 @@ class MeasureOptions(ctypes.Structure):
                 ("initrd", ctypes.c_char_p), ("append", ctypes.c_char_p), ("ovmf_digest", Blob), ("vmm", ctypes.c_int32),
                 ("host_kernels", ctypes.c_uint32), ("vcpu_types", ctypes.POINTER(ctypes.c_char_p)),
                 ("vcpu_type_count", ctypes.c_size_t), ("vcpu_signatures", ctypes.c_void_p),
-                ("vcpu_signature_count", ctypes.c_size_t), ("guest_features", ctypes.c_uint64)]
+                ("vcpu_signature_count", ctypes.c_size_t), ("guest_features", ctypes.c_uint64),
+                ("c_bits", ctypes.POINTER(ctypes.c_uint32)), ("c_bit_count", ctypes.c_size_t)]
 
 
 def c_set(options):
@@ -124,6 +125,46 @@ def test_own_launches_have_one_digest_for_each_vcpu_count(bundle):
     assert three.digest == bartizan.measure(bundle=bundle, vcpus=3).digest
 
 
+def test_c_bits_through_every_face(bundle):
+    expected = [one.to_dict() for one in bartizan.measure_set(tee="snp", bundle=bundle, c_bits=[51, 47])]
+    assert [one["c_bit"] for one in expected] == [51, 47]
+    assert expected[0]["digest"] == bartizan.measure(tee="snp", bundle=bundle).digest.hex()
+    assert expected[1]["digest"] == bartizan.measure(tee="snp", bundle=bundle, c_bit=47).digest.hex()
+    assert expected[0]["digest"] != expected[1]["digest"]
+    done = command("--tee", "snp", "--bundle", bundle, "--c-bit", "51,47", "--pages", "--json")
+    assert json.loads(done.stdout) == {"tee": "snp", "measurements": expected}, done
+    options = MeasureOptions(tee=4, bundle=os.fsencode(bundle), c_bits=(ctypes.c_uint32 * 2)(51, 47), c_bit_count=2)
+    assert c_set(options) == (0, expected)
+    # By processor: Milan and Genoa have theirs at the same place, Rome elsewhere.
+    by_type = bartizan.measure_set(tee="snp", bundle=bundle, vcpu_types=["EPYC-Milan", "EPYC-Genoa", "EPYC-Rome"])
+    assert [one.digest.hex() for one in by_type] == [one["digest"] for one in expected]
+
+
+def test_hardware_launches_are_planned_everywhere(bundle):
+    for tee, size in (("sev", 32), ("sev-es", 32), ("snp", 48), ("tdx", 48)):
+        one = bartizan.measure(tee=tee, bundle=bundle)
+        assert len(one.digest) == size and one.page_count <= 64, tee
+        assert len(one.rtmrs) == (4 if tee == "tdx" else 0)
+        done = command("--tee", tee, "--bundle", bundle, "--json")
+        assert json.loads(done.stdout) == one.to_dict(), done
+    assert "RTMR 2" in command("--tee", "tdx", "--bundle", bundle).stdout
+
+
+def test_rtmrs_by_hand(bundle):
+    # Kernel and its command line as anybody may hash them; RTMR 1 is the kernel's alone, RTMR 3 the guest's own.
+    rtmrs = bartizan.measure(tee="tdx", bundle=bundle).rtmrs
+    file = (bundle / "kernel").read_bytes()
+    payload = file[((file[0x1F1] or 4) + 1) * 512:][:struct.unpack_from("<I", file, 0x1F4)[0] * 16]
+
+    def extend(register, data):
+        return hashlib.sha384(register + hashlib.sha256(data).digest() + bytes(16)).digest()
+
+    assert rtmrs[1] == extend(bytes(48), payload)
+    line = bartizan.read_bundle(bundle).command_line.encode() + b"\0"
+    assert rtmrs[2] == extend(extend(bytes(48), (bundle / "initrd").read_bytes()), line)
+    assert rtmrs[3] == bytes(48)
+
+
 def test_page_list_and_cost_for_a_person(firmware):
     done = command("--tee", "snp", "--ovmf", firmware / "ovmf.fd", "--vcpu-type", "EPYC-Milan", "--pages")
     assert "15 through the security processor: about 15 ms" in done.stdout, done
@@ -159,6 +200,10 @@ def test_id_block(firmware, tmp_path):
     (["--vmm", "xen"], "xen"),
     (["--ovmf-digest", "00"], "48 bytes"),
     (["--initrd", "x"], "without a firmware"),
+    (["--c-bit", "47"], "C-bit 47"),
+    (["--tee", "snp", "--c-bit", "64"], "C-bit 64"),
+    (["--tee", "snp", "--c-bit", "47", "--vcpu-type", "EPYC-Rome"], "given twice"),
+    (["--tee", "sev", "--ovmf", "/nonexistent/ovmf", "--c-bit", "47"], "C-bit"),
     (["--tee", "snp", "--ovmf", "/nonexistent/ovmf"], "vCPU type"),
     (["--tee", "snp", "--ovmf", "/nonexistent/ovmf", "--vcpu-sig", "1"], "/nonexistent/ovmf"),
     (["--tee", "snp", "--ovmf", "/dev/null", "--vcpu-sig", "1"], "0 bytes"),

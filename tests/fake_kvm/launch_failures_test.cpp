@@ -1,6 +1,7 @@
 // Every call of every launch fails once, errno by errno: an Error that names the call and what its
 // documentation gives as the cause; nothing is left (descriptors and threads: test_main; ASIDs
 // here).
+#include "boot/stub_table.hpp"
 #include "fake_kvm/launch_support.hpp"
 #include "tee/causes.hpp"
 
@@ -13,6 +14,8 @@ class EachCallFails : public ::testing::TestWithParam<Tee> {};
 
 TEST_P(EachCallFails, NamesItAndItsCause) {
   auto wanted = plan(GetParam());
+  auto blob = std::make_shared<const Bytes>(5000, uint8_t{1});
+  wanted.staged.push_back({{boot::kStagingFirst}, "kernel", blob});
   auto whole = std::make_shared<TeeKernel>();
   ASSERT_TRUE(create(whole, wanted).ok());
   ASSERT_GT(whole->calls(), 20u);

@@ -8,6 +8,7 @@
 
 #include <cstring>
 
+#include "boot/stub_table.hpp"
 #include "fakes/fake_kvm.hpp"
 #include "machine/session.hpp"
 
@@ -41,13 +42,8 @@ class SessionTest : public ::testing::Test {
   void renew() {
     kvm_ = std::make_shared<fakes::FakeKvm>();
     kvm_->capabilities = {{KVM_CAP_MAX_VCPUS, 64}};
-  }
-  static tee::LaunchPlan plan(size_t vcpus = 1) {
-    tee::LaunchPlan plan;
-    plan.tee = Tee::simulated;
-    plan.ram = {{{0}, 16 << 20}};
-    plan.cpus.resize(vcpus);
-    return plan;
+    plan_.tee = Tee::simulated;
+    plan_.ram = {{{0}, 16 << 20}};
   }
   DeviceOptions devices() {
     DeviceOptions options;
@@ -63,7 +59,8 @@ class SessionTest : public ::testing::Test {
       std::lock_guard lock(mutex_);
       log_ += std::string(line) + "\n";
     };
-    return Session::start(std::move(options), plan(vcpus), devices());
+    plan_.cpus.resize(vcpus);
+    return Session::start(std::move(options), plan_, devices());
   }
   bool exit_readable() {
     pollfd wish{exit_event_.get(), POLLIN, 0};
@@ -71,6 +68,7 @@ class SessionTest : public ::testing::Test {
   }
 
   std::shared_ptr<fakes::FakeKvm> kvm_;
+  tee::LaunchPlan plan_;
   Commands commands_;
   UniqueFd exit_event_;
   std::mutex mutex_;
@@ -91,6 +89,45 @@ TEST_F(SessionTest, StationsAndExitReportBecomeStatsAndReason) {
   EXPECT_EQ(stats.exits_to_workload, 2u);
   EXPECT_EQ(stats.exits, 4u);
   EXPECT_THAT(log_, HasSubstr("machine \"web\": exited with status 42"));
+}
+
+TEST_F(SessionTest, RefusalOfTheBootStubIsTheReason) {
+  kvm_->scripts[0] = {out32(0x0b04, 2 << 24 | 7 << 8), triple_fault};
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->describe(),
+            "guest failed at station launch: boot stub: initrd is not what was measured");
+  EXPECT_EQ(reason->process_status(), 125);
+}
+
+// Filled before the guest runs, gone when its init does.
+TEST_F(SessionTest, StagingIsGivenBackAtPid1) {
+  auto staged = std::make_shared<const Bytes>(5000, uint8_t{0x77});
+  plan_.staged = {{{boot::kStagingFirst}, "kernel", staged}};
+  std::vector<uint8_t> seen;
+  auto look = [&](kvm_run& run) {
+    const auto& slot = kvm_->slots.at(8);
+    EXPECT_EQ(slot.guest_phys_addr, boot::kStagingAddress);
+    EXPECT_EQ(slot.memory_size, 3 * 4096u);
+    EXPECT_EQ(slot.flags, 0u);
+    seen.push_back(reinterpret_cast<const uint8_t*>(slot.userspace_addr)[4096 + 4999]);
+    return out32(0x0b00, 1)(run);
+  };
+  kvm_->scripts[0] = {look, look, out32(0x0b04, 0), triple_fault};
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  ASSERT_TRUE((*session)->wait(20s).has_value());
+  EXPECT_EQ(seen, (std::vector<uint8_t>{0x77, 0}));
+}
+
+TEST_F(SessionTest, StagedBytesOutsideTheWindowAreOurOwnMistake) {
+  auto staged = std::make_shared<const Bytes>(5000);
+  for (uint64_t bad : {boot::kStagingAddress, boot::kStagingEnd - 4096, uint64_t{0x1000}}) {
+    plan_.staged = {{{bad}, "kernel", staged}};
+    EXPECT_EQ(start().error().code, ErrorCode::internal) << bad;
+  }
 }
 
 TEST_F(SessionTest, AllEightSlotsAreWired) {

@@ -300,6 +300,7 @@ TEST_P(SevTest, UnregisterWhatWasNotRegistered) {
 TEST_P(SevTest, UnpinnedRamIsFound) {
   prepare();
   ASSERT_EQ(start(), 0);
+  ASSERT_EQ(update(0x1000, 16), 0);
   ASSERT_EQ(update_vmsa(), es() ? 0 : -ENOTTY);
   ASSERT_EQ(measure(), 0);
   ASSERT_EQ(finish(), 0);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <string_view>
 
 namespace bartizan::fakes {
@@ -170,6 +171,25 @@ int TeeKernel::device_attribute(const kvm::Request& request, unsigned long argum
   return shared_.user.write(wish.addr, value) ? 0 : -EFAULT;
 }
 
+// As an ordinary host's, and with SEV the leaf by which KVM shows the C-bit (cpuid.c:
+// __do_cpuid_func): features and position as the processor has them.
+int TeeKernel::supported_cpuid(const kvm::Request& request, unsigned long argument) {
+  auto* head = reinterpret_cast<kvm::CpuidHead*>(argument);
+  const uint32_t room = head->count;
+  if (plain_.ioctl(plain_fd_, request, argument) < 0) return -errno;
+  constexpr uint32_t kSevTypes = 1 << 2 | 1 << 3 | 1 << 4;
+  if ((host().vm_types & kSevTypes) == 0) return 0;
+  if (head->count == room) return -E2BIG;
+  kvm_cpuid_entry2 leaf{};
+  leaf.function = 0x8000001f;
+  const std::pair<uint32_t, uint32_t> kFeatures[] = {{2, 1}, {3, 3}, {4, 4}};  // VM type, EAX bit
+  for (auto [type, bit] : kFeatures) leaf.eax |= (host().vm_types >> type & 1) << bit;
+  leaf.ebx = host().c_bit;
+  std::memcpy(reinterpret_cast<uint8_t*>(head + 1) + head->count * sizeof leaf, &leaf, sizeof leaf);
+  ++head->count;
+  return 0;
+}
+
 int TeeKernel::system_call(const kvm::Request& request, unsigned long argument) {
   switch (request.number) {
     case KVM_CREATE_VM:
@@ -177,6 +197,8 @@ int TeeKernel::system_call(const kvm::Request& request, unsigned long argument) 
     case kvm::request::has_device_attr.number:
     case kvm::request::get_device_attr.number:
       return device_attribute(request, argument);
+    case kvm::request::get_supported_cpuid.number:
+      return supported_cpuid(request, argument);
     case KVM_CHECK_EXTENSION: {
       shared_.detail = fmt::format("cap={}", argument);
       auto asked = static_cast<int>(argument);

@@ -64,6 +64,7 @@ class TeeKernel : public kvm::KernelApi {
   const Target* target(int fd) const;
   int dispatch(const Target& to, const kvm::Request& request, unsigned long argument);
   int system_call(const kvm::Request& request, unsigned long argument);
+  int supported_cpuid(const kvm::Request& request, unsigned long argument);
   int create_vm(unsigned long type);
   int device_attribute(const kvm::Request& request, unsigned long argument);
   void record(const Target& to, const kvm::Request& request, int result);

@@ -188,6 +188,7 @@ int SevVm::update_data(kvm::SevCommand& command) {
   if (!user_.write(update.uaddr, bytes.data(), bytes.size())) return -ENOMEM;
   record_.digest = digest_.value();
   record_.loaded.push_back({0, update.len, 1});
+  encrypted_.push_back(update.uaddr);
   return firmware_says(command, SevFirmwareError::success);
 }
 
@@ -319,10 +320,12 @@ int SevVm::finish(kvm::SevCommand& command) {
   state_ = SevGuestState::running;
   record_.finished = true;
   for (const auto& [id, slot] : memory_.slots()) {
-    bool pinned = std::any_of(regions_.begin(), regions_.end(), [&slot](const auto& region) {
-      return region.addr <= slot.hva && slot.hva + slot.size <= region.addr + region.size;
+    bool encrypted = std::any_of(encrypted_.begin(), encrypted_.end(), [&slot](uint64_t address) {
+      return address >= slot.hva && address - slot.hva < slot.size;
     });
-    if (!pinned) shared_.find(fmt::format("slot {}: not registered as encrypted memory", id));
+    if (encrypted && !pinned(slot)) {
+      shared_.find(fmt::format("slot {}: not registered as encrypted memory", id));
+    }
   }
   return firmware_says(command, SevFirmwareError::success);
 }
@@ -373,9 +376,22 @@ int SevVm::encrypted_region(const kvm::EncryptedRegion& region, bool add) {
   return 0;
 }
 
+bool SevVm::pinned(const Slot& slot) const {
+  return std::any_of(regions_.begin(), regions_.end(), [&slot](const auto& region) {
+    return region.addr <= slot.hva && slot.hva + slot.size <= region.addr + region.size;
+  });
+}
+
+// Of an ordinary VM there is nothing to pin. Memory that is only ever shared may move.
+void SevVm::check_pinned(uint64_t gpa, const Slot* slot) {
+  if (!active_ || slot == nullptr || pinned(*slot)) return;
+  shared_.find(fmt::format("{:#x}: used as encrypted memory, but not registered", gpa));
+}
+
 // The guest's private view of plain host memory: through the cipher.
 std::vector<uint8_t> SevVm::read_private(uint64_t gpa, uint64_t size) {
   const Slot* slot = memory_.find(gpa);
+  check_pinned(gpa, slot);
   std::vector<uint8_t> bytes(size);
   uint64_t hva = slot == nullptr ? 0 : slot->hva + (gpa - slot->gpa);
   if (!user_.read(hva, bytes.data(), size)) shared_.find("bad slot address");
@@ -385,6 +401,7 @@ std::vector<uint8_t> SevVm::read_private(uint64_t gpa, uint64_t size) {
 
 void SevVm::write_private(uint64_t gpa, std::span<const uint8_t> plain) {
   const Slot* slot = memory_.find(gpa);
+  check_pinned(gpa, slot);
   std::vector<uint8_t> bytes(plain.begin(), plain.end());
   uint64_t hva = slot == nullptr ? 0 : slot->hva + (gpa - slot->gpa);
   transform(hva, bytes);

@@ -40,6 +40,8 @@ class SevVm : public TeeVm {
   }
   bool launched() const override { return !active_ || record_.finished; }
   int encrypted_region(const kvm::EncryptedRegion& region, bool add) override;
+  bool pinned(const Slot& slot) const;
+  void check_pinned(uint64_t gpa, const Slot* slot);
   std::vector<uint8_t> read_private(uint64_t gpa, uint64_t size) override;
   void write_private(uint64_t gpa, std::span<const uint8_t> plain) override;
   void page_state_refused(TeeVcpu& vcpu) override;
@@ -83,6 +85,7 @@ class SevVm : public TeeVm {
   RunningHash digest_{RunningHash::Kind::sha256};
   std::vector<uint8_t> measurement_;
   std::vector<kvm::EncryptedRegion> regions_;
+  std::vector<uint64_t> encrypted_;  // where LAUNCH_UPDATE_DATA encrypted
 };
 
 }  // namespace bartizan::fakes

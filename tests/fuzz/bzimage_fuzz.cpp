@@ -6,6 +6,10 @@
 #include "boot/bzimage.hpp"
 #include "boot/layout.hpp"
 
+namespace {
+const bartizan::Bytes kStub(100);
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace bartizan;  // NOLINT
   auto image = boot::parse_bzimage({data, size});
@@ -18,14 +22,22 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                         "quiet",
                         1,
                         256 << 20,
-                        0};
+                        boot::StubPlatform::snp,
+                        51,
+                        kStub};
   auto laid_out = boot::make_boot_image(input);
   if (!laid_out.ok()) return 0;
   uint64_t end = 0;
   for (const auto& chunk : laid_out->chunks) {
-    if (chunk.address.value < end || chunk.bytes->size() > chunk.size) std::abort();
+    if (chunk.address.value < end || (chunk.bytes && chunk.bytes->size() > chunk.size))
+      std::abort();
     end = chunk.address.value + chunk.size;
   }
   if (end > input.ram_bytes) std::abort();
+  for (uint32_t i = 0; i < laid_out->table.blob_count; i++) {
+    const auto& blob = laid_out->table.blobs[i];
+    if (blob.destination + blob.size > input.ram_bytes) std::abort();
+    if (blob.source != 0 && blob.source + blob.size > boot::kStagingEnd) std::abort();
+  }
   return 0;
 }

@@ -45,7 +45,10 @@ class SevLauncher final : public Launcher {
   void edit_cpuid(kvm::CpuidTable& table) const override {
     sev::announce(table, sev::kCpuidSev | (es_ ? sev::kCpuidSevEs : 0), inputs_.c_bit);
   }
-  Result<void> configure(kvm::Vm& vm, const kvm::CpuidTable& cpuid) override;
+  Result<void> check_host(const kvm::CpuidTable& supported) const override {
+    return sev::check_c_bit(supported, inputs_.c_bit);
+  }
+  Result<void> configure(kvm::Vm& vm, const kvm::CpuidTable&) override;
   Result<void> map_memory(kvm::Vm& vm, const memory::GuestMemory& memory) override {
     return map_regions(vm, memory, 0, 0);
   }
@@ -69,9 +72,8 @@ class SevLauncher final : public Launcher {
   UniqueFd device_;
 };
 
-Result<void> SevLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable& cpuid) {
+Result<void> SevLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable&) {
   TRY(check_binding(inputs_.binding));
-  TRY(sev::check_c_bit(cpuid, inputs_.c_bit));
   auto enabled = vm.enable_cap(kvm::kCapExitHypercall, {1ull << kvm::kHypercallMapGpaRange});
   TRY(explain(std::move(enabled), "KVM_ENABLE_CAP"));
   device_ = TRY(sev::initialise(*inputs_.kernel, vm, 0));

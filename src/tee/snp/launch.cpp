@@ -45,6 +45,9 @@ class SnpLauncher final : public Launcher {
     sev::announce(table, sev::kCpuidSev | sev::kCpuidSevEs | sev::kCpuidSnp, inputs_.c_bit);
   }
 
+  Result<void> check_host(const kvm::CpuidTable& supported) const override {
+    return sev::check_c_bit(supported, inputs_.c_bit);
+  }
   Result<void> configure(kvm::Vm& vm, const kvm::CpuidTable&) override;
   Result<void> map_memory(kvm::Vm& vm, const memory::GuestMemory& memory) override {
     return ram_.map(vm, memory);
@@ -75,9 +78,8 @@ class SnpLauncher final : public Launcher {
   std::vector<std::string> remarks_;
 };
 
-Result<void> SnpLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable& cpuid) {
+Result<void> SnpLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable&) {
   TRY(check_id_block(inputs_.binding));
-  TRY(sev::check_c_bit(cpuid, inputs_.c_bit));
   if (!batch_.valid()) return errno_error(ENOMEM, kOrigin, "launch buffer");
   auto enabled = vm.enable_cap(kvm::kCapExitHypercall, {1ull << kvm::kHypercallMapGpaRange});
   TRY(explain(std::move(enabled), "KVM_ENABLE_CAP"));

@@ -72,4 +72,15 @@ crypto::Sha384Digest launch_digest(const LaunchPlan& plan) {
   return mrtd.finish();
 }
 
+std::array<crypto::Sha384Digest, 4> runtime_registers(const LaunchPlan& plan) {
+  std::array<crypto::Sha384Digest, 4> registers{};
+  for (const RuntimeExtend& extend : plan.extends) {
+    auto& value = registers.at(extend.index);
+    Bytes both(value.begin(), value.end());
+    both.insert(both.end(), extend.value.begin(), extend.value.end());
+    value = crypto::sha384(both);
+  }
+  return registers;
+}
+
 }  // namespace bartizan::tee::tdx

@@ -31,4 +31,8 @@ class Mrtd {
 
 crypto::Sha384Digest launch_digest(const LaunchPlan& plan);
 
+// The runtime measurement registers when Linux starts, as the boot stub extends them
+// (TDG.MR.RTMR.EXTEND): from zeros, each time SHA-384 of the register and the 48 bytes.
+std::array<crypto::Sha384Digest, 4> runtime_registers(const LaunchPlan& plan);
+
 }  // namespace bartizan::tee::tdx

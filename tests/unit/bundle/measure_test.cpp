@@ -28,16 +28,54 @@ TEST_F(Measured, PlanIsWhatTheGuestStartsFrom) {
   options.ram_mib = 4096;
   auto plan = make_plan(options, false).value();
   ASSERT_EQ(plan.cpus.size(), 3u);
-  EXPECT_EQ(plan.cpus[0].rip, 0x1000200u);
-  EXPECT_EQ(plan.cpus[0].rsi, 0x7000u);
-  EXPECT_EQ(plan.cpus[0].cr3, 0x9000u | 1ull << tee::kSimulatedCBit);
+  EXPECT_EQ(plan.cpus[0].rip, 0x50000u);
+  EXPECT_EQ(plan.cpus[0].cs.attributes, 0xc9b);
+  EXPECT_EQ(plan.cpus[0].cr0 & 0x80000001, 1u) << "protected mode, no paging";
   EXPECT_EQ(plan.cpus[2].rip, 0xfff0u);
+  EXPECT_EQ(plan.c_bit, tee::kSimulatedCBit);
+  ASSERT_EQ(plan.staged.size(), 2u);
+  EXPECT_EQ(plan.staged[0].what, "kernel");
   ASSERT_EQ(plan.ram.size(), 2u);
   EXPECT_EQ(plan.ram[0].size, 3328ull << 20);
   EXPECT_EQ(plan.ram[1].base.value, 4ull << 30);
   EXPECT_EQ(plan.ram[1].size, 768ull << 20);
   options.tee = Tee::none;
-  EXPECT_EQ(make_plan(options, false).value().cpus[0].cr3, 0x9000u);
+  EXPECT_EQ(make_plan(options, false).value().c_bit, 0);
+}
+
+TEST_F(Measured, CBitIsAChoiceWhereProcessorsDiffer) {
+  for (auto tee : {Tee::sev, Tee::sev_es, Tee::snp}) {
+    options.tee = tee;
+    options.c_bit = 0;
+    auto usual = digest(options);
+    options.c_bit = 51;
+    EXPECT_EQ(digest(options), usual);
+    options.c_bit = 47;
+    EXPECT_NE(digest(options), usual);
+    for (uint32_t bad : {1u, 31u, 52u, 64u}) {
+      options.c_bit = bad;
+      EXPECT_EQ(measure(options).error().code, ErrorCode::invalid_argument) << bad;
+    }
+  }
+  options.c_bit = 51;
+  for (auto tee : {Tee::none, Tee::simulated, Tee::tdx}) {
+    options.tee = tee;
+    EXPECT_EQ(measure(options).error().code, ErrorCode::invalid_argument);
+  }
+  options.c_bit = 47;
+  EXPECT_TRUE(measure(options).ok()) << "a TD's shared bit is there";
+}
+
+TEST_F(Measured, OnlyTdsHaveRuntimeRegisters) {
+  EXPECT_TRUE(measure(options).value().rtmrs.empty());
+  options.tee = Tee::tdx;
+  auto one = measure(options).value();
+  ASSERT_EQ(one.rtmrs.size(), 4u);
+  EXPECT_EQ(one.rtmrs[3], std::vector<uint8_t>(48)) << "the guest's own";
+  options.extra_command_line = "more";
+  auto two = measure(options).value();
+  EXPECT_EQ(two.rtmrs[1], one.rtmrs[1]) << "the kernel is the same";
+  EXPECT_NE(two.rtmrs[2], one.rtmrs[2]);
 }
 
 TEST_F(Measured, SameOptionsSameDigest) {
@@ -66,7 +104,8 @@ TEST_F(Measured, EveryInputChangesTheDigest) {
 
 // What everybody who registered a workload has in his broker: it changes only with a note in the
 // changelog. The bundle is written by hand, because a compressor's next version may pack the same
-// initrd otherwise.
+// initrd otherwise; and the boot stub is made up, because a compiler's next version may build the
+// same one otherwise.
 TEST(Measure, DigestOfAFixedBundleIsFrozen) {
   Unfinished folder{make_scratch_folder()};
   Bytes kernel = boot::fake_kernel(), initrd(5000, 0xab);
@@ -82,7 +121,8 @@ TEST(Measure, DigestOfAFixedBundleIsFrozen) {
   options.bundle = folder.path();
   options.vcpus = 2;
   options.ram_mib = 4096;
-  EXPECT_EQ(to_hex(measure(options).value().digest),
+  auto plan = make_plan(options, false, Bytes(9000, 0x90)).value();
+  EXPECT_EQ(to_hex(machine::measure_plan(plan).value().digest),
             "06d32da08d4466205387d239a955ef37f47062014cf1ef4a91aaedfac084e8d4"
             "d4502ba0174c2882dd554a7616d8e856");
 }
@@ -96,11 +136,6 @@ TEST_F(Measured, NoneHasNoDigest) {
 
 TEST_F(Measured, WhatCannotBeIsRefused) {
   auto code = [](LaunchOptions changed) { return measure(changed).error().code; };
-  for (auto tee : {Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx}) {
-    auto changed = options;
-    changed.tee = tee;
-    EXPECT_EQ(code(changed), ErrorCode::unsupported);
-  }
   auto small = options, large = options, line = options, nowhere = options, no_cpu = options;
   small.ram_mib = 127;
   large.ram_mib = 0xffffffff;

@@ -63,6 +63,36 @@ TEST(Journal, WithoutAReportTheEndSpeaks) {
   EXPECT_EQ(odd.kind, ExitKind::crash);
 }
 
+TEST(Journal, BootStubsRefusalsAreNamed) {
+  constexpr uint32_t kReport = 2;
+  const std::pair<uint32_t, const char*> words[] = {
+      {1, "launch table"}, {2, "kind of TEE"},  {3, "C-bit"},    {4, "validated before"},
+      {5, "could not be"}, {6, "kernel"},       {7, "initrd"},   {8, "command line"},
+      {9, "boot param"},   {10, "ACPI tables"}, {11, "runtime"}, {12, "AP jump table"},
+      {99, "refusal 99"}};
+  for (auto [number, word] : words) {
+    auto port = after([&](Journal& j) { j.exit_report(kReport, number << 8); },
+                      {End::Kind::triple_fault, "triple fault"});
+    End sev{End::Kind::crash, "SEV guest ended itself", 0xb00 | number, {}};
+    End tdx{End::Kind::crash, "TD reported", {}, 0xb000 | number};
+    for (const auto& reason : {port, after([](Journal&) {}, sev), after([](Journal&) {}, tdx)}) {
+      EXPECT_EQ(reason.kind, ExitKind::guest_failure);
+      EXPECT_EQ(reason.station, "launch");
+      EXPECT_THAT(reason.detail, ::testing::StartsWith("boot stub: "));
+      EXPECT_THAT(reason.detail, HasSubstr(word));
+    }
+  }
+}
+
+TEST(Journal, OtherLastWordsAreNotTheStubs) {
+  End linux_end{End::Kind::crash, "SEV guest ended itself: reason set 1, code 0x2", 0x102, {}};
+  EXPECT_EQ(after([](Journal&) {}, linux_end).kind, ExitKind::crash);
+  End panic{End::Kind::crash, "TD reported a fatal error 0x0: panic", {}, 0};
+  EXPECT_EQ(after([](Journal&) {}, panic).detail, "TD reported a fatal error 0x0: panic");
+  End other{End::Kind::crash, "TD reported", {}, 0x100b001};
+  EXPECT_EQ(after([](Journal&) {}, other).kind, ExitKind::crash);
+}
+
 TEST(Journal, CountsExitsUpToEachStation) {
   vcpu::ExitCounters exits;
   Journal journal(exits);

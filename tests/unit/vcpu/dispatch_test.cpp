@@ -91,7 +91,13 @@ TEST_F(Dispatch, TdxCallsGoToTheirHandler) {
 TEST_F(Dispatch, AGuestThatEndsItselfSaysWhy) {
   run().system_event.type = kvm::kSystemEventSevTerminate;
   run().system_event.data[0] = 0x100 | 1 << 12 | 3 << 16;
-  EXPECT_EQ(go(KVM_EXIT_SYSTEM_EVENT)->detail, "SEV guest ended itself: reason set 1, code 0x3");
+  auto end = go(KVM_EXIT_SYSTEM_EVENT);
+  EXPECT_EQ(end->detail, "SEV guest ended itself: reason set 1, code 0x3: not at VMPL 0");
+  EXPECT_EQ(end->sev_reason, 0x103u);
+  run().system_event.data[0] = 0x100 | 2 << 16;
+  EXPECT_THAT(go(KVM_EXIT_SYSTEM_EVENT)->detail, ::testing::EndsWith("features not supported"));
+  run().system_event.data[0] = 0x100 | 0xb << 12 | 7 << 16;
+  EXPECT_EQ(go(KVM_EXIT_SYSTEM_EVENT)->sev_reason, 0xb07u);
   run().system_event.data[0] = 0x1234000;
   EXPECT_EQ(go(KVM_EXIT_SYSTEM_EVENT)->detail, "SEV guest ended itself, GHCB 0x1234000");
 }
