@@ -2,6 +2,7 @@
 
 #include "base/errors.hpp"
 #include "machine/plan.hpp"
+#include "machine/tee_options.hpp"
 #include "tee/sev/digest.hpp"
 #include "tee/snp/digest.hpp"
 #include "tee/tdx/digest.hpp"
@@ -86,12 +87,15 @@ Measurement measure_plan(const tee::LaunchPlan& plan, const VmsaOptions& vmsa) {
 }
 
 Result<Measurement> measure_plan(const tee::LaunchPlan& plan) {
-  return measure_plan(plan, VmsaOptions{.sev_features = default_guest_features(plan.tee)});
+  uint64_t features =
+      plan.guest_features != 0 ? plan.guest_features : default_guest_features(plan.tee);
+  return measure_plan(plan, VmsaOptions{.sev_features = features});
 }
 
 }  // namespace machine
 
 Result<Measurement> measure(const LaunchOptions& options) {
+  TRY(machine::check_guest_features(options.tee, options.guest_features));
   return machine::measure_plan(TRY(machine::make_plan(options, false)));
 }
 

@@ -6,6 +6,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "machine/plan.hpp"
+#include "machine/tee_options.hpp"
 #include "tee/snp/cpu_model.hpp"
 #include "tee/snp/digest.hpp"
 #include "tee/snp/firmware_plan.hpp"
@@ -77,14 +78,14 @@ Result<void> check_processor(const MeasureOptions& options) {
 }
 
 Result<void> check_features(const MeasureOptions& options) {
-  const Tee tee = options.launch.tee;
-  if (options.guest_features == 0) return {};
-  if (tee != Tee::snp && tee != Tee::sev_es)
-    return invalid("guest features for TEE \"{}\": only sev-es and snp have them", to_string(tee));
-  bool snp_active = options.guest_features & snp::kSnpActive;
-  if (snp_active == (tee == Tee::snp)) return {};
-  return invalid("guest features {:#x} for TEE \"{}\": bit 0 is set with snp, and only then",
-                 options.guest_features, to_string(tee));
+  TRY(machine::check_guest_features(options.launch.tee, options.launch.guest_features));
+  return machine::check_guest_features(options.launch.tee, options.guest_features);
+}
+
+uint64_t features_of(const MeasureOptions& options) {
+  if (options.guest_features != 0) return options.guest_features;
+  if (options.launch.guest_features != 0) return options.launch.guest_features;
+  return machine::default_guest_features(options.launch.tee);
 }
 
 // First and last vCPU count.
@@ -119,8 +120,7 @@ class Measurer {
  public:
   Measurer(const MeasureOptions& options, std::optional<Firmware> firmware)
       : options_(options), firmware_(std::move(firmware)) {
-    features_ = options.guest_features ? options.guest_features
-                                       : machine::default_guest_features(options.launch.tee);
+    features_ = features_of(options);
   }
 
   Result<void> add_all(uint32_t vcpus, const Processor& processor);

@@ -92,6 +92,7 @@ Result<boot::BootImage> boot_image(const LaunchOptions& options, bool key_from_c
 Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller) {
   tee::LaunchPlan plan;
   plan.tee = options.tee;
+  plan.guest_features = options.guest_features;
   plan.c_bit = TRY(c_bit_of(options.tee));
   plan.policy = options.tee == Tee::none ? 0 : tee::kDefaultSnpPolicy;
   uint64_t ram = TRY(ram_bytes(options.ram_mib));

@@ -49,7 +49,8 @@ struct LaunchPlan {
   std::vector<RamRegion> ram;   // ascending, disjoint
   std::vector<PlanItem> items;  // in launch order; disjoint, inside `ram`
   std::vector<CpuState> cpus;   // one a vCPU, boot processor first
-  uint64_t policy = 0;          // SNP guest policy; other TEEs: theirs
+  uint64_t policy = 0;          // SNP guest policy; SEV, SEV-ES: theirs; TDX: attributes beside SEPT_VE_DISABLE
+  uint64_t guest_features = 0;  // SEV_FEATURES in the VMSA; 0: the TEE's default. Measured
   uint8_t c_bit = 0;            // position of the C-bit in guest page tables; 0: none
 };
 
