@@ -298,6 +298,35 @@ class Broker:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
+class SevMeasurement:
+    @property
+    def measure(self) -> bytes: ...
+    @property
+    def nonce(self) -> bytes: ...
+    @property
+    def digest(self) -> bytes: ...
+    @property
+    def policy(self) -> int: ...
+
+class SevSecret:
+    def __init__(self, header: bytes, ciphertext: bytes, guest_address: int) -> None: ...
+
+class TeeOptions:
+    def __init__(
+        self,
+        *,
+        policy: int = 0,
+        guest_features: int = 0,
+        id_block: bytes = b"",
+        id_authentication: bytes = b"",
+        certificates: bytes = b"",
+        require_certificates: bool = False,
+        owner_certificate: bytes = b"",
+        session: bytes = b"",
+        owner: Callable[[SevMeasurement], SevSecret | None] | None = None,
+        quote_service: str = ...,
+    ) -> None: ...
+
 class Context:
     def __init__(
         self,
@@ -316,6 +345,8 @@ class Context:
         stdout_fd: int = -1,
         log: _Log | None = None,
         guest_log: _Log | None = None,
+        tee_options: TeeOptions | None = None,
+        huge_pages: str = "off",
     ) -> None: ...
     def set_tee(self, tee: Tee | str) -> None: ...
     def attach_luks_disk(
@@ -342,7 +373,13 @@ class Context:
 
 def probe(*, kvm_device: _Path = "/dev/kvm", guest_time_limit_ms: int = 2000) -> HostProbe: ...
 def measure(
-    *, tee: Tee | str = ..., bundle: _Path = "", vcpus: int = 1, ram_mib: int = 512, extra_command_line: str = ""
+    *,
+    tee: Tee | str = ...,
+    bundle: _Path = "",
+    vcpus: int = 1,
+    ram_mib: int = 512,
+    extra_command_line: str = "",
+    guest_features: int = 0,
 ) -> Measurement: ...
 def measure_set(
     *,

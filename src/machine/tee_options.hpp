@@ -1,0 +1,31 @@
+// From the public options of a hardware TEE to what its launcher takes: checked before anything is
+// made.
+#pragma once
+
+#include "bartizan/machine.hpp"
+#include "memory/vm_memory.hpp"
+#include "tee/binding.hpp"
+#include "tee/plan.hpp"
+
+namespace bartizan::machine {
+
+// What does not depend on the TEE: sizes, both-or-neither. invalid_argument; corrupt: the
+// certificates.
+Result<void> check_tee_options(const TeeOptions& options);
+// What the TEE has no use for; features that no Linux guest knows. invalid_argument names the
+// option.
+Result<void> check_tee_options(const TeeOptions& options, Tee tee);
+
+// SEV_FEATURES: sev_es and snp have them, bit 0 tells which of the two. 0: the default.
+Result<void> check_guest_features(Tee tee, uint64_t features);
+
+// The policy of a launch: what was asked for, or the TEE's default.
+uint64_t policy_of(const TeeOptions& options, Tee tee);
+
+// `plan`: as it will be launched, policy included.
+Result<tee::LaunchBinding> make_binding(const TeeOptions& options, const tee::LaunchPlan& plan,
+                                        const std::array<uint8_t, 32>& workload_digest);
+
+memory::Backing backing_of(HugePages pages);
+
+}  // namespace bartizan::machine
