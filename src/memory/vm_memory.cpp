@@ -36,6 +36,11 @@ Result<uint64_t> checked_size(const std::vector<Region>& regions) {
   return size;
 }
 
+// `count` bits of a word from `first` on.
+uint64_t mask_of(uint64_t first, uint64_t count) {
+  return (count == kBits ? ~0ull : (1ull << count) - 1) << first;
+}
+
 uint8_t* align_to_huge(uint8_t* at) {
   auto value = reinterpret_cast<uintptr_t>(at);
   return at + (kHugePageSize - value % kHugePageSize) % kHugePageSize;
@@ -117,10 +122,16 @@ bool GuestMemory::is_private(uint64_t page) const {
   return (private_[page / kBits].load(std::memory_order_acquire) >> (page % kBits) & 1) != 0;
 }
 
+// Words, as in set_pages: a device's window may be gigabytes.
 bool GuestMemory::all_shared(uint64_t offset, uint64_t size) const {
   if (size == 0) return true;
-  for (uint64_t page = offset / kPageSize; page <= (offset + size - 1) / kPageSize; ++page) {
-    if (is_private(page)) return false;
+  uint64_t first = offset / kPageSize, end = (offset + size - 1) / kPageSize + 1;
+  while (first < end) {
+    uint64_t bit = first % kBits, take = std::min(kBits - bit, end - first);
+    if ((private_[first / kBits].load(std::memory_order_acquire) & mask_of(bit, take)) != 0) {
+      return false;
+    }
+    first += take;
   }
   return true;
 }
@@ -167,7 +178,7 @@ void GuestMemory::set_pages(uint64_t first, uint64_t count, PageState state) {
   uint64_t end = first + count;
   while (first < end) {
     uint64_t bit = first % kBits, take = std::min(kBits - bit, end - first);
-    uint64_t mask = (take == kBits ? ~0ull : (1ull << take) - 1) << bit;
+    uint64_t mask = mask_of(bit, take);
     std::atomic<uint64_t>& word = private_[first / kBits];
     if (state == PageState::private_) {
       word.fetch_or(mask, std::memory_order_acq_rel);

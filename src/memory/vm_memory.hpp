@@ -73,6 +73,7 @@ class GuestMemory final : public DeviceMemory {
   uint64_t private_refusals() const { return refusals_.load(std::memory_order_relaxed); }
   uint64_t state_changes() const { return changes_.load(std::memory_order_relaxed); }
   uint64_t shared_pages() const;
+  uint64_t bookkeeping_bytes() const { return private_.size() * sizeof private_[0]; }
 
   // Both views count RAM offsets. The host's view: shared pages as they are, private ones encrypted
   // with AES-256-XTS under this VM's key, the tweak being the page's guest address, as an AMD

@@ -24,23 +24,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using vcpu::End;
 
-class SnpLaunch : public ::testing::Test {
- protected:
-  VirtualMachine& launch(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
-    auto made = create(kernel, plan, std::move(bound));
-    if (!made.ok()) ADD_FAILURE() << made.error().describe();
-    machine = std::move(*made);
-    return *machine;
-  }
-  std::string failure(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
-    auto made = create(kernel, plan, std::move(bound));
-    return made.ok() ? "no failure" : made.error().describe();
-  }
-  const fakes::LaunchRecord& record() { return kernel->last_vm().record(); }
-
-  std::shared_ptr<TeeKernel> kernel = std::make_shared<TeeKernel>();
-  std::unique_ptr<VirtualMachine> machine;
-};
+class SnpLaunch : public ::testing::Test, protected Launches {};
 
 TEST_F(SnpLaunch, LaunchesWhatIsMeasured) {
   auto wanted = plan(Tee::snp);
@@ -158,7 +142,10 @@ TEST_F(SnpLaunch, SixtyFiveGiBAndAHugeConversion) {
   VirtualMachine& vm = launch(wanted);
   EXPECT_EQ(vm.memory().size(), 65 * kGiB);
   EXPECT_EQ(record().digest, expected_digest(wanted));
+  // Two regions, and then one call for each way, whatever the size.
+  EXPECT_EQ(calls_of(*kernel, "KVM_SET_MEMORY_ATTRIBUTES"), 2u);
   EXPECT_EQ(run(vm).kind, End::Kind::shutdown);
+  EXPECT_EQ(calls_of(*kernel, "KVM_SET_MEMORY_ATTRIBUTES"), 4u);
   EXPECT_THAT(kernel->findings(), IsEmpty());
   EXPECT_EQ(vm.memory().shared_pages(), 0u);
 }
