@@ -1,4 +1,6 @@
 // Options of hardware TEEs, and the owner of a SEV launch as a Python callable.
+#include <algorithm>
+
 #include "python/convert.hpp"
 
 namespace bartizan::python {
@@ -49,7 +51,11 @@ void bind_types(py::module_& module) {
                [](const py::bytes& header, const py::bytes& ciphertext, uint64_t guest_address) {
                  return SevSecret{to_vector(header), to_vector(ciphertext), guest_address};
                }),
-           py::arg("header"), py::arg("ciphertext"), py::arg("guest_address"));
+           py::arg("header"), py::arg("ciphertext"), py::arg("guest_address"))
+      .def_property_readonly("header", [](const SevSecret& self) { return to_bytes(self.header); })
+      .def_property_readonly("ciphertext",
+                             [](const SevSecret& self) { return to_bytes(self.ciphertext); })
+      .def_readonly("guest_address", &SevSecret::guest_address);
 }
 
 }  // namespace
@@ -74,6 +80,30 @@ std::pair<TeeOptions, std::shared_ptr<Callback>> with_owner(const PythonTeeOptio
   return {std::move(options), callback};
 }
 
+namespace {
+
+template <size_t kSize>
+std::array<uint8_t, kSize> exactly(const char* name, const py::bytes& from) {
+  const auto bytes = to_vector(from);
+  std::array<uint8_t, kSize> to{};
+  if (bytes.size() != kSize)
+    throw py::value_error(std::string(name) + ": not " + std::to_string(kSize) + " bytes");
+  std::copy(bytes.begin(), bytes.end(), to.begin());
+  return to;
+}
+
+std::optional<SevSecret> ask_owner(const PythonTeeOptions& self, const py::bytes& measure,
+                                   const py::bytes& nonce, const py::bytes& digest,
+                                   uint32_t policy) {
+  auto [options, callback] = with_owner(self);
+  if (!callback) return {};
+  const SevMeasurement seen{exactly<32>("measure", measure), exactly<16>("nonce", nonce), policy,
+                            to_vector(digest)};
+  return unlocked_with(*callback, [&owner = options.owner, &seen] { return owner(seen); });
+}
+
+}  // namespace
+
 void bind_tee_options(py::module_& module) {
   bind_types(module);
   const py::bytes nothing;
@@ -84,7 +114,10 @@ void bind_tee_options(py::module_& module) {
            py::arg("id_authentication") = nothing, py::arg("certificates") = nothing,
            py::arg("require_certificates") = false, py::arg("owner_certificate") = nothing,
            py::arg("session") = nothing, py::arg("owner") = py::none(),
-           py::arg("quote_service") = kDefaultQuoteService);
+           py::arg("quote_service") = kDefaultQuoteService)
+      .def("ask_owner", &ask_owner, py::arg("measure"), py::arg("nonce"), py::arg("digest"),
+           py::arg("policy"),
+           "What the owner answers to such a measurement, as a launch would ask: for rehearsals.");
 }
 
 }  // namespace bartizan::python

@@ -310,6 +310,12 @@ class SevMeasurement:
 
 class SevSecret:
     def __init__(self, header: bytes, ciphertext: bytes, guest_address: int) -> None: ...
+    @property
+    def header(self) -> bytes: ...
+    @property
+    def ciphertext(self) -> bytes: ...
+    @property
+    def guest_address(self) -> int: ...
 
 class TeeOptions:
     def __init__(
@@ -326,6 +332,7 @@ class TeeOptions:
         owner: Callable[[SevMeasurement], SevSecret | None] | None = None,
         quote_service: str = ...,
     ) -> None: ...
+    def ask_owner(self, measure: bytes, nonce: bytes, digest: bytes, policy: int) -> SevSecret | None: ...
 
 class Context:
     def __init__(
