@@ -28,8 +28,7 @@
  *          struct if the part that it does not know is all zero, and else refuses with
  *          BARTIZAN_ERROR_INVALID_ARGUMENT, as it does for unknown bits in flags. NULL in place of
  *          a struct of options means "all default" where nothing in it is required. The element
- *          structs bartizan_published_port, bartizan_vsock_port, bartizan_sev_secret and
- *          bartizan_blob are frozen.
+ *          structs bartizan_published_port, _vsock_port, _sev_secret and _blob are frozen.
  *
  * JSON     Rich results come as a bartizan_string with one JSON object (or array) in UTF-8.
  *          Members may be added, never removed or changed. Bytes are lower-case hexadecimal there.

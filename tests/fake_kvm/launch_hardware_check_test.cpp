@@ -1,9 +1,14 @@
 // The logic of scripts/hardware-check on played hosts.
+#include <sys/wait.h>
+
 #include <cstdlib>
 #include <fstream>
 
+#include "bartizan/image.hpp"
+#include "base/file.hpp"
 #include "fake_kvm/launch_support.hpp"
 #include "machine/hardware_check.hpp"
+#include "machine/tiny_image.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -33,7 +38,8 @@ class HardwareCheck : public ::testing::Test {
     }
   }
   Json check() {
-    return machine::hardware_check({{kernel, "/dev/kvm", root}, std::chrono::milliseconds(200)});
+    return machine::hardware_check(
+        {{kernel, "/dev/kvm", root}, std::chrono::milliseconds(200), stock});
   }
   static fakes::GuestStep shutdown() {
     return fakes::guest::exit([](kvm_run& run) {
@@ -52,6 +58,7 @@ class HardwareCheck : public ::testing::Test {
     });
   }
 
+  std::function<Result<Json>(Tee)> stock;
   std::filesystem::path root;
   std::shared_ptr<TeeKernel> kernel = std::make_shared<TeeKernel>();
 };
@@ -140,6 +147,73 @@ TEST_F(HardwareCheck, EveryTee) {
     EXPECT_TRUE(kernel->vm_count() > index);
   }
   EXPECT_THAT(kernel->findings(), ::testing::IsEmpty());
+}
+
+// With a bundle: a stock kernel in each TEE whose small guest ran, and a baseline without hardware.
+TEST_F(HardwareCheck, StockGuestsAttest) {
+  std::vector<Tee> asked;
+  stock = [&asked](Tee tee) -> Result<Json> {
+    asked.push_back(tee);
+    return Json{{"ok", true}, {"decision", "released"}};
+  };
+  kernel->scripts()[0] = {termination()};
+  Json report = check();
+  EXPECT_EQ(report["stock_guest"], true);
+  EXPECT_EQ(report["baseline"]["ok"], true);
+  EXPECT_EQ(report["tees"][2]["attestation"]["decision"], "released");
+  EXPECT_FALSE(report["tees"][0].contains("attestation")) << "not offered";
+  EXPECT_EQ(asked, (std::vector<Tee>{Tee::snp, Tee::simulated}));
+  EXPECT_EQ(machine::hardware_check_status(report), 0);
+}
+
+TEST_F(HardwareCheck, AStockGuestThatIsRefused) {
+  kernel->scripts()[0] = {termination()};
+  stock = [](Tee tee) -> Result<Json> {
+    if (tee == Tee::simulated) return Json{{"ok", false}, {"reason", "measurement"}};
+    return Error{ErrorCode::io, 0, "test", "no broker", {}, {}, {}};
+  };
+  Json report = check();
+  EXPECT_EQ(report["tees"][2]["launch"]["ok"], true);
+  EXPECT_EQ(report["tees"][2]["attestation"]["ok"], false);
+  EXPECT_THAT(report["tees"][2]["attestation"]["error"].get<std::string>(), HasSubstr("no broker"));
+  EXPECT_EQ(report["baseline"]["reason"], "measurement");
+  EXPECT_EQ(machine::hardware_check_status(report), 1);
+}
+
+// Whoever cannot run ten instructions need not try a kernel; and without a bundle nobody does.
+TEST_F(HardwareCheck, NoStockGuestAfterAFailureOrWithoutABundle) {
+  kernel->scripts()[0] = {termination()};
+  Json report = check();
+  EXPECT_EQ(report["stock_guest"], false);
+  EXPECT_FALSE(report.contains("baseline"));
+  EXPECT_FALSE(report["tees"][2].contains("attestation"));
+  EXPECT_EQ(machine::hardware_check_status(report), 0);
+  stock = [](Tee) -> Result<Json> { return Json{{"ok", true}}; };
+  kernel->scripts()[0] = {termination(1)};
+  report = check();
+  EXPECT_FALSE(report["tees"][2].contains("attestation"));
+  EXPECT_EQ(machine::hardware_check_status(report), 1);
+  kernel->host().vm_types = 1;
+  EXPECT_EQ(machine::hardware_check_status(check()), 3);
+}
+
+// The image of stock guests: a program that Linux runs, in a layout that can be built from.
+TEST(TinyImage, RunsAndIsALayout) {
+  char name[] = "/tmp/bartizan-tiny-XXXXXX";
+  Unfinished folder(::mkdtemp(name));
+  auto program = folder.path() / "program";
+  ASSERT_TRUE(write_file(program, machine::tiny_program(), 0755).ok());
+  int status = std::system(program.c_str());
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), machine::kTinyImageStatus);
+  ASSERT_TRUE(std::filesystem::create_directory(folder.path() / "source"));
+  ASSERT_TRUE(machine::make_tiny_image(folder.path() / "source").ok());
+  BuildOptions options;
+  options.source = folder.path() / "source";
+  options.output = folder.path() / "image";
+  auto built = build_image(options);
+  ASSERT_TRUE(built.ok()) << built.error().describe();
+  EXPECT_EQ(built->content_bytes, machine::tiny_program().size());
 }
 
 // The guest's programs: what is launched is code, page tables with the C-bit, and nothing secret.
