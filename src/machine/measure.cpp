@@ -2,7 +2,6 @@
 
 #include "base/errors.hpp"
 #include "machine/plan.hpp"
-#include "machine/tee_options.hpp"
 #include "tee/sev/digest.hpp"
 #include "tee/snp/digest.hpp"
 #include "tee/tdx/digest.hpp"
@@ -71,6 +70,19 @@ std::vector<uint8_t> digest_of(const tee::LaunchPlan& plan, const VmsaOptions& v
 
 uint64_t default_guest_features(Tee tee) {
   return tee == Tee::simulated || tee == Tee::snp ? tee::snp::kSnpActive : 0;
+}
+
+Result<void> check_guest_features(Tee tee, uint64_t features) {
+  if (features == 0) return {};
+  if (tee != Tee::snp && tee != Tee::sev_es)
+    return make_error(ErrorCode::invalid_argument, "machine",
+                      "guest features for TEE \"{}\": only sev-es and snp have them",
+                      to_string(tee));
+  bool snp_active = (features & tee::snp::kSnpActive) != 0;
+  if (snp_active == (tee == Tee::snp)) return {};
+  return make_error(ErrorCode::invalid_argument, "machine",
+                    "guest features {:#x} for TEE \"{}\": bit 0 is set with snp, and only then",
+                    features, to_string(tee));
 }
 
 Measurement measure_plan(const tee::LaunchPlan& plan, const VmsaOptions& vmsa) {

@@ -6,7 +6,6 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "machine/plan.hpp"
-#include "machine/tee_options.hpp"
 #include "tee/snp/cpu_model.hpp"
 #include "tee/snp/digest.hpp"
 #include "tee/snp/firmware_plan.hpp"

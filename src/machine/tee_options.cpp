@@ -112,16 +112,6 @@ Result<void> check_tee_options(const TeeOptions& options, Tee tee) {
   return {};
 }
 
-Result<void> check_guest_features(Tee tee, uint64_t features) {
-  if (features == 0) return {};
-  if (tee != Tee::snp && tee != Tee::sev_es)
-    return invalid("guest features for TEE \"{}\": only sev-es and snp have them", to_string(tee));
-  bool snp_active = (features & tee::snp::kSnpActive) != 0;
-  if (snp_active == (tee == Tee::snp)) return {};
-  return invalid("guest features {:#x} for TEE \"{}\": bit 0 is set with snp, and only then",
-                 features, to_string(tee));
-}
-
 uint64_t policy_of(const TeeOptions& options, Tee tee) {
   if (options.policy != 0) return options.policy;
   switch (tee) {

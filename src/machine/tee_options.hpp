@@ -16,9 +16,6 @@ Result<void> check_tee_options(const TeeOptions& options);
 // option.
 Result<void> check_tee_options(const TeeOptions& options, Tee tee);
 
-// SEV_FEATURES: sev_es and snp have them, bit 0 tells which of the two. 0: the default.
-Result<void> check_guest_features(Tee tee, uint64_t features);
-
 // The policy of a launch: what was asked for, or the TEE's default.
 uint64_t policy_of(const TeeOptions& options, Tee tee);
 

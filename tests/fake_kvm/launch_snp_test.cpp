@@ -1,6 +1,9 @@
 // SEV-SNP launches on the fake kernel: what is loaded is what was measured, and nothing is left out
 // that only hardware would miss.
 #include <openssl/evp.h>
+#include <unistd.h>
+
+#include <future>
 
 #include "fake_kvm/launch_support.hpp"
 #include "fake_kvm/tee_id_block.hpp"
@@ -124,6 +127,8 @@ TEST_F(SnpLaunch, IdBlock) {
       failure(wanted, bound),
       HasSubstr("KVM_SEV_SNP_LAUNCH_FINISH: firmware error 0xb, bad measurement (the launch "
                 "digest is not the one that its owner expects)"));
+  EXPECT_EQ(calls_of(*kernel, "KVM_SEV_SNP_LAUNCH_FINISH"), 2u)
+      << "a VM refused is lost: once each";
   bound.id_auth.pop_back();
   EXPECT_THAT(failure(wanted, bound), HasSubstr("ID block of 96 and authentication of 4095 bytes"));
 }
@@ -188,6 +193,19 @@ TEST_F(SnpLaunch, MemoryFaultsConvert) {
   EXPECT_EQ(run(launch(plan(Tee::snp))).kind, End::Kind::shutdown);
   EXPECT_THAT(kernel->findings(), IsEmpty());
   EXPECT_EQ(kernel->last_vm().memory().pages_held_twice(), 0u);
+}
+
+// KVM_RUN that a kick interrupts leaves the last exit where it was: here a fault that never was.
+TEST_F(SnpLaunch, AStaleExitIsNotBelieved) {
+  VirtualMachine& vm = launch(plan(Tee::snp, 1));
+  std::promise<End> ended;
+  ASSERT_TRUE(vm.run([&](uint32_t, const End& end) { ended.set_value(end); }).ok());
+  ::usleep(20'000);
+  vm.stop();
+  EXPECT_EQ(ended.get_future().get().kind, End::Kind::stopped);
+  vm.join();
+  EXPECT_EQ(vm.memory().state_changes(), 0u);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
 }
 
 TEST_F(SnpLaunch, PrivateAccessWhereNoRamIsEndsTheGuest) {
