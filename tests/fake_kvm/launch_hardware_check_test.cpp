@@ -1,14 +1,9 @@
 // The logic of scripts/hardware-check on played hosts.
-#include <sys/wait.h>
-
 #include <cstdlib>
 #include <fstream>
 
-#include "bartizan/image.hpp"
-#include "base/file.hpp"
 #include "fake_kvm/launch_support.hpp"
 #include "machine/hardware_check.hpp"
-#include "machine/tiny_image.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -195,25 +190,6 @@ TEST_F(HardwareCheck, NoStockGuestAfterAFailureOrWithoutABundle) {
   EXPECT_EQ(machine::hardware_check_status(report), 1);
   kernel->host().vm_types = 1;
   EXPECT_EQ(machine::hardware_check_status(check()), 3);
-}
-
-// The image of stock guests: a program that Linux runs, in a layout that can be built from.
-TEST(TinyImage, RunsAndIsALayout) {
-  char name[] = "/tmp/bartizan-tiny-XXXXXX";
-  Unfinished folder(::mkdtemp(name));
-  auto program = folder.path() / "program";
-  ASSERT_TRUE(write_file(program, machine::tiny_program(), 0755).ok());
-  int status = std::system(program.c_str());
-  ASSERT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), machine::kTinyImageStatus);
-  ASSERT_TRUE(std::filesystem::create_directory(folder.path() / "source"));
-  ASSERT_TRUE(machine::make_tiny_image(folder.path() / "source").ok());
-  BuildOptions options;
-  options.source = folder.path() / "source";
-  options.output = folder.path() / "image";
-  auto built = build_image(options);
-  ASSERT_TRUE(built.ok()) << built.error().describe();
-  EXPECT_EQ(built->content_bytes, machine::tiny_program().size());
 }
 
 // The guest's programs: what is launched is code, page tables with the C-bit, and nothing secret.
