@@ -28,7 +28,7 @@
  *          struct if the part that it does not know is all zero, and else refuses with
  *          BARTIZAN_ERROR_INVALID_ARGUMENT, as it does for unknown bits in flags. NULL in place of
  *          a struct of options means "all default" where nothing in it is required. The element
- *          structs bartizan_published_port, bartizan_vsock_port and bartizan_blob are frozen.
+ *          structs bartizan_published_port, _vsock_port, _sev_secret and _blob are frozen.
  *
  * JSON     Rich results come as a bartizan_string with one JSON object (or array) in UTF-8.
  *          Members may be added, never removed or changed. Bytes are lower-case hexadecimal there.
@@ -197,6 +197,7 @@ typedef struct bartizan_launch_options {
   uint32_t ram_mib;               /* default 512 */
   const char* bundle;             /* default: bartizan_bundle_default_path */
   const char* extra_command_line; /* appended to the bundle's own, and measured */
+  uint64_t guest_features;        /* SEV_FEATURES of SNP (bit 0 set) and SEV-ES; default 1 and 0 */
   uint32_t c_bit; /* in the guest's page tables; default 51 with SEV, SEV-ES, SNP; others: no choice */
 } bartizan_launch_options;
 
@@ -234,7 +235,7 @@ typedef struct bartizan_measure_options {
   size_t vcpu_type_count;
   const uint32_t* vcpu_signatures; /* CPUID leaf 1 EAX */
   size_t vcpu_signature_count;
-  uint64_t guest_features; /* SEV_FEATURES; default 1 with SNP, else none */
+  uint64_t guest_features; /* SEV_FEATURES; default: as bartizan_launch_options */
   const uint32_t* c_bits;  /* without ovmf; default: of the vcpu_types and signatures, or 51 */
   size_t c_bit_count;
 } bartizan_measure_options;
@@ -440,6 +441,58 @@ typedef struct bartizan_vsock_port {
 #define BARTIZAN_MACHINE_STDIO \
   2u /* flag: stdin_fd and stdout_fd are given; else nothing to read, discarded */
 
+/* What the security processor says of a SEV or SEV-ES launch before its guest runs (SEV API,
+ * LAUNCH_MEASURE): 32 bytes that are an HMAC-SHA256 under the key of the owner's session over 0x04,
+ * the firmware's API version and build, policy, the launch digest and the nonce of 16 bytes.
+ * `digest` is this host's word for the launch digest: an owner uses one of its own. */
+typedef struct bartizan_sev_measurement {
+  size_t struct_size; /* set by the library */
+  bartizan_blob measure;
+  bartizan_blob nonce;
+  bartizan_blob digest;
+  uint32_t policy;
+} bartizan_sev_measurement;
+
+/* A secret that the owner sealed to that launch (SEV API, LAUNCH_SECRET). */
+typedef struct bartizan_sev_secret {
+  bartizan_blob header;     /* 52 bytes: flags, IV, MAC */
+  bartizan_blob ciphertext; /* a multiple of 16 bytes, within one page */
+  uint64_t guest_address;   /* 16-aligned, in pages that the launch loaded */
+} bartizan_sev_secret;
+
+/* Asked once in a start, on its thread. Return 0 to accept the launch, anything else to end it
+ * (BARTIZAN_ERROR_VERIFICATION_FAILED, reason "sev_owner"). `secret` comes as zeros and stays so for
+ * none; its bytes stay yours and must live until the start returns. */
+typedef int32_t (*bartizan_sev_owner_fn)(void* user, const bartizan_sev_measurement* measurement,
+                                         bartizan_sev_secret* secret);
+
+#define BARTIZAN_TEE_REQUIRE_CERTIFICATES 1u /* flag: a KVM that cannot pass them on is an error */
+#define BARTIZAN_TEE_NO_QUOTES 2u            /* flag: no quote service; the guest gets no quotes */
+
+/* What ties a launch in a hardware TEE to its owner, beside what it measures. An option that the TEE
+ * has no use for is refused. */
+typedef struct bartizan_tee_options {
+  size_t struct_size;
+  uint64_t policy;         /* SNP (and simulated): guest policy, default 0x30000; SEV, SEV-ES: default
+                              0xb and 0xf; TDX: attributes beside SEPT_VE_DISABLE */
+  uint64_t guest_features; /* as bartizan_launch_options; bits 0, 5 and 9 */
+  bartizan_blob id_block;  /* SNP: 96 bytes, with id_authentication */
+  bartizan_blob id_authentication; /* SNP: 4096 bytes; holds the author key, too, if there is one */
+  bartizan_blob certificates; /* SNP: GUID table with VCEK, ASK and ARK, for the guest's reports */
+  bartizan_blob owner_certificate; /* SEV, SEV-ES: with session; default: nobody can attest */
+  bartizan_blob session;
+  bartizan_sev_owner_fn owner; /* SEV, SEV-ES */
+  void* owner_user;
+  const char* quote_service; /* TDX: path of a unix socket, or "vsock:CID:PORT"; default
+                                "/var/run/tdx-qgs/qgs.socket" */
+  uint32_t flags;            /* BARTIZAN_TEE_* */
+} bartizan_tee_options;
+
+/* What guest RAM is made of on the host's side. Frozen numbers. */
+#define BARTIZAN_HUGE_PAGES_OFF 0
+#define BARTIZAN_HUGE_PAGES_TRANSPARENT 1 /* 2 MiB where the kernel has them */
+#define BARTIZAN_HUGE_PAGES_RESERVED 2    /* from the pool of /proc/sys/vm/nr_hugepages, at once */
+
 typedef struct bartizan_machine_options {
   size_t struct_size;
   const char* name;               /* appears in errors and logs; default "machine" */
@@ -460,6 +513,8 @@ typedef struct bartizan_machine_options {
   void* log_user;
   bartizan_log_fn guest_log; /* the guest's console, a line at a time */
   void* guest_log_user;
+  const bartizan_tee_options* tee_options; /* default: all of it */
+  int32_t huge_pages;                      /* BARTIZAN_HUGE_PAGES_* */
 } bartizan_machine_options;
 
 typedef struct bartizan_luks_disk {

@@ -19,7 +19,8 @@ PYTHON = sys.executable
 
 
 # What has threads of its own.
-TSAN_TESTS = ["base_test", "memory_test", "vcpu_test", "virtio_test", "machine_parts_test", "fake_kvm_test", "attest_exchange_test"]
+TSAN_TESTS = ["base_test", "memory_test", "vcpu_test", "virtio_test", "machine_parts_test", "fake_kvm_test", "attest_exchange_test",
+              "launch_tee_test"]
 
 
 class Count:

@@ -55,5 +55,9 @@ SAME(BARTIZAN_LOG_WARNING, LogLevel::warning);
 SAME(BARTIZAN_LOG_INFO, LogLevel::info);
 SAME(BARTIZAN_LOG_DEBUG, LogLevel::debug);
 
+SAME(BARTIZAN_HUGE_PAGES_OFF, bartizan::HugePages::off);
+SAME(BARTIZAN_HUGE_PAGES_TRANSPARENT, bartizan::HugePages::transparent);
+SAME(BARTIZAN_HUGE_PAGES_RESERVED, bartizan::HugePages::reserved);
+
 SAME(BARTIZAN_MEMORY_RAW, MemoryView::raw);
 SAME(BARTIZAN_MEMORY_HOST, MemoryView::host);

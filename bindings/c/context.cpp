@@ -52,6 +52,12 @@ bz::Result<bz::MachineOptions> machine_options(const bartizan_machine_options* f
     to.stdin_fd = options->stdin_fd;
     to.stdout_fd = options->stdout_fd;
   }
+  BARTIZAN_C_CHECK(fill_tee_options(options->tee_options, to.tee_options));
+  if (options->huge_pages < BARTIZAN_HUGE_PAGES_OFF ||
+      options->huge_pages > BARTIZAN_HUGE_PAGES_RESERVED)
+    return invalid("huge_pages: " + std::to_string(options->huge_pages) +
+                   " is none of BARTIZAN_HUGE_PAGES_*");
+  to.huge_pages = static_cast<bz::HugePages>(options->huge_pages);
   to.log = log_sink(options->log, options->log_user);
   to.guest_log = log_sink(options->guest_log, options->guest_log_user);
   return to;

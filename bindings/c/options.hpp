@@ -37,6 +37,9 @@ Result<std::optional<SecretBytes>> secret_of(bartizan_blob blob, const char* nam
 Result<std::vector<std::vector<uint8_t>>> list_of(const bartizan_blob* blobs, size_t count,
                                                   const char* name);
 
+// NULL: all default.
+Result<void> fill_tee_options(const bartizan_tee_options* from, TeeOptions& to);
+
 LogSink log_sink(bartizan_log_fn function, void* user);
 ProgressSink progress_sink(bartizan_progress_fn function, void* user);
 

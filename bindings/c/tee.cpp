@@ -20,6 +20,7 @@ bz::Result<bz::LaunchOptions> launch_options(const bartizan_launch_options* from
   if (options->ram_mib) to.ram_mib = options->ram_mib;
   to.extra_command_line = text(options->extra_command_line);
   to.c_bit = options->c_bit;
+  to.guest_features = options->guest_features;
   return to;
 }
 

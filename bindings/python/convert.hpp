@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bartizan/log.hpp"
+#include "bartizan/machine.hpp"
 #include "bartizan/secret_bytes.hpp"
 #include "common/json_view.hpp"
 
@@ -120,5 +121,15 @@ void bind_image(py::module_& module);
 void bind_attest(py::module_& module);
 void bind_broker(py::module_& module);
 void bind_machine(py::module_& module);
+void bind_tee_options(py::module_& module);
+
+// Python's TeeOptions: the C++ ones, and an owner that is a callable.
+struct PythonTeeOptions {
+  TeeOptions options;
+  py::object owner = py::none();
+};
+// The options with the owner behind `callback`, which keeps what the callable raises; null: there
+// is no owner.
+std::pair<TeeOptions, std::shared_ptr<Callback>> with_owner(const PythonTeeOptions& from);
 
 }  // namespace bartizan::python

@@ -17,15 +17,19 @@ constexpr std::chrono::milliseconds kSignalInterval{100};
 // close() and a call on another thread may cross: the call keeps the machine alive.
 class ContextHandle {
  public:
-  explicit ContextHandle(Context&& context) : context_(make_handle(std::move(context))) {}
+  explicit ContextHandle(Context&& context, std::shared_ptr<Callback> owner)
+      : context_(make_handle(std::move(context))), owner_(std::move(owner)) {}
   std::shared_ptr<Context> get() const {
     if (!context_) raise({ErrorCode::invalid_state, 0, "python", "context: closed", {}, {}, {}});
     return context_;
   }
   void close() { context_.reset(); }
+  // Of a SEV launch; may be null.
+  const std::shared_ptr<Callback>& owner() const { return owner_; }
 
  private:
   std::shared_ptr<Context> context_;
+  std::shared_ptr<Callback> owner_;
 };
 
 std::unique_ptr<ContextHandle> create(const std::string& name, uint32_t vcpus, uint32_t ram_mib,
@@ -34,7 +38,9 @@ std::unique_ptr<ContextHandle> create(const std::string& name, uint32_t vcpus, u
                                       const std::vector<PublishedPort>& publish,
                                       const std::vector<VsockPort>& vsock, const Path& scratch_disk,
                                       int stdin_fd, int stdout_fd, const py::object& log,
-                                      const py::object& guest_log) {
+                                      const py::object& guest_log,
+                                      const std::optional<PythonTeeOptions>& tee_options,
+                                      const std::string& huge_pages) {
   MachineOptions options;
   options.name = name;
   options.vcpus = vcpus;
@@ -50,8 +56,11 @@ std::unique_ptr<ContextHandle> create(const std::string& name, uint32_t vcpus, u
   options.stdout_fd = stdout_fd;
   options.log = log_sink(log);
   options.guest_log = log_sink(guest_log);
+  options.huge_pages = unwrap(huge_pages_from_string(huge_pages));
+  std::shared_ptr<Callback> owner;
+  if (tee_options) std::tie(options.tee_options, owner) = with_owner(*tee_options);
   return std::make_unique<ContextHandle>(
-      unlocked([&] { return Context::create(std::move(options)); }));
+      unlocked([&] { return Context::create(std::move(options)); }), std::move(owner));
 }
 
 void attach_luks_disk(const ContextHandle& self, const Path& path, const py::bytes& manifest,
@@ -97,7 +106,11 @@ ExitReason wait(const ContextHandle& self, std::optional<double> timeout_s) {
 
 void start(const ContextHandle& self) {
   const auto context = self.get();
-  unlocked([&] { return context->start(); });
+  const auto owner = self.owner();
+  if (owner)
+    unlocked_with(*owner, [&] { return context->start(); });
+  else
+    unlocked([&] { return context->start(); });
 }
 
 py::bytes read_memory(const ContextHandle& self, MemoryView view, uint64_t offset, size_t size) {
@@ -174,7 +187,8 @@ void bind_verbs(ContextClass& type) {
            py::arg("publish") = std::vector<PublishedPort>(),
            py::arg("vsock") = std::vector<VsockPort>(), py::arg("scratch_disk") = "",
            py::arg("stdin_fd") = -1, py::arg("stdout_fd") = -1, py::arg("log") = py::none(),
-           py::arg("guest_log") = py::none())
+           py::arg("guest_log") = py::none(), py::arg("tee_options") = py::none(),
+           py::arg("huge_pages") = "off")
       .def(
           "set_tee",
           [](const ContextHandle& self, const py::object& tee) {
@@ -225,6 +239,7 @@ void bind_rest(ContextClass& type) {
 }  // namespace
 
 void bind_machine(py::module_& module) {
+  bind_tee_options(module);
   bind_ports(module);
   bind_exit(module);
   ContextClass type(module, "Context", "A confidential VM inside this process: the four verbs.");

@@ -40,6 +40,14 @@ struct VsockPort {
   bool listen = false;
 };
 
+// Frozen numbers, the same in C. What guest RAM is made of on the host's side. `transparent`: 2 MiB pages where the
+// kernel has them. `reserved`: from the pool of /proc/sys/vm/nr_hugepages, all of RAM at once. Private pages of snp and
+// tdx are KVM's own: there it is about shared pages alone, and `reserved` costs their RAM a second time.
+enum class HugePages : int32_t { off = 0, transparent = 1, reserved = 2 };
+
+std::string_view to_string(HugePages pages);  // "off", "transparent", "reserved"
+Result<HugePages> huge_pages_from_string(std::string_view name);  // invalid_argument names the choices
+
 struct MachineOptions {
   std::string name = "machine";  // appears in errors and logs
   uint32_t vcpus = 1;
@@ -55,6 +63,8 @@ struct MachineOptions {
   int stdout_fd = -1;  // -1: discarded
   LogSink log;         // the library's own lines
   LogSink guest_log;   // the guest's console (kernel and init), a line at a time
+  TeeOptions tee_options;
+  HugePages huge_pages = HugePages::off;
 };
 
 // How the disk's key reaches the guest. Without `passphrase` the guest fetches it from the manifest's broker by

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +13,9 @@
 #include "bartizan/result.hpp"
 
 namespace bartizan {
+
+// Where Intel's quote generation service listens.
+inline constexpr const char* kDefaultQuoteService = "/var/run/tdx-qgs/qgs.socket";
 
 // Frozen numbers, the same in C. `none` protects nothing and attests nothing. `simulated` runs the guest's real SEV
 // code on any KVM host, attests with a throw-away key chain, and protects nothing either.
@@ -56,6 +61,7 @@ struct LaunchOptions {
   // Position of the C-bit in the guest's page tables, which are measured. A host's processor decides it: 51 on EPYC
   // Milan and later, 47 on Naples and Rome. 0: 51 for sev, sev-es and snp; the others have no choice (tdx: shared bit 47).
   uint32_t c_bit = 0;
+  uint64_t guest_features = 0;  // SEV_FEATURES of snp (bit 0 set) and sev_es; 0: 1 for snp, none for sev_es. Measured
 };
 
 struct MeasuredPage {
@@ -112,7 +118,7 @@ struct MeasureOptions {
   std::vector<std::string> vcpu_types;     // names as QEMU's: see vcpu_type_names()
   std::vector<uint32_t> vcpu_signatures;   // CPUID leaf 1 EAX, for processors without a name
   std::vector<HostKernel> host_kernels = {HostKernel::since_6_10};
-  uint64_t guest_features = 0;   // SEV_FEATURES; 0: 1 (SNP active) for snp, none for the others
+  uint64_t guest_features = 0;   // SEV_FEATURES; 0: those of `launch`
   FirmwareLaunch firmware;
   // Without a firmware, for sev, sev-es and snp; empty: launch.c_bit, or what the vCPU types and signatures have.
   std::vector<uint32_t> c_bits;
@@ -146,5 +152,55 @@ struct IdBlock {
 };
 
 Result<IdBlock> make_id_block(const IdBlockOptions& options);
+
+// SEV, SEV-ES: what the security processor says of a launch before its guest runs (SEV API, LAUNCH_MEASURE). `measure`
+// is an HMAC-SHA256 under the key of the owner's session (the TIK), over 0x04, the firmware's API version and build,
+// `policy`, the launch digest and `nonce`. An owner computes it from a digest of its own, never from `digest`: that is
+// this host's word for what it launched.
+struct SevMeasurement {
+  std::array<uint8_t, 32> measure = {};
+  std::array<uint8_t, 16> nonce = {};
+  uint32_t policy = 0;
+  std::vector<uint8_t> digest;  // 32 bytes, as measure() gives it
+};
+
+// A secret that the owner sealed to that launch (SEV API, LAUNCH_SECRET).
+struct SevSecret {
+  std::vector<uint8_t> header;      // 52 bytes: flags, IV, MAC
+  std::vector<uint8_t> ciphertext;  // a multiple of 16 bytes, within one page
+  uint64_t guest_address = 0;       // 16-aligned, in pages that the launch loaded
+};
+
+// Asked once in a start, on its thread. Nothing: go on without a secret. An error: the owner does not accept the launch,
+// which ends there; the error is the start's.
+using SevOwner = std::function<Result<std::optional<SevSecret>>(const SevMeasurement&)>;
+
+// What ties a launch in a hardware TEE to its owner, beside what it measures (docs/tee.md). An option that the TEE has
+// no use for is refused, not passed over.
+struct TeeOptions {
+  // snp: guest policy (SNP firmware ABI, table 9): ABI minor in bits 7:0, ABI major in 15:8 (the least that the firmware
+  // must have), 16 SMT allowed, 17 always set, 18 migration agent, 19 debugging, 20 one socket. Default 0x30000; also
+  // for simulated. sev, sev-es: SEV API, table 2; default 0xb and 0xf: no debugging, no key sharing, no migration (and
+  // encrypted registers). tdx: attributes beside SEPT_VE_DISABLE; default none. 0: the default.
+  uint64_t policy = 0;
+  uint64_t guest_features = 0;  // as LaunchOptions: bits 0 (SNP), 5 (debug swap), 9 (secure TSC), which Linux guests know
+
+  // snp. Both or neither, as make_id_block() gives them; the firmware refuses any launch but the one that they describe.
+  std::vector<uint8_t> id_block;           // 96 bytes
+  std::vector<uint8_t> id_authentication;  // 4096 bytes; also the author key, if there is one
+
+  // snp. The certificates that a guest gets with its report: a GUID table with VCEK, ASK and ARK, at most 16 KiB. A KVM
+  // that cannot pass them on gives a warning, or an error if they are required.
+  std::vector<uint8_t> certificates;
+  bool require_certificates = false;
+
+  // sev, sev-es. Both or neither; without them nobody can attest the launch.
+  std::vector<uint8_t> owner_certificate;  // the owner's Diffie-Hellman certificate
+  std::vector<uint8_t> session;            // its session with this platform: for one launch, under one policy
+  SevOwner owner;
+
+  // tdx. Where the guest's GetQuote calls go: the path of a unix socket, or "vsock:CID:PORT". Empty: quotes are refused.
+  std::string quote_service = kDefaultQuoteService;
+};
 
 }  // namespace bartizan

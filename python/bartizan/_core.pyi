@@ -302,6 +302,42 @@ class Broker:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
+class SevMeasurement:
+    @property
+    def measure(self) -> bytes: ...
+    @property
+    def nonce(self) -> bytes: ...
+    @property
+    def digest(self) -> bytes: ...
+    @property
+    def policy(self) -> int: ...
+
+class SevSecret:
+    def __init__(self, header: bytes, ciphertext: bytes, guest_address: int) -> None: ...
+    @property
+    def header(self) -> bytes: ...
+    @property
+    def ciphertext(self) -> bytes: ...
+    @property
+    def guest_address(self) -> int: ...
+
+class TeeOptions:
+    def __init__(
+        self,
+        *,
+        policy: int = 0,
+        guest_features: int = 0,
+        id_block: bytes = b"",
+        id_authentication: bytes = b"",
+        certificates: bytes = b"",
+        require_certificates: bool = False,
+        owner_certificate: bytes = b"",
+        session: bytes = b"",
+        owner: Callable[[SevMeasurement], SevSecret | None] | None = None,
+        quote_service: str = ...,
+    ) -> None: ...
+    def ask_owner(self, measure: bytes, nonce: bytes, digest: bytes, policy: int) -> SevSecret | None: ...
+
 class Context:
     def __init__(
         self,
@@ -320,6 +356,8 @@ class Context:
         stdout_fd: int = -1,
         log: _Log | None = None,
         guest_log: _Log | None = None,
+        tee_options: TeeOptions | None = None,
+        huge_pages: str = "off",
     ) -> None: ...
     def set_tee(self, tee: Tee | str) -> None: ...
     def attach_luks_disk(
@@ -353,6 +391,7 @@ def measure(
     ram_mib: int = 512,
     extra_command_line: str = "",
     c_bit: int = 0,
+    guest_features: int = 0,
 ) -> Measurement: ...
 def measure_set(
     *,

@@ -23,6 +23,10 @@ inline void add_launch_options(CLI::App& command, LaunchArguments& arguments,
       .add_option("--append-cmdline", arguments.append_cmdline,
                   "Added to the guest's kernel command line, and measured")
       ->type_name("TEXT");
+  command
+      .add_option("--guest-features", arguments.guest_features,
+                  "SEV_FEATURES, measured; default 1 with snp, none with sev-es")
+      ->type_name("BITS");
 }
 
 // `image` gives the defaults; null: the library's.
@@ -37,6 +41,7 @@ inline Result<LaunchOptions> launch_options(const LaunchArguments& arguments,
   if (arguments.vcpus) options.vcpus = arguments.vcpus;
   if (arguments.ram_mib) options.ram_mib = arguments.ram_mib;
   options.extra_command_line = arguments.append_cmdline;
+  options.guest_features = arguments.guest_features;
   return options;
 }
 

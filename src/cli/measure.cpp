@@ -16,7 +16,6 @@ struct MeasureArguments {
   std::string vcpus;  // "4", "1-4"; empty: the image's, or 1
   std::vector<std::string> vcpu_types, host_kernels;
   std::vector<uint32_t> vcpu_signatures, c_bits;
-  uint64_t guest_features = 0;
   FirmwareLaunch firmware;
   std::string vmm = "qemu", ovmf_digest;
   bool pages = false;
@@ -102,7 +101,6 @@ Result<MeasureOptions> measure_options(const MeasureArguments& arguments, const 
   options.firmware = *std::move(firmware);
   options.vcpu_types = arguments.vcpu_types;
   options.vcpu_signatures = arguments.vcpu_signatures;
-  options.guest_features = arguments.guest_features;
   options.c_bits = arguments.c_bits;
   return options;
 }
@@ -278,8 +276,6 @@ void add_variant_options(CLI::App& command, MeasureArguments& to) {
                   "since-6.10 (default), before-6.10 or all: register pages differ")
       ->delimiter(',')
       ->type_name("GENERATION");
-  command.add_option("--guest-features", to.guest_features, "SEV_FEATURES; default 1 with snp")
-      ->type_name("NUMBER");
   command.add_flag("--pages", to.pages, "List what is measured, in order");
 }
 

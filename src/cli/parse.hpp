@@ -25,6 +25,7 @@ struct LaunchArguments {
   uint32_t vcpus = 0;
   uint32_t ram_mib = 0;
   std::string append_cmdline;
+  uint64_t guest_features = 0;
 };
 
 }  // namespace bartizan::cli

@@ -7,6 +7,7 @@
 #include "bartizan/machine.hpp"
 #include "cli/launch.hpp"
 #include "cli/secret.hpp"
+#include "cli/tee_options.hpp"
 
 namespace bartizan::cli {
 
@@ -17,6 +18,7 @@ constexpr size_t kMaxPatternBytes = 64 * 1024;
 
 struct Arguments {
   LaunchArguments launch;
+  TeeArguments tee;
   std::string image, passphrase_file, kvm_device = "/dev/kvm", scratch, find_in_memory, name;
   std::vector<std::string> publish, vsock, vsock_listen;
   uint32_t stop_timeout = 10;
@@ -26,6 +28,7 @@ struct Arguments {
 void declare(CLI::App& command, Arguments& to) {
   command.add_option("IMAGE", to.image, "Confidential image: OCI layout or unpacked")->required();
   add_launch_options(command, to.launch, "the image's");
+  add_tee_options(command, to.tee);
   command
       .add_option("--publish,-p", to.publish, "Host TCP port that leads to a guest's; HOST 0: any")
       ->type_name("[ADDRESS:]HOST:GUEST");
@@ -119,6 +122,13 @@ Result<MachineOptions> machine_options(const Arguments& arguments, const LaunchO
   to.kvm_device = arguments.kvm_device;
   to.network = !arguments.no_network;
   CLI_CHECK(fill_ports(arguments, to));
+  auto tee = tee_options(arguments.tee);
+  CLI_CHECK(tee);
+  to.tee_options = *std::move(tee);
+  to.tee_options.guest_features = launch.guest_features;
+  auto huge_pages = huge_pages_from_string(arguments.tee.huge_pages);
+  CLI_CHECK(huge_pages);
+  to.huge_pages = *huge_pages;
   to.scratch_disk = arguments.scratch;
   to.stdin_fd = STDIN_FILENO;
   to.stdout_fd = output.json ? STDERR_FILENO : STDOUT_FILENO;  // stdout is the result's then

@@ -10,6 +10,7 @@
 #include "base/file.hpp"
 #include "boot/layout.hpp"
 #include "machine/plan.hpp"
+#include "machine/tee_options.hpp"
 #include "manifest/manifest.hpp"
 #include "manifest/stations.hpp"
 
@@ -58,6 +59,7 @@ Result<void> check_options(const MachineOptions& options) {
   TRY(check_number("vcpus", options.vcpus, 1, boot::kMaxVcpus));
   TRY(check_number("ram_mib", options.ram_mib, kMinRamMib, kMaxRamMib));
   TRY(check_published(options));
+  TRY(check_tee_options(options.tee_options));
   return check_vsock(options);
 }
 

@@ -12,6 +12,7 @@
 #include "machine/probe.hpp"
 #include "machine/probe_tee.hpp"
 #include "machine/session.hpp"
+#include "machine/tee_options.hpp"
 #include "manifest/manifest.hpp"
 
 namespace bartizan {
@@ -109,21 +110,24 @@ Result<machine::DeviceOptions> Context::Impl::device_options(const tee::LaunchPl
 Result<void> Context::Impl::start() {
   TRY(require_idle("start"));
   if (!disk) return state_error("start: no disk; attach_luks_disk or attach_image first");
+  TRY(machine::check_tee_options(options.tee_options, tee));
   auto plan = TRY(machine::make_plan(launch_options(), disk->passphrase.has_value()));
+  plan.policy = machine::policy_of(options.tee_options, tee);
   auto devices = TRY(device_options(plan));
   if (tee == Tee::simulated) {
     warn("simulated TEE: it protects nothing; its evidence is signed by a throw-away key");
   }
-  machine::SessionOptions how{options.name,
-                              kvm::linux_kernel(),
-                              options.kvm_device,
-                              options.log,
-                              options.guest_log,
-                              &commands,
-                              exit_event.get(),
-                              {},
-                              {}};
-  how.binding.workload_digest = workload_digest(disk->manifest);
+  machine::SessionOptions how;
+  how.name = options.name;
+  how.kernel = kvm::linux_kernel();
+  how.kvm_device = options.kvm_device;
+  how.log = options.log;
+  how.guest_log = options.guest_log;
+  how.commands = &commands;
+  how.exit_event = exit_event.get();
+  how.binding =
+      TRY(machine::make_binding(options.tee_options, plan, workload_digest(disk->manifest)));
+  how.backing = machine::backing_of(options.huge_pages);
   how.before_run = [this] {
     return machine::require_stock_kernels(kvm::linux_kernel(), options.kvm_device);
   };

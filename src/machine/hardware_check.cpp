@@ -160,6 +160,12 @@ Result<void> launch(const HardwareCheckOptions& options, Tee tee, Json& report) 
   return run_guest(options, *machine, tee, report);
 }
 
+Json attest(const HardwareCheckOptions& options, Tee tee) {
+  auto report = options.stock_guest(tee);
+  if (report.ok()) return *std::move(report);
+  return {{"ok", false}, {"error", report.error().describe()}};
+}
+
 Json check_tee(const HardwareCheckOptions& options, Tee tee) {
   TeeProbe probe = probe_hardware_tee(tee, options.host);
   Json report = {{"tee", to_string(tee)},      {"available", probe.available},
@@ -170,7 +176,9 @@ Json check_tee(const HardwareCheckOptions& options, Tee tee) {
   auto done = launch(options, tee, run);
   run["ok"] = done.ok() && run["guest_ran"].get<bool>();
   if (!done.ok()) run["error"] = done.error().describe();
+  bool launched = run["ok"].get<bool>();
   report["launch"] = std::move(run);
+  if (launched && options.stock_guest) report["attestation"] = attest(options, tee);
   return report;
 }
 
@@ -202,7 +210,21 @@ Json hardware_check(const HardwareCheckOptions& options) {
   for (Tee tee : {Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx}) {
     report["tees"].push_back(check_tee(options, tee));
   }
+  report["stock_guest"] = static_cast<bool>(options.stock_guest);
+  if (options.stock_guest) report["baseline"] = attest(options, Tee::simulated);
   return report;
+}
+
+int hardware_check_status(const Json& report) {
+  bool offered = false, failed = false;
+  for (const Json& tee : report["tees"]) {
+    for (const char* part : {"launch", "attestation"}) {
+      if (!tee.contains(part)) continue;
+      offered = true;
+      failed = failed || !tee[part]["ok"].get<bool>();
+    }
+  }
+  return failed ? 1 : offered ? 0 : 3;
 }
 
 }  // namespace bartizan::machine

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 
 #include "base/json.hpp"
 #include "machine/probe_tee.hpp"
@@ -17,12 +18,21 @@ namespace bartizan::machine {
 struct HardwareCheckOptions {
   HostFiles host;
   std::chrono::milliseconds guest_limit{10'000};  // a guest that has not ended by then is stopped
+  // Launches a stock kernel and has it attest (stock_guest.hpp). Empty: there is no bundle, and the
+  // guest of a few instructions is all.
+  std::function<Result<Json>(Tee)> stock_guest;
 };
 
 // {"version": 1, "kernel": …, "tees": [{"tee", "available", "missing", "advice", "capacity",
 // "in_use", "launch": {"ok", "error", "digest", "digest_confirmed", "launch_ms", "run_ms",
-// "guest_ended", "guest_ran", "remarks"}}]}
+// "guest_ended", "guest_ran", "remarks"}, "attestation": {"ok", "error", …}}], "stock_guest": true,
+// "baseline": {"ok", …}}. `attestation`: as stock_guest says, after a launch that was ok.
+// `baseline`: the same with the simulated TEE, so that a host on which no stock kernel runs is told
+// apart.
 Json hardware_check(const HardwareCheckOptions& options);
+
+// For a program: 0: all that was offered is ok; 1: something is not; 3: the host offers no TEE.
+int hardware_check_status(const Json& report);
 
 // The guest: `c_bit` as this processor has it.
 tee::LaunchPlan hardware_check_plan(Tee tee, uint8_t c_bit);

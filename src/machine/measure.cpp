@@ -72,6 +72,19 @@ uint64_t default_guest_features(Tee tee) {
   return tee == Tee::simulated || tee == Tee::snp ? tee::snp::kSnpActive : 0;
 }
 
+Result<void> check_guest_features(Tee tee, uint64_t features) {
+  if (features == 0) return {};
+  if (tee != Tee::snp && tee != Tee::sev_es)
+    return make_error(ErrorCode::invalid_argument, "machine",
+                      "guest features for TEE \"{}\": only sev-es and snp have them",
+                      to_string(tee));
+  bool snp_active = (features & tee::snp::kSnpActive) != 0;
+  if (snp_active == (tee == Tee::snp)) return {};
+  return make_error(ErrorCode::invalid_argument, "machine",
+                    "guest features {:#x} for TEE \"{}\": bit 0 is set with snp, and only then",
+                    features, to_string(tee));
+}
+
 Measurement measure_plan(const tee::LaunchPlan& plan, const VmsaOptions& vmsa) {
   Measurement measurement;
   measurement.tee = plan.tee;
@@ -92,12 +105,15 @@ Measurement measure_plan(const tee::LaunchPlan& plan, const VmsaOptions& vmsa) {
 }
 
 Result<Measurement> measure_plan(const tee::LaunchPlan& plan) {
-  return measure_plan(plan, VmsaOptions{.sev_features = default_guest_features(plan.tee)});
+  uint64_t features =
+      plan.guest_features != 0 ? plan.guest_features : default_guest_features(plan.tee);
+  return measure_plan(plan, VmsaOptions{.sev_features = features});
 }
 
 }  // namespace machine
 
 Result<Measurement> measure(const LaunchOptions& options) {
+  TRY(machine::check_guest_features(options.tee, options.guest_features));
   return machine::measure_plan(TRY(machine::make_plan(options, false)));
 }
 

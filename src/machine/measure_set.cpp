@@ -107,14 +107,14 @@ Result<void> check_c_bits(const MeasureOptions& options) {
 }
 
 Result<void> check_features(const MeasureOptions& options) {
-  const Tee tee = options.launch.tee;
-  if (options.guest_features == 0) return {};
-  if (tee != Tee::snp && tee != Tee::sev_es)
-    return invalid("guest features for TEE \"{}\": only sev-es and snp have them", to_string(tee));
-  bool snp_active = options.guest_features & snp::kSnpActive;
-  if (snp_active == (tee == Tee::snp)) return {};
-  return invalid("guest features {:#x} for TEE \"{}\": bit 0 is set with snp, and only then",
-                 options.guest_features, to_string(tee));
+  TRY(machine::check_guest_features(options.launch.tee, options.launch.guest_features));
+  return machine::check_guest_features(options.launch.tee, options.guest_features);
+}
+
+uint64_t features_of(const MeasureOptions& options) {
+  if (options.guest_features != 0) return options.guest_features;
+  if (options.launch.guest_features != 0) return options.launch.guest_features;
+  return machine::default_guest_features(options.launch.tee);
 }
 
 // First and last vCPU count.
@@ -149,8 +149,7 @@ class Measurer {
  public:
   Measurer(const MeasureOptions& options, std::optional<Firmware> firmware)
       : options_(options), firmware_(std::move(firmware)) {
-    features_ = options.guest_features ? options.guest_features
-                                       : machine::default_guest_features(options.launch.tee);
+    features_ = features_of(options);
   }
 
   Result<void> add_all(uint32_t vcpus, const Processor& processor);

@@ -192,6 +192,7 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
   plan.tee = options.tee;
   plan.c_bit = TRY(address_bit(options));
   plan.policy = default_policy(options.tee);
+  plan.guest_features = options.guest_features;
   uint64_t ram = TRY(ram_bytes(options.ram_mib));
   plan.ram = ram_regions(options.tee, ram);
   auto image = TRY(boot_image(options, key_from_caller, ram, plan.c_bit, stub));

@@ -35,5 +35,8 @@ Measurement measure_plan(const tee::LaunchPlan& plan, const tee::snp::VmsaOption
 
 // SEV_FEATURES of our own launches.
 uint64_t default_guest_features(Tee tee);
+// invalid_argument: only sev_es and snp have features, and bit 0 tells which of the two. 0: the
+// default.
+Result<void> check_guest_features(Tee tee, uint64_t features);
 
 }  // namespace bartizan::machine

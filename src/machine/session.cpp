@@ -44,7 +44,8 @@ void Session::log(LogLevel level, const std::string& line) const {
 
 Result<void> Session::prepare(const tee::LaunchPlan& plan, DeviceOptions devices) {
   loop_ = TRY(EventLoop::create());
-  vm_ = TRY(VirtualMachine::create(options_.kernel, options_.kvm_device, plan, options_.binding));
+  vm_ = TRY(VirtualMachine::create(options_.kernel, options_.kvm_device, plan, options_.binding,
+                                   options_.backing));
   for (const std::string& remark : vm_->remarks()) log(LogLevel::warning, remark);
   journal_ = std::make_unique<Journal>(vm_->exits());
   devices.log = options_.log;
@@ -76,7 +77,8 @@ void Session::on_station(uint32_t number) {
   bool running = number == static_cast<uint32_t>(contract::Station::pid1);
   if (running && !staging_returned_.exchange(true)) vm_->give_back_staging();
   bool workload = number == static_cast<uint32_t>(contract::Station::workload);
-  if (workload && !terminal_open_.exchange(true)) loop_->post([this] { devices_->open_terminal(); });
+  if (workload && !terminal_open_.exchange(true))
+    loop_->post([this] { devices_->open_terminal(); });
 }
 
 Result<void> Session::run() {

@@ -31,6 +31,7 @@ struct SessionOptions {
   const Commands* commands = nullptr;  // outlives the session
   int exit_event = -1;                 // eventfd, written once at the end; outlives the session
   tee::LaunchBinding binding;          // what hardware TEEs tie the launch to
+  memory::Backing backing = memory::Backing::pages;
   std::function<Result<void>()>
       before_run;  // asked when all is made and nothing runs; may be empty
 };

@@ -67,8 +67,9 @@ VirtualMachine::~VirtualMachine() {
 
 Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(
     std::shared_ptr<kvm::KernelApi> kernel, const std::filesystem::path& kvm_device,
-    const tee::LaunchPlan& plan, tee::LaunchBinding binding) {
-  tee::LauncherInputs inputs{kernel, plan.c_bit, std::move(binding)};
+    const tee::LaunchPlan& plan, tee::LaunchBinding binding, memory::Backing backing) {
+  tee::LauncherInputs inputs{kernel, plan.c_bit, plan.policy, plan.guest_features,
+                             std::move(binding)};
   auto launcher = TRY(tee::make_launcher(plan.tee, std::move(inputs)));
   TRY(vcpu::prepare_kick_signal());
   auto system = TRY(kvm::System::open(std::move(kernel), kvm_device));
@@ -78,7 +79,8 @@ Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(
   auto cpuid = vcpu::cpuid_of(supported, 0, static_cast<uint32_t>(plan.cpus.size()));
   launcher->edit_cpuid(cpuid);
   auto vm = TRY(tee::explain(system.create_vm(launcher->vm_type()), "KVM_CREATE_VM"));
-  auto memory = TRY(memory::GuestMemory::create(regions_of(plan), launcher->initial_page_state()));
+  auto memory =
+      TRY(memory::GuestMemory::create(regions_of(plan), launcher->initial_page_state(), backing));
   std::unique_ptr<VirtualMachine> machine(
       new VirtualMachine(std::move(launcher), std::move(vm), std::move(memory)));
   machine->staging_ = TRY(staging_window(plan));
@@ -96,6 +98,9 @@ void VirtualMachine::set_handlers() {
     return launcher_->convert(vm_, *memory_, {address}, pages, state).ok();
   };
   handlers_.tdx_call = [this](kvm::ExitTdx& call) { launcher_->tdx_call(*memory_, call); };
+  handlers_.certificates = [this](kvm::ExitSnpReqCerts& request) {
+    launcher_->request_certificates(*memory_, request);
+  };
   handlers_.read_msr = [this](uint32_t index) { return launcher_->read_msr(index); };
   handlers_.write_msr = [this](uint32_t index, uint64_t value) {
     return launcher_->write_msr(index, value);

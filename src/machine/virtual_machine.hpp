@@ -22,10 +22,10 @@ namespace bartizan::machine {
 
 class VirtualMachine {
  public:
-  static Result<std::unique_ptr<VirtualMachine>> create(std::shared_ptr<kvm::KernelApi> kernel,
-                                                        const std::filesystem::path& kvm_device,
-                                                        const tee::LaunchPlan& plan,
-                                                        tee::LaunchBinding binding = {});
+  static Result<std::unique_ptr<VirtualMachine>> create(
+      std::shared_ptr<kvm::KernelApi> kernel, const std::filesystem::path& kvm_device,
+      const tee::LaunchPlan& plan, tee::LaunchBinding binding = {},
+      memory::Backing backing = memory::Backing::pages);
   ~VirtualMachine();  // stops and joins
 
   devices::Bus& pio() { return pio_; }

@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <linux/mman.h>
+
 #include <bit>
 #include <cerrno>
 #include <cstring>
@@ -34,12 +36,23 @@ Result<uint64_t> checked_size(const std::vector<Region>& regions) {
   return size;
 }
 
+// `count` bits of a word from `first` on.
+uint64_t mask_of(uint64_t first, uint64_t count) {
+  return (count == kBits ? ~0ull : (1ull << count) - 1) << first;
+}
+
+uint8_t* align_to_huge(uint8_t* at) {
+  auto value = reinterpret_cast<uintptr_t>(at);
+  return at + (kHugePageSize - value % kHugePageSize) % kHugePageSize;
+}
+
 }  // namespace
 
-GuestMemory::GuestMemory(std::vector<Region> regions, uint8_t* base, uint64_t size,
+GuestMemory::GuestMemory(std::vector<Region> regions, Mapping mapping, uint64_t size,
                          PageState initial, SecretBytes key)
     : regions_(std::move(regions)),
-      base_(base),
+      mapping_(mapping),
+      base_(mapping.backing == Backing::transparent ? align_to_huge(mapping.base) : mapping.base),
       size_(size),
       private_((size / kPageSize + kBits - 1) / kBits),
       view_key_(std::move(key)) {
@@ -52,23 +65,44 @@ GuestMemory::GuestMemory(std::vector<Region> regions, uint8_t* base, uint64_t si
 }
 
 GuestMemory::~GuestMemory() {
-  ::munmap(base_, size_);
+  ::munmap(mapping_.base, mapping_.size);
 }
 
 Result<std::unique_ptr<GuestMemory>> GuestMemory::create(std::vector<Region> regions,
-                                                         PageState initial) {
+                                                         PageState initial, Backing backing) {
   uint64_t size = TRY(checked_size(regions));
   SecretBytes key = TRY(crypto::random_secret(kViewKeyBytes));
-  // NORESERVE: a guest pays for what it touches. DONTFORK: a forked child of the caller must not
-  // copy guest RAM.
-  void* base = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (base == MAP_FAILED)
+  Mapping mapping = TRY(map(size, backing));
+  // DONTFORK: a forked child of the caller must not copy guest RAM.
+  ::madvise(mapping.base, mapping.size, MADV_DONTFORK);
+  ::madvise(mapping.base, mapping.size, MADV_DONTDUMP);
+  if (backing == Backing::transparent) ::madvise(mapping.base, mapping.size, MADV_HUGEPAGE);
+  return std::unique_ptr<GuestMemory>(
+      new GuestMemory(std::move(regions), mapping, size, initial, std::move(key)));
+}
+
+// NORESERVE: a guest pays for what it touches. Not so in the pool, where a page that is missing on
+// first touch kills the process. Transparent pages need room to start on a boundary of theirs.
+Result<GuestMemory::Mapping> GuestMemory::map(uint64_t size, Backing backing) {
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+  uint64_t whole = size;
+  if (backing == Backing::reserved) {
+    flags |= MAP_HUGETLB | MAP_HUGE_2MB;
+    whole = checked_add(size, kHugePageSize - 1).value_or(0);
+    whole = align_down(whole, kHugePageSize);
+  } else {
+    flags |= MAP_NORESERVE;
+    if (backing == Backing::transparent) whole = checked_add(size, kHugePageSize).value_or(0);
+  }
+  void* base = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (base != MAP_FAILED) return Mapping{static_cast<uint8_t*>(base), whole, backing};
+  if (backing != Backing::reserved)
     return errno_error(errno, kOrigin, fmt::format("guest RAM of {} bytes: mmap", size));
-  ::madvise(base, size, MADV_DONTFORK);
-  ::madvise(base, size, MADV_DONTDUMP);
-  return std::unique_ptr<GuestMemory>(new GuestMemory(
-      std::move(regions), static_cast<uint8_t*>(base), size, initial, std::move(key)));
+  return errno_error(
+      errno, kOrigin,
+      fmt::format("guest RAM of {} bytes in reserved huge pages: {} of 2 MiB must be "
+                  "free (/proc/sys/vm/nr_hugepages)",
+                  size, whole / kHugePageSize));
 }
 
 std::optional<uint64_t> GuestMemory::offset_of(GuestAddress at, uint64_t size) const {
@@ -88,10 +122,16 @@ bool GuestMemory::is_private(uint64_t page) const {
   return (private_[page / kBits].load(std::memory_order_acquire) >> (page % kBits) & 1) != 0;
 }
 
+// Words, as in set_pages: a device's window may be gigabytes.
 bool GuestMemory::all_shared(uint64_t offset, uint64_t size) const {
   if (size == 0) return true;
-  for (uint64_t page = offset / kPageSize; page <= (offset + size - 1) / kPageSize; ++page) {
-    if (is_private(page)) return false;
+  uint64_t first = offset / kPageSize, end = (offset + size - 1) / kPageSize + 1;
+  while (first < end) {
+    uint64_t bit = first % kBits, take = std::min(kBits - bit, end - first);
+    if ((private_[first / kBits].load(std::memory_order_acquire) & mask_of(bit, take)) != 0) {
+      return false;
+    }
+    first += take;
   }
   return true;
 }
@@ -138,7 +178,7 @@ void GuestMemory::set_pages(uint64_t first, uint64_t count, PageState state) {
   uint64_t end = first + count;
   while (first < end) {
     uint64_t bit = first % kBits, take = std::min(kBits - bit, end - first);
-    uint64_t mask = (take == kBits ? ~0ull : (1ull << take) - 1) << bit;
+    uint64_t mask = mask_of(bit, take);
     std::atomic<uint64_t>& word = private_[first / kBits];
     if (state == PageState::private_) {
       word.fetch_or(mask, std::memory_order_acq_rel);
@@ -163,6 +203,7 @@ std::vector<GuestMemory::Piece> GuestMemory::ram_in(GuestAddress at, uint64_t pa
 }
 
 Result<void> GuestMemory::discard(const Piece& piece) {
+  if (mapping_.backing == Backing::reserved) return {};
   uint64_t inside = piece.address.value - regions_[piece.region].base.value;
   if (::madvise(host_address(piece.region) + inside, piece.size, MADV_DONTNEED) == 0) return {};
   return errno_error(errno, kOrigin,

@@ -17,15 +17,24 @@
 
 namespace bartizan::memory {
 
+// What RAM is made of. A TEE's private pages are KVM's own and 4 KiB each: for them this is about
+// the shared side alone.
+enum class Backing {
+  pages,        // of 4 KiB, as the guest touches them
+  transparent,  // 2 MiB where the kernel can, as the guest touches them
+  reserved,     // 2 MiB from the host's pool, all at once; they are never given back before the end
+};
+constexpr uint64_t kHugePageSize = 2 * 1024 * 1024;
+
 // Patterns longer than this are refused: each search keeps one in memory beside its window.
 constexpr size_t kMaxPatternBytes = 64 * 1024;
 
 class GuestMemory final : public DeviceMemory {
  public:
   // `regions`: ascending, disjoint, whole pages. All pages start as `initial`. Draws the key of the
-  // host's view.
-  static Result<std::unique_ptr<GuestMemory>> create(std::vector<Region> regions,
-                                                     PageState initial);
+  // host's view. resource_exhausted: the pool has too few reserved pages.
+  static Result<std::unique_ptr<GuestMemory>> create(std::vector<Region> regions, PageState initial,
+                                                     Backing backing = Backing::pages);
   ~GuestMemory() override;
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;
@@ -50,7 +59,9 @@ class GuestMemory final : public DeviceMemory {
     uint64_t size = 0;  // bytes
   };
   std::vector<Piece> ram_in(GuestAddress at, uint64_t pages) const;
-  // Gives the host memory behind a piece back to the kernel; it reads as zeros afterwards.
+  // Gives the host memory behind a piece back to the kernel; it reads as zeros afterwards. Reserved
+  // pages stay as they are: another user of the pool could take them, and the next touch would kill
+  // the process.
   Result<void> discard(const Piece& piece);
 
   const std::vector<Region>& regions() const { return regions_; }
@@ -62,6 +73,7 @@ class GuestMemory final : public DeviceMemory {
   uint64_t private_refusals() const { return refusals_.load(std::memory_order_relaxed); }
   uint64_t state_changes() const { return changes_.load(std::memory_order_relaxed); }
   uint64_t shared_pages() const;
+  uint64_t bookkeeping_bytes() const { return private_.size() * sizeof private_[0]; }
 
   // Both views count RAM offsets. The host's view: shared pages as they are, private ones encrypted
   // with AES-256-XTS under this VM's key, the tweak being the page's guest address, as an AMD
@@ -73,7 +85,13 @@ class GuestMemory final : public DeviceMemory {
   Result<uint64_t> count_host_view(ByteView pattern) const;
 
  private:
-  GuestMemory(std::vector<Region> regions, uint8_t* base, uint64_t size, PageState initial,
+  struct Mapping {
+    uint8_t* base = nullptr;
+    uint64_t size = 0;
+    Backing backing = Backing::pages;
+  };
+  static Result<Mapping> map(uint64_t size, Backing backing);
+  GuestMemory(std::vector<Region> regions, Mapping mapping, uint64_t size, PageState initial,
               SecretBytes key);
   std::optional<uint64_t> offset_of(GuestAddress at, uint64_t size) const;
   bool all_shared(uint64_t offset, uint64_t size) const;
@@ -83,7 +101,8 @@ class GuestMemory final : public DeviceMemory {
 
   std::vector<Region> regions_;
   std::vector<uint64_t> offsets_;  // RAM offset of each region
-  uint8_t* base_ = nullptr;
+  Mapping mapping_;
+  uint8_t* base_ = nullptr;  // of RAM, in the mapping
   uint64_t size_ = 0;
   std::vector<std::atomic<uint64_t>> private_;  // one bit a page, set: private
   std::atomic<uint64_t> refusals_{0};

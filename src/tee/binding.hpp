@@ -4,9 +4,9 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "bartizan/result.hpp"
 #include "bartizan/secret_bytes.hpp"
@@ -34,13 +34,17 @@ struct LaunchBinding {
   // SNP. An ID block with its authentication (tee/snp/id_block.hpp), or both empty.
   Bytes id_block, id_auth;
   bool author_key = false;  // id_auth names an author key, too
+  // SNP. What the guest gets with an extended report: a GUID table with VCEK, ASK and ARK; or
+  // empty.
+  Bytes certificate_table;
+  bool require_certificates = false;  // a KVM that cannot pass them on is an error, no remark
 
   // SEV, SEV-ES. The owner's certificate and session blob, or both empty: then nobody can attest.
   Bytes owner_certificate, session;
   SevOwner owner;
 
-  std::filesystem::path
-      quote_service;  // TDX: unix socket of the quote generation service; or empty
+  // TDX. The quote generation service (tee/tdx/quote_service.hpp); empty: quotes are refused.
+  std::string quote_service;
 };
 
 }  // namespace bartizan::tee

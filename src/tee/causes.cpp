@@ -50,6 +50,7 @@ constexpr Cause kCauses[] = {
     {"KVM_SEV_SNP_LAUNCH_FINISH", EINVAL,
      "LAUNCH_START missing, or the launch was finished before"},
     {"KVM_SEV_SNP_LAUNCH_FINISH", EBADF, "/dev/sev was not passed with the command"},
+    {"KVM_SEV_SNP_ENABLE_REQ_CERTS", EINVAL, "this host's KVM cannot hand certificates to a guest"},
     {"KVM_SEV_LAUNCH_START", EBADF, "the descriptor passed is not /dev/sev"},
     {"KVM_SEV_LAUNCH_START", ENOTTY, "KVM_SEV_INIT2 was not done"},
     {"KVM_SEV_LAUNCH_START", EINVAL, "certificate or session blob of an impossible size"},

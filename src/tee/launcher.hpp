@@ -52,6 +52,8 @@ class Launcher {
                                memory::PageState state);
   // TDX: a call that KVM leaves to the VMM; fills in the answer. Any thread.
   virtual void tdx_call(memory::GuestMemory&, kvm::ExitTdx&) {}
+  // SNP: the guest asks for the certificates of its report; fills in the answer. Any thread.
+  virtual void request_certificates(memory::GuestMemory&, kvm::ExitSnpReqCerts&) {}
   // No vCPU runs any more, and memory is about to go.
   virtual void guest_ended() {}
   // What the user should read about this launch, one line each: what the firmware changed.
@@ -66,7 +68,9 @@ class Launcher {
 // What launchers of hardware TEEs need beside the plan.
 struct LauncherInputs {
   std::shared_ptr<kvm::KernelApi> kernel;
-  uint8_t c_bit = 0;  // of the plan
+  // Of the plan.
+  uint8_t c_bit = 0;
+  uint64_t policy = 0, guest_features = 0;
   LaunchBinding binding;
 };
 

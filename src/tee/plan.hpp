@@ -65,7 +65,8 @@ struct LaunchPlan {
   std::vector<StagedBlob> staged;      // ascending, disjoint, outside `ram`
   std::vector<RuntimeExtend> extends;  // TDX, in order
   std::vector<CpuState> cpus;   // one a vCPU, boot processor first
-  uint64_t policy = 0;          // SNP guest policy; other TEEs: theirs
+  uint64_t policy = 0;          // SNP guest policy; SEV, SEV-ES: theirs; TDX: attributes beside SEPT_VE_DISABLE
+  uint64_t guest_features = 0;  // SEV_FEATURES in the VMSA; 0: the TEE's default. Measured
   uint8_t c_bit = 0;  // position of the C-bit in guest page tables; TDX: of the shared bit; 0: none
 };
 
@@ -83,9 +84,9 @@ constexpr uint8_t kTdxSharedBit = 47;
 // size of kernel and initrd. Register pages (VMSAs) come on top, one a vCPU with SEV-ES and SNP.
 constexpr uint64_t kMaxLoadedPages = 64;
 
-// SEV and SEV-ES guest policies used unless told otherwise (SEV API, 3.2): no debugging; with
-// SEV-ES: encrypted registers required.
-constexpr uint64_t kDefaultSevPolicy = 0x1, kDefaultSevEsPolicy = 0x5;
+// SEV and SEV-ES guest policies used unless told otherwise (SEV API, 3.2): no debugging, no key sharing, no migration;
+// with SEV-ES: encrypted registers required.
+constexpr uint64_t kDefaultSevPolicy = 0xb, kDefaultSevEsPolicy = 0xf;
 
 // SNP guest policy used unless told otherwise: SMT allowed (bit 16), reserved-must-be-one (bit 17); no debug, no
 // migration agent.

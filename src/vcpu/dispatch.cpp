@@ -120,6 +120,12 @@ End tdx_fatal_error(const kvm_run& run) {
       End::Kind::crash, fmt::format("TD reported a fatal error {:#x}: {}", code, text), {}, code};
 }
 
+// KVM takes 0, ENOSPC, EAGAIN or EIO, and fails the next KVM_RUN for anything else.
+void handle_certificates(kvm::ExitSnpReqCerts& request, const Handlers& handlers) {
+  request.ret = EIO;
+  if (handlers.certificates) handlers.certificates(request);
+}
+
 void handle_read_msr(kvm_run& run, const Handlers& handlers) {
   auto value = handlers.read_msr ? handlers.read_msr(run.msr.index) : std::nullopt;
   run.msr.error = value ? 0 : 1;
@@ -194,6 +200,10 @@ std::optional<End> dispatch(kvm_run& run, const Handlers& handlers, ExitCounters
     case kvm::kExitTdx:
       counters.count(ExitCause::hypercall);
       if (handlers.tdx_call) handlers.tdx_call(exit_data<kvm::ExitTdx>(run));
+      return std::nullopt;
+    case kvm::kExitSnpReqCerts:
+      counters.count(ExitCause::hypercall);
+      handle_certificates(exit_data<kvm::ExitSnpReqCerts>(run), handlers);
       return std::nullopt;
     case KVM_EXIT_INTR:
       counters.count(ExitCause::other);

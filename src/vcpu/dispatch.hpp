@@ -8,6 +8,7 @@
 
 #include "devices/bus.hpp"
 #include "kvm/kvm_abi.hpp"
+#include "kvm/sev_abi.hpp"
 #include "kvm/tdx_abi.hpp"
 #include "vcpu/exits.hpp"
 
@@ -36,6 +37,9 @@ struct Handlers {
   std::function<bool(uint32_t index, uint64_t value)> write_msr;  // false: general protection fault
   // TDX: a TDG.VP.VMCALL that KVM leaves to us; fills in the answer. Empty: KVM's own answer stays.
   std::function<void(kvm::ExitTdx& call)> tdx_call;
+  // SNP: the guest asks for certificates; fills in the answer. Empty: it is told that there is
+  // none.
+  std::function<void(kvm::ExitSnpReqCerts& request)> certificates;
 };
 
 // Handles the exit in `run` and counts it. An End when the vCPU must stop.

@@ -53,6 +53,25 @@ static bartizan_blob unhex(const char *text) {
   return blob;
 }
 
+static uint64_t number(const char *name) {
+  return get(name) ? strtoull(get(name), NULL, 0) : 0;
+}
+
+static bartizan_tee_options tee_options(void) {
+  bartizan_tee_options options;
+  memset(&options, 0, sizeof options);
+  options.struct_size = sizeof options;
+  options.policy = number("policy");
+  options.guest_features = number("guest_features");
+  options.id_block = file_of("id_block", 0);
+  options.id_authentication = file_of("id_auth", 0);
+  options.certificates = file_of("certificates", 0);
+  options.owner_certificate = file_of("owner_certificate", 0);
+  options.session = file_of("session", 0);
+  options.quote_service = get("quote_service");
+  return options;
+}
+
 static int32_t tell(const char *text, bartizan_string **json) {
   /* The drivers of the other faces make this text themselves; here it has no handle to come in. */
   printf("%s\n", text);
@@ -66,6 +85,7 @@ static int32_t measured(bartizan_string **json, bartizan_error **error) {
   memset(&options, 0, sizeof options);
   options.struct_size = sizeof options;
   options.bundle = get("bundle");
+  options.guest_features = number("guest_features");
   status = bartizan_tee_from_name(get("tee"), &options.tee, error);
   return status ? status : bartizan_measure(&options, json, error);
 }
@@ -97,6 +117,7 @@ static int32_t probe(bartizan_string **json, bartizan_error **error) {
 
 static int32_t launch(bartizan_string **json, bartizan_error **error) {
   const bartizan_blob key = file_of("key_file", 1);
+  const bartizan_tee_options tee_of_launch = tee_options();
   bartizan_machine_options options;
   bartizan_published_port port = {NULL, 0, 80};
   bartizan_context *context = NULL;
@@ -105,6 +126,8 @@ static int32_t launch(bartizan_string **json, bartizan_error **error) {
   options.struct_size = sizeof options;
   options.bundle = get("bundle");
   options.kvm_device = get("kvm_device");
+  options.tee_options = &tee_of_launch;
+  if (get("huge_pages") && strcmp(get("huge_pages"), "transparent") == 0) options.huge_pages = BARTIZAN_HUGE_PAGES_TRANSPARENT;
   if (get("port")) {
     port.host_port = (uint16_t)atoi(get("port"));
     options.publish = &port;

@@ -31,6 +31,16 @@ std::optional<SecretBytes> key_of(const Arguments& arguments, const char* name =
   return SecretBytes::from_string(text_of(get(arguments, name)));
 }
 
+uint64_t number_of(const Arguments& arguments, const char* name) {
+  const std::string text = get(arguments, name);
+  return text.empty() ? 0 : std::stoull(text, nullptr, 0);
+}
+
+std::vector<uint8_t> bytes_of(const Arguments& arguments, const char* name) {
+  std::ifstream file(get(arguments, name), std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 template <typename T>
 Result<Json> shown(Result<T> result) {
   if (!result.ok()) return result.error();
@@ -43,6 +53,20 @@ Result<LaunchOptions> launch_of(const Arguments& arguments) {
   LaunchOptions options;
   options.tee = *tee;
   options.bundle = get(arguments, "bundle");
+  options.guest_features = number_of(arguments, "guest_features");
+  return options;
+}
+
+TeeOptions tee_options_of(const Arguments& arguments) {
+  TeeOptions options;
+  options.policy = number_of(arguments, "policy");
+  options.guest_features = number_of(arguments, "guest_features");
+  options.id_block = bytes_of(arguments, "id_block");
+  options.id_authentication = bytes_of(arguments, "id_auth");
+  options.certificates = bytes_of(arguments, "certificates");
+  options.owner_certificate = bytes_of(arguments, "owner_certificate");
+  options.session = bytes_of(arguments, "session");
+  if (arguments.contains("quote_service")) options.quote_service = get(arguments, "quote_service");
   return options;
 }
 
@@ -75,6 +99,12 @@ Result<Json> do_launch(const Arguments& arguments) {
   machine.kvm_device = get(arguments, "kvm_device");
   if (const std::string port = get(arguments, "port"); !port.empty())
     machine.publish = {{"127.0.0.1", static_cast<uint16_t>(std::stoi(port)), 80}};
+  machine.tee_options = tee_options_of(arguments);
+  if (const std::string pages = get(arguments, "huge_pages"); !pages.empty()) {
+    auto kind = huge_pages_from_string(pages);
+    if (!kind.ok()) return kind.error();
+    machine.huge_pages = *kind;
+  }
   auto context = Context::create(std::move(machine));
   if (!context.ok()) return context.error();
   if (auto set = context->set_tee(options->tee); !set.ok()) return set.error();

@@ -13,8 +13,8 @@ def content(path):
     return pathlib.Path(path).read_bytes().removesuffix(b"\n") if path else None
 
 
-def measure(tee, bundle, **_):
-    return bartizan.measure(tee=tee, bundle=bundle)
+def measure(tee, bundle, guest_features="0", **_):
+    return bartizan.measure(tee=tee, bundle=bundle, guest_features=int(guest_features, 0))
 
 
 def build(source, output, key_file):
@@ -26,9 +26,22 @@ def verify(image, key_file=None):
     return {"verified": True}
 
 
-def launch(image, tee, bundle, kvm_device, key_file=None, port=None):
+def whole(path):
+    return pathlib.Path(path).read_bytes() if path else b""
+
+
+def tee_options(policy="0", guest_features="0", quote_service=None, **files):
+    names = {"id_block": "id_block", "id_auth": "id_authentication", "certificates": "certificates",
+             "owner_certificate": "owner_certificate", "session": "session"}
+    blobs = {names[name]: whole(path) for name, path in files.items()}
+    service = {} if quote_service is None else {"quote_service": quote_service}
+    return bartizan.TeeOptions(policy=int(policy, 0), guest_features=int(guest_features, 0), **service, **blobs)
+
+
+def launch(image, tee, bundle, kvm_device, key_file=None, port=None, huge_pages="off", **options):
     publish = [bartizan.PublishedPort(int(port), 80)] if port else []
-    with bartizan.Context(bundle=bundle, kvm_device=kvm_device, publish=publish) as context:
+    with bartizan.Context(bundle=bundle, kvm_device=kvm_device, publish=publish, huge_pages=huge_pages,
+                          tee_options=tee_options(**options)) as context:
         context.set_tee(tee)
         context.attach_image(image, passphrase=content(key_file))
         context.start()

@@ -116,11 +116,13 @@ def places(folder, layout, image, unpacked, bundle, key_file, broker, taken):
     locked.mkdir(mode=0o000)
     (folder / "locked_file").touch(mode=0o000)
     (folder / "wrong").write_text("another-secret\n")
+    (folder / "id_block").write_bytes(bytes(96))
+    (folder / "id_auth").write_bytes(bytes(4096))
     (folder / "ca.pem").write_text(broker.ca_pem)
     (folder / "other_ca.pem").write_text(certificate(folder / "other"))
     return {
         "layout": layout, "image": image, "unpacked": unpacked, "bundle": bundle, "key_file": key_file,
-        "empty": folder / "empty", "locked": locked, "locked_file": folder / "locked_file", "wrong_file": folder / "wrong", "taken_port": taken,
+        "empty": folder / "empty", "locked": locked, "locked_file": folder / "locked_file", "id_block": folder / "id_block", "id_auth": folder / "id_auth", "wrong_file": folder / "wrong", "taken_port": taken,
         "url": broker.url, "ca": folder / "ca.pem", "other_ca": folder / "other_ca.pem",
         "token_file": broker.admin_token_path, "flipped": damaged(image, folder), "newer": newer(unpacked, folder),
         "damaged_bundle": damaged_bundle(bundle, folder),

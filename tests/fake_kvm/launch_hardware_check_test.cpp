@@ -33,7 +33,8 @@ class HardwareCheck : public ::testing::Test {
     }
   }
   Json check() {
-    return machine::hardware_check({{kernel, "/dev/kvm", root}, std::chrono::milliseconds(200)});
+    return machine::hardware_check(
+        {{kernel, "/dev/kvm", root}, std::chrono::milliseconds(200), stock});
   }
   static fakes::GuestStep shutdown() {
     return fakes::guest::exit([](kvm_run& run) {
@@ -52,6 +53,7 @@ class HardwareCheck : public ::testing::Test {
     });
   }
 
+  std::function<Result<Json>(Tee)> stock;
   std::filesystem::path root;
   std::shared_ptr<TeeKernel> kernel = std::make_shared<TeeKernel>();
 };
@@ -140,6 +142,54 @@ TEST_F(HardwareCheck, EveryTee) {
     EXPECT_TRUE(kernel->vm_count() > index);
   }
   EXPECT_THAT(kernel->findings(), ::testing::IsEmpty());
+}
+
+// With a bundle: a stock kernel in each TEE whose small guest ran, and a baseline without hardware.
+TEST_F(HardwareCheck, StockGuestsAttest) {
+  std::vector<Tee> asked;
+  stock = [&asked](Tee tee) -> Result<Json> {
+    asked.push_back(tee);
+    return Json{{"ok", true}, {"decision", "released"}};
+  };
+  kernel->scripts()[0] = {termination()};
+  Json report = check();
+  EXPECT_EQ(report["stock_guest"], true);
+  EXPECT_EQ(report["baseline"]["ok"], true);
+  EXPECT_EQ(report["tees"][2]["attestation"]["decision"], "released");
+  EXPECT_FALSE(report["tees"][0].contains("attestation")) << "not offered";
+  EXPECT_EQ(asked, (std::vector<Tee>{Tee::snp, Tee::simulated}));
+  EXPECT_EQ(machine::hardware_check_status(report), 0);
+}
+
+TEST_F(HardwareCheck, AStockGuestThatIsRefused) {
+  kernel->scripts()[0] = {termination()};
+  stock = [](Tee tee) -> Result<Json> {
+    if (tee == Tee::simulated) return Json{{"ok", false}, {"reason", "measurement"}};
+    return Error{ErrorCode::io, 0, "test", "no broker", {}, {}, {}};
+  };
+  Json report = check();
+  EXPECT_EQ(report["tees"][2]["launch"]["ok"], true);
+  EXPECT_EQ(report["tees"][2]["attestation"]["ok"], false);
+  EXPECT_THAT(report["tees"][2]["attestation"]["error"].get<std::string>(), HasSubstr("no broker"));
+  EXPECT_EQ(report["baseline"]["reason"], "measurement");
+  EXPECT_EQ(machine::hardware_check_status(report), 1);
+}
+
+// Whoever cannot run ten instructions need not try a kernel; and without a bundle nobody does.
+TEST_F(HardwareCheck, NoStockGuestAfterAFailureOrWithoutABundle) {
+  kernel->scripts()[0] = {termination()};
+  Json report = check();
+  EXPECT_EQ(report["stock_guest"], false);
+  EXPECT_FALSE(report.contains("baseline"));
+  EXPECT_FALSE(report["tees"][2].contains("attestation"));
+  EXPECT_EQ(machine::hardware_check_status(report), 0);
+  stock = [](Tee) -> Result<Json> { return Json{{"ok", true}}; };
+  kernel->scripts()[0] = {termination(1)};
+  report = check();
+  EXPECT_FALSE(report["tees"][2].contains("attestation"));
+  EXPECT_EQ(machine::hardware_check_status(report), 1);
+  kernel->host().vm_types = 1;
+  EXPECT_EQ(machine::hardware_check_status(check()), 3);
 }
 
 // The guest's programs: what is launched is code, page tables with the C-bit, and nothing secret.

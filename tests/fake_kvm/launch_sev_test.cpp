@@ -14,28 +14,14 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using vcpu::End;
 
-class SevLaunch : public ::testing::TestWithParam<Tee> {
+class SevLaunch : public ::testing::TestWithParam<Tee>, protected Launches {
  protected:
-  VirtualMachine& launch(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
-    auto made = create(kernel, plan, std::move(bound));
-    if (!made.ok()) ADD_FAILURE() << made.error().describe();
-    machine = std::move(*made);
-    return *machine;
-  }
-  std::string failure(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
-    auto made = create(kernel, plan, std::move(bound));
-    return made.ok() ? "no failure" : made.error().describe();
-  }
   tee::LaunchBinding owned(const Owner& owner) {
     auto bound = binding();
     bound.owner_certificate = owner.certificate;
     bound.session = owner.session;
     return bound;
   }
-  const fakes::LaunchRecord& record() { return kernel->last_vm().record(); }
-
-  std::shared_ptr<TeeKernel> kernel = std::make_shared<TeeKernel>();
-  std::unique_ptr<VirtualMachine> machine;
 };
 INSTANTIATE_TEST_SUITE_P(Kinds, SevLaunch, ::testing::Values(Tee::sev, Tee::sev_es),
                          [](const auto& info) { return info.param == Tee::sev ? "sev" : "es"; });

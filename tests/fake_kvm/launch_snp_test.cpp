@@ -1,6 +1,9 @@
 // SEV-SNP launches on the fake kernel: what is loaded is what was measured, and nothing is left out
 // that only hardware would miss.
 #include <openssl/evp.h>
+#include <unistd.h>
+
+#include <future>
 
 #include "fake_kvm/launch_support.hpp"
 #include "fake_kvm/tee_id_block.hpp"
@@ -24,23 +27,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using vcpu::End;
 
-class SnpLaunch : public ::testing::Test {
- protected:
-  VirtualMachine& launch(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
-    auto made = create(kernel, plan, std::move(bound));
-    if (!made.ok()) ADD_FAILURE() << made.error().describe();
-    machine = std::move(*made);
-    return *machine;
-  }
-  std::string failure(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
-    auto made = create(kernel, plan, std::move(bound));
-    return made.ok() ? "no failure" : made.error().describe();
-  }
-  const fakes::LaunchRecord& record() { return kernel->last_vm().record(); }
-
-  std::shared_ptr<TeeKernel> kernel = std::make_shared<TeeKernel>();
-  std::unique_ptr<VirtualMachine> machine;
-};
+class SnpLaunch : public ::testing::Test, protected Launches {};
 
 TEST_F(SnpLaunch, LaunchesWhatIsMeasured) {
   auto wanted = plan(Tee::snp);
@@ -140,6 +127,8 @@ TEST_F(SnpLaunch, IdBlock) {
       failure(wanted, bound),
       HasSubstr("KVM_SEV_SNP_LAUNCH_FINISH: firmware error 0xb, bad measurement (the launch "
                 "digest is not the one that its owner expects)"));
+  EXPECT_EQ(calls_of(*kernel, "KVM_SEV_SNP_LAUNCH_FINISH"), 2u)
+      << "a VM refused is lost: once each";
   bound.id_auth.pop_back();
   EXPECT_THAT(failure(wanted, bound), HasSubstr("ID block of 96 and authentication of 4095 bytes"));
 }
@@ -158,7 +147,10 @@ TEST_F(SnpLaunch, SixtyFiveGiBAndAHugeConversion) {
   VirtualMachine& vm = launch(wanted);
   EXPECT_EQ(vm.memory().size(), 65 * kGiB);
   EXPECT_EQ(record().digest, expected_digest(wanted));
+  // Two regions, and then one call for each way, whatever the size.
+  EXPECT_EQ(calls_of(*kernel, "KVM_SET_MEMORY_ATTRIBUTES"), 2u);
   EXPECT_EQ(run(vm).kind, End::Kind::shutdown);
+  EXPECT_EQ(calls_of(*kernel, "KVM_SET_MEMORY_ATTRIBUTES"), 4u);
   EXPECT_THAT(kernel->findings(), IsEmpty());
   EXPECT_EQ(vm.memory().shared_pages(), 0u);
 }
@@ -201,6 +193,19 @@ TEST_F(SnpLaunch, MemoryFaultsConvert) {
   EXPECT_EQ(run(launch(plan(Tee::snp))).kind, End::Kind::shutdown);
   EXPECT_THAT(kernel->findings(), IsEmpty());
   EXPECT_EQ(kernel->last_vm().memory().pages_held_twice(), 0u);
+}
+
+// KVM_RUN that a kick interrupts leaves the last exit where it was: here a fault that never was.
+TEST_F(SnpLaunch, AStaleExitIsNotBelieved) {
+  VirtualMachine& vm = launch(plan(Tee::snp, 1));
+  std::promise<End> ended;
+  ASSERT_TRUE(vm.run([&](uint32_t, const End& end) { ended.set_value(end); }).ok());
+  ::usleep(20'000);
+  vm.stop();
+  EXPECT_EQ(ended.get_future().get().kind, End::Kind::stopped);
+  vm.join();
+  EXPECT_EQ(vm.memory().state_changes(), 0u);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
 }
 
 TEST_F(SnpLaunch, PrivateAccessWhereNoRamIsEndsTheGuest) {

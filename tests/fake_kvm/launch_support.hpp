@@ -118,6 +118,33 @@ inline std::vector<uint8_t> expected_digest(const tee::LaunchPlan& plan) {
   return measured.ok() ? measured->digest : std::vector<uint8_t>();
 }
 
+// A machine on a fake kernel, launched or refused: what the fixtures of all TEEs are made of.
+class Launches {
+ protected:
+  VirtualMachine& launch(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
+    auto made = create(kernel, plan, std::move(bound));
+    if (!made.ok()) ADD_FAILURE() << made.error().describe();
+    machine = std::move(*made);
+    return *machine;
+  }
+  std::string failure(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
+    auto made = create(kernel, plan, std::move(bound));
+    return made.ok() ? "no failure" : made.error().describe();
+  }
+  const fakes::LaunchRecord& record() { return kernel->last_vm().record(); }
+
+  std::shared_ptr<TeeKernel> kernel = std::make_shared<TeeKernel>();
+  std::unique_ptr<VirtualMachine> machine;
+};
+
+// How often a call was made.
+inline size_t calls_of(const TeeKernel& kernel, const std::string& name) {
+  std::istringstream lines(kernel.transcript());
+  size_t count = 0;
+  for (std::string line; std::getline(lines, line);) count += line.find(name) != std::string::npos;
+  return count;
+}
+
 // Compares with golden/<name>.txt; BARTIZAN_UPDATE_GOLDEN=1 writes it instead.
 inline void expect_golden(const std::string& name, const std::string& text) {
   auto path = std::string(BARTIZAN_SOURCE_DIR) + "/tests/fake_kvm/golden/" + name + ".txt";

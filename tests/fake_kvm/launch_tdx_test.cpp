@@ -1,8 +1,10 @@
 // TDX launches on the fake kernel, and quotes by way of a played quote service.
+#include <linux/vm_sockets.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "base/unique_fd.hpp"
@@ -28,23 +30,7 @@ using vcpu::End;
 constexpr uint64_t kBuffer = 0x900000;
 constexpr uint64_t kBufferSize = 0x4000;
 
-class TdxLaunch : public ::testing::Test {
- protected:
-  VirtualMachine& launch(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
-    auto made = create(kernel, plan, std::move(bound));
-    if (!made.ok()) ADD_FAILURE() << made.error().describe();
-    machine = std::move(*made);
-    return *machine;
-  }
-  std::string failure(const tee::LaunchPlan& plan) {
-    auto made = create(kernel, plan);
-    return made.ok() ? "no failure" : made.error().describe();
-  }
-  const fakes::LaunchRecord& record() { return kernel->last_vm().record(); }
-
-  std::shared_ptr<TeeKernel> kernel = std::make_shared<TeeKernel>();
-  std::unique_ptr<VirtualMachine> machine;
-};
+class TdxLaunch : public ::testing::Test, protected Launches {};
 
 TEST_F(TdxLaunch, LaunchesWhatIsMeasured) {
   auto wanted = plan(Tee::tdx);
@@ -99,6 +85,35 @@ TEST_F(TdxLaunch, MemoryAboveFourGiB) {
   EXPECT_THAT(kernel->findings(), IsEmpty());
 }
 
+// 64 GiB and more, by layout; MapGPA comes in pieces of 2 MiB, each one attribute call.
+TEST_F(TdxLaunch, SixtyFiveGiBAndAHugeConversion) {
+  auto wanted = plan(Tee::tdx, 4, 65 * 1024 * kMiB);
+  wanted.items.push_back(item(0x8'0000'0000, PageKind::normal, "high", 2, Bytes{1, 2}));
+  kernel->scripts()[0] = {expect_private(0x8'0000'0000, {1, 2}), validate(0xf'0000'0000, 8192),
+                          map_gpa(0xf'0000'0000, 1024 * kMiB, false),
+                          write_shared(0xf'2000'0000, {7}), power_off()};
+  VirtualMachine& vm = launch(wanted);
+  EXPECT_EQ(vm.memory().size(), 65 * 1024 * kMiB);
+  EXPECT_EQ(record().digest, expected_digest(wanted));
+  for (const auto& [id, vcpu] : kernel->last_vm().vcpus()) EXPECT_TRUE(vcpu.initialised) << id;
+  size_t before = calls_of(*kernel, "KVM_SET_MEMORY_ATTRIBUTES");
+  EXPECT_EQ(run(vm).kind, End::Kind::shutdown);
+  EXPECT_EQ(calls_of(*kernel, "KVM_SET_MEMORY_ATTRIBUTES") - before, 512u);
+  EXPECT_EQ(vm.memory().shared_pages(), 1024 * kMiB / 4096);
+  EXPECT_THAT(kernel->findings(), IsEmpty());
+}
+
+// Attributes beside SEPT_VE_DISABLE: those that the host offers.
+TEST_F(TdxLaunch, WantedAttributes) {
+  constexpr uint64_t kDebug = 1;
+  auto wanted = plan(Tee::tdx);
+  wanted.policy = kDebug;
+  EXPECT_THAT(failure(wanted), HasSubstr("attributes 0x10000000 lack 0x1"));
+  kernel->host().tdx_attributes |= kDebug;
+  launch(wanted);
+  EXPECT_EQ(record().attributes, kvm::kTdxAttributeSeptVeDisable | kDebug);
+}
+
 // Only what the module lets a VMM choose is chosen; a long list is asked for again.
 TEST_F(TdxLaunch, ALongListOfConfigurableLeaves) {
   auto& leaves = kernel->host().tdx_configurable;
@@ -117,7 +132,7 @@ TEST_F(TdxLaunch, ALongListOfConfigurableLeaves) {
 
 TEST_F(TdxLaunch, AModuleWithoutSeptVeDisable) {
   kernel->host().tdx_attributes = 0;
-  EXPECT_THAT(failure(plan(Tee::tdx)), HasSubstr("lack SEPT_VE_DISABLE"));
+  EXPECT_THAT(failure(plan(Tee::tdx)), HasSubstr("lack 0x10000000 (SEPT_VE_DISABLE)"));
 }
 
 TEST_F(TdxLaunch, ABusyModule) {
@@ -187,18 +202,24 @@ class Service {
     path_.copy(address.sun_path, sizeof address.sun_path - 1);
     listener_ = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(::listen(listener_.get(), 4), 0);
-    thread_ = std::thread([this] { serve(); });
+    start();
+  }
+  Service(UniqueFd bound, Bytes answer) : answer_(std::move(answer)), listener_(std::move(bound)) {
+    start();
   }
   ~Service() {
     ::shutdown(listener_.get(), SHUT_RDWR);
     thread_.join();
-    ::unlink(path_.c_str());
+    if (!path_.empty()) ::unlink(path_.c_str());
   }
   const std::string& path() const { return path_; }
   Bytes asked;
 
  private:
+  void start() {
+    EXPECT_EQ(::listen(listener_.get(), 4), 0);
+    thread_ = std::thread([this] { serve(); });
+  }
   void serve() {
     UniqueFd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!peer.valid()) return;
@@ -254,9 +275,12 @@ class Quote : public TdxLaunch {
     run(launch(plan(Tee::tdx, 1), bound));
     return kernel->last_vm().vcpus().at(0).answers.back();
   }
+  // As a guest reads it while somebody else may write it.
   uint64_t status() {
-    auto value = machine->memory().read_object<uint64_t>({kBuffer + 8});
-    return value.ok() ? *value : 1;
+    auto place = machine->memory().window({kBuffer + 8}, sizeof(uint64_t));
+    if (!place.ok()) return 1;
+    std::atomic_ref<uint64_t> value(*reinterpret_cast<uint64_t*>(place->data()));
+    return value.load(std::memory_order_acquire);
   }
 };
 
@@ -290,6 +314,49 @@ TEST_F(Quote, NoService) {
   EXPECT_EQ(ask("/nonexistent/qgs"), kvm::kTdvmcallSuccess);
   EXPECT_EQ(status(), 0x8000'0000'0000'0001);
   EXPECT_THAT(kernel->findings(), IsEmpty());
+}
+
+// A service in another VM, or behind the host's own loopback CID where that exists.
+TEST_F(Quote, ServiceAddresses) {
+  for (const char* good : {"", "/run/qgs", "vsock:2:4050", "vsock:1:4294967294"}) {
+    EXPECT_TRUE(tee::tdx::check_quote_service(good).ok()) << good;
+  }
+  for (const char* bad : {"qgs", "vsock:", "vsock:2", "vsock:x:1", "vsock:2:", "vsock:2:4050 ",
+                          "vsock:4294967295:1", "vsock:1:4294967296", "vsock:-1:1"}) {
+    auto checked = tee::tdx::check_quote_service(bad);
+    ASSERT_FALSE(checked.ok()) << bad;
+    EXPECT_EQ(checked.error().code, ErrorCode::invalid_argument);
+    EXPECT_THAT(checked.error().message, HasSubstr(bad));
+  }
+  EXPECT_FALSE(tee::tdx::check_quote_service("/" + std::string(200, 'x')).ok());
+  auto bound = binding();
+  bound.quote_service = "qgs";
+  EXPECT_THAT(failure(plan(Tee::tdx), bound), HasSubstr("quote service \"qgs\""));
+}
+
+TEST_F(Quote, ServiceBehindAVsock) {
+  sockaddr_vm address{};
+  address.svm_family = AF_VSOCK;
+  address.svm_cid = VMADDR_CID_LOCAL;
+  address.svm_port = 0x62617274;
+  UniqueFd listener(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!listener.valid() ||
+      ::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    GTEST_SKIP() << "no vsock loopback on this kernel";
+  }
+  Bytes quote(5000, 0x55);
+  Service service(std::move(listener), answer(quote));
+  EXPECT_EQ(ask("vsock:1:1650553460"), kvm::kTdvmcallSuccess);
+  EXPECT_EQ(status(), 0u);
+  Bytes seen(quote.size());
+  ASSERT_TRUE(machine->memory().read({kBuffer + 24}, seen).ok());
+  EXPECT_EQ(seen, quote);
+}
+
+// A vsock address that leads nowhere is as good as no service.
+TEST_F(Quote, NobodyBehindAVsock) {
+  EXPECT_EQ(ask("vsock:1:9"), kvm::kTdvmcallSuccess);
+  EXPECT_EQ(status(), 0x8000'0000'0000'0001);
 }
 
 // What a hostile guest may say of its buffer.

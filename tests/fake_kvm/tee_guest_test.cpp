@@ -28,7 +28,9 @@ GuestStep halt() {
 
 // A launched guest of 16 private pages; page 0 was loaded.
 struct Launched : TeeCalls {
-  explicit Launched(VmType type, std::vector<GuestStep> script, bool hypercalls = true) {
+  explicit Launched(VmType type, std::vector<GuestStep> script, bool hypercalls = true,
+                    bool certificates = false)
+      : certificates(certificates) {
     script.push_back(halt());
     kernel.scripts()[0] = std::move(script);
     EXPECT_EQ(create_vm(type), 0);
@@ -43,6 +45,9 @@ struct Launched : TeeCalls {
   }
   void launch_snp() {
     ASSERT_EQ(init2(), 0);
+    if (certificates) {
+      ASSERT_EQ(sev_command(SevCommandId::snp_enable_req_certs), 0);
+    }
     ASSERT_EQ(add_private_slot(0, 0, memory), 0);
     ASSERT_EQ(set_private(0, kRam), 0);
     ASSERT_EQ(create_vcpu(), 0);
@@ -81,6 +86,7 @@ struct Launched : TeeCalls {
     ASSERT_EQ(tdx_command(vcpu, TdxCommandId::init_mem_region, &region, 1), 0);
     ASSERT_EQ(tdx_command(vm.get(), TdxCommandId::finalize_vm, nullptr), 0);
   }
+  bool certificates;
   uint32_t reason() { return runs[0]->exit_reason; }
   HostMemory memory{kRam};
   HostMemory source{4096};
@@ -288,9 +294,32 @@ TEST(FakeTeeCerts, RequestedOnlyIfEnabled) {
   EXPECT_EQ(calls.runs[0]->exit_reason, kvm::kExitSnpReqCerts);
   EXPECT_EQ(exit.npages, 1u);
   exit.ret = ENOSPC;
+  exit.npages = 2;
   ASSERT_EQ(calls.run(), 0);
   exit.ret = 99;
   EXPECT_EQ(calls.run(), -EINVAL);
+}
+
+// What the guest sees of an answer is checked: where, how many pages, and that something is there.
+TEST(FakeTeeCerts, AnswersAreChecked) {
+  auto answered = [](uint64_t gpa, uint64_t ret, uint64_t npages, bool written) {
+    Launched vm(VmType::snp, {guest::request_certs(gpa, 1)}, true, true);
+    EXPECT_EQ(vm.set_private(0x3000, 4096, false), 0);
+    EXPECT_EQ(vm.run(), 0);
+    auto& exit = vm.exit_data<kvm::ExitSnpReqCerts>();
+    if (written) vm.memory[gpa] = 1;
+    exit.ret = ret;
+    exit.npages = npages;
+    EXPECT_EQ(vm.run(), 0);
+    return vm.kernel.findings();
+  };
+  EXPECT_THAT(answered(0x3000, 0, 1, true), IsEmpty());
+  EXPECT_THAT(answered(0x3000, 0, 1, false), ElementsAre(HasSubstr("the guest sees none")));
+  EXPECT_THAT(answered(0x4000, 0, 1, true), ElementsAre(HasSubstr("the guest sees none")));
+  EXPECT_THAT(answered(0x3000, ENOSPC, 2, false), IsEmpty());
+  EXPECT_THAT(answered(0x3000, ENOSPC, 1, false), ElementsAre(HasSubstr("certificates need 1")));
+  EXPECT_THAT(answered(0x3000, EAGAIN, 1, false), IsEmpty());
+  EXPECT_THAT(answered(0x3000, EIO, 1, false), IsEmpty());
 }
 
 }  // namespace

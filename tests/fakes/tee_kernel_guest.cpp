@@ -257,9 +257,28 @@ int TeeVm::complete(TeeVcpu& vcpu) {
     check_tdvmcall(vcpu, step);
     return 0;
   }
-  uint64_t answer = exit_data<kvm::ExitSnpReqCerts>(*vcpu.run).ret;
-  vcpu.answers.push_back(answer);
-  return answer == 0 || answer == ENOSPC || answer == EAGAIN || answer == EIO ? 0 : -EINVAL;
+  return complete_certs(vcpu, step);
+}
+
+// The guest gets what is in its buffer on 0, the number of pages on ENOSPC, "busy" on EAGAIN.
+int TeeVm::complete_certs(TeeVcpu& vcpu, const GuestStep& step) {
+  const auto answer = exit_data<kvm::ExitSnpReqCerts>(*vcpu.run);
+  vcpu.answers.push_back(answer.ret);
+  bool known = answer.ret == 0 || answer.ret == ENOSPC || answer.ret == EAGAIN || answer.ret == EIO;
+  if (!known) return -EINVAL;
+  if (answer.ret == ENOSPC && answer.npages <= step.size) {
+    shared_.find(fmt::format("{:#x}: certificates need {} pages, and {} were offered", step.gpa,
+                             answer.npages, step.size));
+  }
+  if (answer.ret != 0) return 0;
+  const Slot* slot = memory_.find(step.gpa);
+  uint64_t first_word = 0;
+  bool seen = slot != nullptr && !memory_.is_private(step.gpa / kPage) &&
+              user_.read(slot->hva + (step.gpa - slot->gpa), first_word);
+  if (!seen || first_word == 0) {
+    shared_.find(fmt::format("{:#x}: certificates were given, and the guest sees none", step.gpa));
+  }
+  return 0;
 }
 
 }  // namespace bartizan::fakes

@@ -350,9 +350,10 @@ void TdxVm::check_tdvmcall(TeeVcpu& vcpu, const GuestStep& step) {
   }
 }
 
-// The guest polls the buffer's status: 0 would tell it that a quote of no bytes is ready.
+// The guest polls the buffer's status: 0 tells it that a quote is ready, which may have come
+// already.
 void TdxVm::check_quote_buffer(uint64_t gpa, uint64_t size, uint64_t answer) {
-  constexpr uint64_t kStatusAt = 8;
+  constexpr uint64_t kStatusAt = 8, kOutLengthAt = 20;
   bool bad = gpa % kPage != 0 || size % kPage != 0 || size == 0;
   for (uint64_t at = gpa; !bad && at < gpa + size; at += kPage) {
     bad = memory_.find(at) == nullptr || memory_.is_private(at / kPage);
@@ -365,9 +366,11 @@ void TdxVm::check_quote_buffer(uint64_t gpa, uint64_t size, uint64_t answer) {
   }
   if (bad || answer != kvm::kTdvmcallSuccess) return;
   const Slot* slot = memory_.find(gpa);
+  const uint64_t buffer = slot->hva + (gpa - slot->gpa);
   uint64_t status = 0;
-  bool read = user_.read(slot->hva + (gpa - slot->gpa) + kStatusAt, status);
-  if (!read || status == 0) {
+  uint32_t length = 0;
+  bool read = user_.read(buffer + kStatusAt, status) && user_.read(buffer + kOutLengthAt, length);
+  if (!read || (status == 0 && length == 0)) {
     shared_.find(fmt::format("{:#x}: GetQuote accepted, but the status says that it is done", gpa));
   }
 }

@@ -160,6 +160,7 @@ class TeeVm {
   std::optional<int> map_gpa(TeeVcpu& vcpu, const GuestStep& step);
   void access(const GuestStep& step);
   int complete(TeeVcpu& vcpu);
+  int complete_certs(TeeVcpu& vcpu, const GuestStep& step);
   int complete_map_gpa(TeeVcpu& vcpu, const GuestStep& step, uint64_t answer);
   int memory_fault(TeeVcpu& vcpu, uint64_t gpa, bool is_private);
   int fail_run(TeeVcpu& vcpu, int error);

@@ -54,3 +54,37 @@ def test_options_are_checked():
         bartizan.Context(vcpus=0).set_tee("none")
     with pytest.raises(TypeError):
         bartizan.Context(vcpu=1)
+
+
+def ask(owner):
+    return bartizan.TeeOptions(owner=owner).ask_owner(bytes([1]) * 32, bytes([2]) * 16, bytes([3]) * 32, 0xF)
+
+
+def test_owner_of_a_sev_launch_sees_the_measurement_and_may_answer_with_a_secret():
+    seen = []
+
+    def judge(measurement):
+        seen.append((measurement.measure, measurement.nonce, measurement.digest, measurement.policy))
+        return bartizan.SevSecret(bytes(52), bytes(16), 0x8010)
+
+    secret = ask(judge)
+    assert seen == [(bytes([1]) * 32, bytes([2]) * 16, bytes([3]) * 32, 0xF)]
+    assert (len(secret.header), len(secret.ciphertext), secret.guest_address) == (52, 16, 0x8010)
+    assert ask(lambda measurement: None) is None
+    assert ask(None) is None
+
+
+def test_what_the_owner_raises_ends_the_launch_and_comes_out():
+    def refuse(measurement):
+        raise PermissionError("not mine")
+
+    with pytest.raises(PermissionError, match="not mine"):
+        ask(refuse)
+    with pytest.raises((TypeError, RuntimeError)):
+        ask(lambda measurement: 7)
+
+
+def test_huge_pages_have_names():
+    with pytest.raises(ValueError, match="enormous"):
+        bartizan.Context(huge_pages="enormous")
+    bartizan.Context(huge_pages="transparent", tee_options=bartizan.TeeOptions(policy=0x30000)).close()

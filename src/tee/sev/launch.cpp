@@ -76,7 +76,7 @@ Result<void> SevLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable&) {
   TRY(check_binding(inputs_.binding));
   auto enabled = vm.enable_cap(kvm::kCapExitHypercall, {1ull << kvm::kHypercallMapGpaRange});
   TRY(explain(std::move(enabled), "KVM_ENABLE_CAP"));
-  device_ = TRY(sev::initialise(*inputs_.kernel, vm, 0));
+  device_ = TRY(sev::initialise(*inputs_.kernel, vm, inputs_.guest_features));
   return {};
 }
 

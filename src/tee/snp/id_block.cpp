@@ -84,6 +84,11 @@ Bytes id_auth(ByteView block_signature, ByteView id_key, ByteView id_key_signatu
   return bytes;
 }
 
+// By the key itself: tools set the algorithm whether or not there is one.
+bool has_author_key(ByteView id_auth) {
+  return id_auth.size() == kIdAuthBytes && load_le<uint32_t>(id_auth.data() + kAuthorKey) != 0;
+}
+
 Result<Bytes> id_auth(const IdBlockBytes& block, const crypto::EcKey& id_key,
                       const std::optional<crypto::EcKey>& author_key) {
   auto public_key = TRY(public_key_bytes(id_key));

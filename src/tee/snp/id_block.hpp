@@ -36,6 +36,9 @@ Result<crypto::Sha384Digest> key_digest(const crypto::EcKey& key);  // as in the
 Bytes signature_bytes(const crypto::EcdsaSignature& signature);
 Result<Bytes> sign(const crypto::EcKey& key, ByteView message);
 
+// Whether authentication bytes name an author key beside the ID key.
+bool has_author_key(ByteView id_auth);
+
 // 4096 bytes. A signature is kSignatureBytes, a public key kPublicKeyBytes; the author's may both
 // be empty.
 Bytes id_auth(ByteView block_signature, ByteView id_key, ByteView id_key_signature,

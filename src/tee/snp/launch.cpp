@@ -9,7 +9,9 @@
 #include "tee/launcher.hpp"
 #include "tee/private_memory.hpp"
 #include "tee/sev/device.hpp"
+#include "tee/snp/certificates.hpp"
 #include "tee/snp/cpuid_page.hpp"
+#include "tee/snp/vmsa.hpp"
 
 namespace bartizan::tee {
 namespace {
@@ -60,11 +62,15 @@ class SnpLauncher final : public Launcher {
   std::optional<uint64_t> read_msr(uint32_t) const override { return std::nullopt; }
   bool write_msr(uint32_t, uint64_t) override { return false; }
   std::vector<std::string> remarks() const override { return remarks_; }
+  void request_certificates(memory::GuestMemory& memory, kvm::ExitSnpReqCerts& request) override {
+    snp::give_certificates(inputs_.binding.certificate_table, memory, request);
+  }
 
  private:
   kvm::Outcome command(kvm::Vm& vm, SevCommandId id, void* data) const {
     return vm.sev(id, data, device_.get());
   }
+  Result<void> enable_certificates(kvm::Vm& vm);
   Result<void> start(kvm::Vm& vm, uint64_t policy);
   Result<void> load_item(kvm::Vm& vm, const PlanItem& item);
   Result<void> load_cpuid(kvm::Vm& vm, const PlanItem& item, const kvm::CpuidTable& cpuid);
@@ -83,7 +89,22 @@ Result<void> SnpLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable&) {
   if (!batch_.valid()) return errno_error(ENOMEM, kOrigin, "launch buffer");
   auto enabled = vm.enable_cap(kvm::kCapExitHypercall, {1ull << kvm::kHypercallMapGpaRange});
   TRY(explain(std::move(enabled), "KVM_ENABLE_CAP"));
-  device_ = TRY(sev::initialise(*inputs_.kernel, vm, 0));
+  // KVM sets the bit that says "SNP active" itself, and refuses it from anybody else.
+  uint64_t features = inputs_.guest_features & ~snp::kSnpActive;
+  device_ = TRY(sev::initialise(*inputs_.kernel, vm, features));
+  return inputs_.binding.certificate_table.empty() ? Result<void>() : enable_certificates(vm);
+}
+
+// A KVM without the command answers EINVAL, as it does to any that it does not know.
+Result<void> SnpLauncher::enable_certificates(kvm::Vm& vm) {
+  auto id = SevCommandId::snp_enable_req_certs;
+  auto outcome = command(vm, id, nullptr);
+  if (outcome.os_errno != EINVAL || inputs_.binding.require_certificates) {
+    return explain(id, outcome);
+  }
+  remarks_.push_back(fmt::format(
+      "{}: {}: the guest gets no certificates with its reports, and must have them from elsewhere",
+      kvm::request::sev(id).name, cause_of(kvm::request::sev(id).name, EINVAL)));
   return {};
 }
 

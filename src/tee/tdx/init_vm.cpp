@@ -79,14 +79,15 @@ uint64_t chosen_xfam(const kvm::CpuidTable& table, uint64_t supported) {
 }
 
 Result<void> init_vm(const kvm::Vm& vm, const kvm::CpuidTable& table,
-                     const std::array<uint8_t, 32>& workload_digest) {
+                     const std::array<uint8_t, 32>& workload_digest, uint64_t attributes) {
   auto offered = TRY(capabilities(vm));
   kvm::TdxInitVm head;
-  head.attributes = kvm::kTdxAttributeSeptVeDisable;
-  if ((offered.attributes & head.attributes) != head.attributes) {
+  head.attributes = kvm::kTdxAttributeSeptVeDisable | attributes;
+  if (uint64_t lacking = head.attributes & ~offered.attributes; lacking != 0) {
     return make_error(ErrorCode::unsupported, "tee/tdx",
-                      "KVM_TDX_CAPABILITIES: attributes {:#x} lack SEPT_VE_DISABLE",
-                      offered.attributes);
+                      "KVM_TDX_CAPABILITIES: attributes {:#x} lack {:#x}{}", offered.attributes,
+                      lacking,
+                      lacking & kvm::kTdxAttributeSeptVeDisable ? " (SEPT_VE_DISABLE)" : "");
   }
   head.xfam = chosen_xfam(table, offered.xfam);
   std::ranges::copy(workload_digest, head.mrconfigid);

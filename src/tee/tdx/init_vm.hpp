@@ -28,8 +28,9 @@ std::vector<kvm_cpuid_entry2> chosen_cpuid(const kvm::CpuidTable& table,
                                            const std::vector<kvm_cpuid_entry2>& configurable);
 uint64_t chosen_xfam(const kvm::CpuidTable& table, uint64_t supported);
 
-// unsupported: the module does not know SEPT_VE_DISABLE, without which no Linux guest starts.
+// `attributes`: what is wanted beside SEPT_VE_DISABLE, without which no Linux guest starts.
+// unsupported: the host does not offer one of them.
 Result<void> init_vm(const kvm::Vm& vm, const kvm::CpuidTable& table,
-                     const std::array<uint8_t, 32>& workload_digest);
+                     const std::array<uint8_t, 32>& workload_digest, uint64_t attributes);
 
 }  // namespace bartizan::tee::tdx

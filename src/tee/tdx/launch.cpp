@@ -67,10 +67,11 @@ class TdxLauncher final : public Launcher {
 };
 
 Result<void> TdxLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable& cpuid) {
+  TRY(tdx::check_quote_service(inputs_.binding.quote_service));
   if (!batch_.valid()) return errno_error(ENOMEM, kOrigin, "launch buffer");
   auto enabled = vm.enable_cap(kvm::kCapExitHypercall, {1ull << kvm::kHypercallMapGpaRange});
   TRY(explain(std::move(enabled), "KVM_ENABLE_CAP"));
-  return tdx::init_vm(vm, cpuid, inputs_.binding.workload_digest);
+  return tdx::init_vm(vm, cpuid, inputs_.binding.workload_digest, inputs_.policy);
 }
 
 Result<void> TdxLauncher::load(const LaunchPlan& plan, const LaunchTarget& target) {

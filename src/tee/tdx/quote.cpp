@@ -2,15 +2,12 @@
 
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 
 #include <algorithm>
-#include <cstring>
+#include <atomic>
 #include <system_error>
 
 #include "base/errors.hpp"
-#include "base/unique_fd.hpp"
 #include "kvm/tdx_abi.hpp"
 
 namespace bartizan::tee::tdx {
@@ -33,88 +30,18 @@ constexpr size_t kStatusAt = 8, kOutLengthAt = 20;
 constexpr uint64_t kDone = 0, kInFlight = ~0ull;
 constexpr uint64_t kFailed = 0x8000'0000'0000'0000, kServiceUnavailable = kFailed | 1;
 
-// The service's messages: version 1.1, type, length of all, error code; a request goes on with the
-// lengths of report and ID list, an answer with those of the selected ID and the quote.
-constexpr size_t kLengthBytes = 4, kHeadBytes = 16, kBodyAt = kHeadBytes + 8;
-constexpr uint32_t kQuoteRequest = 0, kQuoteAnswer = 1;
-
-// A service that says nothing for this long has hung; the guest's driver waits for 30 s.
-constexpr timeval kServicePatience{30, 0};
-
-Result<void> send_all(int fd, ByteView bytes) {
-  while (!bytes.empty()) {
-    ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent <= 0) return errno_error(sent < 0 ? errno : EPIPE, kOrigin, "quote service: send");
-    bytes = bytes.subspan(static_cast<size_t>(sent));
-  }
-  return {};
-}
-
-Result<void> receive_all(int fd, std::span<uint8_t> to) {
-  while (!to.empty()) {
-    ssize_t got = ::recv(fd, to.data(), to.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errno_error(errno, kOrigin, "quote service: receive");
-    if (got == 0) return make_error(ErrorCode::protocol, kOrigin, "quote service: hung up");
-    to = to.subspan(static_cast<size_t>(got));
-  }
-  return {};
-}
-
-Result<UniqueFd> connect_to(const std::filesystem::path& service) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (service.native().size() >= sizeof address.sun_path) {
-    return make_error(ErrorCode::invalid_argument, kOrigin, "{}: path too long", service.native());
-  }
-  std::memcpy(address.sun_path, service.c_str(), service.native().size());
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) return errno_error(errno, kOrigin, "quote service: socket");
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kServicePatience, sizeof kServicePatience);
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kServicePatience, sizeof kServicePatience);
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    return errno_error(errno, kOrigin, fmt::format("{}: connect", service.native()));
-  }
-  return fd;
-}
-
-// A guest that took the buffer back while we worked loses the answer, and nothing else happens.
-void finish(memory::GuestMemory& memory, GuestAddress buffer, uint64_t status) {
-  (void)memory.write_object(buffer + kStatusAt, status);
+// The guest polls the status: whoever sees the new one sees all that was written before. The buffer
+// is page-aligned. A guest that took it back while we worked loses the answer, and nothing else
+// happens.
+bool publish(memory::GuestMemory& memory, GuestAddress buffer, uint64_t status) {
+  auto place = memory.window(buffer + kStatusAt, sizeof status);
+  if (!place.ok()) return false;
+  std::atomic_ref<uint64_t> shared(*reinterpret_cast<uint64_t*>(place->data()));
+  shared.store(status, std::memory_order_release);
+  return true;
 }
 
 }  // namespace
-
-Bytes quote_message(ByteView report) {
-  Bytes bytes(kLengthBytes + kBodyAt);
-  auto size = static_cast<uint32_t>(kBodyAt + report.size());
-  for (size_t i = 0; i < kLengthBytes; ++i) {
-    bytes[i] = static_cast<uint8_t>(size >> 8 * (kLengthBytes - 1 - i));
-  }
-  uint8_t* message = bytes.data() + kLengthBytes;
-  store_le<uint16_t>(message, 1);
-  store_le<uint16_t>(message + 2, 1);
-  store_le<uint32_t>(message + 4, kQuoteRequest);
-  store_le<uint32_t>(message + 8, size);
-  store_le<uint32_t>(message + kHeadBytes, static_cast<uint32_t>(report.size()));
-  bytes.insert(bytes.end(), report.begin(), report.end());
-  return bytes;
-}
-
-Result<Bytes> quote_in_answer(ByteView message) {
-  auto bad = [](std::string_view why) {
-    return make_error(ErrorCode::corrupt, kOrigin, "quote service: {}", why);
-  };
-  if (message.size() < kBodyAt) return bad("short answer");
-  auto word = [&](size_t at) { return load_le<uint32_t>(message.data() + at); };
-  if (word(4) != kQuoteAnswer) return bad("not an answer to a quote request");
-  if (word(12) != 0) return bad(fmt::format("error {:#x}", word(12)));
-  uint64_t id_size = word(kHeadBytes), quote_size = word(kHeadBytes + 4);
-  if (quote_size == 0 || id_size + quote_size != message.size() - kBodyAt) return bad("lengths");
-  ByteView quote = message.subspan(kBodyAt + id_size);
-  return Bytes(quote.begin(), quote.end());
-}
 
 uint64_t QuoteForwarder::request(memory::GuestMemory& memory, GuestAddress buffer, uint64_t size) {
   bool whole = buffer.value % kPageSize == 0 && size % kPageSize == 0 && size != 0;
@@ -127,12 +54,12 @@ uint64_t QuoteForwarder::request(memory::GuestMemory& memory, GuestAddress buffe
     return kvm::kTdvmcallInvalidOperand;
   }
   if (service_.empty()) {
-    finish(memory, buffer, kServiceUnavailable);
+    publish(memory, buffer, kServiceUnavailable);
     return kvm::kTdvmcallSuccess;
   }
-  if (!memory.write_object(buffer + kStatusAt, kInFlight).ok()) return kvm::kTdvmcallInvalidOperand;
+  if (!publish(memory, buffer, kInFlight)) return kvm::kTdvmcallInvalidOperand;
   if (start({memory, buffer, size, std::move(report)})) return kvm::kTdvmcallSuccess;
-  finish(memory, buffer, kFailed);
+  publish(memory, buffer, kFailed);
   return kvm::kTdvmcallRetry;
 }
 
@@ -177,29 +104,15 @@ void QuoteForwarder::work(const Job& job) {
                    job.memory.write_object(job.buffer + kOutLengthAt, length).ok();
     status = written ? kDone : kFailed;
   }
-  finish(job.memory, job.buffer, status);
+  publish(job.memory, job.buffer, status);
 }
 
 Result<Bytes> QuoteForwarder::ask(const Bytes& report) {
-  UniqueFd fd = TRY(connect_to(service_));
+  UniqueFd fd = TRY(connect_to_quote_service(service_));
   if (!enter(fd.get())) return make_error(ErrorCode::cancelled, kOrigin, "the guest has ended");
-  auto answer = talk(fd.get(), report);
+  auto answer = exchange_quote(fd.get(), report);
   leave(fd.get());
   return answer;
-}
-
-Result<Bytes> QuoteForwarder::talk(int fd, const Bytes& report) {
-  TRY(send_all(fd, quote_message(report)));
-  std::array<uint8_t, kLengthBytes> prefix{};
-  TRY(receive_all(fd, prefix));
-  uint32_t size = 0;
-  for (uint8_t byte : prefix) size = size << 8 | byte;
-  if (size > kMaxQuoteBuffer) {
-    return make_error(ErrorCode::protocol, kOrigin, "quote service: answer of {} bytes", size);
-  }
-  Bytes message(size);
-  TRY(receive_all(fd, message));
-  return quote_in_answer(message);
 }
 
 bool QuoteForwarder::enter(int fd) {

@@ -6,33 +6,27 @@
 // rest is written: the guest polls it. Nothing in the buffer is believed beyond one copy.
 #pragma once
 
-#include <filesystem>
 #include <list>
 #include <mutex>
 #include <set>
+#include <string>
 #include <thread>
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 #include "memory/vm_memory.hpp"
+#include "tee/tdx/quote_service.hpp"
 
 namespace bartizan::tee::tdx {
 
 // Quotes under way for one guest. A guest has one driver that asks one at a time; more would cost
 // threads and connections.
 constexpr size_t kMaxQuotesUnderWay = 4;
-// Linux uses 128 KiB; a quote with its certificates has about 8.
-constexpr uint64_t kMaxQuoteBuffer = 1024 * 1024;
 constexpr size_t kTdReportBytes = 1024;
-
-// The service's protocol: a length in 4 bytes, big endian, then a message.
-Bytes quote_message(ByteView report);
-// corrupt: not an answer that holds a quote; the service's own error code is named.
-Result<Bytes> quote_in_answer(ByteView message);
 
 class QuoteForwarder {
  public:
-  explicit QuoteForwarder(std::filesystem::path service) : service_(std::move(service)) {}
+  explicit QuoteForwarder(std::string service) : service_(std::move(service)) {}
   ~QuoteForwarder() { stop(); }
 
   // The call's answer. `memory` stays until stop().
@@ -54,11 +48,10 @@ class QuoteForwarder {
   void join_done();
   void work(const Job& job);
   Result<Bytes> ask(const Bytes& report);
-  Result<Bytes> talk(int fd, const Bytes& report);
   bool enter(int fd);
   void leave(int fd);
 
-  std::filesystem::path service_;
+  std::string service_;
   std::mutex mutex_;  // guards all below
   std::list<Worker> workers_;
   std::set<int> connections_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <thread>
 
 namespace bartizan::memory {
@@ -152,6 +153,66 @@ TEST(Views, PatternsAreFoundAcrossPagesAndWindows) {
   EXPECT_EQ((*memory)->count_raw({}).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ((*memory)->count_raw(Bytes(kMaxPatternBytes + 1)).error().code,
             ErrorCode::invalid_argument);
+}
+
+constexpr uint64_t kHugeRam = 4 * kHugePageSize + kPageSize;
+
+void expect_usable(GuestMemory& memory) {
+  EXPECT_EQ(memory.size(), kHugeRam);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.host_address(0)) % kHugePageSize, 0u);
+  for (uint64_t at : {uint64_t{0}, kHugeRam - 1}) {
+    EXPECT_TRUE(memory.write({at}, Bytes{7}).ok());
+    EXPECT_EQ(*memory.read_object<uint8_t>({at}), 7);
+  }
+}
+
+// Guest addresses of regions are multiples of 2 MiB, and so must their places here be.
+TEST(Backing, TransparentHugePagesAreAligned) {
+  auto memory =
+      GuestMemory::create({{GuestAddress{0}, kHugeRam}}, PageState::shared, Backing::transparent);
+  ASSERT_TRUE(memory.ok());
+  expect_usable(**memory);
+  ASSERT_TRUE((*memory)->discard({0, {0}, kPageSize}).ok());
+  EXPECT_EQ(*(*memory)->read_object<uint8_t>({0}), 0);
+}
+
+uint64_t free_huge_pages() {
+  uint64_t pages = 0;
+  std::ifstream("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages") >> pages;
+  return pages;
+}
+
+TEST(Backing, ReservedPagesComeFromThePool) {
+  if (free_huge_pages() < 5) GTEST_SKIP() << "fewer than 5 free huge pages in this host's pool";
+  uint64_t before = free_huge_pages();
+  auto memory =
+      GuestMemory::create({{GuestAddress{0}, kHugeRam}}, PageState::shared, Backing::reserved);
+  ASSERT_TRUE(memory.ok()) << memory.error().describe();
+  expect_usable(**memory);
+  EXPECT_EQ(free_huge_pages(), before - 2) << "as touched; the rest is only reserved";
+  ASSERT_TRUE((*memory)->discard({0, {0}, kPageSize}).ok());
+  EXPECT_EQ(*(*memory)->read_object<uint8_t>({0}), 7) << "the pool's pages stay";
+}
+
+TEST(Backing, APoolThatIsTooSmallIsAnErrorThatSaysSo) {
+  uint64_t too_much = (free_huge_pages() + 64) * kHugePageSize;
+  auto memory =
+      GuestMemory::create({{GuestAddress{0}, too_much}}, PageState::shared, Backing::reserved);
+  ASSERT_FALSE(memory.ok());
+  EXPECT_EQ(memory.error().code, ErrorCode::resource_exhausted);
+  EXPECT_NE(memory.error().message.find("nr_hugepages"), std::string::npos);
+}
+
+// 256 GiB, the most that a machine may have, cost 8 MiB of bookkeeping; a change names ranges.
+TEST(GuestMemory, BookkeepingOfLargeGuestsIsSmall) {
+  constexpr uint64_t kGiB = 1 << 30;
+  auto memory = GuestMemory::create(ram_layout(256 * kGiB), PageState::private_);
+  ASSERT_TRUE(memory.ok());
+  EXPECT_LE((*memory)->bookkeeping_bytes(), 8u << 20);
+  (*memory)->set_state({5 * kGiB}, 200 * kGiB / kPageSize, PageState::shared);
+  EXPECT_EQ((*memory)->shared_pages(), 200 * kGiB / kPageSize);
+  EXPECT_TRUE((*memory)->window({5 * kGiB}, 200 * kGiB).ok());
+  EXPECT_EQ((*memory)->ram_in({0}, UINT64_MAX).size(), 2u);
 }
 
 TEST(Views, OffsetsAreChecked) {

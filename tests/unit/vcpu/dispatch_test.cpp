@@ -140,6 +140,30 @@ TEST_F(Dispatch, EndsAreToldApart) {
       << "with the interrupt chip in the kernel nobody sees HLT";
 }
 
+TEST_F(Dispatch, CertificateRequestsGoToTheirHandler) {
+  auto& request = exit_data<kvm::ExitSnpReqCerts>(run());
+  request = {0x3000, 2, 0};
+  EXPECT_FALSE(go(kvm::kExitSnpReqCerts).has_value());
+  EXPECT_EQ(request.ret, static_cast<uint64_t>(EIO)) << "nobody has any";
+  handlers_.certificates = [](kvm::ExitSnpReqCerts& asked) {
+    EXPECT_EQ(asked.gpa, 0x3000u);
+    asked.npages = 5;
+    asked.ret = ENOSPC;
+  };
+  EXPECT_FALSE(go(kvm::kExitSnpReqCerts).has_value());
+  EXPECT_EQ(request.ret, static_cast<uint64_t>(ENOSPC));
+  EXPECT_EQ(request.npages, 5u);
+}
+
+// SNP's AP_CREATION and TDX' mailbox name processors by APIC id, and KVM takes it for the vCPU's.
+TEST(Cpuid, ApicIdIsTheVcpusNumber) {
+  for (uint32_t id : {0u, 1u, 7u}) {
+    auto table = cpuid_of(kvm::CpuidTable{}, id, 8);
+    EXPECT_EQ(table.find(1)->ebx >> 24, id);
+    for (uint32_t level : {0u, 1u, 2u}) EXPECT_EQ(table.find(0xb, level)->edx, id);
+  }
+}
+
 TEST(Cpuid, SurvivesATableThatLacksEverything) {
   auto table = cpuid_of(kvm::CpuidTable{}, 0, 1);
   EXPECT_NE(table.find(1)->ecx & 1u << 31, 0u);
