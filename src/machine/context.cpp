@@ -63,8 +63,13 @@ void Context::Impl::warn(const std::string& line) const {
 // Page tables are measured, and hold the C-bit where this host's processor has it. Whoever
 // registered the digests of other processors alone will refuse this one: better said here.
 LaunchOptions Context::Impl::launch_options() const {
-  LaunchOptions launch{
-      tee, options.bundle, options.vcpus, options.ram_mib, options.extra_command_line, 0};
+  LaunchOptions launch{tee,
+                       options.bundle,
+                       options.vcpus,
+                       options.ram_mib,
+                       options.extra_command_line,
+                       0,
+                       options.tee_options.guest_features};
   if (tee != Tee::sev && tee != Tee::sev_es && tee != Tee::snp) return launch;
   auto c_bit = machine::host_c_bit({kvm::linux_kernel(), options.kvm_device});
   launch.c_bit = c_bit.value_or(tee::kDefaultCBit);
