@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/file.hpp"
+#include "boot/bzimage.hpp"
 #include "boot/layout.hpp"
 #include "bundle/bundle_json.hpp"
 #include "crypto/hash.hpp"
