@@ -4,7 +4,7 @@
 # Nothing here writes EFER (LME is set from the start; in a TD a write traps) or clears a bit of CR4 (in a TD, MCE and
 # VMXE must stay set). The interrupt table is empty: an exception, also one that a host injects, ends the VM.
 
-# From stub_table.hpp; tests/checks/test_boot_stub.py compares.
+# From stub_table.hpp; tests/checks/boot_stub/test_static.py compares.
 #define kStubTableAddress 0x54000
 #define kStubMailboxAddress 0x56000
 #define kStubStackAddress 0x57000

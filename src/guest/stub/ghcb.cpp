@@ -7,13 +7,13 @@
 namespace bartizan::stub {
 namespace {
 
-// GHCB specification 2.03, 2.3.1: the low 12 bits of the MSR.
+// GHCB specification, "GHCB MSR Protocol": the low 12 bits of the MSR.
 constexpr uint64_t kInfoMask = 0xfff;
 constexpr uint64_t kSevInfoResponse = 0x001, kSevInfoRequest = 0x002;
 constexpr uint64_t kCpuidRequest = 0x004, kCpuidResponse = 0x005;
 constexpr uint64_t kTerminate = 0x100;
 
-// 2.6, table 3: the page. 4.1.? table 6: exit codes.
+// "GHCB Layout"; "AP Jump Table" of the software exit codes.
 constexpr uint64_t kExitCode = 0x390, kExitInfo1 = 0x398, kExitInfo2 = 0x3a0;
 constexpr uint64_t kValidBitmap = 0x3f0, kProtocolVersion = 0xffa;
 constexpr uint64_t kApJumpTable = 0x80000005, kSetJumpTable = 0;

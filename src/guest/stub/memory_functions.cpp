@@ -7,7 +7,9 @@ extern "C" {
 
 void* memcpy(void* to, const void* from, size_t size) {
   void* at = to;
-  asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(size) : : "memory");
+  size_t words = size / 8, rest = size % 8;
+  asm volatile("rep movsq" : "+D"(at), "+S"(from), "+c"(words) : : "memory");
+  asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(rest) : : "memory");
   return to;
 }
 

@@ -191,7 +191,7 @@ class Machine:
             return False
         if not private and not in_window:
             self.violations.append(f"shared access to {physical:#x}")
-        if private:
+        if private and not in_window:
             self._touch(physical, {unicorn.UC_MEM_READ: "read", unicorn.UC_MEM_WRITE: "write"}.get(access, "fetch"))
         entry.paddr = physical + (0 if private or not self.two_views else SHARED)
         entry.perms = unicorn.UC_PROT_ALL
