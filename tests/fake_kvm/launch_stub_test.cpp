@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/file.hpp"
+#include "boot/bzimage.hpp"
 #include "boot/layout.hpp"
 #include "bundle/bundle_json.hpp"
 #include "crypto/hash.hpp"
@@ -219,6 +220,27 @@ TEST_P(StubLaunch, AnotherCBitThanTheProcessorsIsRefused) {
   auto plan = wanted();
   launch(plan);
   EXPECT_EQ(record().digest, expected_digest(plan));
+}
+
+TEST_P(StubLaunch, MeasureSetHasEachProcessorsCBit) {
+  small_bundle();
+  MeasureOptions set;
+  set.launch = options_;
+  set.vcpu_types = {"EPYC-Milan", "EPYC-Rome", "EPYC-Genoa", "EPYC"};
+  auto bits = [&] {
+    std::vector<uint32_t> list;
+    for (const auto& one : measure_set(set).value()) list.push_back(one.c_bit);
+    return list;
+  };
+  bool tdx = GetParam() == Tee::tdx;
+  EXPECT_EQ(bits(), (tdx ? std::vector<uint32_t>{47} : std::vector<uint32_t>{51, 47}));
+  set.c_bits = {47};
+  EXPECT_EQ(measure_set(set).error().code, ErrorCode::invalid_argument) << "given twice";
+  set.vcpu_types.clear();
+  EXPECT_EQ(bits(), std::vector<uint32_t>{47});
+  set.c_bits = {51, 51, 48};
+  if (tdx) return;
+  EXPECT_EQ(bits(), (std::vector<uint32_t>{51, 48}));
 }
 
 // Where further processors begin is in what is measured.
