@@ -1,4 +1,4 @@
-"""made_bases.py many|odd-names BASE.tar: base layers that no package has: 50,000 files, and names that nobody likes."""
+"""made_bases.py many|odd-names BASE.tar: base layers that no package has: 60,000 files (upper_layers.py hides some), and names that nobody likes."""
 
 import io
 import os
@@ -20,8 +20,8 @@ def many(tar):
             if not folder and not sub:
                 add(tar, b"many/00", tarfile.DIRTYPE)
             add(tar, b"many/%02d/%02d" % (folder, sub), tarfile.DIRTYPE)
-            for number in range(50):
-                serial = (folder * 20 + sub) * 50 + number
+            for number in range(60):
+                serial = (folder * 20 + sub) * 60 + number
                 add(tar, b"many/%02d/%02d/file-%d" % (folder, sub, serial), content=b"%d" % serial * (serial % 300))
 
 

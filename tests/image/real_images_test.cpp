@@ -77,8 +77,8 @@ TEST_P(RealImages, AreWhatUmociUnpacks) {
 INSTANTIATE_TEST_SUITE_P(Debian, RealImages,
                          testing::Values(RealImage{"busybox", true, 40},
                                          RealImage{"odd-names", true, 2800},
-                                         RealImage{"many", false, 45'000},
-                                         RealImage{"nginx", false, 1000},
+                                         RealImage{"many", false, 50'000},
+                                         RealImage{"nginx", false, 800},
                                          RealImage{"python3", false, 1000},
                                          RealImage{"openjdk-17-jre-headless", false, 1000}),
                          [](const auto& info) {
