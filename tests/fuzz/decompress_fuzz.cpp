@@ -1,5 +1,6 @@
 // Hostile gzip and zstd streams; the first byte chooses. Read in large and in odd little pieces
 // they give the same bytes and the same verdict.
+#include <algorithm>
 #include <cstdlib>
 
 #include "crypto/hash.hpp"
