@@ -69,10 +69,15 @@ class SegmentBuilder {
   Result<void> apply(const fs::path& layout, const Descriptor& layer, uint32_t number,
                      Meter& meter) {
     std::string name = "layer " + layer.digest;
-    return merger_.apply(number, name, [&]() -> Result<std::unique_ptr<ByteSource>> {
+    auto applied = merger_.apply(number, name, [&]() -> Result<std::unique_ptr<ByteSource>> {
       std::unique_ptr<ByteSource> blob = TRY(BlobReader::open(layout, layer, &meter));
       return decompress(compression_of(layer), std::move(blob), name);
     });
+    if (applied.ok() || applied.error().code != ErrorCode::corrupt) return applied;
+    // If its digest does not fit, that says more than what the damage broke first.
+    auto blob = TRY(BlobReader::open(layout, layer, nullptr));
+    TRY(blob->skip(UINT64_MAX));
+    return applied;
   }
 
   SegmentWriter segment_;

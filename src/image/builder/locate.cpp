@@ -87,6 +87,7 @@ Result<LocatedImage> search_layout(const fs::path& layout, const std::string& re
                         "{}: layer {} is compressed ({}): unpack the image first", layout.string(),
                         layer->digest, layer->media_type);
     }
+    (void)TRY(BlobReader::open(layout, *layer, nullptr));  // is it as long as it says?
     TRY(search_layer(blob_path(layout, TRY(parse_digest(layer->digest, "layer"))), found));
   }
   return found;

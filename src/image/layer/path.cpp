@@ -11,6 +11,10 @@ constexpr size_t kMaxName =
 // guest's.
 constexpr size_t kMaxDepth = 1024;
 
+constexpr std::string_view kTooLong = "a name is longer than 255 bytes";
+// A whiteout's last name is a mark and then the name that it hides.
+constexpr std::string_view kMark = ".wh.";
+
 // Calls `each` with every part that is neither empty nor ".".
 template <typename Each>
 Result<void> for_each_part(std::string_view path, Each each) {
@@ -34,7 +38,9 @@ Result<Path> split_path(std::string_view path, std::string_view what) {
   if (path.find('\0') != std::string_view::npos) return bad("holds a zero byte");
   TRY(for_each_part(path, [&](std::string_view part) -> Result<void> {
     if (part == "..") return bad("leaves the root by \"..\"");
-    if (part.size() > kMaxName) return bad("a name is longer than 255 bytes");
+    if (!parts.empty() && parts.back().size() > kMaxName) return bad(kTooLong);
+    if (part.size() > (part.starts_with(kMark) ? kMaxName + kMark.size() : kMaxName))
+      return bad(kTooLong);
     if (parts.size() == kMaxDepth) {
       return make_error(ErrorCode::resource_exhausted, "image/layer",
                         "{}: a path is deeper than the limit of {} folders", what, kMaxDepth);

@@ -13,7 +13,8 @@ namespace bartizan::image {
 using Path = std::vector<std::string>;
 
 // "./a//b/" and "/a/b" are {a, b}; "" and "." are {}. corrupt: a ".." (a path that means to leave
-// the root), a zero byte, a name of more than 255 bytes. resource_exhausted: too deep. `what` names
+// the root), a zero byte, a name of more than 255 bytes (the last may
+// be ".wh." and so many). resource_exhausted: too deep. `what` names
 // the layer in errors.
 Result<Path> split_path(std::string_view path, std::string_view what);
 

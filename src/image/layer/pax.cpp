@@ -28,7 +28,9 @@ Result<PaxRecords> parse_pax(std::string_view text, std::string_view what) {
     std::string_view record = text.substr(space + 1, *length - space - 2);
     size_t equals = record.find('=');
     if (equals == std::string_view::npos || equals == 0) return bad();
-    records[std::string(record.substr(0, equals))] = record.substr(equals + 1);
+    std::string key(record.substr(0, equals));
+    records.erase(key);
+    if (equals + 1 < record.size()) records[key] = record.substr(equals + 1);
     text.remove_prefix(*length);
   }
   return records;

@@ -12,7 +12,8 @@ namespace bartizan::image {
 
 using PaxRecords = std::map<std::string, std::string>;
 
-// Later records of a key replace earlier ones. corrupt if a length lies.
+// Later records of a key replace earlier ones, and an empty value takes the key away (as POSIX has
+// it, and as other unpackers of images do). corrupt if a length lies.
 Result<PaxRecords> parse_pax(std::string_view text, std::string_view what);
 
 // "-12.25" is {-13, 750000000}. Digits beyond nanoseconds are dropped. Nothing if it is no time.

@@ -67,6 +67,16 @@ TEST(TarReader, PaxOverridesTheHeader) {
   EXPECT_EQ(entry.xattrs.at("user.key"), std::string("a\0=b", 4));
 }
 
+// POSIX pax: "If the value field is zero length, it shall delete any header block field, previously
+// entered extended header value". What other unpackers make of it.
+TEST(TarReader, EmptyPaxValueIsNone) {
+  std::string records = pax_record("path", "") + pax_record("SCHILY.xattr.user.key", "was") +
+                        pax_record("SCHILY.xattr.user.key", "");
+  auto entry = first_entry(make_tar({{"x", 'x', records}, {"short", '0', "1"}})).value().value();
+  EXPECT_EQ(entry.path, "short");
+  EXPECT_TRUE(entry.xattrs.empty());
+}
+
 TEST(TarReader, GnuLongNamesAndBase256) {
   std::string tar =
       make_tar({{"././@LongLink", 'L', std::string(300, 'n') + '\0'}, {"short", '0', "1"}});
@@ -158,6 +168,9 @@ TEST(Path, IsRelativeToTheRoot) {
   EXPECT_EQ(split_path("a/..", "t").error().code, ErrorCode::corrupt);
   EXPECT_EQ(split_path(std::string("a\0b", 3), "t").error().code, ErrorCode::corrupt);
   EXPECT_EQ(split_path(std::string(256, 'n'), "t").error().code, ErrorCode::corrupt);
+  EXPECT_TRUE(split_path("a/.wh." + std::string(255, 'n'), "t").ok());
+  EXPECT_FALSE(split_path("a/.wh." + std::string(256, 'n'), "t").ok());
+  EXPECT_FALSE(split_path(".wh." + std::string(255, 'n') + "/a", "t").ok());
   std::string deep;
   for (int i = 0; i < 2000; ++i) deep += "d/";
   EXPECT_EQ(split_path(deep, "t").error().code, ErrorCode::resource_exhausted);

@@ -1,0 +1,26 @@
+// The end of a hostile disk: the KRUN footer and the JSON in it. What parses lies inside, and what
+// we write of it parses to the same.
+#include <cstdlib>
+
+#include "image/builder/krun.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace bartizan;  // NOLINT
+  std::string_view text(reinterpret_cast<const char*>(data), size);
+  auto footer = image::parse_krun_footer({data, size});
+  if (footer.ok()) {
+    if (footer->size() + image::kKrunTrailerBytes > size) std::abort();
+    auto again = image::parse_krun_footer(image::krun_footer(*footer));
+    if (!again.ok() || *again != *footer) std::abort();
+  }
+  auto config = image::parse_krun_json(footer.ok() ? std::string_view(*footer) : text);
+  if (!config.ok()) return 0;
+  auto json = image::krun_json(*config);
+  if (!json.ok()) return 0;  // text that is not UTF-8
+  auto again = image::parse_krun_json(*json);
+  bool same = again.ok() && again->workload_id == config->workload_id &&
+              again->attestation_url == config->attestation_url && again->vcpus == config->vcpus &&
+              again->ram_mib == config->ram_mib;
+  if (!same) std::abort();
+  return 0;
+}
