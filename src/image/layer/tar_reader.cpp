@@ -140,6 +140,11 @@ Result<size_t> TarReader::read(std::span<uint8_t> to) {
   return got;
 }
 
+Result<ByteView> TarReader::take(std::span<uint8_t> room) {
+  if (sparse_) return room.first(TRY(read(room)));
+  return take_stored(room);
+}
+
 Result<size_t> TarReader::read_stored(std::span<uint8_t> to) {
   if (left_ == 0) return size_t{0};
   size_t got = TRY(source_.read(to.first(std::min<uint64_t>(to.size(), left_))));
@@ -147,6 +152,15 @@ Result<size_t> TarReader::read_stored(std::span<uint8_t> to) {
   left_ -= got;
   position_ += got;
   return got;
+}
+
+Result<ByteView> TarReader::take_stored(std::span<uint8_t> room) {
+  if (left_ == 0) return ByteView();
+  ByteView piece = TRY(source_.take(room.first(std::min<uint64_t>(room.size(), left_))));
+  if (piece.empty()) return bad("archive is cut off inside its data");
+  left_ -= piece.size();
+  position_ += piece.size();
+  return piece;
 }
 
 Result<std::string> TarReader::read_text(uint64_t size, uint64_t limit) {
