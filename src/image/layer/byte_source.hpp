@@ -19,7 +19,9 @@ class ByteSource {
 
   // The next bytes, no more than `room` holds, wherever they are: in `room`, or in the source's own
   // buffer, without a copy. Valid until the next call; empty at the end.
-  virtual Result<ByteView> take(std::span<uint8_t> room) { return room.first(TRY(read(room))); }
+  virtual Result<ByteView> take(std::span<uint8_t> room) {
+    return ByteView(room.first(TRY(read(room))));
+  }
 
   // Passes over up to `count` bytes and says how many there were. Sources that can seek override
   // it.

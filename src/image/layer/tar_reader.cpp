@@ -141,7 +141,7 @@ Result<size_t> TarReader::read(std::span<uint8_t> to) {
 }
 
 Result<ByteView> TarReader::take(std::span<uint8_t> room) {
-  if (sparse_) return room.first(TRY(read(room)));
+  if (sparse_) return ByteView(room.first(TRY(read(room))));
   return take_stored(room);
 }
 
