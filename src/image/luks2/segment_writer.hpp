@@ -1,5 +1,5 @@
 // SegmentWriter: a block sink that encrypts (AES-XTS, 4096-byte sectors), hashes the ciphertext and
-// writes it to a file, on several threads. Memory is bounded: a few buffers of 256 KiB. One thread
+// writes it to a file, on several threads. Memory is bounded: a few buffers of 512 KiB. One thread
 // calls; the plaintext never leaves memory.
 //
 // caller ──fills──> waiting ──any thread: encrypt, write, leaf hashes──> passed ──in order, one

@@ -11,7 +11,7 @@ namespace {
 // Read and hashed at once: fits in a core's own cache, and calls are few.
 constexpr size_t kBufferBytes = 256 * 1024;
 // A look wants headers only; small files lie between them.
-constexpr size_t kLookBytes = 4096;
+constexpr size_t kLookBytes = 1536;
 
 Error bad(const Descriptor& descriptor, std::string why) {
   return make_error(ErrorCode::corrupt, "image/oci", "blob {}: {}", descriptor.digest, why);
