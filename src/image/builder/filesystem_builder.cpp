@@ -1,7 +1,6 @@
 #include "image/builder/filesystem_builder.hpp"
 
 #include "crypto/hash.hpp"
-#include "image/layer/decompress.hpp"
 #include "image/oci/blob.hpp"
 #include "manifest/stations.hpp"
 
@@ -22,12 +21,6 @@ std::array<uint8_t, 16> filesystem_uuid(const SourceImage& source) {
   return uuid;
 }
 
-Compression compression_of(const Descriptor& layer) {
-  auto kind = media_kind(layer.media_type);
-  if (kind == MediaKind::layer_gzip) return Compression::gzip;
-  return kind == MediaKind::layer_zstd ? Compression::zstd : Compression::none;
-}
-
 // Keeps the first block, forgets the rest.
 class FirstBlock : public BlockSink {
  public:
@@ -42,6 +35,12 @@ class FirstBlock : public BlockSink {
 };
 
 }  // namespace
+
+Compression compression_of(const Descriptor& layer) {
+  auto kind = media_kind(layer.media_type);
+  if (kind == MediaKind::layer_gzip) return Compression::gzip;
+  return kind == MediaKind::layer_zstd ? Compression::zstd : Compression::none;
+}
 
 uint64_t bytes_of(const std::vector<Descriptor>& layers) {
   uint64_t total = 0;

@@ -6,10 +6,13 @@
 
 #include "image/filesystem/erofs_writer.hpp"
 #include "image/layer/apply.hpp"
+#include "image/layer/decompress.hpp"
 #include "image/oci/layout_reader.hpp"
 #include "image/progress.hpp"
 
 namespace bartizan::image {
+
+Compression compression_of(const Descriptor& layer);
 
 // Of all blobs, as they are stored.
 uint64_t bytes_of(const std::vector<Descriptor>& layers);
