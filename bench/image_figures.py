@@ -1,5 +1,6 @@
-"""The figures of bench/image.sh. image_figures.py WORK BARTIZAN"""
+"""The figures of bench/image.sh. image_figures.py WORK BARTIZAN STAGES"""
 
+import gzip
 import hashlib
 import json
 import os
@@ -15,32 +16,44 @@ import time
 MIB = 1 << 20
 SIZE = int(os.environ.get("BENCH_MIB", "1024")) * MIB
 PAIRS = int(os.environ.get("BENCH_PAIRS", "5"))
-LUKSY = os.environ.get("LUKSY") or shutil.which("luksy")
+LUKSY = os.environ.get("LUKSY")
+MEDIA = "application/vnd.oci.image.layer.v1.tar"
+CORES = len(os.sched_getaffinity(0))
 
 
-def make_root(root):
-    """Files from a few bytes to 32 MiB, as distributions have them: most are small, most bytes are in large ones."""
+def make_root(root, total):
+    """Files from a few bytes to 32 MiB, as distributions have them: most are small, most bytes are in large ones; one
+    half cannot be compressed, the other is words."""
     draw = random.Random(1)
-    left, number = SIZE, 0
+    words = [f"{draw.getrandbits(draw.randint(8, 40)):x}" for _ in range(5000)]
+    text = " ".join(draw.choices(words, k=2_000_000)).encode() * 5  # more than the largest file and an offset
+    left, number = total, 0
     while left > 0:
         size = min(left, int(2 ** draw.uniform(4, 25 if draw.random() < 0.02 else 17)))
         folder = root / f"{number // 500:03d}"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"file-{number:06d}").write_bytes(os.urandom(size))
+        begin = draw.randrange(8 * MIB)
+        content = os.urandom(size) if number % 2 else text[begin:begin + size]
+        (folder / f"file-{number:06d}").write_bytes(content)
         left -= size
         number += 1
     return number
 
 
-def make_layout(layout, root):
+def sha256(path):
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(MIB):
+            total.update(chunk)
+    return total.hexdigest()
+
+
+def make_layout(layout, tar, media_type, diff_id):
+    """An image of one layer: the file at `tar`, which moves into it. Returns its new place."""
     blobs = layout / "blobs" / "sha256"
     blobs.mkdir(parents=True)
-    with tarfile.open(layout / "layer", "w") as tar:
-        tar.add(root, ".")
-    with open(layout / "layer", "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else sha256(file)
-    size = (layout / "layer").stat().st_size
-    (layout / "layer").rename(blobs / digest)
+    digest, size = sha256(tar), tar.stat().st_size
+    tar.rename(blobs / digest)
 
     def blob(kind, value):
         text = json.dumps(value).encode()
@@ -49,19 +62,18 @@ def make_layout(layout, root):
         return {"mediaType": f"application/vnd.oci.image.{kind}.v1+json", "digest": f"sha256:{name}", "size": len(text)}
 
     config = blob("config", {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/x"]},
-                             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}})
-    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": f"sha256:{digest}", "size": size}
+                             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff_id or digest}"]}})
+    layer = {"mediaType": media_type, "digest": f"sha256:{digest}", "size": size}
     manifest = blob("manifest", {"schemaVersion": 2, "config": config, "layers": [layer]})
     (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [manifest]}))
     (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
     return blobs / digest
 
 
-def sha256(file):
-    total = hashlib.sha256()
-    while chunk := file.read(MIB):
-        total.update(chunk)
-    return total.hexdigest()
+def pack(root, tar):
+    with tarfile.open(tar, "w") as archive:
+        archive.add(root, ".")
+    return tar
 
 
 def timed(*commands):
@@ -79,9 +91,9 @@ def timed(*commands):
     return time.monotonic() - start, user, peak
 
 
-def build(work, bartizan):
+def build(work, bartizan, source="src"):
     shutil.rmtree(work / "out", ignore_errors=True)
-    return timed([bartizan, "build", str(work / "src"), "-o", str(work / "out"), "--key-file", str(work / "key"), "--json"])
+    return timed([bartizan, "build", str(work / source), "-o", str(work / "out"), "--key-file", str(work / "key"), "--json"])
 
 
 def copy(work, layer):
@@ -98,29 +110,77 @@ def luksy(work):
     return timed(make, encrypt, ["sync", str(work / "luks")])
 
 
-def main(work, bartizan):
-    work = pathlib.Path(work)
-    (work / "key").write_text("0123456789abcdef" * 4)
-    files = make_root(work / "root")
-    layer = make_layout(work / "src", work / "root")
-    print(f"{files} files, {SIZE // MIB} MiB, {PAIRS} pairs", file=sys.stderr)
-    build(work, bartizan)  # both once for nothing: what they read is in memory then
+def stages(work, program, source):
+    """Processor seconds per GiB of each stage alone, by name."""
+    lines = subprocess.run([program, str(work / source), str(work)], check=True, capture_output=True, text=True).stdout
+    return {line.split()[0].removeprefix("stage_"): float(line.split()[1]) for line in lines.splitlines()}
+
+
+def compressed_layouts(work):
+    """A quarter of the size, packed by gzip (by default level) and zstd: {kind: size of the tar in bytes}."""
+    make_root(work / "small", SIZE // 4)
+    tar = pack(work / "small", work / "small.tar")
+    diff_id, size, kinds = sha256(tar), tar.stat().st_size, {}
+    with open(tar, "rb") as plain, gzip.open(work / "small.gz", "wb", 6) as packed:
+        shutil.copyfileobj(plain, packed, MIB)
+    make_layout(work / "gzip", work / "small.gz", MEDIA + "+gzip", diff_id)
+    kinds["gzip"] = size
+    if shutil.which("zstd"):
+        subprocess.run(["zstd", "-q", str(tar), "-o", str(work / "small.zst")], check=True)
+        make_layout(work / "zstd", work / "small.zst", MEDIA + "+zstd", diff_id)
+        kinds["zstd"] = size
+    return kinds
+
+
+def main_figures(work, bartizan, layer):
     builds, copies, others = [], [], []
+    build(work, bartizan)  # once for nothing: what is read is in memory then
     for _ in range(PAIRS):
         builds.append(build(work, bartizan))
         copies.append(copy(work, layer))
         if LUKSY:
             others.append(luksy(work))
-        print(f"build {builds[-1][0]:.2f} s, cp + fsync {copies[-1][0]:.2f} s", file=sys.stderr)
+        print(f"build {builds[-1][0]:.2f} s (user {builds[-1][1]:.2f}), cp + fsync {copies[-1][0]:.2f} s, "
+              f"luksy {others[-1][0] if others else 0:.2f} s, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
     if LUKSY:
         speedup = statistics.median(other[0] / own[0] for other, own in zip(others, builds))
         print(f"speedup_vs_luksy {speedup:.2f} times")
     else:
-        print("speedup_vs_luksy: skipped, no luksy in PATH (Debian package luksy, from Debian 13 on)", file=sys.stderr)
+        print("speedup_vs_luksy: skipped, no luksy", file=sys.stderr)
+    scale = 1024 * MIB / SIZE
     print(f"rate_vs_cp {statistics.median(other[0] / own[0] for other, own in zip(copies, builds)):.2f} of cp's speed")
-    print(f"seconds_per_gib {statistics.median(own[0] for own in builds) * 1024 * MIB / SIZE:.2f} s")
-    print(f"cpu_seconds_per_gib {statistics.median(own[1] for own in builds) * 1024 * MIB / SIZE:.2f} s")
+    print(f"seconds_per_gib {statistics.median(own[0] for own in builds) * scale:.2f} s")
+    print(f"cpu_seconds_per_gib {statistics.median(own[1] for own in builds) * scale:.2f} s")
     print(f"peak_memory_mib {max(own[2] for own in builds):.0f} MiB")
+    return statistics.median(own[0] for own in copies) * scale
 
 
-main(*sys.argv[1:])
+def bounds(plain, copy_seconds):
+    """What no builder that hashes source, disk and output can beat on this machine, whatever else it does."""
+    hashing = 3 * plain["output_digest"]
+    print(f"sha256_mib_per_s {1024 / plain['output_digest']:.0f} MiB/s a core")
+    print(f"bound_cpu_seconds_per_gib {hashing + plain['encryption']:.2f} s")
+    print(f"bound_vs_cp {copy_seconds / ((hashing + plain['encryption']) / CORES):.2f} of cp's speed on {CORES} cores")
+
+
+def main(work, bartizan, stage_program):
+    work = pathlib.Path(work)
+    (work / "key").write_text("0123456789abcdef" * 4)
+    files = make_root(work / "root", SIZE)
+    layer = make_layout(work / "src", pack(work / "root", work / "layer"), MEDIA, None)
+    print(f"{files} files, {SIZE // MIB} MiB, {PAIRS} pairs", file=sys.stderr)
+    copy_seconds = main_figures(work, bartizan, layer)
+    plain = stages(work, stage_program, "src")
+    bounds(plain, copy_seconds)
+    measured = {"plain": plain}
+    for kind, size in compressed_layouts(work).items():
+        seconds = statistics.median(build(work, bartizan, kind)[0] for _ in range(3))
+        print(f"{kind}_seconds_per_gib {seconds * 1024 * MIB / size:.2f} s")
+        measured[kind] = stages(work, stage_program, kind)
+    for kind, figures in measured.items():
+        for name, value in figures.items():
+            print(f"stage_{kind}_{name} {value:.3f} s")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

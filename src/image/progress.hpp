@@ -24,11 +24,19 @@ class Meter {
                       progress_.stage);
   }
 
+  // Nothing to tell, but work that takes time: only asks, now and then, whether to go on.
+  Result<void> ask() {
+    if (++asked_ % kAskEach != 0) return {};
+    next_ = progress_.done;
+    return advance(0);
+  }
+
  private:
+  static constexpr uint64_t kAskEach = 4096;
   static constexpr uint64_t kStep = 1 << 20;
   const ProgressSink& sink_;
   Progress progress_;
-  uint64_t next_ = 0;
+  uint64_t next_ = 0, asked_ = 0;
 };
 
 }  // namespace bartizan::image

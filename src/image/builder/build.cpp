@@ -121,15 +121,21 @@ class Build {
     std::string krun = TRY(
         krun_json({report_.workload_id, options_.broker_url, options_.vcpus, options_.ram_mib}));
     fs::path file = folder_ / "layer.tar";
-    auto layer = TRY(OutputLayer::create(file, krun, TRY(manifest.serialize()).size()));
+    auto layer = TRY(OutputLayer::create(file, krun));
     DiskPlace place{layer.fd(), layer.disk_start(), file.string(), folder_};
+    auto forecast = forecast_filesystem(layout_, source_, options_.progress);
+    if (forecast) {
+      place.forecast = &*forecast;
+      place.stream = layer.begin_hashing(disk_bytes_for(forecast->size));
+    }
     auto totals =
         TRY(make_disk(place, layout_, source_, secrets, header.bytes, manifest, options_.progress));
     report_.entries = totals.entries;
     report_.content_bytes = totals.content_bytes;
     TRY(take_manifest(manifest));
     report_.disk_key = std::move(secrets.luks.passphrase);
-    auto finished = TRY(layer.finish(report_.manifest, manifest.disk_size, options_.progress));
+    auto finished =
+        TRY(layer.finish(report_.manifest, manifest.disk_size, totals.heard, options_.progress));
     report_.disk_bytes = finished.disk_bytes;
     return write_layout(writer, file, finished);
   }

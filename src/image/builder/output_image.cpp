@@ -5,7 +5,6 @@
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
-#include "crypto/hash.hpp"
 #include "image/builder/krun.hpp"
 #include "image/layer/tar_writer.hpp"
 #include "image/progress.hpp"
@@ -19,8 +18,6 @@ constexpr char kOrigin[] = "image/builder";
 constexpr size_t kBufferBytes = 256 * 1024;  // stays in a core's cache between read and hash
 constexpr uint64_t kDiskAlignment = 4096;    // so that a file system can share or map the blocks
 constexpr uint64_t kFillerLeast = 2 * kTarBlock;
-// The draft of a manifest lacks four numbers of up to 20 digits and the root hash in hex.
-constexpr size_t kManifestGrowth = 4 * 20 + 64;
 
 void append(Bytes& to, ByteView bytes) {
   to.insert(to.end(), bytes.begin(), bytes.end());
@@ -32,12 +29,10 @@ void add_file(Bytes& tar, std::string_view name, uint32_t mode, ByteView content
   tar.resize(align_up(tar.size(), kTarBlock));
 }
 
-// All but the filler and the disk, in the order in which other builders of such images write them.
-Bytes small_files(ByteView manifest, std::string_view krun_json) {
+Bytes small_files(std::string_view krun_json) {
   Bytes tar;
   add_file(tar, kEntrypointFile, 0755, entrypoint_program());
   add_file(tar, kKrunFile, 0600, as_bytes(krun_json));
-  add_file(tar, kManifestFile, 0644, manifest);
   append(tar, tar_header("tmp/", '5', 01777, 0));
   return tar;
 }
@@ -48,44 +43,58 @@ ByteView entrypoint_program() {
   return {bartizan_entrypoint_begin, bartizan_entrypoint_end};
 }
 
-Result<OutputLayer> OutputLayer::create(const std::filesystem::path& path, std::string krun_json,
-                                        size_t manifest_bytes) {
+Result<OutputLayer> OutputLayer::create(const std::filesystem::path& path, std::string krun_json) {
   UniqueFd fd = TRY(open_file(path, O_RDWR | O_CREAT | O_EXCL, 0644));
-  uint64_t most = small_files(Bytes(manifest_bytes + kManifestGrowth), krun_json).size();
-  uint64_t start = align_up(most + kFillerLeast + kTarBlock, kDiskAlignment);
+  uint64_t start =
+      align_up(small_files(krun_json).size() + kFillerLeast + kTarBlock, kDiskAlignment);
   return OutputLayer(std::move(fd), path.string(), std::move(krun_json), start);
 }
 
-Result<OutputLayer::Finished> OutputLayer::finish(ByteView manifest, uint64_t disk_size,
-                                                  const ProgressSink& progress) {
-  Bytes front = small_files(manifest, krun_json_);
-  if (front.size() + kFillerLeast + kTarBlock > disk_start_)
-    return make_error(ErrorCode::internal, kOrigin, "{}: no space for the manifest", name_);
+// Up to the disk. `disk_size`: with the footer.
+Bytes OutputLayer::front(uint64_t disk_size) const {
+  Bytes front = small_files(krun_json_);
   append(front, tar_filler(disk_start_ - kTarBlock - front.size()));
-  Bytes footer = krun_footer(krun_json_);
-  append(front, tar_header(kDiskFile, '0', 0600, disk_size + footer.size()));
-  Finished finished{{}, disk_start_ + disk_size + footer.size(), disk_size + footer.size()};
-  footer.resize(footer.size() + 2 * kTarBlock);  // the end of the archive
-  finished.size += 2 * kTarBlock;
+  append(front, tar_header(kDiskFile, '0', 0600, disk_size));
+  return front;
+}
+
+crypto::Hasher* OutputLayer::begin_hashing(uint64_t disk_size) {
+  heard_front_ = front(disk_size + krun_footer(krun_json_).size());
+  hasher_.update(heard_front_);
+  return &hasher_;
+}
+
+Result<OutputLayer::Finished> OutputLayer::finish(ByteView manifest, uint64_t disk_size,
+                                                  uint64_t heard, const ProgressSink& progress) {
+  Bytes back = krun_footer(krun_json_);
+  Finished finished;
+  finished.disk_bytes = disk_size + back.size();
+  Bytes front = this->front(finished.disk_bytes);
+  add_file(back, kManifestFile, 0644, manifest);
+  back.resize(back.size() + 2 * kTarBlock);  // the end of the archive
+  finished.size = disk_start_ + disk_size + back.size();
   TRY(write_exactly(fd_.get(), front, 0, name_));
-  TRY(write_exactly(fd_.get(), footer, disk_start_ + disk_size, name_));
-  finished.hex = TRY(hash(finished.size, progress));
+  TRY(write_exactly(fd_.get(), back, disk_start_ + disk_size, name_));
+  uint64_t hashed = heard > 0 && front == heard_front_ ? disk_start_ + heard : 0;
+  if (hashed == 0) hasher_ = crypto::Hasher(crypto::HashKind::sha256);
+  finished.hex = TRY(hash_from(hashed, finished.size, progress));
   if (::fsync(fd_.get()) != 0) return errno_error(errno, kOrigin, fmt::format("sync {}", name_));
   return finished;
 }
 
-Result<std::string> OutputLayer::hash(uint64_t size, const ProgressSink& progress) const {
+Result<std::string> OutputLayer::hash_from(uint64_t at, uint64_t size,
+                                           const ProgressSink& progress) {
   Meter meter(progress, "image", size);
-  crypto::Hasher hasher(crypto::HashKind::sha256);
+  TRY(meter.advance(at));
   Bytes buffer(kBufferBytes);
-  for (uint64_t at = 0; at < size;) {
+  while (at < size) {
     auto part = std::span(buffer).first(std::min<uint64_t>(buffer.size(), size - at));
     TRY(read_exactly(fd_.get(), part, at, name_));
-    hasher.update(part);
+    hasher_.update(part);
     TRY(meter.advance(part.size()));
     at += part.size();
   }
-  return to_hex(hasher.finish());
+  return to_hex(hasher_.finish());
 }
 
 }  // namespace bartizan::image

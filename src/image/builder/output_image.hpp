@@ -1,5 +1,7 @@
-// The output layer: a plain tar with the five files, /disk.img last. The disk is made at its final
-// place in it, at a multiple of 4096 bytes; a comment before it fills what is left of the space.
+// The output layer: a plain tar with the five files. The disk is made at its final place in it, at
+// a multiple of 4096 bytes; a comment before it fills what is left of the space. Only the manifest,
+// which holds the disk's root hash, comes after it: so the layer can be hashed from its first byte
+// on while the disk is being made.
 #pragma once
 
 #include <filesystem>
@@ -9,6 +11,7 @@
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 #include "base/unique_fd.hpp"
+#include "crypto/hash.hpp"
 
 namespace bartizan::image {
 
@@ -19,21 +22,25 @@ ByteView entrypoint_program();
 
 class OutputLayer {
  public:
-  // `path` must not exist. `manifest_bytes`: size of the manifest as long as the disk's sizes and
-  // its root hash are missing.
-  static Result<OutputLayer> create(const std::filesystem::path& path, std::string krun_json,
-                                    size_t manifest_bytes);
+  // `path` must not exist.
+  static Result<OutputLayer> create(const std::filesystem::path& path, std::string krun_json);
 
   int fd() const { return fd_.get(); }
   uint64_t disk_start() const { return disk_start_; }
+
+  // For a disk that will probably have that size: who is to hear it, from its first byte on, as it
+  // is written. Lives as long as this object.
+  crypto::Hasher* begin_hashing(uint64_t disk_size);
 
   struct Finished {
     std::string hex;  // SHA-256
     uint64_t size = 0;
     uint64_t disk_bytes = 0;  // with the KRUN footer
   };
-  // With the disk in its place: writes all the rest, hashes the whole and syncs it.
-  Result<Finished> finish(ByteView manifest, uint64_t disk_size, const ProgressSink& progress);
+  // With the disk in its place: writes all the rest, hashes what was not heard yet and syncs.
+  // `heard`: how much of the disk the hasher of begin_hashing() has.
+  Result<Finished> finish(ByteView manifest, uint64_t disk_size, uint64_t heard,
+                          const ProgressSink& progress);
 
  private:
   OutputLayer(UniqueFd fd, std::string name, std::string krun_json, uint64_t disk_start)
@@ -41,11 +48,14 @@ class OutputLayer {
         name_(std::move(name)),
         krun_json_(std::move(krun_json)),
         disk_start_(disk_start) {}
-  Result<std::string> hash(uint64_t size, const ProgressSink& progress) const;
+  Bytes front(uint64_t disk_size) const;
+  Result<std::string> hash_from(uint64_t at, uint64_t size, const ProgressSink& progress);
 
   UniqueFd fd_;
   std::string name_, krun_json_;
   uint64_t disk_start_;
+  crypto::Hasher hasher_{crypto::HashKind::sha256};
+  Bytes heard_front_;  // by the hasher; empty: it heard nothing
 };
 
 }  // namespace bartizan::image

@@ -107,6 +107,13 @@ Result<void> ErofsWriter::append(ByteView bytes) {
   return {};
 }
 
+void ErofsWriter::count(uint64_t bytes) {
+  file_->size += bytes;
+  uint64_t all = partial_.size() + bytes;
+  position_ += align_down(all, kBlockSize);
+  partial_.resize(all % kBlockSize);
+}
+
 Result<void> ErofsWriter::end_file() {
   Inode& inode = *std::exchange(file_, nullptr);
   if (partial_.empty()) return {};

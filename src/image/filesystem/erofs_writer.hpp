@@ -5,6 +5,9 @@
 //   for each file:  begin_file(inode) · append(bytes)… · end_file()
 //   at the end:     finish(root, uuid)
 //
+// Where everything goes depends on sizes alone: count() instead of append() tells the superblock
+// of a file system before its contents are known.
+//
 // Format: Linux fs/erofs/erofs_fs.h. One thread.
 #pragma once
 
@@ -26,6 +29,8 @@ class ErofsWriter {
   // Sets size, first_block and tail of `inode`, whose xattrs must be final.
   Result<void> begin_file(Inode& inode);
   Result<void> append(ByteView bytes);
+  // As many bytes that nobody wants to read: what the sink gets for them is not a file system.
+  void count(uint64_t bytes);
   Result<void> end_file();
 
   // Precondition: every node has an inode, and those with content went through begin_file().

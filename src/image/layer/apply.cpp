@@ -158,11 +158,16 @@ Result<std::shared_ptr<Inode>> LayerMerger::link_inode(Path target) {
   return bad(join_path(target), "hard links in a circle");
 }
 
-Result<void> LayerMerger::copy_content(TarReader& reader) {
-  while (size_t got = TRY(reader.read(buffer_))) {
-    TRY(writer_.append(std::span(buffer_).first(got)));
+Result<void> LayerMerger::copy_content(TarReader& reader, uint64_t size) {
+  if (contents_ == Contents::counted) {
+    writer_.count(size);
+    return {};
   }
-  return {};
+  for (;;) {
+    ByteView piece = TRY(reader.take(buffer_));
+    if (piece.empty()) return {};
+    TRY(writer_.append(piece));
+  }
 }
 
 Result<void> LayerMerger::fill(TarReader& reader, const TarEntry& entry, Inode& inode) {
@@ -189,7 +194,7 @@ Result<void> LayerMerger::fill(TarReader& reader, const TarEntry& entry, Inode& 
                       entry.path.substr(0, 200), kMaxContentBytes);
   }
   TRY(writer_.begin_file(inode));
-  TRY(copy_content(reader));
+  TRY(copy_content(reader, entry.size));
   return writer_.end_file();
 }
 

@@ -24,7 +24,10 @@ class LayerMerger {
   // Opens the layer's tar stream, decompressed. Called once or twice a layer.
   using Open = std::function<Result<std::unique_ptr<ByteSource>>()>;
 
-  explicit LayerMerger(ErofsWriter& writer) : writer_(writer), buffer_(kBufferBytes) {}
+  // `counted`: contents are passed over, for the sake of their sizes alone.
+  enum class Contents { copied, counted };
+  explicit LayerMerger(ErofsWriter& writer, Contents contents = Contents::copied)
+      : writer_(writer), contents_(contents), buffer_(kBufferBytes) {}
 
   // Reads the stream to its very end, so that the blob's digest is checked. `name` appears in
   // errors.
@@ -50,13 +53,14 @@ class LayerMerger {
   Result<void> take_link(const TarEntry& entry, const Path& path, Node* node);
   Result<std::shared_ptr<Inode>> link_inode(Path target);
   Result<void> fill(TarReader& reader, const TarEntry& entry, Inode& inode);
-  Result<void> copy_content(TarReader& reader);
+  Result<void> copy_content(TarReader& reader, uint64_t size);
   Result<void> read_again(const Open& open);
   std::shared_ptr<Inode> take_pending(const std::string& path);
   void count(const Node& node);
   Error bad(std::string_view path, std::string_view why) const;
 
   ErofsWriter& writer_;
+  Contents contents_;
   MergedTree tree_;
   Bytes buffer_;
   std::string name_;

@@ -17,6 +17,12 @@ class ByteSource {
   // Fills a part of `to` and says how much; 0 is the end (for a non-empty `to`).
   virtual Result<size_t> read(std::span<uint8_t> to) = 0;
 
+  // The next bytes, no more than `room` holds, wherever they are: in `room`, or in the source's own
+  // buffer, without a copy. Valid until the next call; empty at the end.
+  virtual Result<ByteView> take(std::span<uint8_t> room) {
+    return ByteView(room.first(TRY(read(room))));
+  }
+
   // Passes over up to `count` bytes and says how many there were. Sources that can seek override
   // it.
   virtual Result<uint64_t> skip(uint64_t count) {

@@ -1,5 +1,7 @@
 #include "image/layer/tar_reader.hpp"
 
+#include <numeric>
+
 #include "base/checked.hpp"
 #include "image/layer/pax.hpp"
 
@@ -61,16 +63,15 @@ std::optional<int64_t> number_field(const uint8_t* header, Field field) {
 }
 
 bool checksum_fits(const uint8_t* header) {
-  uint32_t sum = 0;
-  int32_t signed_sum = 0;  // as some historic writers counted
-  for (size_t i = 0; i < kBlock; ++i) {
-    bool inside = i >= kChecksum.offset && i < kChecksum.offset + kChecksum.size;
-    uint8_t byte = inside ? ' ' : header[i];
-    sum += byte;
-    signed_sum += static_cast<int8_t>(byte);
-  }
   auto stored = number_field(header, kChecksum);
-  return stored && (*stored == sum || *stored == signed_sum);
+  if (!stored) return false;
+  std::array<uint8_t, kBlock> bytes;  // with spaces where the sum is
+  std::copy_n(header, kBlock, bytes.begin());
+  std::fill_n(bytes.begin() + kChecksum.offset, kChecksum.size, ' ');
+  if (*stored == std::accumulate(bytes.begin(), bytes.end(), 0)) return true;
+  // As some historic writers counted.
+  auto add_signed = [](int sum, uint8_t byte) { return sum + static_cast<int8_t>(byte); };
+  return *stored == std::accumulate(bytes.begin(), bytes.end(), 0, add_signed);
 }
 
 std::optional<TarKind> kind_of(char type, std::string_view path) {
@@ -140,6 +141,11 @@ Result<size_t> TarReader::read(std::span<uint8_t> to) {
   return got;
 }
 
+Result<ByteView> TarReader::take(std::span<uint8_t> room) {
+  if (sparse_) return ByteView(room.first(TRY(read(room))));
+  return take_stored(room);
+}
+
 Result<size_t> TarReader::read_stored(std::span<uint8_t> to) {
   if (left_ == 0) return size_t{0};
   size_t got = TRY(source_.read(to.first(std::min<uint64_t>(to.size(), left_))));
@@ -147,6 +153,15 @@ Result<size_t> TarReader::read_stored(std::span<uint8_t> to) {
   left_ -= got;
   position_ += got;
   return got;
+}
+
+Result<ByteView> TarReader::take_stored(std::span<uint8_t> room) {
+  if (left_ == 0) return ByteView();
+  ByteView piece = TRY(source_.take(room.first(std::min<uint64_t>(room.size(), left_))));
+  if (piece.empty()) return bad("archive is cut off inside its data");
+  left_ -= piece.size();
+  position_ += piece.size();
+  return piece;
 }
 
 Result<std::string> TarReader::read_text(uint64_t size, uint64_t limit) {

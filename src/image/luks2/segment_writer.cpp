@@ -4,15 +4,17 @@
 
 #include <algorithm>
 
+#include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
-#include "crypto/aes_xts.hpp"
 
 namespace bartizan::image {
 namespace {
 
-constexpr size_t kBufferBytes = 1 << 20;
-constexpr size_t kMaxWaiting = 8;    // buffers between the caller and the threads
+// Stays in a cache while it is encrypted, written and hashed; smaller ones measure slower.
+constexpr size_t kBufferBytes = 512 * 1024;
+constexpr size_t kMaxBusy = 32;  // buffers between the caller and the end of their way
+constexpr uint64_t kFlushBytes = 8 << 20;
 constexpr unsigned kMaxThreads = 8;  // more only wait for the disk
 
 }  // namespace
@@ -21,7 +23,7 @@ SegmentWriter::SegmentWriter(int fd, uint64_t start, const SecretBytes& volume_k
                              std::string name, SegmentHashes hashes)
     : fd_(fd), start_(start), name_(std::move(name)), hashes_(hashes), key_(volume_key.clone()) {
   unsigned count = std::clamp(std::thread::hardware_concurrency(), 1u, kMaxThreads);
-  for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { work(key_); });
+  for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
   current_.bytes.reserve(kBufferBytes);
 }
 
@@ -42,6 +44,8 @@ void SegmentWriter::stop() {
 Result<void> SegmentWriter::write(uint64_t offset, ByteView bytes) {
   if (offset != current_.offset + current_.bytes.size()) {
     TRY(submit());
+    // Two threads shall not write one block: what went there before is through first.
+    if (offset < current_.offset) TRY(settle());
     current_.offset = offset;
   }
   while (!bytes.empty()) {
@@ -59,9 +63,12 @@ Result<void> SegmentWriter::submit() {
   uint64_t next = current_.offset + current_.bytes.size();
   {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return failure_ || waiting_.size() < kMaxWaiting; });
+    changed_.wait(lock, [this] { return failure_ || busy_ < kMaxBusy; });
     if (failure_) return *failure_;
-    if (!current_.bytes.empty()) waiting_.push_back(std::move(current_));
+    if (!current_.bytes.empty()) {
+      waiting_.push_back(std::move(current_));
+      ++busy_;
+    }
     current_ = {next, {}};
     if (!spare_.empty()) {
       current_.bytes = std::move(spare_.back());
@@ -74,6 +81,12 @@ Result<void> SegmentWriter::submit() {
   return {};
 }
 
+Result<void> SegmentWriter::settle() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return failure_ || busy_ == 0; });
+  return failure_ ? Result<void>(*failure_) : Result<void>();
+}
+
 Result<void> SegmentWriter::finish() {
   TRY(submit());
   stop();
@@ -81,17 +94,27 @@ Result<void> SegmentWriter::finish() {
   return {};
 }
 
-Result<void> SegmentWriter::store(const Job& job) const {
-  TRY(write_exactly(fd_, job.bytes, start_ + job.offset, name_));
-  // On its way to the disk while we go on: the sync at the end has little left to wait for.
-  ::sync_file_range(fd_, static_cast<off_t>(start_ + job.offset),
-                    static_cast<off_t>(job.bytes.size()), SYNC_FILE_RANGE_WRITE);
+Result<void> SegmentWriter::process(crypto::AesXts& cipher, Job& job) const {
+  TRY(cipher.process(job.bytes, job.bytes, job.offset));
+  TRY(store(job));
   if (hashes_.leaves == nullptr) return {};
   return hashes_.leaves->add(hashes_.first_block + job.offset / kBlockSize, job.bytes);
 }
 
-void SegmentWriter::work(const SecretBytes& key) {
-  auto cipher = crypto::AesXts::create(key.bytes(), kBlockSize, crypto::AesXts::Direction::encrypt);
+Result<void> SegmentWriter::store(const Job& job) const {
+  TRY(write_exactly(fd_, job.bytes, start_ + job.offset, name_));
+  // On its way to the disk while we go on, in pieces that suit a disk: the sync at the end has
+  // little left to wait for.
+  uint64_t end = job.offset + job.bytes.size();
+  if (end / kFlushBytes == job.offset / kFlushBytes) return {};
+  uint64_t from = start_ + align_down(job.offset, kFlushBytes);
+  ::sync_file_range(fd_, static_cast<off_t>(from), kFlushBytes, SYNC_FILE_RANGE_WRITE);
+  return {};
+}
+
+void SegmentWriter::work() {
+  auto cipher =
+      crypto::AesXts::create(key_.bytes(), kBlockSize, crypto::AesXts::Direction::encrypt);
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait(lock, [this] { return closing_ || !waiting_.empty(); });
@@ -99,15 +122,37 @@ void SegmentWriter::work(const SecretBytes& key) {
     Job job = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    changed_.notify_all();
-    Result<void> done =
-        cipher.ok() ? cipher->process(job.bytes, job.bytes, job.offset) : cipher.error();
-    if (done.ok()) done = store(job);
+    Result<void> done = cipher.ok() ? process(*cipher, job) : cipher.error();
     lock.lock();
     if (!done.ok() && !failure_) failure_ = done.error();
     if (failure_) changed_.notify_all();
-    spare_.push_back(std::move(job.bytes));
+    pass_on(std::move(job), lock);
   }
+}
+
+// To the stream, whose turn comes in order: the thread that brings what it waits for hashes that
+// and all that has queued up behind it, while the others go on.
+void SegmentWriter::pass_on(Job job, std::unique_lock<std::mutex>& lock) {
+  if (hashes_.stream == nullptr || job.offset < heard_) return recycle(std::move(job.bytes));
+  passed_.emplace(job.offset, std::move(job.bytes));
+  if (streaming_) return;
+  streaming_ = true;
+  while (!passed_.empty() && passed_.begin()->first == heard_) {
+    Bytes bytes = std::move(passed_.begin()->second);
+    passed_.erase(passed_.begin());
+    lock.unlock();
+    hashes_.stream->update(bytes);
+    lock.lock();
+    heard_ += bytes.size();
+    recycle(std::move(bytes));
+  }
+  streaming_ = false;
+}
+
+void SegmentWriter::recycle(Bytes buffer) {
+  spare_.push_back(std::move(buffer));
+  --busy_;
+  changed_.notify_all();
 }
 
 }  // namespace bartizan::image

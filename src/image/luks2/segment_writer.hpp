@@ -1,10 +1,15 @@
 // SegmentWriter: a block sink that encrypts (AES-XTS, 4096-byte sectors), hashes the ciphertext and
-// writes it to a file, on several threads. Memory is bounded: a few buffers of 1 MiB. One thread
+// writes it to a file, on several threads. Memory is bounded: a few buffers of 512 KiB. One thread
 // calls; the plaintext never leaves memory.
+//
+// caller ──fills──> waiting ──any thread: encrypt, write, leaf hashes──> passed ──in order, one
+//   ^                                                                    thread at a time──┐
+//   └────────────────────────────────── spare <───────────────────────────── stream hash ──┘
 #pragma once
 
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -12,6 +17,8 @@
 #include <vector>
 
 #include "bartizan/secret_bytes.hpp"
+#include "crypto/aes_xts.hpp"
+#include "crypto/hash.hpp"
 #include "image/filesystem/block_sink.hpp"
 #include "image/verity/leaf_hashes.hpp"
 
@@ -20,6 +27,9 @@ namespace bartizan::image {
 struct SegmentHashes {
   const LeafHashes* leaves = nullptr;  // that hears of every block written, if there is one
   uint64_t first_block = 0;            // number there of the segment's first block
+  // Hears the ciphertext in order, if there is one; then writes must begin at offset 0 and leave
+  // no gap. What is written again, after a jump back, it does not hear again.
+  crypto::Hasher* stream = nullptr;
 };
 
 class SegmentWriter : public BlockSink {
@@ -38,9 +48,13 @@ class SegmentWriter : public BlockSink {
     uint64_t offset = 0;
     Bytes bytes;
   };
-  void work(const SecretBytes& key);
+  void work();
+  Result<void> process(crypto::AesXts& cipher, Job& job) const;
   Result<void> store(const Job& job) const;
+  void pass_on(Job job, std::unique_lock<std::mutex>& lock);
+  void recycle(Bytes buffer);
   Result<void> submit();
+  Result<void> settle();
   void stop();
 
   const int fd_;
@@ -53,7 +67,11 @@ class SegmentWriter : public BlockSink {
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::deque<Job> waiting_;
+  std::map<uint64_t, Bytes> passed_;  // written, not heard by the stream yet; by offset
   std::vector<Bytes> spare_;
+  size_t busy_ = 0;         // buffers that are not spare, the caller's not counted
+  uint64_t heard_ = 0;      // by the stream
+  bool streaming_ = false;  // a thread is at it
   std::optional<Error> failure_;
   bool closing_ = false;
 

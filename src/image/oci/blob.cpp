@@ -8,6 +8,11 @@
 namespace bartizan::image {
 namespace {
 
+// Read and hashed at once: fits in a core's own cache, and calls are few.
+constexpr size_t kBufferBytes = 256 * 1024;
+// A look wants headers only; small files lie between them.
+constexpr size_t kLookBytes = 1536;
+
 Error bad(const Descriptor& descriptor, std::string why) {
   return make_error(ErrorCode::corrupt, "image/oci", "blob {}: {}", descriptor.digest, why);
 }
@@ -40,20 +45,54 @@ Result<std::unique_ptr<BlobReader>> BlobReader::open(const std::filesystem::path
 }
 
 Result<size_t> BlobReader::read(std::span<uint8_t> to) {
-  size_t count = std::min<uint64_t>(to.size(), descriptor_.size - done_);
-  if (count == 0) {
-    TRY(check_digest());
-    return size_t{0};
+  ByteView piece = TRY(next(to.size()));
+  std::copy(piece.begin(), piece.end(), to.begin());
+  return piece.size();
+}
+
+Result<ByteView> BlobReader::take(std::span<uint8_t> room) {
+  return next(room.size());
+}
+
+Result<uint64_t> BlobReader::skip(uint64_t count) {
+  uint64_t done = 0;
+  if (looks_) {
+    done = std::min<uint64_t>(count, ready_.size() + descriptor_.size - done_);
+    uint64_t buffered = std::min<uint64_t>(done, ready_.size());
+    ready_ = ready_.subspan(buffered);
+    done_ += done - buffered;
+    return done;
   }
-  ssize_t got = ::read(fd_.get(), to.data(), count);
-  if (got < 0 && errno == EINTR) return read(to);
+  while (done < count) {
+    ByteView piece = TRY(next(std::min<uint64_t>(count - done, kBufferBytes)));
+    if (piece.empty()) break;
+    done += piece.size();
+  }
+  return done;
+}
+
+// What is there of the next `most` bytes; nothing at the end.
+Result<ByteView> BlobReader::next(size_t most) {
+  if (ready_.empty() && most > 0) TRY(refill());
+  ByteView piece = ready_.first(std::min(most, ready_.size()));
+  ready_ = ready_.subspan(piece.size());
+  return piece;
+}
+
+Result<void> BlobReader::refill() {
+  size_t count = std::min<uint64_t>(looks_ ? kLookBytes : kBufferBytes, descriptor_.size - done_);
+  if (count == 0) return looks_ ? Result<void>() : check_digest();
+  if (buffer_.size() < count) buffer_.resize(count);
+  ssize_t got = ::pread(fd_.get(), buffer_.data(), count, static_cast<off_t>(done_));
+  if (got < 0 && errno == EINTR) return refill();
   if (got < 0)
     return errno_error(errno, "image/oci", fmt::format("blob {}: read", descriptor_.digest));
   if (got == 0) return bad(descriptor_, fmt::format("ends at byte {} while being read", done_));
   done_ += static_cast<uint64_t>(got);
-  hasher_.update(to.first(static_cast<size_t>(got)));
-  if (meter_ != nullptr) TRY(meter_->advance(static_cast<uint64_t>(got)));
-  return static_cast<size_t>(got);
+  ready_ = ByteView(buffer_).first(static_cast<size_t>(got));
+  if (looks_) return meter_ != nullptr ? meter_->ask() : Result<void>();
+  hasher_.update(ready_);
+  return meter_ != nullptr ? meter_->advance(ready_.size()) : Result<void>();
 }
 
 Result<void> BlobReader::check_digest() {

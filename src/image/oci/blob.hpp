@@ -20,18 +20,28 @@ class BlobReader : public ByteSource {
   static Result<std::unique_ptr<BlobReader>> open(const std::filesystem::path& layout,
                                                   const Descriptor& descriptor, Meter* meter);
   Result<size_t> read(std::span<uint8_t> to) override;
+  Result<ByteView> take(std::span<uint8_t> room) override;
+  Result<uint64_t> skip(uint64_t count) override;
+
+  // Bytes from here on are passed over unread and the digest is not checked: for a look at what is
+  // to be read in earnest later.
+  void only_look() { looks_ = true; }
 
  private:
   BlobReader(UniqueFd fd, Descriptor descriptor, crypto::HashKind kind, Meter* meter)
       : fd_(std::move(fd)), descriptor_(std::move(descriptor)), hasher_(kind), meter_(meter) {}
+  Result<ByteView> next(size_t most);
+  Result<void> refill();
   Result<void> check_digest();
 
   UniqueFd fd_;
   Descriptor descriptor_;
   crypto::Hasher hasher_;
   Meter* meter_;
+  Bytes buffer_;    // hashed
+  ByteView ready_;  // of it: not given out yet
   uint64_t done_ = 0;
-  bool checked_ = false;
+  bool checked_ = false, looks_ = false;
 };
 
 std::filesystem::path blob_path(const std::filesystem::path& layout, const DigestParts& digest);

@@ -34,6 +34,47 @@ TEST(SegmentWriter, WhatItWritesDecryptsToWhatItGot) {
   EXPECT_EQ(stored, plain);
 }
 
+// What the stream hears is what lies in the file, in order, though several threads write it; what
+// is written again it does not hear again.
+TEST(SegmentWriter, StreamHearsTheCiphertextInOrder) {
+  char name[] = "/tmp/bartizan-segment-XXXXXX";
+  UniqueFd fd(::mkstemp(name));
+  ::unlink(name);
+  SecretBytes key = crypto::random_secret(64).value();
+  crypto::Hasher stream(crypto::HashKind::sha256);
+  constexpr uint64_t kSize = 40 << 20;  // more than all buffers together
+  Bytes block(4096, 1);
+  SegmentWriter writer(fd.get(), 0, key, "test", {.stream = &stream});
+  writer.write(0, block).value();
+  for (uint64_t at = 4096; at < kSize; at += 4096) {
+    store_le<uint64_t>(block.data(), at);
+    writer.write(at, block).value();
+  }
+  writer.write(0, Bytes(4096, 1)).value();  // the same as before
+  ASSERT_TRUE(writer.finish().ok());
+  Bytes stored(kSize);
+  read_exactly(fd.get(), stored, 0, "test").value();
+  auto expected = crypto::sha256(stored);
+  EXPECT_EQ(to_hex(stream.finish()), to_hex(expected));
+}
+
+// A jump back waits for what went there before: the later write wins.
+TEST(SegmentWriter, TheLaterWriteWins) {
+  char name[] = "/tmp/bartizan-segment-XXXXXX";
+  UniqueFd fd(::mkstemp(name));
+  ::unlink(name);
+  SecretBytes key = crypto::random_secret(64).value();
+  SegmentWriter writer(fd.get(), 0, key, "test");
+  for (uint8_t round = 0; round < 50; ++round) writer.write(0, Bytes(8192, round)).value();
+  ASSERT_TRUE(writer.finish().ok());
+  Bytes stored(8192);
+  read_exactly(fd.get(), stored, 0, "test").value();
+  auto cipher =
+      crypto::AesXts::create(key.bytes(), 4096, crypto::AesXts::Direction::decrypt).value();
+  cipher.process(stored, stored, 0).value();
+  EXPECT_EQ(stored, Bytes(8192, 49));
+}
+
 TEST(SegmentWriter, FailureReachesTheCaller) {
   UniqueFd fd(::open("/dev/null", O_RDONLY));
   SecretBytes key = crypto::random_secret(64).value();

@@ -1,0 +1,99 @@
+#include "image/builder/filesystem_builder.hpp"
+
+#include "crypto/hash.hpp"
+#include "image/oci/blob.hpp"
+#include "manifest/stations.hpp"
+
+namespace bartizan::image {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr char kOrigin[] = "image/builder";
+constexpr uint32_t kConfigMode = 0600;
+
+// The same for the same image: part of what makes a build repeatable. RFC 4122 §4.4.
+std::array<uint8_t, 16> filesystem_uuid(const SourceImage& source) {
+  auto digest = crypto::sha256(as_bytes("bartizan file system of " + source.manifest.digest));
+  std::array<uint8_t, 16> uuid;
+  std::copy_n(digest.begin(), uuid.size(), uuid.begin());
+  uuid[6] = static_cast<uint8_t>((uuid[6] & 0x0f) | 0x40);
+  uuid[8] = static_cast<uint8_t>((uuid[8] & 0x3f) | 0x80);
+  return uuid;
+}
+
+// Keeps the first block, forgets the rest.
+class FirstBlock : public BlockSink {
+ public:
+  Result<void> write(uint64_t offset, ByteView bytes) override {
+    if (offset == 0) block_.assign(bytes.begin(), bytes.end());
+    return {};
+  }
+  Bytes take() { return std::move(block_); }
+
+ private:
+  Bytes block_;
+};
+
+}  // namespace
+
+Compression compression_of(const Descriptor& layer) {
+  auto kind = media_kind(layer.media_type);
+  if (kind == MediaKind::layer_gzip) return Compression::gzip;
+  return kind == MediaKind::layer_zstd ? Compression::zstd : Compression::none;
+}
+
+uint64_t bytes_of(const std::vector<Descriptor>& layers) {
+  uint64_t total = 0;
+  for (const Descriptor& layer : layers) total += layer.size;
+  return total;
+}
+
+Result<uint64_t> FilesystemBuilder::build(const fs::path& layout, const SourceImage& source,
+                                          Meter& meter) {
+  auto count = static_cast<uint32_t>(source.layers.size());
+  // Above all layers, so that it replaces whatever the image has there.
+  Path config = TRY(split_path(contract::kProcessConfigPath, kOrigin));
+  TRY(merger_.add_file(count + 1, config, kConfigMode, source.config));
+  for (uint32_t number = count; number > 0; --number) {
+    TRY(apply(layout, source.layers[number - 1], number, meter));
+  }
+  Node* root = TRY(merger_.finish());
+  return writer_.finish(*root, filesystem_uuid(source));
+}
+
+Result<void> FilesystemBuilder::apply(const fs::path& layout, const Descriptor& layer,
+                                      uint32_t number, Meter& meter) {
+  std::string name = "layer " + layer.digest;
+  auto applied = merger_.apply(number, name, [&]() -> Result<std::unique_ptr<ByteSource>> {
+    std::unique_ptr<BlobReader> blob = TRY(BlobReader::open(layout, layer, &meter));
+    if (contents_ == LayerMerger::Contents::counted) blob->only_look();
+    return decompress(compression_of(layer), std::move(blob), name);
+  });
+  if (applied.ok() || applied.error().code != ErrorCode::corrupt) return applied;
+  // If its digest does not fit, that says more than what the damage broke first.
+  auto blob = TRY(BlobReader::open(layout, layer, nullptr));
+  TRY(blob->skip(UINT64_MAX));
+  return applied;
+}
+
+std::optional<FilesystemForecast> forecast_filesystem(const fs::path& layout,
+                                                      const SourceImage& source,
+                                                      const ProgressSink& progress) {
+  for (const Descriptor& layer : source.layers)
+    if (compression_of(layer) != Compression::none) return std::nullopt;
+  FirstBlock sink;
+  FilesystemBuilder builder(sink, LayerMerger::Contents::counted);
+  Meter meter(progress, "layers", bytes_of(source.layers));
+  auto size = builder.build(layout, source, meter);
+  if (!size.ok()) return std::nullopt;
+  return FilesystemForecast{sink.take(), *size};
+}
+
+Result<void> ForecastSink::write(uint64_t offset, ByteView bytes) {
+  if (offset == 0 && forecast_ != nullptr)
+    came_true_ = std::equal(bytes.begin(), bytes.end(), forecast_->superblock.begin(),
+                            forecast_->superblock.end());
+  return offset == 0 && came_true_ ? Result<void>() : sink_.write(offset, bytes);
+}
+
+}  // namespace bartizan::image

@@ -1,0 +1,99 @@
+// The output layer is hashed while it is written, on the strength of a forecast: whatever becomes
+// of the forecast, sha256sum must find each blob's name to be its digest, and the image verifies.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "image/builder/filesystem_builder.hpp"
+#include "image/support.hpp"
+
+namespace bartizan::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class OutputDigest : public testing::Test {
+ protected:
+  // Fails the test unless the image at `folder` is what its names say.
+  void check(const fs::path& folder) {
+    auto sums = run_tool("cd " + (folder / "blobs/sha256").string() +
+                         " && for f in *; do echo \"$f  $f\"; done | sha256sum -c");
+    EXPECT_EQ(sums.status, 0) << sums.output;
+    auto verified = verify_image(folder, std::nullopt, {});
+    EXPECT_TRUE(verified.ok()) << verified.error().describe();
+  }
+  void build(const ProgressSink& progress = {}) {
+    BuildOptions options;
+    options.source = scratch_ / "src";
+    options.output = scratch_ / "out";
+    options.progress = progress;
+    auto report = build_image(options);
+    ASSERT_TRUE(report.ok()) << report.error().describe();
+    check(options.output);
+  }
+  std::optional<image::FilesystemForecast> forecast() {
+    auto source = image::read_layout(scratch_ / "src", "").value();
+    return image::forecast_filesystem(scratch_ / "src", source, {});
+  }
+  static std::string big() {
+    std::string bytes(3'000'001, 'x');
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * i >> 7);
+    return bytes;
+  }
+
+  ScratchFolder scratch_;
+};
+
+TEST_F(OutputDigest, ForecastIsTheSuperblockThatComes) {
+  make_layout(scratch_ / "src", {{make_tar({{"a", '0', big()}, {"gone", '0', "1"}, {"b/", '5'}})},
+                                 {make_tar({{".wh.gone", '0'}, {"l", '2', "", "a"}})}});
+  auto told = forecast();
+  ASSERT_TRUE(told.has_value());
+  BuildOptions options;
+  options.source = scratch_ / "src";
+  options.output = scratch_ / "out";
+  auto report = build_image(options);
+  ASSERT_TRUE(report.ok()) << report.error().describe();
+  check(options.output);
+  decrypt_filesystem(options.output, report->disk_key, scratch_ / "erofs");
+  std::string erofs = read_text(scratch_ / "erofs");
+  EXPECT_EQ(told->size, erofs.size());
+  EXPECT_EQ(std::string(told->superblock.begin(), told->superblock.end()), erofs.substr(0, 4096));
+}
+
+TEST_F(OutputDigest, WithoutForecast) {
+  std::string tar = make_tar({{"a", '0', big()}});
+  write_text(scratch_ / "tar", tar);
+  ASSERT_EQ(run_tool("gzip -1 " + (scratch_ / "tar").string()).status, 0);
+  make_layout(scratch_ / "src", {{read_text(scratch_ / "tar.gz"),
+                                  "application/vnd.oci.image.layer.v1.tar+gzip", tar}});
+  EXPECT_FALSE(forecast().has_value());
+  build();
+}
+
+// The layer says something else while the forecast is made than when it is read in earnest.
+TEST_F(OutputDigest, WrongForecast) {
+  std::string right = make_tar({{"a", '0', big()}, {"b", '0', std::string(5000, 'b')}});
+  std::string other =
+      make_tar({{"a", '0', big()}, {"b", '0', std::string(4608, 'b')}, {"c/", '5'}});
+  ASSERT_EQ(right.size(), other.size());
+  make_layout(scratch_ / "src", {{right}});
+  auto told = forecast();
+  fs::path blob;
+  for (const auto& entry : fs::directory_iterator(scratch_ / "src/blobs/sha256"))
+    if (entry.file_size() == right.size()) blob = entry.path();
+  auto put = [&](const std::string& bytes) {
+    std::fstream(blob, std::ios::in | std::ios::out | std::ios::binary) << bytes;
+  };
+  put(other);
+  auto told_wrong = forecast();
+  ASSERT_TRUE(told.has_value() && told_wrong.has_value());
+  ASSERT_NE(told->superblock, told_wrong->superblock);
+  build([&](const Progress& progress) {
+    if (progress.stage == "layers" && progress.done > 0) put(right);
+    return true;
+  });
+}
+
+}  // namespace
+}  // namespace bartizan::test
