@@ -48,12 +48,12 @@ ByteView entrypoint_program() {
   return {bartizan_entrypoint_begin, bartizan_entrypoint_end};
 }
 
-Result<OutputLayer> OutputLayer::create(const std::filesystem::path& path, std::string krun_json,
-                                        size_t manifest_bytes) {
+Result<OutputLayer> OutputLayer::create(const std::filesystem::path& path, uint64_t origin,
+                                        std::string krun_json, size_t manifest_bytes) {
   UniqueFd fd = TRY(open_file(path, O_RDWR | O_CREAT | O_EXCL, 0644));
   uint64_t most = small_files(Bytes(manifest_bytes + kManifestGrowth), krun_json).size();
   uint64_t start = align_up(most + kFillerLeast + kTarBlock, kDiskAlignment);
-  return OutputLayer(std::move(fd), path.string(), std::move(krun_json), start);
+  return OutputLayer(std::move(fd), path.string(), std::move(krun_json), origin, start);
 }
 
 Result<OutputLayer::Finished> OutputLayer::finish(ByteView manifest, uint64_t disk_size,
@@ -67,8 +67,8 @@ Result<OutputLayer::Finished> OutputLayer::finish(ByteView manifest, uint64_t di
   Finished finished{{}, disk_start_ + disk_size + footer.size(), disk_size + footer.size()};
   footer.resize(footer.size() + 2 * kTarBlock);  // the end of the archive
   finished.size += 2 * kTarBlock;
-  TRY(write_exactly(fd_.get(), front, 0, name_));
-  TRY(write_exactly(fd_.get(), footer, disk_start_ + disk_size, name_));
+  TRY(write_exactly(fd_.get(), front, origin_, name_));
+  TRY(write_exactly(fd_.get(), footer, disk_start() + disk_size, name_));
   finished.hex = TRY(hash(finished.size, progress));
   if (::fsync(fd_.get()) != 0) return errno_error(errno, kOrigin, fmt::format("sync {}", name_));
   return finished;
@@ -80,7 +80,7 @@ Result<std::string> OutputLayer::hash(uint64_t size, const ProgressSink& progres
   Bytes buffer(kBufferBytes);
   for (uint64_t at = 0; at < size;) {
     auto part = std::span(buffer).first(std::min<uint64_t>(buffer.size(), size - at));
-    TRY(read_exactly(fd_.get(), part, at, name_));
+    TRY(read_exactly(fd_.get(), part, origin_ + at, name_));
     hasher.update(part);
     TRY(meter.advance(part.size()));
     at += part.size();

@@ -19,13 +19,14 @@ ByteView entrypoint_program();
 
 class OutputLayer {
  public:
-  // `path` must not exist. `manifest_bytes`: size of the manifest as long as the disk's sizes and
-  // its root hash are missing.
-  static Result<OutputLayer> create(const std::filesystem::path& path, std::string krun_json,
-                                    size_t manifest_bytes);
+  // `path` must not exist; the layer begins at its byte `origin`, a multiple of 4096.
+  // `manifest_bytes`: size of the manifest as long as the disk's sizes and its root hash are
+  // missing.
+  static Result<OutputLayer> create(const std::filesystem::path& path, uint64_t origin,
+                                    std::string krun_json, size_t manifest_bytes);
 
   int fd() const { return fd_.get(); }
-  uint64_t disk_start() const { return disk_start_; }
+  uint64_t disk_start() const { return origin_ + disk_start_; }  // in the file
 
   struct Finished {
     std::string hex;  // SHA-256
@@ -36,16 +37,18 @@ class OutputLayer {
   Result<Finished> finish(ByteView manifest, uint64_t disk_size, const ProgressSink& progress);
 
  private:
-  OutputLayer(UniqueFd fd, std::string name, std::string krun_json, uint64_t disk_start)
+  OutputLayer(UniqueFd fd, std::string name, std::string krun_json, uint64_t origin,
+              uint64_t disk_start)
       : fd_(std::move(fd)),
         name_(std::move(name)),
         krun_json_(std::move(krun_json)),
+        origin_(origin),
         disk_start_(disk_start) {}
   Result<std::string> hash(uint64_t size, const ProgressSink& progress) const;
 
   UniqueFd fd_;
   std::string name_, krun_json_;
-  uint64_t disk_start_;
+  uint64_t origin_, disk_start_;  // of the layer in the file, of the disk in the layer
 };
 
 }  // namespace bartizan::image
