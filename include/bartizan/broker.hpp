@@ -54,7 +54,7 @@ struct Workload {
   uint64_t minimum_tcb = 0;
   std::string resource;  // "default/disk-key/<id>"
   SecretBytes disk_key;
-  Tee tee = Tee::simulated;  // that the measurements are of; bartizan's own broker needs no telling
+  Tee tee = Tee::snp;  // that the measurements are of; bartizan's own broker needs no telling
 };
 
 // Who is told of a workload, and in which words.

@@ -26,13 +26,16 @@ UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"
 TIME_LIMIT_S = 120
 
 
+FLAGS = ("anonymous", "resource_policy")  # options without a value
+
+
 def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, source=None, output=None, **options):
     """The command line of an operation."""
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    flags = [f"--{name.replace('_', '-')}" + ("" if name in FLAGS else f"={value}") for name, value in options.items()]
     return {
         "inspect": lambda: ["inspect", image],
         "verify": lambda: ["verify", image, f"--key-file={key_file}"],
-        "build": lambda: ["build", source, f"--output={output}", "--id=tiny", f"--key-file={key_file}"],
+        "build": lambda: ["build", source, f"--output={output}", "--id=tiny", f"--key-file={key_file}", *flags],
         "measure": lambda: ["measure", *flags],
         "bundle": lambda: ["bundle", "inspect", options["bundle"]],
         "probe": lambda: ["probe", *flags],
