@@ -86,7 +86,7 @@ def test_trustee_refuses_another_administrator(admin, tmp_path):
 
 def test_trustee_policy_says_who_and_what(admin):
     policy = bartizan.trustee_resource_policy(id="w", workload_digest=DIGEST, measurements=MEASUREMENTS)
-    assert f'claims.init_data == "{DIGEST.hex()}"' in policy
+    assert f'evidence.init_data == "{DIGEST.hex()}"' in policy
     assert "claims.policy_debug_allowed == false" in policy
     assert '["default","disk-key","w"]' in policy
     debug = bartizan.trustee_resource_policy(id="w", workload_digest=DIGEST, measurements=MEASUREMENTS, allow_debug=True)
@@ -96,8 +96,10 @@ def test_trustee_policy_says_who_and_what(admin):
 
 
 def claims_of(measurement=MEASUREMENTS[1], **changes):
-    snp = {"measurement": measurement.hex(), "init_data": DIGEST.hex(), "policy_debug_allowed": False, **changes.pop("snp", {})}
-    return {"submods": {"cpu0": {"ear.status": "affirming", "ear.veraison.annotated-evidence": {"snp": snp}, **changes}}}
+    """As attestation-service's transform_claims leaves them: init_data stands beside the claims of the TEE."""
+    snp = {"measurement": measurement.hex(), "policy_debug_allowed": False, **changes.pop("snp", {})}
+    evidence = {"init_data": changes.pop("init_data", DIGEST.hex()), "snp": snp}
+    return {"submods": {"cpu0": {"ear.status": "affirming", "ear.veraison.annotated-evidence": evidence, **changes}}}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,8 @@ def claims_of(measurement=MEASUREMENTS[1], **changes):
         (True, claims_of(MEASUREMENTS[2]), "default/disk-key/w"),
         (False, claims_of(bytes(48)), "default/disk-key/w"),
         (False, claims_of(), "default/disk-key/other"),
-        (False, claims_of(snp={"init_data": bytes(32).hex()}), "default/disk-key/w"),
+        (False, claims_of(init_data=bytes(32).hex()), "default/disk-key/w"),
+        (False, claims_of(init_data=None, snp={"init_data": DIGEST.hex()}), "default/disk-key/w"),
         (False, claims_of(snp={"policy_debug_allowed": True}), "default/disk-key/w"),
         (False, claims_of(**{"ear.status": "contraindicated"}), "default/disk-key/w"),
         (False, {"submods": {"cpu0": {"ear.status": "affirming", "ear.veraison.annotated-evidence": {"sample": {}}}}}, "default/disk-key/w"),

@@ -55,7 +55,8 @@ std::string reference_message(const std::string& name, const Json& values) {
       .dump();
 }
 
-// The conditions on the claims of one TEE (SNP: attestation report; TDX: quote body).
+// The conditions on the claims of one TEE (SNP: attestation report; TDX: quote body). HOST_DATA
+// comes as init_data, beside the claims of the TEE and not among them.
 std::string conditions(const Workload& workload) {
   std::string measured = hex_list(workload.measurements).dump();
   Bytes bound = workload.workload_digest;
@@ -63,7 +64,7 @@ std::string conditions(const Workload& workload) {
   bool snp = workload.tee == Tee::snp;
   std::string text = fmt::format(
       "\t{} in {}\n\t{} == \"{}\"\n", snp ? "claims.measurement" : "claims.quote.body.mr_td",
-      measured, snp ? "claims.init_data" : "claims.quote.body.mr_config_id", to_hex(bound));
+      measured, snp ? "evidence.init_data" : "claims.quote.body.mr_config_id", to_hex(bound));
   if (workload.allow_debug) return text;
   return text + fmt::format("\t{} == false\n",
                             snp ? "claims.policy_debug_allowed" : "claims.td_attributes.debug");
@@ -149,7 +150,8 @@ Result<std::string> trustee_resource_policy(const Workload& workload) {
   return fmt::format(
       "# Made by bartizan: one resource for one confidential workload.\n"
       "package policy\n\nimport rego.v1\n\ndefault allow := false\n\n"
-      "cpu := input.submods.cpu0\n\nclaims := cpu[\"ear.veraison.annotated-evidence\"].{}\n\n"
+      "cpu := input.submods.cpu0\n\nevidence := cpu[\"ear.veraison.annotated-evidence\"]\n\n"
+      "claims := evidence.{}\n\n"
       "allow if {{\n\tdata.plugin == \"resource\"\n\tdata[\"resource-path\"] == {}\n"
       "\tcpu[\"ear.status\"] == \"affirming\"\n{}}}\n",
       to_string(workload.tee), broker::path_parts(workload.resource).dump(),

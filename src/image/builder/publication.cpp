@@ -75,24 +75,46 @@ Annotations facts_of(const PublicFacts& facts) {
   return all;
 }
 
-// One entry of a base's history, of members and types that we know.
-Json copy_history(const Json& entry) {
+bool has_form(std::string_view text, std::string_view form) {  // '0' in `form`: any digit
+  return text.size() == form.size() &&
+         std::equal(text.begin(), text.end(), form.begin(),
+                    [](char c, char f) { return f == '0' ? c >= '0' && c <= '9' : c == f; });
+}
+
+// RFC 3339 §5.6, as OCI's tools write it.
+bool is_rfc3339(std::string_view text) {
+  constexpr std::string_view kSeconds = "0000-00-00T00:00:00";
+  if (!has_form(text.substr(0, kSeconds.size()), kSeconds)) return false;
+  std::string_view rest = text.substr(kSeconds.size());
+  if (rest.starts_with('.')) {
+    size_t end = rest.find_first_not_of("0123456789", 1);
+    if (end == 1 || end == std::string_view::npos || end > 10) return false;
+    rest = rest.substr(end);
+  }
+  return rest == "Z" || has_form(rest, "+00:00") || has_form(rest, "-00:00");
+}
+
+// One entry of a base's history, of members and types that we know. Always with a time: umoci stat
+// reads one without looking.
+Json copy_history(const Json& entry, const std::string& otherwise) {
   Json copy = Json::object();
   for (const char* key : {"created", "created_by", "author", "comment"}) {
     if (entry.contains(key) && entry[key].is_string()) copy[key] = entry[key];
   }
+  if (!copy.contains("created") || !is_rfc3339(copy["created"].get<std::string>()))
+    copy["created"] = otherwise;
   if (entry.contains("empty_layer") && entry["empty_layer"] == true) copy["empty_layer"] = true;
   return copy;
 }
 
 // As many entries with a layer as there are layers: readers count on it.
-Result<Json> base_history(const Json& config, size_t layers) {
+Result<Json> base_history(const Json& config, size_t layers, const std::string& created) {
   Json history = Json::array();
   size_t count = 0;
   auto found = config.find("history");
   if (found != config.end() && found->is_array()) {
     for (const Json& entry : *found) {
-      history.push_back(entry.is_object() ? copy_history(entry) : Json::object());
+      history.push_back(copy_history(entry.is_object() ? entry : Json::object(), created));
       count += !history.back().contains("empty_layer");
     }
   }
@@ -101,7 +123,8 @@ Result<Json> base_history(const Json& config, size_t layers) {
                       "base image: its history tells of {} layers, it has {}", count, layers);
   }
   for (; count < layers; ++count)
-    history.push_back({{"comment", "layer of the base image, without a history of its own"}});
+    history.push_back({{"created", created},
+                       {"comment", "layer of the base image, without a history of its own"}});
   return history;
 }
 
@@ -154,27 +177,10 @@ Result<FromBase> read_base(const SourceImage& base) {
   FromBase from;
   from.process = base_process(config);
   from.diff_ids = TRY(base_diff_ids(config, base.layers.size()));
-  from.history = TRY(base_history(config, base.layers.size()));
+  std::string created = created_of(base);
+  from.history =
+      TRY(base_history(config, base.layers.size(), created.empty() ? rfc3339(0) : created));
   return from;
-}
-
-bool has_form(std::string_view text, std::string_view form) {  // '0' in `form`: any digit
-  return text.size() == form.size() &&
-         std::equal(text.begin(), text.end(), form.begin(),
-                    [](char c, char f) { return f == '0' ? c >= '0' && c <= '9' : c == f; });
-}
-
-// RFC 3339 §5.6, as OCI's tools write it.
-bool is_rfc3339(std::string_view text) {
-  constexpr std::string_view kSeconds = "0000-00-00T00:00:00";
-  if (!has_form(text.substr(0, kSeconds.size()), kSeconds)) return false;
-  std::string_view rest = text.substr(kSeconds.size());
-  if (rest.starts_with('.')) {
-    size_t end = rest.find_first_not_of("0123456789", 1);
-    if (end == 1 || end == std::string_view::npos || end > 10) return false;
-    rest = rest.substr(end);
-  }
-  return rest == "Z" || has_form(rest, "+00:00") || has_form(rest, "-00:00");
 }
 
 }  // namespace
