@@ -84,6 +84,28 @@ TEST_F(Archive, SkopeoCopiesItUnchanged) {
   EXPECT_FALSE(verify_image(scratch_ / "out.tar", SecretBytes::from_string("wrong")).ok());
 }
 
+// Pushed as a file, pulled as a folder, both by skopeo, through Debian's registry.
+TEST_F(Archive, ComesBackFromARegistryUnchanged) {
+  BuildReport report = build(options("out.tar"));
+  write_text(scratch_ / "registry.yml",
+             "version: 0.1\nstorage: {filesystem: {rootdirectory: registry}}\n"
+             "http: {addr: '127.0.0.1:0'}\n");
+  must("sh -c 'docker-registry serve registry.yml > registry.log 2>&1 & echo $! > registry.pid'");
+  ToolResult copied =
+      run("for i in $(seq 300); do grep -q 'listening on' registry.log && break; sleep 0.1; done; "
+          "at=$(sed -n 's/.*listening on \\(127[.0-9]*:[0-9]*\\).*/\\1/p' registry.log | head -1); "
+          "skopeo --insecure-policy copy --preserve-digests --dest-tls-verify=false "
+          "oci-archive:out.tar:latest docker://$at/a/b:1 && "
+          "skopeo --insecure-policy copy --preserve-digests --src-tls-verify=false "
+          "docker://$at/a/b:1 oci:back:latest");
+  run("kill $(cat registry.pid)");
+  ASSERT_EQ(copied.status, 0) << copied.output << read_text(scratch_ / "registry.log");
+  EXPECT_NE(must("skopeo inspect oci:back:latest").find(report.image_digest), std::string::npos);
+  auto same = diff_images(scratch_ / "out.tar", scratch_ / "back");
+  ASSERT_TRUE(same.ok()) << same.error().describe();
+  EXPECT_TRUE(same->empty());
+}
+
 TEST_F(Archive, HoldsTheImageOfTheFolder) {
   BuildReport folder = build(options("out")), archive = build(options("out.tar"));
   EXPECT_EQ(folder.image_digest, archive.image_digest);
