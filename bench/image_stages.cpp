@@ -62,13 +62,13 @@ class FileSink : public BlockSink {
 };
 
 // Reading and hashing the blobs, nothing else.
-void drain(const char* layout, const SourceImage& source) {
+void drain(const Layout& layout, const SourceImage& source) {
   for (const Descriptor& layer : source.layers)
     BlobReader::open(layout, layer, nullptr).value()->skip(UINT64_MAX).value();
 }
 
 // The same, and decompressing what is compressed.
-void inflate(const char* layout, const SourceImage& source) {
+void inflate(const Layout& layout, const SourceImage& source) {
   for (const Descriptor& layer : source.layers) {
     std::unique_ptr<ByteSource> blob = BlobReader::open(layout, layer, nullptr).value();
     decompress(compression_of(layer), std::move(blob), "layer").value()->skip(UINT64_MAX).value();
@@ -76,7 +76,7 @@ void inflate(const char* layout, const SourceImage& source) {
 }
 
 // All up to the file system's bytes.
-uint64_t unpack(const char* layout, const SourceImage& source, BlockSink& sink) {
+uint64_t unpack(const Layout& layout, const SourceImage& source, BlockSink& sink) {
   ProgressSink none;
   Meter meter(none, "", 0);
   return FilesystemBuilder(sink).build(layout, source, meter).value();
@@ -84,7 +84,7 @@ uint64_t unpack(const char* layout, const SourceImage& source, BlockSink& sink) 
 
 class Stages {
  public:
-  Stages(const char* layout, const char* work) : layout_(layout), work_(work), piece_(kPiece) {
+  Stages(const Layout& layout, const char* work) : layout_(layout), work_(work), piece_(kPiece) {
     source_ = read_layout(layout, "").value();
     size_ = unpack(layout, source_, nowhere_);
   }
@@ -135,7 +135,7 @@ class Stages {
     ::fsync(fd.get());
   }
 
-  const char* layout_;
+  Layout layout_;
   const char* work_;
   SourceImage source_;
   Nowhere nowhere_;
@@ -152,7 +152,7 @@ int main(int argc, char** argv) {
   }
   if (argc == 4) {
     FileSink file(argv[3]);
-    unpack(argv[1], read_layout(argv[1], "").value(), file);
+    unpack(Layout(argv[1]), read_layout(Layout(argv[1]), "").value(), file);
     return 0;
   }
   Stages(argv[1], argv[2]).run();

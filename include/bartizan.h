@@ -287,12 +287,14 @@ BARTIZAN_API int32_t bartizan_bundle_default_path(bartizan_string** path, bartiz
 /* Flag: nothing is drawn at random, the disk's key, salts and UUIDs come from `disk_key` (256 random
  * bits): the same source and options make the same bytes. */
 #define BARTIZAN_BUILD_REPRODUCIBLE 2u
+/* Flag: nothing of the source is told in public, no annotation, label or digest. Wants a workload_id. */
+#define BARTIZAN_BUILD_ANONYMOUS 4u
 
 typedef struct bartizan_build_options {
   size_t struct_size;
   const char* source;           /* required: OCI layout folder; with skopeo also an archive, docker://… */
   const char* reference;        /* tag in its index; default: the only image */
-  const char* output;           /* required: OCI layout folder to make; must not exist */
+  const char* output; /* required: OCI layout folder to make, or an archive of one ("oci-archive:FILE", "….tar"); must not exist */
   const char* output_reference; /* default "latest" */
   const char* workload_id;      /* default: from the source image's digest */
   const char* broker_url; /* as the guest reaches it; default: the key comes from the caller */
@@ -305,10 +307,13 @@ typedef struct bartizan_build_options {
   bartizan_blob disk_key; /* passphrase; default: 256 fresh random bits in hexadecimal */
   bartizan_progress_fn progress;
   void* progress_user;
+  const char* base_image;     /* what the output is put on as one more layer, given as `source` is; default: nothing */
+  const char* base_reference; /* tag in its index; default: the only image */
+  int64_t created;            /* seconds since the epoch; default: now; if reproducible, the source's time or 0 */
 } bartizan_build_options;
 
 /* JSON: {manifest (its exact text), workload_digest, workload_id, resource, disk_bytes, entries,
- * content_bytes, image_digest}. `disk_key` may be NULL if you gave the key. */
+ * content_bytes, image_digest, output}. `disk_key` may be NULL if you gave the key. */
 BARTIZAN_API int32_t bartizan_image_build(const bartizan_build_options* options,
                                           bartizan_string** json, bartizan_secret** disk_key,
                                           bartizan_error** err);
@@ -393,11 +398,27 @@ BARTIZAN_API const char* bartizan_broker_url(const bartizan_broker* broker);
 BARTIZAN_API const char* bartizan_broker_ca_pem(const bartizan_broker* broker);
 BARTIZAN_API const char* bartizan_broker_admin_token_path(const bartizan_broker* broker);
 
+#define BARTIZAN_BROKER_BARTIZAN 0
+#define BARTIZAN_BROKER_TRUSTEE 1           /* Trustee's KBS: key as a resource, measurements as reference values */
+#define BARTIZAN_BROKER_REGISTER_WORKLOAD 2 /* POST /kbs/v0/register_workload, as buildah and oci2cw do */
+BARTIZAN_API int32_t bartizan_broker_kind_from_name(const char* name, int32_t* kind, bartizan_error** err);
+
+/* Trustee has one list of measurements for all workloads, which registering replaces; flag: left alone. */
+#define BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES 1u
+/* Flag: the KBS's policy for all resources is replaced by bartizan_broker_trustee_policy(). */
+#define BARTIZAN_REGISTER_RESOURCE_POLICY 2u
+
 typedef struct bartizan_broker_access {
   size_t struct_size;
   const char* url;           /* required */
   const char* ca_pem;        /* required */
-  bartizan_blob admin_token; /* required */
+  bartizan_blob admin_token; /* required by bartizan's broker */
+  int32_t kind;              /* BARTIZAN_BROKER_*; default: bartizan's broker */
+  uint32_t flags;            /* BARTIZAN_REGISTER_* */
+  bartizan_blob admin_key;   /* Trustee: Ed25519 private key (PEM) that signs a token in place of admin_token */
+  const char* admin_issuer;   /* claims of that token; default: left out */
+  const char* admin_audience;
+  const char* admin_role; /* default "admin"; "": left out */
 } bartizan_broker_access;
 
 typedef struct bartizan_workload {
@@ -410,12 +431,17 @@ typedef struct bartizan_workload {
   uint64_t minimum_tcb;
   const char* resource;   /* default "default/disk-key/<id>" */
   bartizan_blob disk_key; /* required */
+  int32_t tee;            /* that the measurements are of, for other brokers than bartizan's; default: BARTIZAN_TEE_SNP */
 } bartizan_workload;
 
 /* Replaces an earlier registration of the same id. */
 BARTIZAN_API int32_t bartizan_broker_register(const bartizan_broker_access* access,
                                               const bartizan_workload* workload,
                                               bartizan_error** err);
+/* A policy (Rego) for Trustee's KBS that releases the workload's resource to one of its measurements with its digest,
+ * not in debug mode, and nothing else to anybody. */
+BARTIZAN_API int32_t bartizan_broker_trustee_policy(const bartizan_workload* workload, bartizan_string** policy,
+                                                    bartizan_error** err);
 /* The last decisions about a workload, newest first. JSON: [{time, decision, reason, expected, got,
  * evidence}]. */
 BARTIZAN_API int32_t bartizan_broker_audit(const bartizan_broker_access* access,

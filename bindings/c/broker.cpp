@@ -38,16 +38,45 @@ bz::Result<bz::BrokerOptions> broker_options(const bartizan_broker_options* from
   return to;
 }
 
+bz::Result<void> fill_kind(const bartizan_broker_access& from, bz::BrokerAccess& to) {
+  if (from.kind < BARTIZAN_BROKER_BARTIZAN || from.kind > BARTIZAN_BROKER_REGISTER_WORKLOAD)
+    return invalid("kind: none of BARTIZAN_BROKER_*");
+  BARTIZAN_C_CHECK(check_flags(
+      from.flags, BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES | BARTIZAN_REGISTER_RESOURCE_POLICY,
+      "flags"));
+  to.kind = static_cast<bz::BrokerKind>(from.kind);
+  to.reference_values = !(from.flags & BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES);
+  to.resource_policy = from.flags & BARTIZAN_REGISTER_RESOURCE_POLICY;
+  return {};
+}
+
+bz::Result<void> fill_admin(const bartizan_broker_access& from, bz::BrokerAccess& to) {
+  auto token = secret_of(from.admin_token, "admin_token");
+  BARTIZAN_C_CHECK(token);
+  if (*token) to.admin_token = *std::move(*token);
+  auto key = secret_of(from.admin_key, "admin_key");
+  BARTIZAN_C_CHECK(key);
+  if (*key) to.admin_key = *std::move(*key);
+  to.admin_issuer = text(from.admin_issuer);
+  to.admin_audience = text(from.admin_audience);
+  if (from.admin_role) to.admin_role = from.admin_role;
+  return {};
+}
+
 bz::Result<bz::BrokerAccess> access_of(const bartizan_broker_access* from) {
   if (!from) return missing("access");
   auto options = options_of(from, "bartizan_broker_access");
   BARTIZAN_C_CHECK(options);
   BARTIZAN_C_CHECK(require(options->url, "url"));
   BARTIZAN_C_CHECK(require(options->ca_pem, "ca_pem"));
-  auto token = secret_of(options->admin_token, "admin_token");
-  BARTIZAN_C_CHECK(token);
-  if (!*token) return invalid("admin_token: required");
-  return bz::BrokerAccess{options->url, options->ca_pem, *std::move(*token)};
+  bz::BrokerAccess to;
+  to.url = options->url;
+  to.ca_pem = options->ca_pem;
+  BARTIZAN_C_CHECK(fill_kind(*options, to));
+  BARTIZAN_C_CHECK(fill_admin(*options, to));
+  if (to.admin_token.empty() && to.kind == bz::BrokerKind::bartizan)
+    return invalid("admin_token: required");
+  return to;
 }
 
 bz::Result<void> fill_values(const bartizan_workload& from, bz::Workload& to) {
@@ -79,6 +108,10 @@ bz::Result<bz::Workload> workload_of(const bartizan_workload* from) {
   to.minimum_tcb = options->minimum_tcb;
   to.resource = text(options->resource);
   if (to.resource.empty()) to.resource = "default/disk-key/" + to.id;
+  if (options->tee == BARTIZAN_TEE_NONE) return to;
+  auto tee = tee_of(options->tee);
+  BARTIZAN_C_CHECK(tee);
+  to.tee = *tee;
   return to;
 }
 
@@ -134,6 +167,29 @@ int32_t bartizan_broker_register(const bartizan_broker_access* access,
     auto values = workload_of(workload);
     BARTIZAN_C_CHECK(values);
     return bz::register_workload(*to, *values);
+  });
+}
+
+int32_t bartizan_broker_kind_from_name(const char* name, int32_t* kind, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!kind) return missing("kind");
+    auto found = bz::broker_kind_from_string(text(name));
+    BARTIZAN_C_CHECK(found);
+    *kind = static_cast<int32_t>(*found);
+    return {};
+  });
+}
+
+int32_t bartizan_broker_trustee_policy(const bartizan_workload* workload, bartizan_string** policy,
+                                       bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!policy) return missing("policy");
+    auto values = workload_of(workload);
+    BARTIZAN_C_CHECK(values);
+    auto made = bz::trustee_resource_policy(*values);
+    BARTIZAN_C_CHECK(made);
+    *policy = new bartizan_string{*std::move(made)};
+    return {};
   });
 }
 

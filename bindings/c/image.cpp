@@ -11,8 +11,9 @@ namespace {
 bz::Result<void> fill_names(const bartizan_build_options& from, bz::BuildOptions& to) {
   BARTIZAN_C_CHECK(require(from.source, "source"));
   BARTIZAN_C_CHECK(require(from.output, "output"));
-  BARTIZAN_C_CHECK(
-      check_flags(from.flags, BARTIZAN_BUILD_NO_NETWORK | BARTIZAN_BUILD_REPRODUCIBLE, "flags"));
+  BARTIZAN_C_CHECK(check_flags(
+      from.flags,
+      BARTIZAN_BUILD_NO_NETWORK | BARTIZAN_BUILD_REPRODUCIBLE | BARTIZAN_BUILD_ANONYMOUS, "flags"));
   to.source = from.source;
   to.reference = text(from.reference);
   to.output = from.output;
@@ -21,6 +22,8 @@ bz::Result<void> fill_names(const bartizan_build_options& from, bz::BuildOptions
   to.broker_url = text(from.broker_url);
   to.broker_ca_pem = text(from.broker_ca_pem);
   to.resource = text(from.resource);
+  to.base_image = text(from.base_image);
+  to.base_reference = text(from.base_reference);
   return {};
 }
 
@@ -33,6 +36,8 @@ bz::Result<bz::BuildOptions> build_options(const bartizan_build_options* from) {
   if (options->ram_mib) to.ram_mib = options->ram_mib;
   to.network = !(options->flags & BARTIZAN_BUILD_NO_NETWORK);
   to.reproducible = options->flags & BARTIZAN_BUILD_REPRODUCIBLE;
+  to.anonymous = options->flags & BARTIZAN_BUILD_ANONYMOUS;
+  if (options->created) to.created = options->created;
   auto key = secret_of(options->disk_key, "disk_key");
   BARTIZAN_C_CHECK(key);
   to.disk_key = *std::move(key);

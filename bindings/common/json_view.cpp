@@ -126,7 +126,8 @@ Json to_json(const BuildReport& report) {
       {"manifest", text_of(report.manifest)},  {"workload_digest", to_hex(report.workload_digest)},
       {"workload_id", report.workload_id},     {"resource", report.resource},
       {"disk_bytes", report.disk_bytes},       {"entries", report.entries},
-      {"content_bytes", report.content_bytes}, {"image_digest", report.image_digest}};
+      {"content_bytes", report.content_bytes}, {"image_digest", report.image_digest},
+      {"output", report.output.string()}};
 }
 
 Json to_json(const ImageInfo& info) {

@@ -24,7 +24,8 @@ void bind_types(py::module_& module) {
       .def_readonly("disk_bytes", &BuildReport::disk_bytes)
       .def_readonly("entries", &BuildReport::entries)
       .def_readonly("content_bytes", &BuildReport::content_bytes)
-      .def_readonly("image_digest", &BuildReport::image_digest);
+      .def_readonly("image_digest", &BuildReport::image_digest)
+      .def_readonly("output", &BuildReport::output);
   add_to_dict(report);
   py::class_<ImageInfo> info(module, "ImageInfo", "What is public about a confidential image.");
   info.def_property_readonly("manifest",
@@ -60,6 +61,8 @@ BuildReport build(const Path& source, const Path& output, const std::string& ref
                   const std::string& broker_url, const std::string& broker_ca_pem,
                   const std::string& resource, uint32_t vcpus, uint32_t ram_mib, bool network,
                   const std::optional<py::bytes>& disk_key, bool reproducible,
+                  const Path& base_image, const std::string& base_reference,
+                  const std::optional<int64_t>& created, bool anonymous,
                   const py::object& progress) {
   Callback callback(progress);
   BuildOptions options;
@@ -76,6 +79,10 @@ BuildReport build(const Path& source, const Path& output, const std::string& ref
   options.network = network;
   options.disk_key = to_secret(disk_key);
   options.reproducible = reproducible;
+  options.base_image = base_image;
+  options.base_reference = base_reference;
+  options.created = created;
+  options.anonymous = anonymous;
   options.progress = callback.progress_sink();
   return unlocked_with(callback, [&] { return build_image(options); });
 }
@@ -97,7 +104,9 @@ void bind_image(py::module_& module) {
              py::arg("workload_id") = "", py::arg("broker_url") = "", py::arg("broker_ca_pem") = "",
              py::arg("resource") = "", py::arg("vcpus") = 1, py::arg("ram_mib") = 512,
              py::arg("network") = true, py::arg("disk_key") = py::none(),
-             py::arg("reproducible") = false, py::arg("progress") = py::none(),
+             py::arg("reproducible") = false, py::arg("base_image") = "",
+             py::arg("base_reference") = "", py::arg("created") = py::none(),
+             py::arg("anonymous") = false, py::arg("progress") = py::none(),
              "Turns an OCI image into a confidential image. Needs no root and no KVM.");
   module.def(
       "inspect_image",

@@ -11,6 +11,7 @@
 #include "bartizan/log.hpp"
 #include "bartizan/result.hpp"
 #include "bartizan/secret_bytes.hpp"
+#include "bartizan/tee.hpp"
 
 namespace bartizan {
 
@@ -53,16 +54,42 @@ struct Workload {
   uint64_t minimum_tcb = 0;
   std::string resource;  // "default/disk-key/<id>"
   SecretBytes disk_key;
+  Tee tee = Tee::snp;  // that the measurements are of; bartizan's own broker needs no telling
 };
+
+// Who is told of a workload, and in which words.
+enum class BrokerKind : int32_t {
+  bartizan = 0,           // our broker: all of Workload counts
+  trustee = 1,            // Trustee's KBS: key as a resource, measurements as reference values, on demand a resource policy
+  register_workload = 2,  // POST /kbs/v0/register_workload as buildah and oci2cw do: one measurement, no token
+};
+std::string_view to_string(BrokerKind kind);  // "bartizan", "trustee", "register-workload"
+Result<BrokerKind> broker_kind_from_string(std::string_view name);
 
 struct BrokerAccess {
-  std::string url;
+  std::string url;  // of Trustee and old servers with a path before /kbs/v0, if they have one
   std::string ca_pem;
   SecretBytes admin_token;
+  BrokerKind kind = BrokerKind::bartizan;
+
+  // Of Trustee alone. Its administrator's Ed25519 private key (PEM), which signs a token for five minutes (EdDSA,
+  // RFC 8037) in place of admin_token; both empty: no token, as a KBS in InsecureAllowAll wants.
+  SecretBytes admin_key;
+  std::string admin_issuer, admin_audience, admin_role = "admin";  // claims of that token; empty: left out
+  // Trustee keeps one list of measurements for all workloads: `measurements` replaces it. false: left alone.
+  bool reference_values = true;
+  // Replaces the KBS's policy for all resources by trustee_resource_policy().
+  bool resource_policy = false;
 };
 
-// Replaces an earlier registration of the same id. Errors: io, permission_denied (token), invalid_argument, protocol.
+// Replaces an earlier registration of the same id. The key goes into the body of a request over verified TLS, and
+// nowhere else. Errors: io, permission_denied (token), invalid_argument, unsupported (a TEE that the broker cannot
+// verify), protocol, verification_failed reason "tls".
 Result<void> register_workload(const BrokerAccess& access, const Workload& workload);
+
+// A policy (Rego) for Trustee's KBS that releases workload.resource to one of workload.measurements, with
+// workload.workload_digest as HOST_DATA (SNP) or MRCONFIGID (TDX), in no debug mode, and nothing else to anybody.
+Result<std::string> trustee_resource_policy(const Workload& workload);
 
 // The last decisions about a workload, newest first, for its owner: JSON array of {time, decision, reason, expected,
 // got, evidence}. `evidence` is what the guest sent; it holds no secret.

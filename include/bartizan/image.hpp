@@ -19,7 +19,9 @@ struct BuildOptions {
   // ("docker://docker.io/library/nginx", "containers-storage:…"); the image for linux/amd64 of an index.
   std::filesystem::path source;
   std::string reference;         // tag in its index ("latest"); empty: the only image
-  std::filesystem::path output;  // OCI layout folder to make; must not exist
+  // OCI layout folder to make, or an archive (tar) of one: "oci-archive:FILE" or a name that ends in ".tar". Must not
+  // exist. "oci:FOLDER" is a folder whatever its name.
+  std::filesystem::path output;
   std::string output_reference = "latest";
 
   std::string workload_id;        // empty: 32 hex digits of the source image's manifest digest
@@ -36,6 +38,16 @@ struct BuildOptions {
   // Draws nothing at random: all of the disk's key, salts and UUIDs come from disk_key, which must be given and hold
   // 256 random bits. The same source and options then make the same bytes, wherever and whenever.
   bool reproducible = false;
+
+  // What the output is put on as one more layer, given as `source` is; empty: on nothing. The base's layers and history
+  // come first, and of its configuration environment, ports, labels, stop signal and working directory stay.
+  std::filesystem::path base_image;
+  std::string base_reference;
+
+  // Seconds since the epoch: "created" of the output. Default: now; in reproducible builds the source's, else 0.
+  std::optional<int64_t> created;
+  // Says nothing of the source in public: no annotations and labels of it, nor its digest. Wants a workload_id.
+  bool anonymous = false;
 };
 
 struct BuildReport {
@@ -48,6 +60,7 @@ struct BuildReport {
   uint64_t entries = 0;      // files, folders, links in the file system
   uint64_t content_bytes = 0;  // of regular files
   std::string image_digest;  // "sha256:…" of the written OCI manifest
+  std::filesystem::path output;  // folder or archive that was made
 };
 
 // Errors: not_found, corrupt (not an OCI layout, bad digest, truncated layer, path traversal), unsupported (unknown
@@ -70,7 +83,8 @@ struct ImageInfo {
   uint64_t header_bytes = 0, filesystem_bytes = 0, tree_bytes = 0;
 };
 
-// `image` is an OCI layout folder (whose layer is a plain tar) or the root folder of an unpacked image. Errors:
+// `image` is an OCI layout folder or an archive of one (whose last layer is a plain tar), or the root folder of an
+// unpacked image. Nothing is unpacked: of an archive, disk_path is the archive and disk_offset a place in it. Errors:
 // not_found, corrupt, unsupported (manifest of a newer version: says which).
 Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::string& reference = "");
 

@@ -9,7 +9,7 @@ A launch is four verbs::
         reason = context.wait()
 
 Images (build_image, inspect_image, verify_image, diff_images), measurements (measure, measure_set, make_id_block), evidence (verify_evidence) and the broker
-(Broker, register_workload) need no KVM. Whatever fails raises bartizan.Error; see docs/errors.md.
+(Broker, register_workload, trustee_resource_policy) need no KVM. Whatever fails raises bartizan.Error; see docs/errors.md.
 """
 
 from ._core import (
@@ -49,6 +49,7 @@ from ._core import (
     read_bundle,
     register_workload,
     request_key,
+    trustee_resource_policy,
     vcpu_type_names,
     verify_evidence,
     verify_image,
@@ -123,6 +124,7 @@ __all__ = [
     "read_bundle",
     "register_workload",
     "request_key",
+    "trustee_resource_policy",
     "vcpu_type_names",
     "verify_evidence",
     "verify_image",

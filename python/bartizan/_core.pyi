@@ -168,6 +168,8 @@ class BuildReport:
     def content_bytes(self) -> int: ...
     @property
     def image_digest(self) -> str: ...
+    @property
+    def output(self) -> Path: ...
     def to_dict(self) -> dict[str, Any]: ...
 
 class ImageInfo:
@@ -450,6 +452,10 @@ def build_image(
     network: bool = True,
     disk_key: bytes | None = None,
     reproducible: bool = False,
+    base_image: _Path = "",
+    base_reference: str = "",
+    created: int | None = None,
+    anonymous: bool = False,
     progress: _Progress | None = None,
 ) -> BuildReport: ...
 def diff_images(a: _Path, b: _Path) -> list[ImageDifference]: ...
@@ -479,14 +485,31 @@ def register_workload(
     *,
     url: str,
     ca_pem: str,
-    admin_token: bytes,
     id: str,
     workload_digest: bytes,
     measurements: Sequence[bytes],
     disk_key: bytes,
+    admin_token: bytes = b"",
     resource: str = "",
     allow_simulated: bool = False,
     allow_debug: bool = False,
     minimum_tcb: int = 0,
+    tee: Tee | str = "snp",
+    kind: str = "bartizan",
+    admin_key: bytes = b"",
+    admin_issuer: str = "",
+    admin_audience: str = "",
+    admin_role: str = "admin",
+    reference_values: bool = True,
+    resource_policy: bool = False,
 ) -> None: ...
+def trustee_resource_policy(
+    *,
+    id: str,
+    workload_digest: bytes,
+    measurements: Sequence[bytes],
+    resource: str = "",
+    tee: Tee | str = "snp",
+    allow_debug: bool = False,
+) -> str: ...
 def broker_audit(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> list[dict[str, Any]]: ...

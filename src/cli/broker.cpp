@@ -1,9 +1,10 @@
-// bartizan broker, bartizan register, bartizan audit
+// bartizan broker, bartizan audit
 #include "bartizan/broker.hpp"
 
 #include <csignal>
 
-#include "cli/launch.hpp"
+#include "cli/command.hpp"
+#include "cli/parse.hpp"
 #include "cli/secret.hpp"
 
 namespace bartizan::cli {
@@ -77,60 +78,6 @@ Result<int> serve(ServeArguments& arguments, Output& output) {
   return 0;
 }
 
-// ---- register
-
-struct RegisterArguments {
-  AccessArguments access;
-  LaunchArguments launch;
-  std::string image, disk_key_file;
-  bool allow_simulated = false, allow_debug = false;
-  uint64_t minimum_tcb = 0;
-};
-
-Result<Workload> workload_of(const RegisterArguments& arguments) {
-  auto info = inspect_image(arguments.image);
-  CLI_CHECK(info);
-  auto options = launch_options(arguments.launch, &*info);
-  CLI_CHECK(options);
-  auto measurement = measure(*options);
-  CLI_CHECK(measurement);
-  auto key = read_secret(arguments.disk_key_file);
-  CLI_CHECK(key);
-  Workload workload;
-  workload.id = info->workload_id;
-  workload.workload_digest = info->workload_digest;
-  workload.measurements = {measurement->digest};
-  workload.allow_simulated = arguments.allow_simulated;
-  workload.allow_debug = arguments.allow_debug;
-  workload.minimum_tcb = arguments.minimum_tcb;
-  workload.resource =
-      info->resource.empty() ? "default/disk-key/" + info->workload_id : info->resource;
-  workload.disk_key = *std::move(key);
-  return workload;
-}
-
-Result<int> register_image(const RegisterArguments& arguments, Output& output) {
-  auto access = access_of(arguments.access);
-  CLI_CHECK(access);
-  auto workload = workload_of(arguments);
-  CLI_CHECK(workload);
-  CLI_CHECK(register_workload(*access, *workload));
-  const std::string digest = view::to_hex(workload->workload_digest);
-  const std::string measured = view::to_hex(workload->measurements[0]);
-  output.result(
-      {{"workload_id", workload->id},
-       {"workload_digest", digest},
-       {"measurement", measured},
-       {"resource", workload->resource},
-       {"allow_simulated", workload->allow_simulated}},
-      {{"workload id", workload->id},
-       {"workload digest", digest},
-       {"measurement", measured},
-       {"resource", workload->resource},
-       {"simulated", workload->allow_simulated ? "allowed: protects nothing" : "refused"}});
-  return 0;
-}
-
 // ---- audit
 
 struct AuditArguments {
@@ -185,27 +132,6 @@ void add_broker(CLI::App& app, Session& session) {
                   "Another name for the certificate made at first start")
       ->type_name("NAME");
   command.add_flag("--verbose", arguments->verbose, "Log each decision");
-}
-
-void add_register(CLI::App& app, Session& session) {
-  auto arguments = std::make_shared<RegisterArguments>();
-  CLI::App& command = add_command(
-      app, session, "register",
-      "Measure an image's launch and tell the broker, with the disk's key",
-      "  bartizan register confidential/ --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
-      "      --token-file state/admin.token --key-file disk.key --allow-simulated\n",
-      [arguments](Output& output) { return register_image(*arguments, output); });
-  command.add_option("IMAGE", arguments->image, "Confidential image")->required();
-  add_access_options(command, arguments->access);
-  command.add_option("--key-file", arguments->disk_key_file, "The image's key (build --key-out)")
-      ->required()
-      ->type_name("FILE");
-  add_launch_options(command, arguments->launch, "the image's");
-  command.add_flag("--allow-simulated", arguments->allow_simulated,
-                   "Release the key to the simulated TEE, which protects nothing");
-  command.add_flag("--allow-debug", arguments->allow_debug, "Release it to guests in debug mode");
-  command.add_option("--minimum-tcb", arguments->minimum_tcb, "Each component at least")
-      ->type_name("NUMBER");
 }
 
 void add_audit(CLI::App& app, Session& session) {

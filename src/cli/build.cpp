@@ -1,4 +1,7 @@
 // bartizan build
+#include <charconv>
+#include <cstdlib>
+
 #include "bartizan/image.hpp"
 #include "cli/command.hpp"
 #include "cli/secret.hpp"
@@ -9,7 +12,7 @@ namespace {
 
 struct Arguments {
   BuildOptions options;
-  std::string ca, disk_key_file, key_from, key_out;
+  std::string ca, disk_key_file, key_from, key_out, created;
   bool no_network = false;
 };
 
@@ -19,11 +22,26 @@ void declare(CLI::App& command, Arguments& to) {
                   "OCI layout folder; with skopeo installed also an archive, docker://…, "
                   "containers-storage:…")
       ->required();
-  command.add_option("--output,-o", to.options.output, "OCI layout folder to make; must not exist")
+  command
+      .add_option("--output,-o", to.options.output,
+                  "OCI layout folder to make, or an archive of one: oci-archive:FILE, or a name in "
+                  ".tar; must not exist")
       ->required();
   command.add_option("--reference", to.options.reference, "Tag in SOURCE; default: its only image");
   command.add_option("--output-reference", to.options.output_reference, "Tag in the output")
       ->capture_default_str();
+  command
+      .add_option("--base-image", to.options.base_image,
+                  "Put the output on this image as one more layer; given as SOURCE is")
+      ->type_name("IMAGE");
+  command.add_option("--base-reference", to.options.base_reference, "Tag in the base image");
+  command
+      .add_option("--created", to.created,
+                  "Time of the output, in seconds since 1970; default: SOURCE_DATE_EPOCH of the "
+                  "environment, else now, with --key-from SOURCE's")
+      ->type_name("SECONDS");
+  command.add_flag("--anonymous", to.options.anonymous,
+                   "Tell nothing of SOURCE in public: no annotation, label or digest; needs --id");
   command.add_option("--id", to.options.workload_id, "Workload id; default: from SOURCE's digest");
   command.add_option("--broker", to.options.broker_url, "Broker's URL as the guest reaches it")
       ->type_name("URL");
@@ -46,6 +64,29 @@ void declare(CLI::App& command, Arguments& to) {
       ->excludes("--key-file");
   command.add_option("--key-out", to.key_out, "Where to put the disk key (0600); must not exist")
       ->type_name("FILE");
+}
+
+// An empty SOURCE_DATE_EPOCH counts as none (reproducible-builds.org).
+Result<void> set_created(Arguments& arguments) {
+  std::string text = arguments.created, name = "--created";
+  if (text.empty()) {
+    const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
+    text = epoch ? epoch : "";
+    name = "SOURCE_DATE_EPOCH";
+  }
+  if (text.empty()) return {};
+  int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || end != text.data() + text.size())
+    return Error{ErrorCode::invalid_argument,
+                 0,
+                 "cli",
+                 name + ": \"" + text + "\" is not a number of seconds",
+                 {},
+                 {},
+                 {}};
+  arguments.options.created = seconds;
+  return {};
 }
 
 // A fresh key that nobody keeps would make an image that nobody can open.
@@ -71,7 +112,7 @@ Result<void> prepare(Arguments& arguments) {
     arguments.options.broker_ca_pem = *std::move(pem);
   }
   arguments.options.network = !arguments.no_network;
-  return {};
+  return set_created(arguments);
 }
 
 Result<BuildReport> build_with_bar(Arguments& arguments, const Output& output) {
@@ -87,11 +128,11 @@ Result<int> build(Arguments& arguments, Output& output) {
   if (!arguments.key_out.empty()) {
     if (auto kept = write_secret(arguments.key_out, report->disk_key); !kept.ok()) {
       std::error_code ignored;  // without its key the image is of no use
-      std::filesystem::remove_all(arguments.options.output, ignored);
+      std::filesystem::remove_all(report->output, ignored);
       return std::move(kept).error();
     }
   }
-  output.result(view::to_json(*report), {{"image", arguments.options.output.string()},
+  output.result(view::to_json(*report), {{"image", report->output.string()},
                                          {"workload id", report->workload_id},
                                          {"workload digest", view::to_hex(report->workload_digest)},
                                          {"resource", report->resource},
@@ -113,7 +154,9 @@ void add_build(CLI::App& app, Session& session) {
       "state/ca.pem "
       "--key-out disk.key\n"
       "  # an image for tests, opened with a key from a file\n"
-      "  bartizan build oci/ -o confidential/ --key-file my.key\n",
+      "  bartizan build oci/ -o confidential/ --key-file my.key\n"
+      "  # one file, on a base image that tells people what to do\n"
+      "  bartizan build oci/ -o confidential.tar --base-image oci:base/ --key-out disk.key\n",
       [arguments](Output& output) { return build(*arguments, output); });
   declare(command, *arguments);
 }

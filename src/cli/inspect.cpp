@@ -72,7 +72,8 @@ void add_inspect(CLI::App& app, Session& session) {
                   "  bartizan inspect confidential/\n"
                   "  bartizan inspect confidential/ --json | jq -r .workload_digest\n",
                   [arguments](Output& output) { return inspect(*arguments, output); });
-  command.add_option("IMAGE", arguments->image, "OCI layout folder, or an unpacked image")
+  command
+      .add_option("IMAGE", arguments->image, "OCI layout folder or archive, or an unpacked image")
       ->required();
   command.add_option("--reference", arguments->reference, "Tag; default: the only image");
 }
@@ -83,7 +84,8 @@ void add_verify(CLI::App& app, Session& session) {
       add_command(app, session, "verify", "Check an image's disk against its manifest, and its key",
                   "  bartizan verify confidential/ --key-file disk.key\n",
                   [arguments](Output& output) { return verify(*arguments, output); });
-  command.add_option("IMAGE", arguments->image, "OCI layout folder, or an unpacked image")
+  command
+      .add_option("IMAGE", arguments->image, "OCI layout folder or archive, or an unpacked image")
       ->required();
   command.add_option("--key-file", arguments->disk_key_file, "Also check that it opens the disk")
       ->type_name("FILE");
@@ -96,7 +98,8 @@ void add_diff(CLI::App& app, Session& session) {
                   "  # status 1 if they do\n"
                   "  bartizan diff confidential/ rebuilt/\n",
                   [arguments](Output& output) { return diff(*arguments, output); });
-  command.add_option("A", arguments->image, "OCI layout folder, or an unpacked image")->required();
+  command.add_option("A", arguments->image, "OCI layout folder or archive, or an unpacked image")
+      ->required();
   command.add_option("B", arguments->other, "The other one")->required();
 }
 

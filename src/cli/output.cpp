@@ -1,18 +1,21 @@
 #include "cli/output.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace bartizan::cli {
 
 namespace {
 
 constexpr auto kRedrawInterval = std::chrono::milliseconds(100);
-constexpr int kBarWidth = 30;
+constexpr size_t kBarWidth = 30, kLeastBar = 5;
+constexpr size_t kUsualColumns = 80;
 
 volatile std::sig_atomic_t interrupted = 0;
 void on_interrupt(int) {
@@ -27,6 +30,30 @@ bool colours() {
 void print_line(FILE* to, std::string_view line) {
   std::fwrite(line.data(), 1, line.size(), to);
   std::fputc('\n', to);
+}
+
+// Of the terminal; one less than it has, so that the cursor stays in the line.
+size_t columns() {
+  winsize size = {};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+  return (known ? size.ws_col : kUsualColumns) - 1;
+}
+
+std::string bar(double part, size_t width) {
+  const auto filled = static_cast<size_t>(part * static_cast<double>(width));
+  return '[' + std::string(filled, '#') + std::string(width - filled, '.') + ']';
+}
+
+// "0:07 left"
+std::string human_time(double seconds) {
+  constexpr double kLongest = 359'999;  // 99 hours are as good as any more
+  const auto all = static_cast<unsigned>(std::min(kLongest, seconds + 0.5));
+  char text[32];
+  if (all < 3600)
+    std::snprintf(text, sizeof text, "%u:%02u left", all / 60, all % 60);
+  else
+    std::snprintf(text, sizeof text, "%u:%02u:%02u left", all / 3600, all / 60 % 60, all % 60);
+  return text;
 }
 
 }  // namespace
@@ -88,7 +115,12 @@ ProgressSink ProgressBar::sink() {
 
 bool ProgressBar::update(const Progress& progress) {
   const auto now = std::chrono::steady_clock::now();
-  if (visible_ && now - last_ >= kRedrawInterval) {
+  const bool new_stage = progress.stage != stage_;
+  if (new_stage) {
+    stage_ = progress.stage;
+    stage_begin_ = now;
+  }
+  if (visible_ && (new_stage || now - last_ >= kRedrawInterval)) {
     last_ = now;
     draw(progress);
   }
@@ -97,17 +129,32 @@ bool ProgressBar::update(const Progress& progress) {
 
 void ProgressBar::draw(const Progress& progress) {
   drawn_ = true;
-  const std::string stage(progress.stage);
-  if (progress.total == 0) {
-    std::fprintf(stderr, "\r\033[K%-12s %s", stage.c_str(), human_bytes(progress.done).c_str());
-    return;
+  const std::chrono::duration<double> seconds = last_ - stage_begin_;
+  const std::string line = progress_line(progress, seconds.count(), columns());
+  std::fprintf(stderr, "\r\033[K%s", line.c_str());
+  std::fflush(stderr);
+}
+
+std::string progress_line(const Progress& progress, double seconds, size_t width) {
+  std::string name(progress.stage);
+  name.resize(std::max<size_t>(name.size(), 10), ' ');
+  std::string numbers = human_bytes(progress.done);
+  const double rate = seconds > 0 ? static_cast<double>(progress.done) / seconds : 0;
+  if (progress.total != 0) numbers += " of " + human_bytes(progress.total);
+  if (rate >= 1) numbers += ", " + human_bytes(static_cast<uint64_t>(rate)) + "/s";
+  if (rate >= 1 && progress.total > progress.done)
+    numbers += ", " + human_time(static_cast<double>(progress.total - progress.done) / rate);
+  std::string line = name + ' ' + numbers;
+  if (progress.total != 0) {
+    const double part =
+        std::min(1.0, static_cast<double>(progress.done) / static_cast<double>(progress.total));
+    char percent[8];
+    std::snprintf(percent, sizeof percent, " %3.0f%% ", part * 100);
+    const size_t others = name.size() + std::strlen(percent) + numbers.size() + 3;
+    if (others + kLeastBar <= width)
+      line = name + ' ' + bar(part, std::min(kBarWidth, width - others)) + percent + numbers;
   }
-  const double part =
-      std::min(1.0, static_cast<double>(progress.done) / static_cast<double>(progress.total));
-  const int filled = static_cast<int>(part * kBarWidth);
-  std::fprintf(stderr, "\r\033[K%-12s [%s%s] %3.0f%%", stage.c_str(),
-               std::string(filled, '#').c_str(), std::string(kBarWidth - filled, '.').c_str(),
-               part * 100);
+  return line.substr(0, width);
 }
 
 std::string human_bytes(uint64_t bytes) {

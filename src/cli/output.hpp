@@ -27,6 +27,10 @@ struct Output {
   LogSink log() const;
 };
 
+// How much of a stage is done: bytes, rate and remaining time, over the seconds that it has run.
+// No longer than `width` columns.
+std::string progress_line(const Progress& progress, double seconds, size_t width);
+
 // A progress bar on stderr, if that is a terminal and the output is for a person. Its sink also
 // turns SIGINT and SIGTERM into a cancellation, so that an interrupted build leaves nothing behind.
 class ProgressBar {
@@ -43,7 +47,8 @@ class ProgressBar {
 
   bool visible_;
   bool drawn_ = false;
-  std::chrono::steady_clock::time_point last_{};
+  std::string stage_;
+  std::chrono::steady_clock::time_point last_{}, stage_begin_{};
 };
 
 // "12.3 MiB"

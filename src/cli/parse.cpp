@@ -74,4 +74,16 @@ Result<VsockPort> parse_vsock(const std::string& text, bool listen) {
   return port;
 }
 
+Result<std::vector<uint8_t>> parse_hex(const char* option, const std::string& text) {
+  std::vector<uint8_t> bytes(text.size() / 2);
+  bool good = !text.empty() && text.size() % 2 == 0;
+  for (size_t i = 0; good && i < bytes.size(); ++i) {
+    const char* at = &text[2 * i];
+    const auto [end, error] = std::from_chars(at, at + 2, bytes[i], 16);
+    good = error == std::errc() && end == at + 2;
+  }
+  if (!good) return malformed(option, text, "bytes in hexadecimal");
+  return bytes;
+}
+
 }  // namespace bartizan::cli

@@ -17,6 +17,9 @@ Result<Endpoint> parse_endpoint(const std::string& text);      // "ADDRESS:PORT"
 Result<PublishedPort> parse_publish(const std::string& text);  // "[ADDRESS:]HOST:GUEST"
 Result<VsockPort> parse_vsock(const std::string& text, bool listen);  // "PORT=PATH"
 
+// Any number of bytes, at least one.
+Result<std::vector<uint8_t>> parse_hex(const char* option, const std::string& text);
+
 // What is measured, the same options for `measure`, `register` and `run`. 0 and "": from the image,
 // or the default.
 struct LaunchArguments {

@@ -97,6 +97,9 @@ static int32_t build(bartizan_string **json, bartizan_error **error) {
   options.source = get("source");
   options.output = get("output");
   options.workload_id = "tiny";
+  options.base_image = get("base_image");
+  options.created = get("created") ? atol(get("created")) : 0;
+  options.flags = get("anonymous") ? BARTIZAN_BUILD_ANONYMOUS : 0;
   options.disk_key = file_of("key_file", 1);
   return bartizan_image_build(&options, json, NULL, error);
 }
@@ -169,7 +172,11 @@ static int32_t enroll(bartizan_string **json, bartizan_error **error) {
   access.struct_size = sizeof access;
   access.url = get("url");
   access.ca_pem = (const char *)file_of("ca", 0).data;
-  access.admin_token = file_of("token_file", 1);
+  if (get("token_file")) access.admin_token = file_of("token_file", 1);
+  if (get("admin_key")) access.admin_key = file_of("admin_key", 1);
+  if (get("resource_policy")) access.flags = BARTIZAN_REGISTER_RESOURCE_POLICY;
+  if (get("kind")) status = bartizan_broker_kind_from_name(get("kind"), &access.kind, error);
+  if (status) return status;
   memset(&workload, 0, sizeof workload);
   workload.struct_size = sizeof workload;
   workload.id = member(info, "workload_id");
@@ -179,6 +186,8 @@ static int32_t enroll(bartizan_string **json, bartizan_error **error) {
   workload.flags = BARTIZAN_POLICY_ALLOW_SIMULATED;
   workload.resource = member(info, "resource");
   workload.disk_key = file_of("key_file", 1);
+  status = bartizan_tee_from_name(get("tee"), &workload.tee, error);
+  if (status) return status;
   status = bartizan_broker_register(&access, &workload, error);
   snprintf(text, sizeof text, "{\"workload_id\":\"%s\",\"measurement\":\"%s\"}", workload.id, member(measurement, "digest"));
   return status ? status : tell(text, json);

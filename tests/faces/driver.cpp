@@ -81,6 +81,9 @@ Result<Json> do_build(const Arguments& arguments) {
   options.source = get(arguments, "source");
   options.output = get(arguments, "output");
   options.workload_id = "tiny";
+  options.base_image = get(arguments, "base_image");
+  options.anonymous = !get(arguments, "anonymous").empty();
+  if (!get(arguments, "created").empty()) options.created = std::stoll(get(arguments, "created"));
   options.disk_key = key_of(arguments);
   return shown(build_image(options));
 }
@@ -133,8 +136,17 @@ Result<Json> do_register(const Arguments& arguments) {
   Workload workload{info->workload_id, info->workload_digest, {measurement->digest}, true};
   workload.resource = info->resource;
   workload.disk_key = *key_of(arguments);
-  const BrokerAccess access{get(arguments, "url"), text_of(get(arguments, "ca")) + "\n",
-                            *key_of(arguments, "token_file")};
+  BrokerAccess access;
+  access.url = get(arguments, "url");
+  access.ca_pem = text_of(get(arguments, "ca")) + "\n";
+  if (auto token = key_of(arguments, "token_file")) access.admin_token = std::move(*token);
+  if (auto key = key_of(arguments, "admin_key")) access.admin_key = std::move(*key);
+  auto kind =
+      broker_kind_from_string(arguments.contains("kind") ? get(arguments, "kind") : "bartizan");
+  if (!kind.ok()) return kind.error();
+  access.kind = *kind;
+  access.resource_policy = !get(arguments, "resource_policy").empty();
+  workload.tee = options->tee;
   if (auto done = register_workload(access, workload); !done.ok()) return done.error();
   return Json{{"workload_id", workload.id}, {"measurement", view::to_hex(measurement->digest)}};
 }

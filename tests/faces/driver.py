@@ -17,8 +17,9 @@ def measure(tee, bundle, guest_features="0", **_):
     return bartizan.measure(tee=tee, bundle=bundle, guest_features=int(guest_features, 0))
 
 
-def build(source, output, key_file):
-    return bartizan.build_image(source, output, workload_id="tiny", disk_key=content(key_file)).to_dict()
+def build(source, output, key_file, base_image="", created=None, anonymous=""):
+    return bartizan.build_image(source, output, workload_id="tiny", disk_key=content(key_file), base_image=base_image,
+                                created=int(created) if created else None, anonymous=bool(anonymous)).to_dict()
 
 
 def verify(image, key_file=None):
@@ -53,13 +54,17 @@ def broker(state, port):
         return {"started": True}
 
 
-def register(image, url, ca, token_file, key_file, **launch_options):
+def register(image, url, ca, key_file, token_file=None, admin_key=None, kind="bartizan", resource_policy="", **launch_options):
     info = bartizan.inspect_image(image)
     measurement = measure(**launch_options)
     bartizan.register_workload(
         url=url,
         ca_pem=pathlib.Path(ca).read_text(),
-        admin_token=content(token_file),
+        admin_token=content(token_file) or b"",
+        admin_key=content(admin_key) or b"",
+        kind=kind,
+        tee=launch_options["tee"],
+        resource_policy=bool(resource_policy),
         id=info.workload_id,
         workload_digest=info.workload_digest,
         measurements=[measurement.digest],

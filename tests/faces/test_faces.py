@@ -11,7 +11,8 @@ import sys
 
 import bartizan
 import pytest
-from bartizan_fixtures import BUILD, certificate
+from admin_servers import ReferenceKbs, Trustee, openssl
+from bartizan_fixtures import BUILD, KEY, certificate
 
 HERE = pathlib.Path(__file__).parent
 TABLE = json.loads((HERE / "table.json").read_text())
@@ -26,13 +27,16 @@ UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"
 TIME_LIMIT_S = 120
 
 
+FLAGS = ("anonymous", "resource_policy")  # options without a value
+
+
 def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, source=None, output=None, **options):
     """The command line of an operation."""
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    flags = [f"--{name.replace('_', '-')}" + ("" if name in FLAGS else f"={value}") for name, value in options.items()]
     return {
         "inspect": lambda: ["inspect", image],
         "verify": lambda: ["verify", image, f"--key-file={key_file}"],
-        "build": lambda: ["build", source, f"--output={output}", "--id=tiny", f"--key-file={key_file}"],
+        "build": lambda: ["build", source, f"--output={output}", "--id=tiny", f"--key-file={key_file}", *flags],
         "measure": lambda: ["measure", *flags],
         "bundle": lambda: ["bundle", "inspect", options["bundle"]],
         "probe": lambda: ["probe", *flags],
@@ -67,6 +71,22 @@ def run(face, row, arguments):
 def broker(folder):
     with bartizan.Broker(folder / "broker", port=0) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def others(folder):
+    """Trustee's KBS with its administrator's key, and a server of the old form."""
+    key, public = folder / "admin.key", folder / "admin.pub"
+    openssl("genpkey", "-algorithm", "ed25519", "-out", key)
+    openssl("pkey", "-in", key, "-pubout", "-out", public)
+    with Trustee(folder / "trustee", public) as trustee, ReferenceKbs(folder / "old") as old:
+        yield {"trustee_url": trustee.url, "trustee_ca": trustee.ca, "admin_key": key, "old_url": old.url, "old_ca": old.ca}
+        assert trustee.problems == [] and old.problems == []
+
+
+@pytest.fixture(scope="session")
+def archive(folder, layout):
+    return bartizan.build_image(layout, folder / "confidential.tar", workload_id="tiny", disk_key=KEY).output
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +130,7 @@ def damaged_bundle(bundle, folder):
 
 
 @pytest.fixture(scope="session")
-def places(folder, layout, image, unpacked, bundle, key_file, broker, taken):
+def places(folder, layout, image, unpacked, bundle, key_file, broker, taken, others, archive):
     (folder / "empty").mkdir()
     locked = folder / "locked"
     locked.mkdir(mode=0o000)
@@ -121,7 +141,7 @@ def places(folder, layout, image, unpacked, bundle, key_file, broker, taken):
     (folder / "ca.pem").write_text(broker.ca_pem)
     (folder / "other_ca.pem").write_text(certificate(folder / "other"))
     return {
-        "layout": layout, "image": image, "unpacked": unpacked, "bundle": bundle, "key_file": key_file,
+        **others, "archive": archive, "layout": layout, "image": image, "unpacked": unpacked, "bundle": bundle, "key_file": key_file,
         "empty": folder / "empty", "locked": locked, "locked_file": folder / "locked_file", "id_block": folder / "id_block", "id_auth": folder / "id_auth", "wrong_file": folder / "wrong", "taken_port": taken,
         "url": broker.url, "ca": folder / "ca.pem", "other_ca": folder / "other_ca.pem",
         "token_file": broker.admin_token_path, "flipped": damaged(image, folder), "newer": newer(unpacked, folder),

@@ -1,8 +1,13 @@
 // The owner's side of the admin API.
 
 #include <algorithm>
+#include <array>
+#include <ctime>
 
+#include "attest/broker/admin_post.hpp"
 #include "attest/broker/messages.hpp"
+#include "attest/broker/old_form.hpp"
+#include "attest/broker/trustee.hpp"
 #include "attest/client/https_client.hpp"
 #include "attest/client/kbs_protocol.hpp"
 #include "bartizan/broker.hpp"
@@ -13,19 +18,13 @@ namespace {
 
 constexpr uint32_t kTimeoutMs = 30'000;
 constexpr std::string_view kWorkloads = "/bartizan/v1/workloads";
-
-// A token with a line end in it would become a second header.
-Result<std::string> bearer(const SecretBytes& token) {
-  std::string_view text = token.view();
-  while (text.ends_with('\n')) text.remove_suffix(1);
-  bool clean = std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-  if (clean && !text.empty()) return "Bearer " + std::string(text);
-  return make_error(ErrorCode::invalid_argument, "attest/broker",
-                    "admin token is empty or not printable");
-}
+constexpr std::array<std::pair<BrokerKind, std::string_view>, 3> kKinds = {
+    {{BrokerKind::bartizan, "bartizan"},
+     {BrokerKind::trustee, "trustee"},
+     {BrokerKind::register_workload, "register-workload"}}};
 
 Result<std::string> call(const BrokerAccess& access, net::HttpRequest request) {
-  request.headers.emplace_back("Authorization", TRY(bearer(access.admin_token)));
+  request.headers.emplace_back("Authorization", TRY(broker::bearer(access.admin_token)));
   auto client =
       TRY(net::HttpsClient::create(access.url, access.ca_pem, net::Deadline::after_ms(kTimeoutMs)));
   net::HttpResponse response = TRY(client.send(request));
@@ -42,7 +41,27 @@ bool is_path_segment(std::string_view id) {
 
 }  // namespace
 
+std::string_view to_string(BrokerKind kind) {
+  for (const auto& [named, name] : kKinds) {
+    if (named == kind) return name;
+  }
+  return "unknown";
+}
+
+Result<BrokerKind> broker_kind_from_string(std::string_view name) {
+  for (const auto& [kind, known] : kKinds) {
+    if (known == name) return kind;
+  }
+  return make_error(ErrorCode::invalid_argument, "attest/broker",
+                    "broker kind \"{}\": bartizan, trustee or register-workload",
+                    name.substr(0, 40));
+}
+
 Result<void> register_workload(const BrokerAccess& access, const Workload& workload) {
+  if (access.kind == BrokerKind::trustee)
+    return broker::register_with_trustee(access, workload, std::time(nullptr));
+  if (access.kind == BrokerKind::register_workload)
+    return broker::register_in_old_form(access, workload);
   SecretBytes body = TRY(broker::write_workload(workload));
   net::HttpRequest request{
       "POST", std::string(kWorkloads), {{"Content-Type", "application/json"}}, std::move(body)};

@@ -1,11 +1,16 @@
+#include <ctime>
+
 #include "bartizan/image.hpp"
 #include "base/errors.hpp"
 #include "image/builder/confidential_disk.hpp"
 #include "image/builder/krun.hpp"
 #include "image/builder/output_image.hpp"
 #include "image/builder/partial.hpp"
+#include "image/builder/publication.hpp"
 #include "image/oci/fetch.hpp"
+#include "image/oci/image_name.hpp"
 #include "image/oci/layout_writer.hpp"
+#include "image/progress.hpp"
 
 namespace bartizan {
 namespace {
@@ -37,9 +42,18 @@ Result<void> check_key(const BuildOptions& options) {
   return {};
 }
 
+Result<void> check_public(const BuildOptions& options) {
+  constexpr int64_t kYear10000 = 253'402'300'800;  // RFC 3339 ends there
+  if (options.created && (*options.created < 0 || *options.created >= kYear10000))
+    return invalid("created {}: not a time from 1970 to 9999", *options.created);
+  if (options.anonymous && options.workload_id.empty())
+    return invalid("workload_id: needed when nothing of the source shall be public");
+  return {};
+}
+
 Result<void> check_options(const BuildOptions& options) {
   if (options.source.empty()) return invalid("source: no folder given");
-  if (options.output.empty()) return invalid("output: no folder given");
+  if (options.output.empty()) return invalid("output: no folder and no archive given");
   if (!options.workload_id.empty() && !is_plain_name(options.workload_id)) {
     return invalid("workload_id \"{}\": letters, digits, \".\", \"_\" and \"-\" only, at most {}",
                    options.workload_id, kMaxWorkloadId);
@@ -53,12 +67,13 @@ Result<void> check_options(const BuildOptions& options) {
   TRY(check_key(options));
   if (options.vcpus == 0 || options.vcpus > 255)
     return invalid("vcpus {}: 1 to 255", options.vcpus);
+  return check_public(options);
+}
+
+Result<void> check_absent(const fs::path& output) {
   std::error_code ignored;
-  if (fs::exists(fs::symlink_status(options.output, ignored))) {
-    return make_error(ErrorCode::already_exists, kOrigin, "{}: output exists",
-                      options.output.string());
-  }
-  return {};
+  if (!fs::exists(fs::symlink_status(output, ignored))) return {};
+  return make_error(ErrorCode::already_exists, kOrigin, "{}: output exists", output.string());
 }
 
 // "a/b/c" of plain names: how KBS names a resource.
@@ -74,22 +89,41 @@ Result<std::string> resource_of(const BuildOptions& options, const std::string& 
   return resource;
 }
 
+// An image that is read: what it is and where its blobs are.
+struct Input {
+  fs::path layout;
+  SourceImage image;
+};
+
+// A folder is used in place; what is none comes into `scratch` first.
+Result<Input> open_input(const fs::path& from, const std::string& reference,
+                         const fs::path& scratch, const ProgressSink& progress) {
+  bool fetches = needs_fetch(from);
+  if (fetches) TRY(fetch(from, reference, scratch, progress));
+  fs::path layout = fetches ? scratch : from;
+  SourceImage image = TRY(read_layout(layout, fetches ? "" : reference));
+  return Input{std::move(layout), std::move(image)};
+}
+
 // One build, step by step, inside a folder that vanishes unless all of it succeeds.
 class Build {
  public:
-  Build(const BuildOptions& options, fs::path layout, SourceImage source, fs::path folder)
+  Build(const BuildOptions& options, Input source, std::optional<Input> base, fs::path folder)
       : options_(options),
-        layout_(std::move(layout)),
-        source_(std::move(source)),
+        layout_(std::move(source.layout)),
+        source_(std::move(source.image)),
+        base_(std::move(base)),
         folder_(std::move(folder)) {}
 
-  Result<BuildReport> run() {
+  // The image is made at `output`: a folder that exists, or an archive that does not.
+  Result<BuildReport> run(const ImageName& output) {
     report_.workload_id =
         options_.workload_id.empty()
             ? TRY(parse_digest(source_.manifest.digest, "manifest")).hex.substr(0, 32)
             : options_.workload_id;
     report_.resource = TRY(resource_of(options_, report_.workload_id));
-    auto writer = TRY(LayoutWriter::create(folder_));
+    auto writer = output.archive ? LayoutWriter::create_archive(output.path)
+                                 : TRY(LayoutWriter::create(output.path));
     TRY(make_image(writer));
     return std::move(report_);
   }
@@ -120,8 +154,8 @@ class Build {
     Manifest manifest = draft(header, secrets);
     std::string krun = TRY(
         krun_json({report_.workload_id, options_.broker_url, options_.vcpus, options_.ram_mib}));
-    fs::path file = folder_ / "layer.tar";
-    auto layer = TRY(OutputLayer::create(file, krun));
+    auto [file, origin] = writer.layer_place();
+    auto layer = TRY(OutputLayer::create(file, origin, krun));
     DiskPlace place{layer.fd(), layer.disk_start(), file.string(), folder_};
     auto forecast = forecast_filesystem(layout_, source_, options_.progress);
     if (forecast) {
@@ -137,7 +171,7 @@ class Build {
     auto finished =
         TRY(layer.finish(report_.manifest, manifest.disk_size, totals.heard, options_.progress));
     report_.disk_bytes = finished.disk_bytes;
-    return write_layout(writer, file, finished);
+    return write_layout(writer, finished);
   }
 
   Result<void> take_manifest(const Manifest& manifest) {
@@ -148,18 +182,52 @@ class Build {
     return {};
   }
 
-  Result<void> write_layout(LayoutWriter& writer, const fs::path& file,
-                            const OutputLayer::Finished& layer) {
-    auto blob = TRY(writer.adopt_blob(kLayerType, file, layer.hex, layer.size));
-    auto image = TRY(writer.finish(blob, source_.annotations, options_.output_reference));
+  Result<void> write_layout(LayoutWriter& writer, const OutputLayer::Finished& layer) {
+    Descriptor ours = TRY(writer.adopt_layer(kLayerType, layer.hex, layer.size));
+    auto layers = TRY(copy_base(writer));
+    layers.push_back(ours);
+    Publication public_part = TRY(publication_of(facts(ours.digest)));
+    auto image = TRY(writer.finish(public_part.config, layers, public_part.annotations,
+                                   options_.output_reference));
     report_.image_digest = image.digest;
     return {};
+  }
+
+  // The layers below ours, unchanged.
+  Result<std::vector<Descriptor>> copy_base(LayoutWriter& writer) const {
+    if (!base_) return std::vector<Descriptor>();
+    uint64_t total = 0;
+    for (const Descriptor& layer : base_->image.layers) total += layer.size;
+    Meter meter(options_.progress, "base", total);
+    for (const Descriptor& layer : base_->image.layers)
+      TRY(writer.copy_blob(base_->layout, layer, meter));
+    return base_->image.layers;
+  }
+
+  PublicFacts facts(const std::string& layer_digest) const {
+    PublicFacts facts;
+    if (!options_.anonymous) facts.source = &source_;
+    if (base_) facts.base = &base_->image;
+    facts.base_name = public_name(options_.base_image.native());
+    facts.created = created();
+    facts.workload_id = report_.workload_id;
+    facts.workload_digest = to_hex(report_.workload_digest);
+    facts.layer_digest = layer_digest;
+    return facts;
+  }
+
+  std::string created() const {
+    if (options_.created) return rfc3339(*options_.created);
+    if (!options_.reproducible) return rfc3339(std::time(nullptr));
+    std::string source = options_.anonymous ? "" : created_of(source_);
+    return source.empty() ? rfc3339(0) : source;
   }
 
   const BuildOptions& options_;
   fs::path layout_;  // of the source
   SourceImage source_;
-  fs::path folder_;
+  std::optional<Input> base_;
+  fs::path folder_;  // for temporary files
   BuildReport report_;
 };
 
@@ -167,20 +235,27 @@ class Build {
 
 Result<BuildReport> build_image(const BuildOptions& options) {
   TRY(check_options(options));
-  PartialFolder partial = TRY(PartialFolder::create(options.output));
-  fs::path layout = options.source, fetched = partial.path() / "source";
-  bool fetches = needs_fetch(options.source);
-  if (fetches) {
-    TRY(fetch(options.source, options.reference, fetched, options.progress));
-    layout = fetched;
+  ImageName output = TRY(parse_output_name(options.output));
+  TRY(check_absent(output.path));
+  PartialFolder partial = TRY(PartialFolder::create(output.path));
+  fs::path fetched = partial.path() / "source", fetched_base = partial.path() / "base";
+  Input source = TRY(open_input(options.source, options.reference, fetched, options.progress));
+  std::optional<Input> base;
+  if (!options.base_image.empty()) {
+    base =
+        TRY(open_input(options.base_image, options.base_reference, fetched_base, options.progress));
   }
-  SourceImage source = TRY(read_layout(layout, fetches ? "" : options.reference));
-  BuildReport report = TRY(Build(options, layout, std::move(source), partial.path()).run());
-  std::error_code failed;
-  fs::remove_all(fetched, failed);
-  if (failed)
-    return errno_error(failed.value(), kOrigin, fmt::format("{}: remove", fetched.string()));
-  TRY(partial.publish(options.output));
+  ImageName made{output.archive ? partial.path() / "image.tar" : partial.path(), output.archive};
+  BuildReport report =
+      TRY(Build(options, std::move(source), std::move(base), partial.path()).run(made));
+  for (const fs::path& folder : {fetched, fetched_base}) {
+    std::error_code failed;
+    fs::remove_all(folder, failed);
+    if (failed)
+      return errno_error(failed.value(), kOrigin, fmt::format("{}: remove", folder.string()));
+  }
+  TRY(output.archive ? partial.publish_file(made.path, output.path) : partial.publish(output.path));
+  report.output = output.path;
   return report;
 }
 

@@ -51,7 +51,7 @@ Result<LuksHeader> make_checked_header(const DiskSecrets& secrets) {
   return header;
 }
 
-Result<DiskTotals> make_disk(const DiskPlace& place, const fs::path& layout,
+Result<DiskTotals> make_disk(const DiskPlace& place, const Layout& layout,
                              const SourceImage& source, const DiskSecrets& secrets, ByteView header,
                              Manifest& manifest, const ProgressSink& progress) {
   LeafHashes hashes = TRY(LeafHashes::create(place.folder, secrets.verity_salt));

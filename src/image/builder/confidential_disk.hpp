@@ -42,7 +42,7 @@ Result<LuksHeader> make_checked_header(const DiskSecrets& secrets);
 
 // Fills the members under "disk" of `manifest`, whose luks2 must be `header.numbers`. The disk ends
 // at manifest.disk_size; the footer is not in it.
-Result<DiskTotals> make_disk(const DiskPlace& place, const std::filesystem::path& layout,
+Result<DiskTotals> make_disk(const DiskPlace& place, const Layout& layout,
                              const SourceImage& source, const DiskSecrets& secrets, ByteView header,
                              Manifest& manifest, const ProgressSink& progress);
 

@@ -48,7 +48,7 @@ uint64_t bytes_of(const std::vector<Descriptor>& layers) {
   return total;
 }
 
-Result<uint64_t> FilesystemBuilder::build(const fs::path& layout, const SourceImage& source,
+Result<uint64_t> FilesystemBuilder::build(const Layout& layout, const SourceImage& source,
                                           Meter& meter) {
   auto count = static_cast<uint32_t>(source.layers.size());
   // Above all layers, so that it replaces whatever the image has there.
@@ -61,7 +61,7 @@ Result<uint64_t> FilesystemBuilder::build(const fs::path& layout, const SourceIm
   return writer_.finish(*root, filesystem_uuid(source));
 }
 
-Result<void> FilesystemBuilder::apply(const fs::path& layout, const Descriptor& layer,
+Result<void> FilesystemBuilder::apply(const Layout& layout, const Descriptor& layer,
                                       uint32_t number, Meter& meter) {
   std::string name = "layer " + layer.digest;
   auto applied = merger_.apply(number, name, [&]() -> Result<std::unique_ptr<ByteSource>> {
@@ -76,7 +76,7 @@ Result<void> FilesystemBuilder::apply(const fs::path& layout, const Descriptor& 
   return applied;
 }
 
-std::optional<FilesystemForecast> forecast_filesystem(const fs::path& layout,
+std::optional<FilesystemForecast> forecast_filesystem(const Layout& layout,
                                                       const SourceImage& source,
                                                       const ProgressSink& progress) {
   for (const Descriptor& layer : source.layers)

@@ -24,12 +24,12 @@ class FilesystemBuilder {
       : writer_(sink), contents_(contents), merger_(writer_, contents) {}
 
   // Returns the file system's size. The superblock is written last, at offset 0.
-  Result<uint64_t> build(const std::filesystem::path& layout, const SourceImage& source,
+  Result<uint64_t> build(const Layout& layout, const SourceImage& source,
                          Meter& meter);
   const LayerMerger::Totals& totals() const { return merger_.totals(); }
 
  private:
-  Result<void> apply(const std::filesystem::path& layout, const Descriptor& layer, uint32_t number,
+  Result<void> apply(const Layout& layout, const Descriptor& layer, uint32_t number,
                      Meter& meter);
 
   ErofsWriter writer_;
@@ -48,7 +48,7 @@ struct FilesystemForecast {
 
 // Nothing if a layer is compressed (then looking costs as much as reading), or if anything is wrong
 // with the layers, which the build will say better.
-std::optional<FilesystemForecast> forecast_filesystem(const std::filesystem::path& layout,
+std::optional<FilesystemForecast> forecast_filesystem(const Layout& layout,
                                                       const SourceImage& source,
                                                       const ProgressSink& progress);
 

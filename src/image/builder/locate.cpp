@@ -6,9 +6,11 @@
 #include "base/file.hpp"
 #include "image/builder/krun.hpp"
 #include "image/builder/output_image.hpp"
+#include "image/layer/file_source.hpp"
 #include "image/layer/path.hpp"
 #include "image/layer/tar_reader.hpp"
 #include "image/oci/blob.hpp"
+#include "image/oci/image_name.hpp"
 #include "image/oci/layout_reader.hpp"
 
 namespace bartizan::image {
@@ -18,29 +20,6 @@ namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/builder";
 constexpr uint64_t kMaxEntriesSearched =
     10'000;  // a layer of ours has five; a hostile one shall not keep us reading
-
-// A file from its beginning; passes over by seeking.
-class FileSource : public ByteSource {
- public:
-  FileSource(int fd, uint64_t size, std::string name)
-      : fd_(fd), size_(size), name_(std::move(name)) {}
-  Result<size_t> read(std::span<uint8_t> to) override {
-    size_t count = std::min<uint64_t>(to.size(), size_ - at_);
-    TRY(read_exactly(fd_, to.first(count), at_, name_));
-    at_ += count;
-    return count;
-  }
-  Result<uint64_t> skip(uint64_t count) override {
-    uint64_t part = std::min(count, size_ - at_);
-    at_ += part;
-    return part;
-  }
-
- private:
-  int fd_;
-  uint64_t size_, at_ = 0;
-  std::string name_;
-};
 
 Result<Bytes> read_entry(TarReader& reader) {
   if (reader.data_left() > kMaxManifestBytes) {
@@ -53,43 +32,55 @@ Result<Bytes> read_entry(TarReader& reader) {
   return content;
 }
 
-Result<void> search_layer(const fs::path& path, LocatedImage& found) {
-  UniqueFd fd = TRY(open_file(path, O_RDONLY | O_NONBLOCK));
-  std::string name = path.string();
-  FileSource source(fd.get(), TRY(file_size(fd.get(), path)), name);
+// Unpackers would let the last one win, or follow a link: an image with such entries means to show
+// us another disk than them.
+Result<void> check_only_one(const TarEntry& entry, bool first, std::string_view name) {
+  bool plain = entry.kind == TarKind::regular && !entry.sparse;
+  if (plain && first) return {};
+  return make_error(plain ? ErrorCode::corrupt : ErrorCode::unsupported, kOrigin, "{}: \"{}\" {}",
+                    name, entry.path.substr(0, 200),
+                    plain          ? "is in it twice"
+                    : entry.sparse ? "is stored as a sparse file"
+                                   : "is no regular file");
+}
+
+Result<void> search_layer(const Layout::File& layer, LocatedImage& found) {
+  std::string name = layer.path.string();
+  FileSource source(layer.fd.get(), layer.offset, layer.size, name);
   TarReader reader(source, name);
   for (uint64_t i = 0; i < kMaxEntriesSearched; ++i) {
     auto entry = TRY(reader.next());
     if (!entry) return {};
-    if (entry->kind != TarKind::regular) continue;
-    if (entry->sparse) {
-      return make_error(ErrorCode::unsupported, kOrigin, "{}: \"{}\" is stored as a sparse file",
-                        name, entry->path.substr(0, 200));
-    }
     std::string place = join_path(TRY(split_path(entry->path, name)));
-    if (place == kManifestFile) found.manifest_bytes = TRY(read_entry(reader));
+    if (place == kManifestFile) {
+      TRY(check_only_one(*entry, found.manifest_bytes.empty(), name));
+      found.manifest_bytes = TRY(read_entry(reader));
+    }
     if (place != kDiskFile) continue;
-    found.disk_path = path;
-    found.disk_offset = reader.data_offset();
+    TRY(check_only_one(*entry, found.disk_path.empty(), name));
+    found.disk_path = layer.path;
+    found.disk_offset = layer.offset + reader.data_offset();
     found.disk_bytes = entry->size;
   }
   return make_error(ErrorCode::corrupt, kOrigin, "{}: more entries than a confidential image has",
                     name);
 }
 
-Result<LocatedImage> search_layout(const fs::path& layout, const std::string& reference) {
+// The last layer alone counts: what is below cannot replace our files, and a layer above them would
+// make another image of it.
+Result<LocatedImage> search_layout(const Layout& layout, const std::string& reference) {
   SourceImage image = TRY(read_layout(layout, reference));
   LocatedImage found;
-  for (auto layer = image.layers.rbegin(); layer != image.layers.rend() && found.disk_path.empty();
-       ++layer) {
-    if (media_kind(layer->media_type) != MediaKind::layer_tar) {
-      return make_error(ErrorCode::unsupported, kOrigin,
-                        "{}: layer {} is compressed ({}): unpack the image first", layout.string(),
-                        layer->digest, layer->media_type);
-    }
-    (void)TRY(BlobReader::open(layout, *layer, nullptr));  // is it as long as it says?
-    TRY(search_layer(blob_path(layout, TRY(parse_digest(layer->digest, "layer"))), found));
+  if (image.layers.empty()) return found;
+  const Descriptor& layer = image.layers.back();
+  if (media_kind(layer.media_type) != MediaKind::layer_tar) {
+    return make_error(ErrorCode::unsupported, kOrigin,
+                      "{}: layer {} is compressed ({}): unpack the image first",
+                      layout.path().string(), layer.digest, layer.media_type);
   }
+  (void)TRY(BlobReader::open(layout, layer, nullptr));  // is it as long as it says?
+  TRY(search_layer(TRY(layout.open_file(blob_name(TRY(parse_digest(layer.digest, "layer"))))),
+                   found));
   return found;
 }
 
@@ -113,11 +104,13 @@ Result<void> read_footer(LocatedImage& image) {
 
 }  // namespace
 
-Result<LocatedImage> locate_image(const fs::path& image, const std::string& reference) {
+Result<LocatedImage> locate_image(const fs::path& name, const std::string& reference) {
+  fs::path image = path_of_image(name);
   std::error_code ignored;
   bool unpacked =
       !fs::exists(image / "oci-layout", ignored) && fs::exists(image / kDiskFile, ignored);
-  LocatedImage found = unpacked ? TRY(search_folder(image)) : TRY(search_layout(image, reference));
+  LocatedImage found = unpacked ? TRY(search_folder(image))
+                                : TRY(search_layout(TRY(Layout::open(image)), reference));
   if (found.disk_path.empty() || found.manifest_bytes.empty()) {
     return make_error(ErrorCode::corrupt, kOrigin, "{}: not a confidential image: no /{}",
                       image.string(), found.disk_path.empty() ? kDiskFile : kManifestFile);

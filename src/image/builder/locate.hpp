@@ -1,5 +1,5 @@
-// Where the parts of a confidential image are: inside the plain tar layer of an OCI layout, or as
-// files of an unpacked root folder. Nothing is extracted.
+// Where the parts of a confidential image are: inside the last layer, a plain tar, of an OCI layout
+// (a folder or an archive), or as files of an unpacked root folder. Nothing is extracted.
 #pragma once
 
 #include "bartizan/image.hpp"
@@ -15,6 +15,7 @@ struct LocatedImage {
   std::string krun_json;  // of the footer
 };
 
-Result<LocatedImage> locate_image(const std::filesystem::path& image, const std::string& reference);
+// `name` as a caller gives it: a path, "oci-archive:FILE" or "oci:FOLDER".
+Result<LocatedImage> locate_image(const std::filesystem::path& name, const std::string& reference);
 
 }  // namespace bartizan::image

@@ -43,11 +43,12 @@ ByteView entrypoint_program() {
   return {bartizan_entrypoint_begin, bartizan_entrypoint_end};
 }
 
-Result<OutputLayer> OutputLayer::create(const std::filesystem::path& path, std::string krun_json) {
+Result<OutputLayer> OutputLayer::create(const std::filesystem::path& path, uint64_t origin,
+                                         std::string krun_json) {
   UniqueFd fd = TRY(open_file(path, O_RDWR | O_CREAT | O_EXCL, 0644));
   uint64_t start =
       align_up(small_files(krun_json).size() + kFillerLeast + kTarBlock, kDiskAlignment);
-  return OutputLayer(std::move(fd), path.string(), std::move(krun_json), start);
+  return OutputLayer(std::move(fd), path.string(), std::move(krun_json), origin, start);
 }
 
 // Up to the disk. `disk_size`: with the footer.
@@ -73,8 +74,8 @@ Result<OutputLayer::Finished> OutputLayer::finish(ByteView manifest, uint64_t di
   add_file(back, kManifestFile, 0644, manifest);
   back.resize(back.size() + 2 * kTarBlock);  // the end of the archive
   finished.size = disk_start_ + disk_size + back.size();
-  TRY(write_exactly(fd_.get(), front, 0, name_));
-  TRY(write_exactly(fd_.get(), back, disk_start_ + disk_size, name_));
+  TRY(write_exactly(fd_.get(), front, origin_, name_));
+  TRY(write_exactly(fd_.get(), back, disk_start() + disk_size, name_));
   uint64_t hashed = heard > 0 && front == heard_front_ ? disk_start_ + heard : 0;
   if (hashed == 0) hasher_ = crypto::Hasher(crypto::HashKind::sha256);
   finished.hex = TRY(hash_from(hashed, finished.size, progress));
@@ -89,7 +90,7 @@ Result<std::string> OutputLayer::hash_from(uint64_t at, uint64_t size,
   Bytes buffer(kBufferBytes);
   while (at < size) {
     auto part = std::span(buffer).first(std::min<uint64_t>(buffer.size(), size - at));
-    TRY(read_exactly(fd_.get(), part, at, name_));
+    TRY(read_exactly(fd_.get(), part, origin_ + at, name_));
     hasher_.update(part);
     TRY(meter.advance(part.size()));
     at += part.size();

@@ -22,11 +22,12 @@ ByteView entrypoint_program();
 
 class OutputLayer {
  public:
-  // `path` must not exist.
-  static Result<OutputLayer> create(const std::filesystem::path& path, std::string krun_json);
+  // `path` must not exist; the layer begins at its byte `origin`, a multiple of 4096.
+  static Result<OutputLayer> create(const std::filesystem::path& path, uint64_t origin,
+                                    std::string krun_json);
 
   int fd() const { return fd_.get(); }
-  uint64_t disk_start() const { return disk_start_; }
+  uint64_t disk_start() const { return origin_ + disk_start_; }  // in the file
 
   // For a disk that will probably have that size: who is to hear it, from its first byte on, as it
   // is written. Lives as long as this object.
@@ -43,17 +44,19 @@ class OutputLayer {
                           const ProgressSink& progress);
 
  private:
-  OutputLayer(UniqueFd fd, std::string name, std::string krun_json, uint64_t disk_start)
+  OutputLayer(UniqueFd fd, std::string name, std::string krun_json, uint64_t origin,
+              uint64_t disk_start)
       : fd_(std::move(fd)),
         name_(std::move(name)),
         krun_json_(std::move(krun_json)),
+        origin_(origin),
         disk_start_(disk_start) {}
   Bytes front(uint64_t disk_size) const;
   Result<std::string> hash_from(uint64_t at, uint64_t size, const ProgressSink& progress);
 
   UniqueFd fd_;
   std::string name_, krun_json_;
-  uint64_t disk_start_;
+  uint64_t origin_, disk_start_;  // of the layer in the file, of the disk in the layer
   crypto::Hasher hasher_{crypto::HashKind::sha256};
   Bytes heard_front_;  // by the hasher; empty: it heard nothing
 };

@@ -43,6 +43,14 @@ void remove_abandoned(const fs::path& output) {
   }
 }
 
+Result<void> rename_new(const fs::path& from, const fs::path& to) {
+  int status = ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
+  if (status != 0 && (errno == EINVAL || errno == ENOSYS))
+    status = ::rename(from.c_str(), to.c_str());
+  if (status == 0) return {};
+  return errno_error(errno, kOrigin, fmt::format("{}: rename", to.string()));
+}
+
 }  // namespace
 
 Result<PartialFolder> PartialFolder::create(const fs::path& output) {
@@ -61,12 +69,13 @@ Result<PartialFolder> PartialFolder::create(const fs::path& output) {
 }
 
 Result<void> PartialFolder::publish(const fs::path& output) {
-  int status = ::renameat2(AT_FDCWD, path().c_str(), AT_FDCWD, output.c_str(), RENAME_NOREPLACE);
-  if (status != 0 && (errno == EINVAL || errno == ENOSYS))
-    status = ::rename(path().c_str(), output.c_str());
-  if (status != 0) return errno_error(errno, kOrigin, fmt::format("{}: rename", output.string()));
+  TRY(rename_new(path(), output));
   unfinished_->commit();
   return {};
+}
+
+Result<void> PartialFolder::publish_file(const fs::path& file, const fs::path& output) {
+  return rename_new(file, output);
 }
 
 }  // namespace bartizan::image

@@ -18,6 +18,8 @@ class PartialFolder {
   const std::filesystem::path& path() const { return unfinished_->path(); }
   // Gives it its name. already_exists if somebody else was faster.
   Result<void> publish(const std::filesystem::path& output);
+  // The same for one file in it; the rest goes.
+  Result<void> publish_file(const std::filesystem::path& file, const std::filesystem::path& output);
 
  private:
   PartialFolder(std::unique_ptr<Unfinished> unfinished, UniqueFd lock)

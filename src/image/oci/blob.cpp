@@ -1,7 +1,6 @@
 #include "image/oci/blob.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.hpp"
 
@@ -17,31 +16,25 @@ Error bad(const Descriptor& descriptor, std::string why) {
   return make_error(ErrorCode::corrupt, "image/oci", "blob {}: {}", descriptor.digest, why);
 }
 
-// A blob that is a pipe or a device would block us or feed us without end.
-Result<void> check_file(int fd, const Descriptor& descriptor) {
-  struct stat status;
-  if (::fstat(fd, &status) != 0)
-    return errno_error(errno, "image/oci", fmt::format("blob {}: stat", descriptor.digest));
-  if (!S_ISREG(status.st_mode)) return bad(descriptor, "not a regular file");
-  if (static_cast<uint64_t>(status.st_size) != descriptor.size) {
-    return bad(descriptor, fmt::format("{} bytes, but its descriptor says {}", status.st_size,
-                                       descriptor.size));
-  }
-  return {};
+Result<void> check_size(uint64_t size, const Descriptor& descriptor) {
+  if (size == descriptor.size) return {};
+  return bad(descriptor,
+             fmt::format("{} bytes, but its descriptor says {}", size, descriptor.size));
 }
 
 }  // namespace
 
-std::filesystem::path blob_path(const std::filesystem::path& layout, const DigestParts& digest) {
-  return layout / "blobs" / digest.folder / digest.hex;
+std::string blob_name(const DigestParts& digest) {
+  return fmt::format("blobs/{}/{}", digest.folder, digest.hex);
 }
 
-Result<std::unique_ptr<BlobReader>> BlobReader::open(const std::filesystem::path& layout,
+Result<std::unique_ptr<BlobReader>> BlobReader::open(const Layout& layout,
                                                      const Descriptor& descriptor, Meter* meter) {
   DigestParts digest = TRY(parse_digest(descriptor.digest, "descriptor"));
-  UniqueFd fd = TRY(open_file(blob_path(layout, digest), O_RDONLY | O_NONBLOCK));
-  TRY(check_file(fd.get(), descriptor));
-  return std::unique_ptr<BlobReader>(new BlobReader(std::move(fd), descriptor, digest.kind, meter));
+  Layout::File file = TRY(layout.open_file(blob_name(digest)));
+  TRY(check_size(file.size, descriptor));
+  return std::unique_ptr<BlobReader>(
+      new BlobReader(std::move(file), descriptor, digest.kind, meter));
 }
 
 Result<size_t> BlobReader::read(std::span<uint8_t> to) {
@@ -83,7 +76,7 @@ Result<void> BlobReader::refill() {
   size_t count = std::min<uint64_t>(looks_ ? kLookBytes : kBufferBytes, descriptor_.size - done_);
   if (count == 0) return looks_ ? Result<void>() : check_digest();
   if (buffer_.size() < count) buffer_.resize(count);
-  ssize_t got = ::pread(fd_.get(), buffer_.data(), count, static_cast<off_t>(done_));
+  ssize_t got = ::pread(file_.fd.get(), buffer_.data(), count, static_cast<off_t>(file_.offset + done_));
   if (got < 0 && errno == EINTR) return refill();
   if (got < 0)
     return errno_error(errno, "image/oci", fmt::format("blob {}: read", descriptor_.digest));
@@ -105,8 +98,7 @@ Result<void> BlobReader::check_digest() {
   return {};
 }
 
-Result<Bytes> read_blob(const std::filesystem::path& layout, const Descriptor& descriptor,
-                        uint64_t limit) {
+Result<Bytes> read_blob(const Layout& layout, const Descriptor& descriptor, uint64_t limit) {
   if (descriptor.size > limit) {
     return make_error(ErrorCode::resource_exhausted, "image/oci",
                       "blob {}: {} bytes, the limit for its kind is {}", descriptor.digest,

@@ -6,9 +6,9 @@
 
 #include <filesystem>
 
-#include "base/unique_fd.hpp"
 #include "image/layer/byte_source.hpp"
 #include "image/oci/descriptor.hpp"
+#include "image/oci/layout.hpp"
 #include "image/progress.hpp"
 
 namespace bartizan::image {
@@ -17,7 +17,7 @@ class BlobReader : public ByteSource {
  public:
   // `meter` may be null. Errors: not_found, corrupt (size differs, not a regular file),
   // permission_denied, io.
-  static Result<std::unique_ptr<BlobReader>> open(const std::filesystem::path& layout,
+  static Result<std::unique_ptr<BlobReader>> open(const Layout& layout,
                                                   const Descriptor& descriptor, Meter* meter);
   Result<size_t> read(std::span<uint8_t> to) override;
   Result<ByteView> take(std::span<uint8_t> room) override;
@@ -28,13 +28,13 @@ class BlobReader : public ByteSource {
   void only_look() { looks_ = true; }
 
  private:
-  BlobReader(UniqueFd fd, Descriptor descriptor, crypto::HashKind kind, Meter* meter)
-      : fd_(std::move(fd)), descriptor_(std::move(descriptor)), hasher_(kind), meter_(meter) {}
+  BlobReader(Layout::File file, Descriptor descriptor, crypto::HashKind kind, Meter* meter)
+      : file_(std::move(file)), descriptor_(std::move(descriptor)), hasher_(kind), meter_(meter) {}
   Result<ByteView> next(size_t most);
   Result<void> refill();
   Result<void> check_digest();
 
-  UniqueFd fd_;
+  Layout::File file_;
   Descriptor descriptor_;
   crypto::Hasher hasher_;
   Meter* meter_;
@@ -44,10 +44,10 @@ class BlobReader : public ByteSource {
   bool checked_ = false, looks_ = false;
 };
 
-std::filesystem::path blob_path(const std::filesystem::path& layout, const DigestParts& digest);
+// In a layout: "blobs/sha256/…".
+std::string blob_name(const DigestParts& digest);
 
 // A whole small blob, checked. `limit`: bytes.
-Result<Bytes> read_blob(const std::filesystem::path& layout, const Descriptor& descriptor,
-                        uint64_t limit);
+Result<Bytes> read_blob(const Layout& layout, const Descriptor& descriptor, uint64_t limit);
 
 }  // namespace bartizan::image

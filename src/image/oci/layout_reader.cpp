@@ -13,37 +13,40 @@ constexpr char kOrigin[] = "image/oci";
 
 constexpr int kMaxIndexDepth = 4;  // indexes of indexes of …
 
-std::string name_of(const fs::path& layout, std::string_view file) {
-  return (layout / file).string();
+std::string name_of(const Layout& layout, std::string_view file) {
+  return (layout.path() / file).string();
 }
 
-Result<Bytes> read_top_file(const fs::path& layout, const char* file) {
-  auto text = read_file(layout / file, kMaxOciJsonBytes);
+Result<Bytes> read_top_file(const Layout& layout, const char* file) {
+  auto text = layout.read(file, kMaxOciJsonBytes);
   if (!text.ok() && text.error().code == ErrorCode::not_found) {
     return make_error(ErrorCode::corrupt, kOrigin, "{}: not an OCI layout: {} is missing",
-                      layout.string(), file);
+                      layout.path().string(), file);
   }
   return text;
 }
 
-Result<void> check_is_layout(const fs::path& layout) {
+Result<void> check_is_folder(const fs::path& path) {
   std::error_code error;
-  auto status = fs::status(layout, error);
+  auto status = fs::status(path, error);
   if (!fs::exists(status)) {
     if (error && error.value() != ENOENT)
-      return errno_error(error.value(), kOrigin, fmt::format("{}: stat", layout.string()));
-    return make_error(ErrorCode::not_found, kOrigin, "{}: no such folder", layout.string());
+      return errno_error(error.value(), kOrigin, fmt::format("{}: stat", path.string()));
+    return make_error(ErrorCode::not_found, kOrigin, "{}: no such folder", path.string());
   }
-  if (!fs::is_directory(status)) {
-    return make_error(ErrorCode::corrupt, kOrigin, "{}: not an OCI layout: not a folder",
-                      layout.string());
-  }
+  if (fs::is_directory(status)) return {};
+  return make_error(ErrorCode::corrupt, kOrigin, "{}: not an OCI layout: not a folder",
+                    path.string());
+}
+
+Result<void> check_is_layout(const Layout& layout) {
+  if (!layout.is_archive()) TRY(check_is_folder(layout.path()));
   Bytes text = TRY(read_top_file(layout, "oci-layout"));
   Json json = TRY(parse_json(as_text(text), name_of(layout, "oci-layout")));
   std::string version = TRY(json_string(json, "imageLayoutVersion", name_of(layout, "oci-layout")));
   if (version.starts_with("1.")) return {};
   return make_error(ErrorCode::unsupported, kOrigin, "{}: OCI layout version \"{}\"",
-                    layout.string(), version.substr(0, 40));
+                    layout.path().string(), version.substr(0, 40));
 }
 
 bool for_other_platform(const Descriptor& descriptor) {
@@ -79,7 +82,7 @@ Result<Descriptor> choose_by_platform(const std::vector<Descriptor>& all, std::s
   return make_error(ErrorCode::unsupported, kOrigin, "{}: no image for linux/amd64", what);
 }
 
-Result<SourceImage> read_image(const fs::path& layout, const Descriptor& descriptor, int depth) {
+Result<SourceImage> read_image(const Layout& layout, const Descriptor& descriptor, int depth) {
   auto kind = media_kind(descriptor.media_type);
   std::string what = "manifest " + descriptor.digest;
   if (kind != MediaKind::index && kind != MediaKind::manifest)
@@ -101,11 +104,11 @@ Result<SourceImage> read_image(const fs::path& layout, const Descriptor& descrip
 
 }  // namespace
 
-Result<SourceImage> read_layout(const fs::path& layout, const std::string& reference) {
+Result<SourceImage> read_layout(const Layout& layout, const std::string& reference) {
   TRY(check_is_layout(layout));
   Bytes index = TRY(read_top_file(layout, "index.json"));
   auto images = TRY(parse_image_index(as_text(index), name_of(layout, "index.json")));
-  return read_image(layout, TRY(choose_by_tag(images, reference, layout)), 0);
+  return read_image(layout, TRY(choose_by_tag(images, reference, layout.path())), 0);
 }
 
 }  // namespace bartizan::image

@@ -1,5 +1,5 @@
-// Reads an OCI image layout folder (image-spec image-layout.md): index, manifest, configuration.
-// Layers are described, not opened.
+// Reads an OCI image layout, folder or archive (image-spec image-layout.md): index, manifest,
+// configuration. Layers are described, not opened.
 #pragma once
 
 #include <filesystem>
@@ -7,6 +7,7 @@
 
 #include "base/bytes.hpp"
 #include "image/oci/descriptor.hpp"
+#include "image/oci/layout.hpp"
 
 namespace bartizan::image {
 
@@ -20,6 +21,6 @@ struct SourceImage {
 // `reference`: a tag of the index, or empty for the only image. In nested indexes the image for
 // linux/amd64 is taken. Errors: not_found (folder, reference, blob), corrupt, unsupported (media
 // type, platform), invalid_argument (reference is needed to choose).
-Result<SourceImage> read_layout(const std::filesystem::path& layout, const std::string& reference);
+Result<SourceImage> read_layout(const Layout& layout, const std::string& reference);
 
 }  // namespace bartizan::image

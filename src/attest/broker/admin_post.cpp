@@ -1,0 +1,80 @@
+#include "attest/broker/admin_post.hpp"
+
+#include <algorithm>
+
+#include "attest/client/kbs_protocol.hpp"
+#include "base/errors.hpp"
+
+namespace bartizan::broker {
+namespace {
+
+constexpr char kOrigin[] = "attest/broker";
+constexpr uint32_t kTimeoutMs = 30'000;
+constexpr size_t kLeastSecret = 4;  // shorter ones are in every text
+
+bool is_letter_or_digit(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool repeats(const std::string& text, const SecretBytes& secret) {
+  if (secret.size() < kLeastSecret) return false;
+  return text.find(secret.view()) != std::string::npos ||
+         text.find(to_base64(secret.bytes())) != std::string::npos ||
+         text.find(to_hex(secret.bytes())) != std::string::npos;
+}
+
+// A server that tells what it could not read may well tell the key.
+Error without_secrets(Error error, const std::string& url, int status,
+                      const std::vector<const SecretBytes*>& secrets) {
+  for (const SecretBytes* secret : secrets) {
+    for (const std::string* text : {&error.message, &error.reason, &error.expected, &error.got}) {
+      if (!repeats(*text, *secret)) continue;
+      return make_error(error.code, "broker",
+                        "{}: HTTP status {}, with an answer that repeats a secret", url, status);
+    }
+  }
+  return error;
+}
+
+}  // namespace
+
+Result<Target> parse_target(std::string_view url) {
+  constexpr std::string_view kScheme = "https://";
+  size_t slash = url.find('/', std::min(url.size(), kScheme.size()));
+  Target target{std::string(url.substr(0, slash)), {}};
+  if (slash != std::string_view::npos) target.prefix = url.substr(slash);
+  while (target.prefix.ends_with('/')) target.prefix.pop_back();
+  bool clean = std::all_of(target.prefix.begin(), target.prefix.end(), [](char c) {
+    return is_letter_or_digit(c) || std::string_view("._-~/").find(c) != std::string_view::npos;
+  });
+  if (clean) return target;
+  return make_error(ErrorCode::invalid_argument, kOrigin,
+                    "url \"{}\": not https://host[:port][/path]", url.substr(0, 200));
+}
+
+Result<std::string> bearer(const SecretBytes& token) {
+  std::string_view text = token.view();
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  bool clean = std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  if (clean && !text.empty()) return "Bearer " + std::string(text);
+  return make_error(ErrorCode::invalid_argument, kOrigin, "admin token is empty or not printable");
+}
+
+Result<void> send_post(const BrokerAccess& access, Post post,
+                       const std::vector<const SecretBytes*>& secrets) {
+  Target target = TRY(parse_target(access.url));
+  net::HttpRequest request{"POST",
+                           target.prefix + post.path,
+                           {{"Content-Type", post.content_type}, {"Accept", "application/json"}},
+                           std::move(post.body)};
+  if (post.authorization) request.headers.emplace_back("Authorization", *post.authorization);
+  auto client = TRY(
+      net::HttpsClient::create(target.origin, access.ca_pem, net::Deadline::after_ms(kTimeoutMs)));
+  net::HttpResponse response = TRY(client.send(request));
+  if (response.status >= 200 && response.status < 300) return {};
+  std::string url = client.endpoint().url + target.prefix + post.path;
+  return without_secrets(kbs::error_from_answer(response.status, as_text(response.body), url), url,
+                         response.status, secrets);
+}
+
+}  // namespace bartizan::broker
