@@ -155,6 +155,6 @@ int main(int argc, char** argv) {
     unpack(Layout(argv[1]), read_layout(Layout(argv[1]), "").value(), file);
     return 0;
   }
-  Stages(argv[1], argv[2]).run();
+  Stages(Layout(argv[1]), argv[2]).run();
   return 0;
 }
