@@ -32,6 +32,7 @@ INVALID = 0xC0000100 << 32
 SWITCH = """
         .code64
         lgdt    gdt_pointer(%rip)
+        lidt    idt_pointer(%rip)
         movq    %cr4, %rax
         orq     $0x20, %rax
         movq    %rax, %cr4
@@ -65,6 +66,9 @@ gdt:    .quad 0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x008f9b000000ffff
 gdt_pointer:
         .word . - gdt - 1
         .quad gdt
+idt_pointer:
+        .word 0xffff
+        .quad 0
 """
 
 

@@ -44,7 +44,7 @@ class PlannedMachine(Machine):
             if what == "staged":
                 self.uc.mem_write(self.staging_at + address - STAGING, (self.folder / f"staged_{name}").read_bytes())
             else:
-                content = {"zero": bytes(size), "secrets": b"\x5a" * size, "cpuid": self.cpuid_page()}
+                content = {"zero": bytes(size), "secrets": b"\x5a" * size, "cpuid": bytes(size)}
                 self.load(address, content[kind] if kind in content else (self.folder / name).read_bytes().ljust(size, b"\0"))
         self.launched = set(self.validated)
 
@@ -69,6 +69,9 @@ def launched(request, stub, tmp_path_factory):
     subprocess.run([program, folder, *map(str, request.param)], check=True)
     made = PlannedMachine(stub, folder, ram_mib)
     made.vcpus = vcpus
+    made.coherent = ram_mib > 1024  # else each page of a large guest is read, which takes minutes here
+    if platform == SNP:
+        made.load(CPUID_PAGE, made.cpuid_page())
     made.start(*([RESET_PAGE + 0xFF0] if platform == TDX else []))
     return made
 
