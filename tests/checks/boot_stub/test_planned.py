@@ -16,6 +16,12 @@ CONFIGURATIONS = [(NONE, 0, 1, 256), (SIMULATED, 39, 2, 256), (SEV, 47, 2, 256),
                   (SNP, 47, 4, 4608), (TDX, 47, 1, 256), (TDX, 47, 4, 4608)]
 
 
+def only(*platforms):
+    """The launches of these platforms alone."""
+    chosen = [item for item in CONFIGURATIONS if item[0] in platforms]
+    return pytest.mark.parametrize("launched", chosen, indirect=True, ids=lambda item: "-".join(map(str, item)))
+
+
 def parse_table(raw):
     magic, version, platform, bit, vcpus, entry, params, blobs, ranges = struct.unpack_from("<QIIIIQQII", raw)
     parsed = []
@@ -95,10 +101,9 @@ def test_kernel_and_initrd_are_the_files(launched):
     assert launched.private(command_line, 15) == b"quiet panic=-1\0"
 
 
+@only(SNP, TDX)
 def test_all_that_linux_uses_is_the_guests(launched):
     """e820 types 1 (RAM), 3 and 4 (ACPI): validated or loaded, every page; page 0, which Linux always reads, too."""
-    if launched.platform not in (SNP, TDX):
-        pytest.skip("only SNP and TDX guests validate")
     wanted = {0}
     for address, size, kind in launched.e820():
         if kind in (1, 3, 4):
@@ -162,9 +167,8 @@ def test_snp_hand_over(launched):
         assert launched.private(secrets, 1) == b"\x5a"
 
 
+@only(TDX)
 def test_tdx_further_processors_wait(launched):
-    if launched.platform != TDX:
-        pytest.skip("only a TD starts all processors at once")
     entry = launched.table.kernel_entry
     assert launched.start(RESET_PAGE + 0xFF0, index=1, instructions=3000) is None
     launched.uc.mem_write(MAILBOX, struct.pack("<HHIQ", 1, 0, 1, entry))
