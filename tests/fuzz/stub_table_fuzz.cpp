@@ -47,7 +47,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     require(range.address >= end && range.pages > 0 && range.pages < 1ull << 39);
     end = range.address + range.pages * 4096;
     require(end <= 1ull << table.address_bit);
-    require(apart(range.address, end, kStubAddress, kStubReservedEnd));
     require(apart(range.address, end, kStagingAddress, 4ull << 30));
   }
   return 0;

@@ -41,7 +41,6 @@ bool range_is_good(const StubTable& table, const StubRange& range) {
   uint64_t top = 1ull << table.address_bit;
   if (range.address % kPage != 0 || range.address >= top) return false;
   if (range.pages == 0 || range.pages > (top - range.address) / kPage) return false;
-  if (overlap(pages_of(range), {kStubAddress, kStubReservedEnd})) return false;
   return !overlap(pages_of(range), {kStagingAddress, kFourGiB});
 }
 

@@ -23,7 +23,9 @@ constexpr uint64_t page_up(uint64_t size) {
 //   stub's page
 // * what is copied lies in a range, where there are ranges; kernel_entry in the kernel, boot_params
 // where its blob is
-// * ranges: on SNP and TDX only; ascending, disjoint, in RAM, not over the stub's own pages
+// * ranges: on SNP and TDX only; ascending, disjoint, in RAM. They may name pages between the
+// stub's own that no launch
+//   page fills; one that was filled is found out when it turns out to be valid already
 StubRefusal check_table(const StubTable& table);
 
 }  // namespace bartizan::stub

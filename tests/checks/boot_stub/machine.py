@@ -17,7 +17,7 @@ from contract import (CPUID_PAGE, GIB, LARGE, MAILBOX, NONE, PAGE, PAGE_TABLES, 
                       STAGING_END, STUB, TABLE, TDX, ENTRY_32, AP_ENTRY_16, page_tables)
 
 SHARED = 1 << 44  # where Unicorn keeps the shared view
-TRAMPOLINE = 0x8000000  # ours, outside the guest's RAM
+TRAMPOLINE = 0xD0800000  # ours, where a guest has neither RAM nor devices
 GHCB_MSR, SEV_STATUS = 0xC0010130, 0xC0010131
 ADDRESS_MASK = 0x000FFFFFFFFFF000
 STATUS = {SIMULATED: 1, SEV: 1, SEV_ES: 3, SNP: 7}
@@ -32,6 +32,7 @@ INVALID = 0xC0000100 << 32
 SWITCH = """
         .code64
         lgdt    gdt_pointer(%rip)
+        lidt    idt_pointer(%rip)
         movq    %cr4, %rax
         orq     $0x20, %rax
         movq    %rax, %cr4
@@ -65,6 +66,9 @@ gdt:    .quad 0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x008f9b000000ffff
 gdt_pointer:
         .word . - gdt - 1
         .quad gdt
+idt_pointer:
+        .word 0xffff
+        .quad 0
 """
 
 
@@ -98,28 +102,31 @@ class Machine:
         self.ended = None             # ("kernel",) or ("refused", number, …)
         self.msr = 0
         self.rtmrs, self.jump_table = [], None
-        self.outs, self.cpuids, self.evicted = [], [], set()
+        self.outs, self.cpuids = [], []
+        self.translations = {}        # as the processor keeps them: what PVALIDATE uses until CR3 is written
         self.two_views = self.platform in (SEV, SEV_ES, SNP, TDX)
+        self._open()
         self._make_memory(stub, ram_bytes, high_pages, low)
         self._hook(stub)
 
     # -- memory ---------------------------------------------------------------------------------------------------
-    def _make_memory(self, stub, ram_bytes, high_pages, low):
+    def _open(self):
         self.uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
         self.uc.ctl_set_tlb_mode(unicorn.UC_TLB_VIRTUAL)
-        self.uc.mem_map(0, ram_bytes)
         self.uc.mem_map(TRAMPOLINE, 2 * PAGE)
+        self.uc.mem_write(TRAMPOLINE, assembled())
+        self.staging_at = STAGING + (SHARED if self.two_views else 0)
+        self.uc.mem_map(self.staging_at, 16 << 20)
+
+    def _make_memory(self, stub, ram_bytes, high_pages, low):
+        self.uc.mem_map(0, ram_bytes)
         if high_pages:
             self.uc.mem_map(4 * GIB, high_pages * PAGE)
-        view = SHARED if self.two_views else 0
-        self.staging_at = view + STAGING
-        self.uc.mem_map(self.staging_at, 16 << 20)
         if self.two_views:
             self.uc.mem_map(SHARED, ram_bytes)
             self.uc.mem_write(SHARED, b"\xee" * ram_bytes)
         if self.platform in (SEV, SEV_ES):  # what was not loaded is noise
             self.uc.mem_write(0, os.urandom(1 << 20) * (ram_bytes >> 20))
-        self.uc.mem_write(TRAMPOLINE, assembled())
         self.load(STUB, stub.ljust(16384, b"\0"))
         self.load(TABLE, self.table.packed().ljust(2 * PAGE, b"\0"))
         self.load(MAILBOX, bytes(2 * PAGE))  # and the stack
@@ -201,7 +208,7 @@ class Machine:
     PATTERNS = {
         "pvalidate": b"\xf2\x0f\x01\xff", "vmgexit": b"\xf3\x0f\x01\xd9", "tdcall": b"\x66\x0f\x01\xcc",
         "rdmsr": b"\x0f\x32", "wrmsr": b"\x0f\x30", "cpuid": b"\x0f\xa2", "out": b"\xef", "hlt": b"\xf4",
-        "rdrand_ecx": b"\x0f\xc7\xf1", "rdrand_edi": b"\x0f\xc7\xf7",
+        "cr3": b"\x0f\x22", "rdrand_ecx": b"\x0f\xc7\xf1", "rdrand_edi": b"\x0f\xc7\xf7",
     }
 
     def _hook(self, stub):
@@ -246,6 +253,12 @@ class Machine:
 
     def _set_flags(self, carry):
         self.set("EFLAGS", self.get("EFLAGS") & ~1 | carry)
+
+    def _cr3(self):
+        """MOV to CR0, CR3, CR4: forgets translations, then runs as it is."""
+        self.log.pop()
+        self.translations.clear()
+        return False
 
     def _rdrand(self, register):
         self.set(register, int.from_bytes(os.urandom(4), "little"))
@@ -299,7 +312,9 @@ class Machine:
     def _pvalidate(self):
         self.only_on(SNP)
         size, operation = self.get("RCX") & 0xFFFFFFFF, self.get("RDX") & 0xFFFFFFFF
-        address, private = self._walk(self.get("RAX"))
+        virtual = self.get("RAX")
+        page, private = self.translations.setdefault(virtual // LARGE, self._walk(virtual & -LARGE))
+        address = page + virtual % LARGE
         large = size == 1
         self._set_flags(0)
         if size > 1 or operation != 1 or address % (LARGE if large else PAGE):
@@ -398,7 +413,7 @@ class Machine:
         """From the start state of the contract until the guest ends, or for so many instructions."""
         self.ended = None
         tdx = self.platform == TDX
-        if entry == STUB + ENTRY_32 and self.platform == SNP:
+        if entry == STUB + ENTRY_32 and self.platform == SNP and CPUID_PAGE // PAGE not in self.validated:
             self.load(CPUID_PAGE, self.cpuid_page())
         for name, value in {"RBX": 0x21 if tdx else 0x11, "RCX": 0x2040 if tdx else 0x40, "RBP": entry,
                             "RSI": index, "RSP": TRAMPOLINE + 2 * PAGE, "EFLAGS": 2}.items():

@@ -212,7 +212,7 @@ def test_shared_bit_elsewhere_is_refused(stub):
 
 
 @pytest.mark.parametrize("change", [dict(magic=1), dict(version=2), dict(vcpus=0), dict(kernel_entry=0x1400000),
-                                    dict(boot_params=0x8000), dict(blobs=[]), dict(ranges=[(STUB, 1)])])
+                                    dict(boot_params=0x8000), dict(blobs=[]), dict(ranges=[(STAGING, 1)])])
 @pytest.mark.parametrize("platform,bit", WAYS)
 def test_bad_table_is_refused(stub, platform, bit, change):
     made = machine(stub, platform, bit, **change)

@@ -125,14 +125,6 @@ const Mistake kMistakes[] = {
      }},
     {"RangesDescend", [](StubTable* t) { std::swap(t->ranges[0], t->ranges[1]); }},
     {"RangesOverlap", [](StubTable* t) { t->ranges[1].pages = 0xf01; }},
-    {"RangeOnStub",
-     [](StubTable* t) {
-       t->ranges[0] = {0x4f000, 2};
-     }},
-    {"RangeOnTables",
-     [](StubTable* t) {
-       t->ranges[0] = {0x5f000, 1};
-     }},
     {"RangeInStaging",
      [](StubTable* t) {
        t->ranges[3] = {boot::kStagingAddress, 1};
