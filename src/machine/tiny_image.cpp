@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/checked.hpp"
+#include "base/errors.hpp"
 #include "image/layer/tar_writer.hpp"
 #include "image/oci/layout_writer.hpp"
 

@@ -14,6 +14,7 @@ using fakes::guest::map_gpa;
 using fakes::guest::request_certs;
 using machine::check_tee_options;
 using machine::make_binding;
+using machine::policy_of;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -64,7 +65,7 @@ TEST_F(SnpCertificates, TooSmallABufferIsToldTheSize) {
 
 // Private pages, pages half private, no RAM at all, the end of the address space.
 TEST_F(SnpCertificates, AHostileBufferIsRefused) {
-  for (uint64_t at : {uint64_t{0x800000}, kPlace + 3 * 4096, uint64_t{0xd000'0000}, ~0xfffull}) {
+  for (uint64_t at : {uint64_t{0x800000}, kPlace + 3 * 4096, uint64_t{0xd000'0000}, ~uint64_t{0xfff}}) {
     EXPECT_EQ(answer(table_of(5000), at, 4), static_cast<uint64_t>(EIO)) << at;
   }
   EXPECT_EQ(answer(table_of(5000), kPlace, ~0ull), 0u) << "what is not needed is not touched";
