@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One tree as our EROFS and as ext4 (mke2fs -d, without journal, shrunk by resize2fs): what building costs, how large
+# One tree as our EROFS and as ext4 (mke2fs -d, without journal, as small as it fits): what building costs, how large
 # it is, and how much is read from the disk to mount it, to list all of it and to read 200 of its files. "name value
 # unit" lines. The latter need root and loop devices.
 #   BENCH_TREE=FOLDER  the tree; default: 256 MiB of mixed files as bench/image.sh makes them

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 data=$(mktemp)
 trap 'rm -f "$data"' EXIT
-python3 - > "$data" << 'END'
+python3 /dev/fd/3 > "$data" 3<< 'END'
 import sys
 STAGES = {"source_digest": "source: read, SHA-256", "decompress": "decompress", "forecast": "forecast",
           "file_system": "tar, merge, EROFS", "encryption": "AES-256-XTS", "verity": "dm-verity: SHA-256",

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import multiprocessing
 import os
 import pathlib
 import random
@@ -37,7 +38,6 @@ def make_root(root, total):
         (folder / f"file-{number:06d}").write_bytes(content)
         left -= size
         number += 1
-    return number
 
 
 def sha256(path):
@@ -73,7 +73,15 @@ def make_layout(layout, tar, media_type, diff_id):
 def pack(root, tar):
     with tarfile.open(tar, "w") as archive:
         archive.add(root, ".")
-    return tar
+
+
+def apart(function, *arguments):
+    """In a process of its own: a program that starts here inherits this one's peak memory as its own."""
+    process = multiprocessing.Process(target=function, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        sys.exit(f"{function.__name__} failed: {process.exitcode}")
 
 
 def timed(*commands):
@@ -118,8 +126,9 @@ def stages(work, program, source):
 
 def compressed_layouts(work):
     """A quarter of the size, packed by gzip (by default level) and zstd: {kind: size of the tar in bytes}."""
-    make_root(work / "small", SIZE // 4)
-    tar = pack(work / "small", work / "small.tar")
+    tar = work / "small.tar"
+    apart(make_root, work / "small", SIZE // 4)
+    apart(pack, work / "small", tar)
     diff_id, size, kinds = sha256(tar), tar.stat().st_size, {}
     with open(tar, "rb") as plain, gzip.open(work / "small.gz", "wb", 6) as packed:
         shutil.copyfileobj(plain, packed, MIB)
@@ -166,8 +175,10 @@ def bounds(plain, copy_seconds):
 def main(work, bartizan, stage_program):
     work = pathlib.Path(work)
     (work / "key").write_text("0123456789abcdef" * 4)
-    files = make_root(work / "root", SIZE)
-    layer = make_layout(work / "src", pack(work / "root", work / "layer"), MEDIA, None)
+    apart(make_root, work / "root", SIZE)
+    apart(pack, work / "root", work / "layer")
+    layer = make_layout(work / "src", work / "layer", MEDIA, None)
+    files = sum(len(names) for _, _, names in os.walk(work / "root"))
     print(f"{files} files, {SIZE // MIB} MiB, {PAIRS} pairs", file=sys.stderr)
     copy_seconds = main_figures(work, bartizan, layer)
     plain = stages(work, stage_program, "src")

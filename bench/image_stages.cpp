@@ -95,7 +95,7 @@ class Stages {
     double all = least([&] { unpack(layout_, source_, nowhere_); });
     print("source_digest", digest);
     print("decompress", std::max(0.0, inflated - digest));
-    print("file_system", all - std::max(inflated, digest));
+    print("file_system", std::max(0.0, all - std::max(inflated, digest)));
     print("forecast", least([&] { forecast_filesystem(layout_, source_, {}); }));
     print("encryption", least([&] { encrypt(); }));
     print("verity", least([&] { hash_leaves(); }));
