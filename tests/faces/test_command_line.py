@@ -77,6 +77,23 @@ def test_build_without_a_place_for_the_key_is_refused_before_work(layout, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_time_of_an_image_can_come_from_the_environment(layout, tmp_path):
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+    done = run("build", layout, "--output", tmp_path / "out.tar", "--key-out", tmp_path / "key", env=environment)
+    assert done.returncode == 0, done
+    shown = subprocess.run(["skopeo", "inspect", f"oci-archive:{tmp_path / 'out.tar'}"], capture_output=True, text=True, check=True)
+    assert json.loads(shown.stdout)["Created"] == "2023-11-14T22:13:20Z"
+    done = run("build", layout, "--output", tmp_path / "b", "--key-out", tmp_path / "b.key", "--json", env={**environment, "SOURCE_DATE_EPOCH": "soon"})
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "invalid_argument" and "SOURCE_DATE_EPOCH" in error["message"] and "soon" in error["message"]
+
+
+def test_archive_goes_when_its_key_cannot_be_kept(layout, tmp_path):
+    done = run("build", layout, "--output", f"oci-archive:{tmp_path / 'out'}", "--key-out", tmp_path / "nowhere/key", "--json")
+    assert json.loads(done.stdout)["error"]["code"] == "not_found"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_secret_can_come_by_a_descriptor(image):
     read, write = os.pipe()
     os.write(write, KEY)

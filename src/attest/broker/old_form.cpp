@@ -4,6 +4,7 @@
 
 #include "attest/broker/admin_post.hpp"
 #include "attest/client/kbs_protocol.hpp"
+#include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
 #include "base/json.hpp"
 
@@ -25,7 +26,7 @@ Result<uint32_t> flag_bits(const Workload& workload) {
     return kSnpSmt | kSnpMandatory | (workload.allow_debug ? kSnpDebug : 0);
   return make_error(ErrorCode::unsupported, kOrigin,
                     "servers of register_workload verify sev, sev-es and snp, not {}",
-                    to_string(workload.tee));
+                    kbs_tee_name(workload.tee));
 }
 
 Result<void> check(const Workload& workload) {

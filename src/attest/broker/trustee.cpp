@@ -2,6 +2,7 @@
 
 #include "attest/broker/admin_post.hpp"
 #include "attest/client/kbs_protocol.hpp"
+#include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
 #include "base/json.hpp"
 #include "crypto/ed25519.hpp"
@@ -20,7 +21,7 @@ Result<std::string> reference_name(Tee tee) {
   if (tee == Tee::snp) return std::string("snp_launch_measurement");
   if (tee == Tee::tdx) return std::string("mr_td");
   return make_error(ErrorCode::unsupported, kOrigin, "Trustee verifies snp and tdx, not {}",
-                    to_string(tee));
+                    kbs_tee_name(tee));
 }
 
 Json hex_list(const std::vector<Bytes>& all) {
@@ -154,7 +155,7 @@ Result<std::string> trustee_resource_policy(const Workload& workload) {
       "claims := evidence.{}\n\n"
       "allow if {{\n\tdata.plugin == \"resource\"\n\tdata[\"resource-path\"] == {}\n"
       "\tcpu[\"ear.status\"] == \"affirming\"\n{}}}\n",
-      to_string(workload.tee), broker::path_parts(workload.resource).dump(),
+      kbs_tee_name(workload.tee), broker::path_parts(workload.resource).dump(),
       broker::conditions(workload));
 }
 
