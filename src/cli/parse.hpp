@@ -16,6 +16,7 @@ struct Endpoint {
 Result<Endpoint> parse_endpoint(const std::string& text);      // "ADDRESS:PORT", "[IPV6]:PORT"
 Result<PublishedPort> parse_publish(const std::string& text);  // "[ADDRESS:]HOST:GUEST"
 Result<VsockPort> parse_vsock(const std::string& text, bool listen);  // "PORT=PATH"
+Result<uint64_t> parse_size(const char* option, const std::string& text);  // "512M", "1G", bytes
 
 // What is measured, the same options for `measure`, `register` and `run`. 0 and "": from the image,
 // or the default.

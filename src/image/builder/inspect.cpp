@@ -20,6 +20,7 @@ Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::s
     info.broker_url = manifest.broker->url;
     info.resource = manifest.broker->resource;
   }
+  info.scratch_bytes = manifest.scratch_bytes;
   info.cipher = manifest.luks2.cipher;
   info.verity_root_hash = to_hex(manifest.verity.root_hash);
   info.filesystem = manifest.filesystem;
