@@ -310,6 +310,10 @@ typedef struct bartizan_build_options {
   const char* base_image;     /* what the output is put on as one more layer, given as `source` is; default: nothing */
   const char* base_reference; /* tag in its index; default: the only image */
   int64_t created;            /* seconds since the epoch; default: now; if reproducible, the source's time or 0 */
+  uint64_t scratch_bytes; /* size of the scratch disk for what the workload writes, a multiple of
+                             4096, at least 16 MiB; default: none, writes go to memory */
+  bartizan_blob recovery_passphrase; /* a second way into the disk, by Argon2id; default: none. Not
+                                        with BARTIZAN_BUILD_REPRODUCIBLE */
 } bartizan_build_options;
 
 /* JSON: {manifest (its exact text), workload_digest, workload_id, resource, disk_bytes, entries,
@@ -320,7 +324,11 @@ BARTIZAN_API int32_t bartizan_image_build(const bartizan_build_options* options,
 
 /* JSON: {manifest, workload_digest, disk_path, disk_offset, disk_bytes, workload_id, broker_url,
  * resource, cipher, verity_root_hash, filesystem, krun_config, vcpus, ram_mib, header_bytes,
- * filesystem_bytes, tree_bytes}. `reference` may be NULL. */
+ * filesystem_bytes, tree_bytes, scratch_bytes, kind ("bartizan", "krun": made by oci2cw or buildah
+ * mkcw, "disk": a disk image), luks: {version, uuid, label, cipher, key_bytes, sector_size,
+ * data_offset, integrity, remark, keyslots: [{number, unbound, kdf, hash, iterations, memory_kib,
+ * threads, key_bytes, cipher, offset, size}], segments: [{number, type, offset, size, cipher,
+ * sector_size, integrity}]}}. `reference` may be NULL. */
 BARTIZAN_API int32_t bartizan_image_inspect(const char* image, const char* reference,
                                             bartizan_string** json, bartizan_error** err);
 
@@ -329,7 +337,8 @@ BARTIZAN_API int32_t bartizan_image_inspect(const char* image, const char* refer
 BARTIZAN_API int32_t bartizan_image_diff(const char* a, const char* b, bartizan_string** json,
                                          bartizan_error** err);
 
-/* Checks the stored disk against the manifest; with a key, also that the key opens it. */
+/* Checks the stored disk against the manifest; with a key, also that the key opens it, and that the
+ * file system in it is whole. */
 BARTIZAN_API int32_t bartizan_image_verify(const char* image, const uint8_t* disk_key,
                                            size_t disk_key_size, bartizan_progress_fn progress,
                                            void* progress_user, bartizan_error** err);
@@ -534,7 +543,8 @@ typedef struct bartizan_machine_options {
   size_t publish_count;
   const bartizan_vsock_port* vsock;
   size_t vsock_count;
-  const char* scratch_disk; /* raw file, read-write; default: none */
+  const char* scratch_disk; /* where an image that asks for one gets its scratch disk: a raw file,
+                               made as needed; default: an unnamed temporary file */
   bartizan_log_fn log;      /* the library's own lines */
   void* log_user;
   bartizan_log_fn guest_log; /* the guest's console, a line at a time */

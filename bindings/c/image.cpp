@@ -41,6 +41,10 @@ bz::Result<bz::BuildOptions> build_options(const bartizan_build_options* from) {
   auto key = secret_of(options->disk_key, "disk_key");
   BARTIZAN_C_CHECK(key);
   to.disk_key = *std::move(key);
+  auto recovery = secret_of(options->recovery_passphrase, "recovery_passphrase");
+  BARTIZAN_C_CHECK(recovery);
+  to.recovery_passphrase = *std::move(recovery);
+  to.scratch_bytes = options->scratch_bytes;
   to.progress = progress_sink(options->progress, options->progress_user);
   return to;
 }

@@ -130,8 +130,53 @@ Json to_json(const BuildReport& report) {
       {"output", report.output.string()}};
 }
 
+namespace {
+
+Json to_json(const LuksKeyslot& slot) {
+  return Json{{"number", slot.number},
+              {"unbound", slot.unbound},
+              {"kdf", slot.kdf},
+              {"hash", slot.hash},
+              {"iterations", slot.iterations},
+              {"memory_kib", slot.memory_kib},
+              {"threads", slot.threads},
+              {"key_bytes", slot.key_bytes},
+              {"cipher", slot.cipher},
+              {"offset", slot.offset},
+              {"size", slot.size}};
+}
+
+Json to_json(const LuksInfo& luks) {
+  Json keyslots = Json::array(), segments = Json::array();
+  for (const LuksKeyslot& slot : luks.keyslots) keyslots.push_back(to_json(slot));
+  for (const LuksSegment& segment : luks.segments)
+    segments.push_back({{"number", segment.number},
+                        {"type", segment.type},
+                        {"offset", segment.offset},
+                        {"size", segment.size},
+                        {"cipher", segment.cipher},
+                        {"sector_size", segment.sector_size},
+                        {"integrity", segment.integrity}});
+  return Json{{"version", luks.version},
+              {"uuid", luks.uuid},
+              {"label", luks.label},
+              {"cipher", luks.cipher},
+              {"key_bytes", luks.key_bytes},
+              {"sector_size", luks.sector_size},
+              {"data_offset", luks.data_offset},
+              {"integrity", luks.integrity},
+              {"keyslots", keyslots},
+              {"segments", segments},
+              {"remark", luks.remark}};
+}
+
+}  // namespace
+
 Json to_json(const ImageInfo& info) {
-  return Json{{"manifest", text_of(info.manifest)},
+  return Json{{"kind", info.kind},
+              {"luks", info.luks ? to_json(*info.luks) : Json()},
+              {"scratch_bytes", info.scratch_bytes},
+              {"manifest", text_of(info.manifest)},
               {"workload_digest", to_hex(info.workload_digest)},
               {"disk_path", info.disk_path.string()},
               {"disk_offset", info.disk_offset},

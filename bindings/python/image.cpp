@@ -9,6 +9,41 @@ namespace {
 
 using Path = std::filesystem::path;
 
+void bind_luks(py::module_& module) {
+  py::class_<LuksKeyslot>(module, "LuksKeyslot", "One passphrase that opens a LUKS disk.")
+      .def_readonly("number", &LuksKeyslot::number)
+      .def_readonly("unbound", &LuksKeyslot::unbound)
+      .def_readonly("kdf", &LuksKeyslot::kdf)
+      .def_readonly("hash", &LuksKeyslot::hash)
+      .def_readonly("iterations", &LuksKeyslot::iterations)
+      .def_readonly("memory_kib", &LuksKeyslot::memory_kib)
+      .def_readonly("threads", &LuksKeyslot::threads)
+      .def_readonly("key_bytes", &LuksKeyslot::key_bytes)
+      .def_readonly("cipher", &LuksKeyslot::cipher)
+      .def_readonly("offset", &LuksKeyslot::offset)
+      .def_readonly("size", &LuksKeyslot::size);
+  py::class_<LuksSegment>(module, "LuksSegment", "Where the data of a LUKS disk is.")
+      .def_readonly("number", &LuksSegment::number)
+      .def_readonly("type", &LuksSegment::type)
+      .def_readonly("offset", &LuksSegment::offset)
+      .def_readonly("size", &LuksSegment::size)
+      .def_readonly("cipher", &LuksSegment::cipher)
+      .def_readonly("sector_size", &LuksSegment::sector_size)
+      .def_readonly("integrity", &LuksSegment::integrity);
+  py::class_<LuksInfo>(module, "LuksInfo", "What a LUKS header says.")
+      .def_readonly("version", &LuksInfo::version)
+      .def_readonly("uuid", &LuksInfo::uuid)
+      .def_readonly("label", &LuksInfo::label)
+      .def_readonly("cipher", &LuksInfo::cipher)
+      .def_readonly("key_bytes", &LuksInfo::key_bytes)
+      .def_readonly("sector_size", &LuksInfo::sector_size)
+      .def_readonly("data_offset", &LuksInfo::data_offset)
+      .def_readonly("integrity", &LuksInfo::integrity)
+      .def_readonly("keyslots", &LuksInfo::keyslots)
+      .def_readonly("segments", &LuksInfo::segments)
+      .def_readonly("remark", &LuksInfo::remark);
+}
+
 void bind_types(py::module_& module) {
   py::class_<BuildReport> report(module, "BuildReport",
                                  "A confidential image that was made, and its key.");
@@ -27,6 +62,7 @@ void bind_types(py::module_& module) {
       .def_readonly("image_digest", &BuildReport::image_digest)
       .def_readonly("output", &BuildReport::output);
   add_to_dict(report);
+  bind_luks(module);
   py::class_<ImageInfo> info(module, "ImageInfo", "What is public about a confidential image.");
   info.def_property_readonly("manifest",
                              [](const ImageInfo& self) { return to_bytes(self.manifest); })
@@ -46,7 +82,10 @@ void bind_types(py::module_& module) {
       .def_readonly("ram_mib", &ImageInfo::ram_mib)
       .def_readonly("header_bytes", &ImageInfo::header_bytes)
       .def_readonly("filesystem_bytes", &ImageInfo::filesystem_bytes)
-      .def_readonly("tree_bytes", &ImageInfo::tree_bytes);
+      .def_readonly("tree_bytes", &ImageInfo::tree_bytes)
+      .def_readonly("scratch_bytes", &ImageInfo::scratch_bytes)
+      .def_readonly("kind", &ImageInfo::kind)
+      .def_readonly("luks", &ImageInfo::luks);
   add_to_dict(info);
   py::class_<ImageDifference> difference(module, "ImageDifference",
                                          "One thing in which two images differ.");
@@ -63,7 +102,8 @@ BuildReport build(const Path& source, const Path& output, const std::string& ref
                   const std::optional<py::bytes>& disk_key, bool reproducible,
                   const Path& base_image, const std::string& base_reference,
                   const std::optional<int64_t>& created, bool anonymous,
-                  const py::object& progress) {
+                  const py::object& progress, uint64_t scratch_bytes,
+                  const std::optional<py::bytes>& recovery_passphrase) {
   Callback callback(progress);
   BuildOptions options;
   options.source = source;
@@ -83,6 +123,8 @@ BuildReport build(const Path& source, const Path& output, const std::string& ref
   options.base_reference = base_reference;
   options.created = created;
   options.anonymous = anonymous;
+  options.scratch_bytes = scratch_bytes;
+  options.recovery_passphrase = to_secret(recovery_passphrase);
   options.progress = callback.progress_sink();
   return unlocked_with(callback, [&] { return build_image(options); });
 }
@@ -107,6 +149,7 @@ void bind_image(py::module_& module) {
              py::arg("reproducible") = false, py::arg("base_image") = "",
              py::arg("base_reference") = "", py::arg("created") = py::none(),
              py::arg("anonymous") = false, py::arg("progress") = py::none(),
+             py::arg("scratch_bytes") = 0, py::arg("recovery_passphrase") = py::none(),
              "Turns an OCI image into a confidential image. Needs no root and no KVM.");
   module.def(
       "inspect_image",

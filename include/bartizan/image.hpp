@@ -35,6 +35,15 @@ struct BuildOptions {
   std::optional<SecretBytes> disk_key;  // passphrase; empty: 256 fresh random bits, as 64 hex digits
   ProgressSink progress;
 
+  // What the workload writes goes to a scratch disk of this size, which the host provides (a sparse file) and the guest
+  // formats at each boot, encrypted and authenticated under keys that it draws itself. 0: to the guest's memory. The
+  // manifest says which, so the launch is bound to it. A multiple of 4096, 16 MiB to 1 TiB; some 2 % of it are overhead.
+  uint64_t scratch_bytes = 0;
+
+  // A second way into the disk, for people: a key slot of its own, hardened by Argon2id (192 MiB, 4 passes). The guest
+  // never uses it. Not with `reproducible`: that slot's salt and stripes are drawn at random.
+  std::optional<SecretBytes> recovery_passphrase;
+
   // Draws nothing at random: all of the disk's key, salts and UUIDs come from disk_key, which must be given and hold
   // 256 random bits. The same source and options then make the same bytes, wherever and whenever.
   bool reproducible = false;
@@ -67,8 +76,47 @@ struct BuildReport {
 // media type), resource_exhausted (disk full, limits), already_exists (output), cancelled. Leaves nothing half-written.
 Result<BuildReport> build_image(const BuildOptions& options);
 
-// What can be known of a confidential image without its key.
+// A key slot of a LUKS header: one passphrase that opens the disk.
+struct LuksKeyslot {
+  uint32_t number = 0;
+  bool unbound = false;  // holds a key, but not that of the data
+  std::string kdf;       // "pbkdf2", "argon2i", "argon2id"
+  std::string hash;      // of PBKDF2
+  uint32_t iterations = 0;
+  uint32_t memory_kib = 0, threads = 0;  // of Argon2
+  uint32_t key_bytes = 0;
+  std::string cipher;             // of its area
+  uint64_t offset = 0, size = 0;  // of its area on the disk
+};
+
+struct LuksSegment {
+  uint32_t number = 0;
+  std::string type;  // "crypt"
+  uint64_t offset = 0, size = 0;  // size 0: to the end of the disk
+  std::string cipher;
+  uint32_t sector_size = 512;
+  std::string integrity;  // "hmac(sha256)"; empty: none
+};
+
+// What a LUKS header says, whoever made it. Nothing of it is authenticated: the host can write what it likes.
+struct LuksInfo {
+  uint32_t version = 0;  // 1 or 2
+  std::string uuid, label;
+  std::string cipher;  // "aes-xts-plain64"
+  uint32_t key_bytes = 0, sector_size = 512;
+  uint64_t data_offset = 0;
+  std::string integrity;
+  std::vector<LuksKeyslot> keyslots;
+  std::vector<LuksSegment> segments;
+  std::string remark;  // "primary header: wrong checksum; read from the secondary one"; empty: both copies are well
+};
+
+// What can be known of an image without its key.
 struct ImageInfo {
+  // "bartizan": a confidential image of ours. "krun": one as oci2cw and buildah mkcw make them; it has no manifest, so
+  // what is below comes from its footer and its LUKS header. "disk": a disk image with a LUKS header and nothing else.
+  std::string kind = "bartizan";
+  std::optional<LuksInfo> luks;
   std::vector<uint8_t> manifest;
   std::vector<uint8_t> workload_digest;
   std::filesystem::path disk_path;  // file that holds /disk.img
@@ -81,15 +129,19 @@ struct ImageInfo {
   uint32_t vcpus = 1, ram_mib = 512;
   // Parts of the disk: LUKS2 header, encrypted file system, dm-verity superblock and tree.
   uint64_t header_bytes = 0, filesystem_bytes = 0, tree_bytes = 0;
+  uint64_t scratch_bytes = 0;  // 0: the workload writes to memory
 };
 
-// `image` is an OCI layout folder or an archive of one (whose last layer is a plain tar), or the root folder of an
-// unpacked image. Nothing is unpacked: of an archive, disk_path is the archive and disk_offset a place in it. Errors:
+// `image` is an OCI layout folder or an archive of one, the root folder of an unpacked image, or a disk image. An image of
+// ours must be in a plain tar layer, the last one, as we make it; others may be compressed (disk_offset is then 0 and means
+// nothing). Nothing is unpacked: of an archive, disk_path is the archive and disk_offset a place in it. Errors:
 // not_found, corrupt, unsupported (manifest of a newer version: says which).
 Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::string& reference = "");
 
-// Recomputes the dm-verity tree over the stored disk and compares. With `disk_key`, also opens the LUKS2 header
-// (libcryptsetup) with it. verification_failed: reason "verity" or "disk_key".
+// Recomputes the dm-verity tree over the stored disk and compares. With `disk_key` (or the recovery passphrase), also
+// all else: the LUKS2 header says what the manifest says, opens with the key to a volume key that fits its digest
+// (libcryptsetup), and the data decrypts to an EROFS with a valid superblock whose every folder, inode and extent lies
+// where it may. verification_failed: reason "verity" or "disk_key"; corrupt: what was built wrong.
 Result<void> verify_image(const std::filesystem::path& image, const std::optional<SecretBytes>& disk_key = {},
                           const ProgressSink& progress = {});
 

@@ -58,7 +58,9 @@ struct MachineOptions {
   bool network = true;
   std::vector<PublishedPort> publish;
   std::vector<VsockPort> vsock;
-  std::filesystem::path scratch_disk;  // optional raw file, read-write, given to the guest as a second disk
+  // Where an image built with BuildOptions::scratch_bytes gets its scratch disk: a raw file, made or made longer (sparse)
+  // as needed; its content is lost. Empty: an unnamed sparse file in the folder for temporary files.
+  std::filesystem::path scratch_disk;
   int stdin_fd = -1;   // the workload's terminal; -1: nothing to read
   int stdout_fd = -1;  // -1: discarded
   LogSink log;         // the library's own lines

@@ -4,6 +4,7 @@
 
 #include "bartizan/image.hpp"
 #include "cli/command.hpp"
+#include "cli/parse.hpp"
 #include "cli/secret.hpp"
 
 namespace bartizan::cli {
@@ -12,7 +13,7 @@ namespace {
 
 struct Arguments {
   BuildOptions options;
-  std::string ca, disk_key_file, key_from, key_out, created;
+  std::string ca, disk_key_file, key_from, key_out, created, scratch, recovery_file;
   bool no_network = false;
 };
 
@@ -52,6 +53,11 @@ void declare(CLI::App& command, Arguments& to) {
   command.add_option("--cpus", to.options.vcpus, "Virtual CPUs of a launch")->capture_default_str();
   command.add_option("--memory", to.options.ram_mib, "MiB of memory of a launch")
       ->capture_default_str();
+  command
+      .add_option("--scratch", to.scratch,
+                  "What the workload writes goes to an encrypted, authenticated disk of this size "
+                  "(64M, 1G), made anew at each boot; default: to memory")
+      ->type_name("SIZE");
   command.add_flag("--no-network", to.no_network, "The guest gets no network");
   command
       .add_option("--key-file", to.disk_key_file, "Disk key to use; default: 256 fresh random bits")
@@ -62,6 +68,11 @@ void declare(CLI::App& command, Arguments& to) {
                   "the same bytes. The key must hold 256 random bits")
       ->type_name("FILE")
       ->excludes("--key-file");
+  command
+      .add_option("--recovery-file", to.recovery_file,
+                  "Passphrase that opens the disk too, hardened by Argon2id; \"-\": standard input")
+      ->type_name("FILE")
+      ->excludes("--key-from");
   command.add_option("--key-out", to.key_out, "Where to put the disk key (0600); must not exist")
       ->type_name("FILE");
 }
@@ -106,6 +117,15 @@ Result<void> prepare(Arguments& arguments) {
                                                                  : arguments.disk_key_file);
   CLI_CHECK(key);
   arguments.options.disk_key = *std::move(key);
+  auto recovery =
+      read_optional_secret(arguments.recovery_file == "-" ? "/dev/stdin" : arguments.recovery_file);
+  CLI_CHECK(recovery);
+  arguments.options.recovery_passphrase = *std::move(recovery);
+  if (!arguments.scratch.empty()) {
+    auto size = parse_size("--scratch", arguments.scratch);
+    CLI_CHECK(size);
+    arguments.options.scratch_bytes = *size;
+  }
   if (!arguments.ca.empty()) {
     auto pem = read_text(arguments.ca);
     CLI_CHECK(pem);
@@ -156,7 +176,9 @@ void add_build(CLI::App& app, Session& session) {
       "  # an image for tests, opened with a key from a file\n"
       "  bartizan build oci/ -o confidential/ --key-file my.key\n"
       "  # one file, on a base image that tells people what to do\n"
-      "  bartizan build oci/ -o confidential.tar --base-image oci:base/ --key-out disk.key\n",
+      "  bartizan build oci/ -o confidential.tar --base-image oci:base/ --key-out disk.key\n"
+      "  # a workload that writes much, and a passphrase on paper for the day the broker is gone\n"
+      "  bartizan build oci/ -o confidential/ --key-out disk.key --scratch 1G --recovery-file -\n",
       [arguments](Output& output) { return build(*arguments, output); });
   declare(command, *arguments);
 }

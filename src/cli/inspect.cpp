@@ -1,6 +1,7 @@
 // bartizan inspect, bartizan verify
 #include "bartizan/image.hpp"
 #include "cli/command.hpp"
+#include "cli/image_tree.hpp"
 #include "cli/secret.hpp"
 
 namespace bartizan::cli {
@@ -15,26 +16,7 @@ struct Arguments {
 Result<int> inspect(const Arguments& arguments, Output& output) {
   auto info = inspect_image(arguments.image, arguments.reference);
   CLI_CHECK(info);
-  output.result(
-      view::to_json(*info),
-      {{"workload id", info->workload_id},
-       {"workload digest", view::to_hex(info->workload_digest)},
-       {"broker", info->broker_url.empty() ? "none: key from the caller" : info->broker_url},
-       {"resource", info->resource},
-       {"file system", info->filesystem},
-       {"cipher", info->cipher},
-       {"verity root hash", info->verity_root_hash},
-       {"disk", info->disk_path.string() + " at " + std::to_string(info->disk_offset) + ", " +
-                    human_bytes(info->disk_bytes)},
-       {"", "|- LUKS2 header     " + human_bytes(info->header_bytes)},
-       {"", "|- encrypted files  " + human_bytes(info->filesystem_bytes)},
-       {"", "|- dm-verity tree   " + human_bytes(info->tree_bytes)},
-       {"", "`- KRUN footer      " + human_bytes(info->disk_bytes - info->header_bytes -
-                                                 info->filesystem_bytes - info->tree_bytes)},
-       {"cpus", std::to_string(info->vcpus)},
-       {"memory", std::to_string(info->ram_mib) + " MiB"},
-       {"the host learns", "all of the above, and which blocks are read when"},
-       {"the host does not", "names, contents, owners and the configuration of the workload"}});
+  output.tree(view::to_json(*info), image_tree(*info, arguments.image.string()));
   return 0;
 }
 
@@ -47,7 +29,9 @@ Result<int> verify(const Arguments& arguments, Output& output) {
   }
   output.result({{"verified", true}, {"disk_key_checked", key->has_value()}},
                 {{"disk", "ok: equals the manifest's verity root hash"},
-                 {"disk key", key->has_value() ? "ok: opens the disk" : "not checked"}});
+                 {"disk key", key->has_value() ? "ok: opens the disk" : "not checked"},
+                 {"file system", key->has_value() ? "ok: every folder and file lies where it may"
+                                                  : "not checked: takes the key"}});
   return 0;
 }
 
@@ -67,13 +51,14 @@ Result<int> diff(const Arguments& arguments, Output& output) {
 
 void add_inspect(CLI::App& app, Session& session) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App& command =
-      add_command(app, session, "inspect", "Show what is public about a confidential image",
-                  "  bartizan inspect confidential/\n"
-                  "  bartizan inspect confidential/ --json | jq -r .workload_digest\n",
-                  [arguments](Output& output) { return inspect(*arguments, output); });
-  command
-      .add_option("IMAGE", arguments->image, "OCI layout folder or archive, or an unpacked image")
+  CLI::App& command = add_command(
+      app, session, "inspect", "Show what is public about an image with an encrypted disk",
+      "  bartizan inspect confidential/\n"
+      "  # also what oci2cw or buildah mkcw made, or a LUKS disk image\n"
+      "  bartizan inspect disk.img\n"
+      "  bartizan inspect confidential/ --json | jq -r .workload_digest\n",
+      [arguments](Output& output) { return inspect(*arguments, output); });
+  command.add_option("IMAGE", arguments->image, "OCI layout folder or archive, an unpacked image, or a disk image")
       ->required();
   command.add_option("--reference", arguments->reference, "Tag; default: the only image");
 }

@@ -71,6 +71,12 @@ void Output::result(const view::Json& value,
   std::fflush(stdout);
 }
 
+void Output::tree(const view::Json& value, const std::vector<std::string>& lines) const {
+  if (json) print_line(stdout, view::to_text(value));
+  for (size_t i = 0; i < lines.size() && !json; ++i) print_line(stdout, lines[i]);
+  std::fflush(stdout);
+}
+
 void Output::text(const std::string& text) const {
   if (!json) std::fputs(text.c_str(), stdout), std::fflush(stdout);
 }

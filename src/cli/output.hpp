@@ -19,6 +19,8 @@ struct Output {
   // A result: `value` as JSON, or `lines` ("name", "value") for a person.
   void result(const view::Json& value,
               const std::vector<std::pair<std::string, std::string>>& lines) const;
+  // A result with parts: lines as they are.
+  void tree(const view::Json& value, const std::vector<std::string>& lines) const;
   void text(const std::string& text) const;  // to stdout, for a person only
   void note(std::string_view line) const;    // to stderr
   void error(const Error& error) const;

@@ -1,5 +1,6 @@
 #include "cli/parse.hpp"
 
+#include <cctype>
 #include <charconv>
 #include <limits>
 
@@ -84,6 +85,20 @@ Result<std::vector<uint8_t>> parse_hex(const char* option, const std::string& te
   }
   if (!good) return malformed(option, text, "bytes in hexadecimal");
   return bytes;
+}
+
+Result<uint64_t> parse_size(const char* option, const std::string& text) {
+  static constexpr std::string_view kUnits = "KMGT";
+  std::string_view digits = text;
+  unsigned shift = 0;
+  if (!digits.empty()) {
+    const size_t unit = kUnits.find(static_cast<char>(std::toupper(digits.back())));
+    if (unit != kUnits.npos) shift = 10 * static_cast<unsigned>(unit + 1), digits.remove_suffix(1);
+  }
+  uint64_t number = 0;
+  if (!parse_number(digits, &number) || number > std::numeric_limits<uint64_t>::max() >> shift)
+    return malformed(option, text, "a size like 64M or 1G");
+  return number << shift;
 }
 
 }  // namespace bartizan::cli

@@ -43,7 +43,10 @@ void declare(CLI::App& command, Arguments& to) {
       .add_option("--vsock-listen", to.vsock_listen,
                   "We listen at PATH and connect to the guest's PORT")
       ->type_name("PORT=PATH");
-  command.add_option("--scratch", to.scratch, "Raw file, read-write, for the guest's second disk")
+  command
+      .add_option("--scratch", to.scratch,
+                  "Where an image that asks for one gets its scratch disk: a raw file, made as "
+                  "needed; default: an unnamed temporary file")
       ->type_name("FILE");
   command.add_option("--kvm-device", to.kvm_device, "KVM's device")->capture_default_str();
   command.add_option("--name", to.name, "Name in messages; default: the workload's id");

@@ -15,21 +15,25 @@ namespace bartizan::guest {
 namespace {
 
 constexpr const char* kControl = "/dev/mapper/control";
-constexpr size_t kReplySpace = 4096;  // status lines of our two targets are far shorter
+constexpr size_t kReplySpace = 4096;  // status lines of our targets are far shorter
 
 // One ioctl's buffer: the header, then an optional target with its parameters or room for the
 // reply.
 class Request {
  public:
-  Request(const std::string& name, size_t space) : bytes_(sizeof(dm_ioctl) + space) {
+  Request(const std::string& name, size_t space, uint32_t flags)
+      : bytes_(sizeof(dm_ioctl) + space) {
     dm_ioctl header{};
     header.version[0] = DM_VERSION_MAJOR;
     header.data_size = static_cast<uint32_t>(bytes_.size());
     header.data_start = sizeof(dm_ioctl);
-    header.flags = DM_READONLY_FLAG;
+    header.flags = flags;
     name.copy(header.name, sizeof header.name - 1);
     set(header);
   }
+  Request(const Request&) = delete;
+  Request& operator=(const Request&) = delete;
+  ~Request() { explicit_bzero(bytes_.data(), bytes_.size()); }  // a table may hold a key
   dm_ioctl header() const { return load_le<dm_ioctl>(bytes_.data()); }
   void set(const dm_ioctl& header) { store_le(bytes_.data(), header); }
   uint8_t* data() { return bytes_.data() + sizeof(dm_ioctl); }
@@ -67,20 +71,27 @@ Result<DeviceMapper> DeviceMapper::open() {
 }
 
 Result<MappedDevice> DeviceMapper::create(const std::string& name, const DmTable& table) {
-  Request create(name, 0);
+  const uint32_t flags =
+      (table.writable ? 0 : DM_READONLY_FLAG) | (table.secret ? DM_SECURE_DATA_FLAG : 0);
+  Request create(name, 0, flags);
   TRY(create.call(control_.get(), DM_DEV_CREATE, "DM_DEV_CREATE"));
-  Request load(name, target_space(table));
+  Request load(name, target_space(table), flags);
   put_target(&load, table);
   TRY(load.call(control_.get(), DM_TABLE_LOAD, "DM_TABLE_LOAD " + table.target));
-  Request resume(name, 0);  // DM_DEV_SUSPEND without the suspend flag resumes
+  Request resume(name, 0, flags);  // DM_DEV_SUSPEND without the suspend flag resumes
   TRY(resume.call(control_.get(), DM_DEV_SUSPEND, "DM_DEV_SUSPEND (resume)"));
   const uint64_t device = resume.header().dev;
   return MappedDevice{fmt::format("/dev/dm-{}", minor(device)),
                       fmt::format("{}:{}", major(device), minor(device))};
 }
 
+Result<void> DeviceMapper::remove(const std::string& name) {
+  Request request(name, 0, 0);
+  return request.call(control_.get(), DM_DEV_REMOVE, "DM_DEV_REMOVE");
+}
+
 Result<std::string> DeviceMapper::status(const std::string& name) {
-  Request request(name, kReplySpace);
+  Request request(name, kReplySpace, 0);
   TRY(request.call(control_.get(), DM_TABLE_STATUS, "DM_TABLE_STATUS"));
   const dm_ioctl header = request.header();
   if (header.target_count == 0 || header.data_start != sizeof(dm_ioctl)) return std::string();

@@ -1,4 +1,4 @@
-// The kernel's device-mapper by its ioctls: named read-only devices of one target each.
+// The kernel's device-mapper by its ioctls: named devices of one target each.
 #pragma once
 
 #include <string>
@@ -22,7 +22,9 @@ class DeviceMapper {
   // Creates the device, loads the table, starts it. Errors carry the ioctl's name and the device's.
   Result<MappedDevice> create(const std::string& name, const DmTable& table);
 
-  // The target's own status text ("V" or "C" for verity).
+  Result<void> remove(const std::string& name);
+
+  // The target's own status text ("V" or "C" for verity; "mismatches sectors -" for integrity).
   Result<std::string> status(const std::string& name);
 
  private:

@@ -29,4 +29,22 @@ DmTable crypt_table(const Manifest::Luks2& luks2, std::string_view device,
   return {luks2.size / kDmSector, "crypt", std::move(parameters)};
 }
 
+DmTable scratch_crypt_table(uint64_t bytes, std::string_view device,
+                            std::string_view key_description) {
+  return {bytes / kDmSector, "crypt",
+          fmt::format("aes-xts-plain64 :{}:logon:{} 0 {} 0 1 sector_size:4096", kScratchKeyBytes,
+                      key_description, device),
+          true};
+}
+
+// Documentation/admin-guide/device-mapper/dm-integrity: device, reserved sectors, tag size ("-": of
+// the hash), mode D, options.
+DmTable scratch_integrity_table(uint64_t sectors, std::string_view device,
+                                std::string_view hex_key) {
+  return {sectors, "integrity",
+          fmt::format("{} 0 - D 3 block_size:4096 journal_sectors:1 internal_hash:hmac(sha256):{}",
+                      device, hex_key),
+          true, true};
+}
+
 }  // namespace bartizan::guest

@@ -119,8 +119,9 @@ Result<std::string> Journey::network() {
 
 Result<std::string> Journey::evidence() {
   if (!launch_report_ && !command_line_.key_from_caller) {
-    return make_error(ErrorCode::unsupported, "guest/evidence",
-                      "no TEE on this machine, so no evidence for a broker, and the caller gives no key");
+    return make_error(
+        ErrorCode::unsupported, "guest/evidence",
+        "no TEE on this machine, so no evidence for a broker, and the caller gives no key");
   }
   if (!launch_report_) return std::string("none on this machine");
   return fmt::format("{}, report version {}, policy {:#x}, measurement {}",
@@ -173,8 +174,14 @@ Result<std::string> Journey::overlay() {
   Bytes config = TRY(read_image_config());
   config_ = TRY(parse_process_config(as_text(config)));
   terminal_ = TRY(open_terminal());
-  TRY(enter_workload_root(terminal_.get(), manifest_.network));
-  return std::string("memory over the image");
+  if (manifest_.scratch_bytes == 0) {
+    TRY(enter_workload_root(terminal_.get(), manifest_.network, nullptr));
+    return std::string("memory over the image");
+  }
+  MappedDevice scratch = TRY(storage_->open_scratch(manifest_.scratch_bytes));
+  TRY(enter_workload_root(terminal_.get(), manifest_.network, &scratch));
+  return fmt::format("scratch disk of {} bytes over the image, under keys of this boot",
+                     manifest_.scratch_bytes);
 }
 
 Result<Bytes> Journey::file_of_image(const char* path) const {

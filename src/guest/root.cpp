@@ -17,9 +17,9 @@ namespace bartizan::guest {
 namespace {
 
 constexpr const char* kImage = "/run/image";
-constexpr const char* kMemory = "/run/memory";
-constexpr const char* kUpper = "/run/memory/upper";
-constexpr const char* kWork = "/run/memory/work";
+constexpr const char* kUpperMount = "/run/upper";
+constexpr const char* kUpper = "/run/upper/upper";
+constexpr const char* kWork = "/run/upper/work";
 constexpr const char* kRoot = "/run/root";
 constexpr const char* kHostName = "bartizan";
 constexpr unsigned long kPlain = MS_NOSUID | MS_NOEXEC | MS_NODEV;
@@ -47,8 +47,16 @@ Result<void> hide_config() {
   return {};
 }
 
-Result<void> mount_overlay() {
-  TRY(mount_one({"tmpfs", kMemory, "tmpfs", MS_NODEV, "mode=0755"}));
+// noatime and no barriers: nothing on the scratch disk is wanted after this boot, so no order of
+// its writes has to survive one.
+Result<void> mount_upper(const MappedDevice* scratch) {
+  if (scratch == nullptr) return mount_one({"tmpfs", kUpperMount, "tmpfs", MS_NODEV, "mode=0755"});
+  return mount_one({scratch->path.c_str(), kUpperMount, "ext4", MS_NODEV | MS_NOATIME,
+                    "barrier=0,errors=remount-ro"});
+}
+
+Result<void> mount_overlay(const MappedDevice* scratch) {
+  TRY(mount_upper(scratch));
   TRY(make_upper_like_image_root());
   TRY(hide_config());
   // nodev: a device node that an image or a workload brings must not open a kernel device.
@@ -154,8 +162,8 @@ Result<Bytes> read_image_config() {
   return read_file(kImage + std::string(contract::kProcessConfigPath), kMaxProcessConfigBytes);
 }
 
-Result<void> enter_workload_root(int terminal, bool network) {
-  TRY(mount_overlay());
+Result<void> enter_workload_root(int terminal, bool network, const MappedDevice* scratch) {
+  TRY(mount_overlay(scratch));
   TRY(switch_root());
   TRY(mount_one({"proc", "/proc", "proc", kPlain, ""}));
   TRY(mount_one({"sysfs", "/sys", "sysfs", kPlain | MS_RDONLY, ""}));

@@ -1,5 +1,5 @@
-// Station 9: the workload's root: the image's file system below, memory above, and what a container
-// expects in it.
+// Station 9: the workload's root: the image's file system below, memory or the scratch disk above,
+// and what a container expects in it.
 #pragma once
 
 #include <string>
@@ -16,8 +16,9 @@ Result<void> mount_image(const MappedDevice& plaintext, const std::string& file_
 // The OCI image config that the builder put into the image.
 Result<Bytes> read_image_config();
 
-// Overlay of memory over the image, the config hidden; then it becomes "/" for good, with /proc,
-// /sys, /dev, /tmp and the few files of /etc. `terminal` becomes /dev/console.
-Result<void> enter_workload_root(int terminal, bool network);
+// Overlay over the image, the config hidden; then it becomes "/" for good, with /proc, /sys, /dev,
+// /tmp and the few files of /etc. `terminal` becomes /dev/console. Writes go to `scratch` (a device
+// with an ext4), to memory if there is none.
+Result<void> enter_workload_root(int terminal, bool network, const MappedDevice* scratch);
 
 }  // namespace bartizan::guest

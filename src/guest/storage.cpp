@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "guest/disks.hpp"
+#include "guest/kernel_key.hpp"
 #include "guest/keyslot.hpp"
 #include "manifest/stations.hpp"
 
@@ -26,10 +26,6 @@ constexpr uint64_t kBlock = 4096;
 constexpr size_t kMaxEventBytes = 8192;  // kernel: UEVENT_BUFFER_SIZE 2048 and the header
 constexpr uint32_t kUeventGroup = 1;
 
-// <linux/keyctl.h> without libkeyutils.
-constexpr int kThreadKeyring = -1;
-constexpr int kKeyctlInvalidate = 21;
-
 Result<UniqueFd> open_events() {
   UniqueFd socket(
       ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
@@ -42,26 +38,6 @@ Result<UniqueFd> open_events() {
   }
   return socket;
 }
-
-// The volume key where dm-crypt finds it by name, for as long as this lives: it never appears in a
-// table's text.
-class KernelKey {
- public:
-  static Result<KernelKey> add(const SecretBytes& key) {
-    long id = ::syscall(SYS_add_key, "logon", kKeyDescription, key.bytes().data(), key.size(),
-                        kThreadKeyring);
-    if (id < 0) return errno_error(errno, "guest/storage", "add_key");
-    return KernelKey(id);
-  }
-  KernelKey(KernelKey&& other) noexcept : id_(std::exchange(other.id_, -1)) {}
-  ~KernelKey() {
-    if (id_ >= 0) ::syscall(SYS_keyctl, kKeyctlInvalidate, id_);
-  }
-
- private:
-  explicit KernelKey(long id) : id_(id) {}
-  long id_;
-};
 
 }  // namespace
 
@@ -110,7 +86,7 @@ Result<void> Storage::read_verified(const std::string& path, uint64_t offset,
 
 Result<MappedDevice> Storage::unlock(const Manifest& manifest, const SecretBytes& passphrase) {
   SecretBytes volume_key = TRY(open_keyslot(manifest.luks2, key_material_, passphrase));
-  KernelKey key = TRY(KernelKey::add(volume_key));
+  KernelKey key = TRY(KernelKey::add(kKeyDescription, volume_key));
   return mapper_.create(kCryptName, crypt_table(manifest.luks2, verified_.number, kKeyDescription));
 }
 

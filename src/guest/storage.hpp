@@ -9,6 +9,7 @@
 #include "bartizan/secret_bytes.hpp"
 #include "base/unique_fd.hpp"
 #include "guest/device_mapper.hpp"
+#include "guest/scratch.hpp"
 #include "manifest/manifest.hpp"
 
 namespace bartizan::guest {
@@ -26,6 +27,9 @@ class Storage {
 
   // Opens the keyslot and maps the plaintext. verification_failed reason "disk_key".
   Result<MappedDevice> unlock(const Manifest& manifest, const SecretBytes& passphrase);
+
+  // Where the workload's writes go: scratch.hpp.
+  Result<MappedDevice> open_scratch(uint64_t bytes) { return guest::open_scratch(mapper_, bytes); }
 
   // Fails (reason "verity") if any block read so far did not fit the tree. Cheap; `event_fd()`
   // becomes readable when there may be news.

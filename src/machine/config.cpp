@@ -1,6 +1,8 @@
 #include "machine/config.hpp"
 
 #include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <set>
@@ -89,6 +91,37 @@ Result<bool> decide_network(const MachineOptions& options, const LuksDisk& disk)
                       "publish: the image's manifest asks for no network");
   }
   return wanted;
+}
+
+namespace {
+
+// Has no name from the beginning, so that nothing is left of it however this process ends.
+Result<UniqueFd> unnamed_file(const std::filesystem::path& folder) {
+  auto file = open_file(folder, O_TMPFILE | O_RDWR);
+  if (file.ok() || file.error().os_errno != EOPNOTSUPP) return file;
+  std::string pattern = (folder / "bartizan-scratch-XXXXXX").string();
+  UniqueFd made(::mkostemp(pattern.data(), O_CLOEXEC));
+  if (!made.valid()) return errno_error(errno, kOrigin, fmt::format("scratch disk {}", pattern));
+  ::unlink(pattern.c_str());
+  return made;
+}
+
+}  // namespace
+
+Result<UniqueFd> open_scratch(const MachineOptions& options, const LuksDisk& disk) {
+  uint64_t wanted = TRY(Manifest::parse(disk.manifest)).scratch_bytes;
+  const auto& path = options.scratch_disk;
+  if (wanted == 0 && path.empty()) return UniqueFd();
+  if (wanted == 0) {
+    return make_error(ErrorCode::invalid_argument, kOrigin,
+                      "scratch disk {}: the image's manifest asks for none", path.native());
+  }
+  UniqueFd file = path.empty() ? TRY(unnamed_file(std::filesystem::temp_directory_path()))
+                               : TRY(open_file(path, O_RDWR | O_CREAT));
+  uint64_t size = TRY(file_size(file.get(), path));
+  if (size < wanted && ::ftruncate(file.get(), static_cast<off_t>(wanted)) != 0)
+    return errno_error(errno, kOrigin, fmt::format("scratch disk {}: ftruncate", path.native()));
+  return file;
 }
 
 Result<UniqueFd> duplicate(int fd, const char* what) {

@@ -18,6 +18,10 @@ Result<UniqueFd> open_disk(LuksDisk& disk);
 // it is not.
 Result<bool> decide_network(const MachineOptions& options, const LuksDisk& disk);
 
+// The scratch disk that the manifest asks for; invalid if it asks for none. invalid_argument if the
+// options name one nevertheless.
+Result<UniqueFd> open_scratch(const MachineOptions& options, const LuksDisk& disk);
+
 // A duplicate (CLOEXEC) of the caller's descriptor; invalid for -1.
 Result<UniqueFd> duplicate(int fd, const char* what);
 

@@ -104,7 +104,7 @@ Result<machine::DeviceOptions> Context::Impl::device_options(const tee::LaunchPl
   devices.disk_offset = disk->offset;
   devices.disk_size = disk->size;
   devices.manifest = disk->manifest;
-  if (!options.scratch_disk.empty()) devices.scratch = TRY(open_file(options.scratch_disk, O_RDWR));
+  devices.scratch = TRY(machine::open_scratch(options, *disk));
   devices.network = TRY(machine::decide_network(options, *disk));
   devices.publish = options.publish;
   devices.vsock = options.vsock;
@@ -184,6 +184,11 @@ Result<void> Context::attach_image(const std::filesystem::path& image,
   TRY(impl_->require_idle("attach_image"));
   auto info = inspect_image(image);
   if (!info.ok()) return impl_->named(std::move(info).error());
+  if (info->manifest.empty()) {
+    return impl_->named(make_error(
+        ErrorCode::unsupported, "machine",
+        "{}: no image of ours (no bartizan.json): it can be inspected only", image.string()));
+  }
   LuksDisk disk;
   disk.path = info->disk_path;
   disk.offset = info->disk_offset;

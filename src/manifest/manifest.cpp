@@ -90,6 +90,12 @@ Result<Manifest::Verity> parse_verity(const Json& json, uint64_t disk_size) {
   return verity;
 }
 
+Result<uint64_t> parse_scratch(const Json& json) {
+  uint64_t size = TRY(number(json, "size", kMinScratchBytes, kMaxScratchBytes));
+  if (size % kScratchUnit != 0) return bad("scratch", fmt::format("{} is not a multiple of {}", size, kScratchUnit));
+  return size;
+}
+
 Json to_json(const Manifest::Luks2& luks2) {
   const auto& slot = luks2.keyslot;
   const auto& digest = luks2.digest;
@@ -131,6 +137,7 @@ Result<Manifest> parse_members(const Json& json) {
   manifest.filesystem = TRY(one_of(disk, "filesystem", {"erofs"}));
   manifest.verity = TRY(parse_verity(*TRY(json_member(disk, "verity", kWhat)), manifest.disk_size));
   manifest.luks2 = TRY(parse_luks2(*TRY(json_member(disk, "luks2", kWhat)), manifest.verity.data_blocks * kBlock));
+  if (json.contains("scratch")) manifest.scratch_bytes = TRY(parse_scratch(*TRY(json_member(json, "scratch", kWhat))));
   if (json.contains("broker")) {
     const Json& broker = *TRY(json_member(json, "broker", kWhat));
     manifest.broker.emplace();
@@ -150,6 +157,7 @@ Result<Bytes> Manifest::serialize() const {
                {"disk",
                 {{"size", disk_size}, {"filesystem", filesystem}, {"luks2", to_json(luks2)}, {"verity", to_json(verity)}}}};
   if (broker) json["broker"] = {{"url", broker->url}, {"ca", broker->ca_pem}, {"resource", broker->resource}};
+  if (scratch_bytes != 0) json["scratch"] = {{"size", scratch_bytes}};
   std::string text = TRY(canonical_json(json));
   return Bytes(text.begin(), text.end());
 }

@@ -11,10 +11,12 @@
 //                     "digest":{"hash":"sha256","iterations":N,"salt":HEX,"value":HEX}},
 //            "verity":{"root_hash":HEX,"salt":HEX,"data_blocks":N,"hash_offset":BYTES,"block_size":4096,"algorithm":"sha256"}},
 //    "broker":{"url":"https://…","ca":"PEM","resource":"repository/type/tag"},     absent: key from the caller
-//    "network":true}
+//    "network":true,
+//    "scratch":{"size":BYTES}}                     absent: the overlay's upper layer is memory
 //
 // The LUKS2 parameters are those of the header on the disk, repeated here so that the guest opens the disk from a
 // document that its launch measured and never parses a LUKS header. hash_offset is where the tree's first hash block is.
+// "scratch" decides where the workload's writes go; a host that gives no scratch disk, or a smaller one, gets no workload.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +32,12 @@ namespace bartizan {
 // A manifest larger than this comes from an attacker who wants the guest's memory before anything is verified.
 constexpr uint64_t kMaxManifestBytes = 64 * 1024;
 constexpr uint64_t kManifestVersion = 1;
+
+// A scratch disk is formatted at each boot: some 0.8 % of it are written. Under the least there is no room for the
+// metadata of dm-integrity and of the file system; beyond the most a typing error would keep a guest busy for hours.
+constexpr uint64_t kMinScratchBytes = 16ull << 20;
+constexpr uint64_t kMaxScratchBytes = 1ull << 40;
+constexpr uint64_t kScratchUnit = 4096;
 
 struct Manifest {
   struct Keyslot {
@@ -73,6 +81,7 @@ struct Manifest {
   Verity verity;
   std::optional<Broker> broker;
   bool network = true;
+  uint64_t scratch_bytes = 0;  // size of the scratch disk; 0: none, writes go to memory
 
   // The exact bytes. invalid_argument if a text is not UTF-8.
   Result<Bytes> serialize() const;

@@ -1,10 +1,12 @@
-/* The workload of the end-to-end tests: each argument is a thing to do, in order; what it sees goes to standard output.
+/* The workload of the end-to-end tests: each argument is a thing to do, in order; what it sees goes
+ * to standard output.
  *
  *   id          user, group, supplementary groups, working directory
  *   env         the environment, a line each
  *   read=PATH   first line of a file, or the errno's name     write=PATH  creates a file, or the errno's name
  *   vsock=PORT  connects to the host (CID 2), sends "ping", prints the answer
  *   cpus        how many processors /proc/cpuinfo has
+ *   fill=PATH:N writes N MiB of text and syncs them     check=PATH:N  reads them back from the disk
  *   echo        prints the first line of standard input
  *   lines=N     prints N numbered lines
  *   term        waits for SIGTERM, then ends with status 5
@@ -23,10 +25,12 @@
 
 #include <linux/vm_sockets.h>
 
-extern char **environ;
+extern char** environ;
 static volatile sig_atomic_t terminated;
 
-static void on_term(int number) { terminated = number; }
+static void on_term(int number) {
+  terminated = number;
+}
 
 static void tell_id(void) {
   gid_t groups[64];
@@ -37,9 +41,9 @@ static void tell_id(void) {
   printf(" cwd %s\n", getcwd(folder, sizeof folder) ? folder : "?");
 }
 
-static void tell_file(const char *path) {
+static void tell_file(const char* path) {
   char line[256] = "";
-  FILE *file = fopen(path, "r");
+  FILE* file = fopen(path, "r");
   if (file == NULL) {
     printf("read %s: %s\n", path, strerrorname_np(errno));
     return;
@@ -59,9 +63,58 @@ static void count_processors(void) {
   printf("cpus %d\n", count);
 }
 
-static void make_file(const char *path) {
+static void make_file(const char* path) {
   int fd = open(path, O_CREAT | O_WRONLY, 0644);
   printf("write %s: %s\n", path, fd < 0 ? strerrorname_np(errno) : "done");
+  if (fd >= 0) close(fd);
+}
+
+enum { kBlock = 4096, kBlocksOfMib = 256 };
+
+static void make_block(char block[kBlock], unsigned number) {
+  char word[33];
+  snprintf(word, sizeof word, "plaintext of the workload %06u", number);
+  for (int at = 0; at < kBlock; at += 32) memcpy(block + at, word, 32);
+}
+
+/* PATH:N; cuts the text at the colon. */
+static unsigned blocks_of(char* value) {
+  char* colon = strrchr(value, ':');
+  if (colon == NULL) return 0;
+  *colon = '\0';
+  return (unsigned)atoi(colon + 1) * kBlocksOfMib;
+}
+
+static void fill_file(const char* value) {
+  char path[256] = "", block[kBlock];
+  strncpy(path, value, sizeof path - 1);
+  unsigned count = blocks_of(path);
+  int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+  for (unsigned i = 0; fd >= 0 && i < count; ++i) {
+    make_block(block, i);
+    if (write(fd, block, kBlock) != kBlock) break;
+  }
+  int failed = fd < 0 || fsync(fd) != 0;
+  printf("fill %s: %s\n", path, failed ? strerrorname_np(errno) : "done");
+  if (fd >= 0) close(fd);
+}
+
+static void check_file(const char* value) {
+  char path[256] = "", block[kBlock], wanted[kBlock];
+  strncpy(path, value, sizeof path - 1);
+  unsigned count = blocks_of(path), bad = 0, errors = 0;
+  int fd = open(path, O_RDONLY);
+  if (fd >= 0) posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* or the page cache would answer */
+  if (fd >= 0) posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+  for (unsigned i = 0; i < count; ++i) {
+    make_block(wanted, i);
+    if (pread(fd, block, kBlock, (off_t)i * kBlock) != kBlock) {
+      ++errors;
+    } else if (memcmp(block, wanted, kBlock) != 0) {
+      ++bad;
+    }
+  }
+  printf("check %s: %u blocks, %u I/O errors, %u wrong\n", path, count, errors, bad);
   if (fd >= 0) close(fd);
 }
 
@@ -69,7 +122,7 @@ static void talk(unsigned port) {
   struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port};
   char answer[64] = "";
   int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
-  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0 || write(fd, "ping", 4) != 4 ||
+  if (fd < 0 || connect(fd, (struct sockaddr*)&address, sizeof address) != 0 || write(fd, "ping", 4) != 4 ||
       read(fd, answer, sizeof answer - 1) < 0) {
     printf("vsock %u: %s\n", port, strerrorname_np(errno));
   } else {
@@ -89,15 +142,17 @@ static void wait_for_term(void) {
   exit(5);
 }
 
-static void act(const char *what) {
-  const char *value = strchr(what, '=');
+static void act(const char* what) {
+  const char* value = strchr(what, '=');
   value = value ? value + 1 : "";
   if (strcmp(what, "id") == 0) tell_id();
   if (strcmp(what, "env") == 0) {
-    for (char **entry = environ; *entry; ++entry) printf("env %s\n", *entry);
+    for (char** entry = environ; *entry; ++entry) printf("env %s\n", *entry);
   }
   if (strncmp(what, "read=", 5) == 0) tell_file(value);
   if (strncmp(what, "write=", 6) == 0) make_file(value);
+  if (strncmp(what, "fill=", 5) == 0) fill_file(value);
+  if (strncmp(what, "check=", 6) == 0) check_file(value);
   if (strncmp(what, "vsock=", 6) == 0) talk((unsigned)atoi(value));
   if (strcmp(what, "cpus") == 0) count_processors();
   if (strcmp(what, "echo") == 0) {
@@ -113,7 +168,7 @@ static void act(const char *what) {
   if (strncmp(what, "exit=", 5) == 0) exit(atoi(value));
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) act(argv[i]);
   return 0;
 }

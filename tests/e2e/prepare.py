@@ -23,8 +23,12 @@ IMAGES = {
     "term": ["--config.cmd", "term"],
     "abort": ["--config.cmd", "abort"],
     "cpus": ["--config.cmd", "cpus"],
+    "scratch": ["--config.cmd", "fill=/srv/big:6", "--config.cmd", "check=/srv/big:6", "--config.cmd", "echo",
+                "--config.cmd", "check=/srv/big:6"],
     "vsock": ["--config.cmd", "vsock=5000", "--config.cmd", "vsock=5001", "--config.cmd", "lines=2000"],
 }
+# name -> words for `bartizan build`
+BUILD_OPTIONS = {"scratch": ["--scratch", "32M"]}
 
 
 def ordinary_image(folder, name, settings):
@@ -67,7 +71,7 @@ def main(folder):
     with RunningBroker(folder / "broker", port):
         for name, settings in IMAGES.items():
             layout = ordinary_image(folder, name, settings)
-            bartizan("build", layout, "--output", folder / name, "--key-out", folder / f"{name}.key")
+            bartizan("build", layout, "--output", folder / name, "--key-out", folder / f"{name}.key", *BUILD_OPTIONS.get(name, []))
         layout = folder / "ordinary/exit7"
         attested = ["--broker", f"https://10.0.2.2:{port}", "--broker-ca", folder / "broker/ca.pem"]
         bartizan("build", layout, "--output", folder / "attested", "--key-out", folder / "attested.key", *attested)

@@ -57,6 +57,58 @@ def test_signal_that_kills_the_workload_is_told(launch):
     assert ended.status == 128 + signal.SIGABRT
 
 
+SCRATCH_BYTES = 32 << 20
+
+
+def wait_for(process, word):
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if word in line:
+            return "".join(seen)
+    pytest.fail(f"never said \"{word}\": {''.join(seen)[-3000:]}")
+
+
+def flip_every_block(path):
+    """One bit in each block that holds something, but for those of the file system's own beginning."""
+    with open(path, "r+b") as disk:
+        for at in range(4 << 20, SCRATCH_BYTES, 4096):
+            disk.seek(at + 100)
+            byte = disk.read(1)
+            disk.seek(at + 100)
+            disk.write(bytes([byte[0] ^ 1]))
+
+
+def test_scratch_disk_keeps_secrets_and_notices_tampering(start, tmp_path):
+    """6 MiB that the workload wrote come back from the disk; the host sees none of the text, and changes none of it unnoticed."""
+    scratch = tmp_path / "scratch"
+    process = start("scratch", "--scratch", scratch, tee="none")
+    said = wait_for(process, "check /srv/big")
+    assert "check /srv/big: 1536 blocks, 0 I/O errors, 0 wrong" in said, said
+    content = scratch.read_bytes()
+    assert len(content) == SCRATCH_BYTES
+    assert sum(any(content[at:at + 64]) for at in range(0, len(content), 4096)) > 1536
+    assert b"plaintext of the workload" not in content
+    flip_every_block(scratch)
+    output, errors = process.communicate("go on\n", timeout=LAUNCH_TIME_LIMIT_S)
+    ended = Ended(process, output, said + errors)
+    last = [line for line in errors.splitlines() if line.startswith("check /srv/big")][-1]
+    assert " 0 wrong" in last, ended
+    assert " 0 I/O errors" not in last, ended
+
+
+def test_scratch_disk_needs_no_name(launch):
+    ended = launch("scratch", stdin="go on\n")
+    assert ended.said.count("1536 blocks, 0 I/O errors, 0 wrong") == 2, ended
+    assert ended.result["stats"]["private_page_refusals"] == 0
+
+
+def test_scratch_disk_that_the_image_does_not_want_is_refused(launch, tmp_path):
+    ended = launch("exit7", "--scratch", tmp_path / "scratch", tee="none")
+    assert ended.result["error"]["code"] == "invalid_argument", ended
+    assert not (tmp_path / "scratch").exists()
+
+
 def test_vsock_port_reaches_a_unix_socket(launch, tmp_path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "service"))

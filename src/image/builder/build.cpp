@@ -39,6 +39,11 @@ Result<void> check_key(const BuildOptions& options) {
   if (options.reproducible && (!options.disk_key || options.disk_key->size() < kLeastBytes)) {
     return invalid("disk_key: a reproducible build needs one of {} bytes at least", kLeastBytes);
   }
+  if (!options.recovery_passphrase) return {};
+  if (options.recovery_passphrase->empty()) return invalid("recovery_passphrase: empty");
+  // Its key slot is libcryptsetup's work, which draws the salt and the stripes by itself.
+  if (options.reproducible)
+    return invalid("recovery_passphrase: not in a reproducible build, its key slot is random");
   return {};
 }
 
@@ -49,6 +54,14 @@ Result<void> check_public(const BuildOptions& options) {
   if (options.anonymous && options.workload_id.empty())
     return invalid("workload_id: needed when nothing of the source shall be public");
   return {};
+}
+
+Result<void> check_scratch(uint64_t bytes) {
+  if (bytes == 0) return {};
+  if (bytes >= kMinScratchBytes && bytes <= kMaxScratchBytes && bytes % kScratchUnit == 0)
+    return {};
+  return invalid("scratch_bytes {}: a multiple of {}, from {} to {}", bytes, kScratchUnit,
+                 kMinScratchBytes, kMaxScratchBytes);
 }
 
 Result<void> check_options(const BuildOptions& options) {
@@ -65,6 +78,7 @@ Result<void> check_options(const BuildOptions& options) {
     return invalid("broker_ca_pem: needed with a broker_url, the guest believes nobody else");
   }
   TRY(check_key(options));
+  TRY(check_scratch(options.scratch_bytes));
   if (options.vcpus == 0 || options.vcpus > 255)
     return invalid("vcpus {}: 1 to 255", options.vcpus);
   return check_public(options);
@@ -130,8 +144,11 @@ class Build {
 
  private:
   Result<DiskSecrets> secrets() const {
-    return options_.reproducible ? DiskSecrets::derive(*options_.disk_key, source_.manifest.digest)
-                                 : DiskSecrets::draw(options_.disk_key);
+    if (options_.reproducible)
+      return DiskSecrets::derive(*options_.disk_key, source_.manifest.digest);
+    DiskSecrets secrets = TRY(DiskSecrets::draw(options_.disk_key));
+    if (options_.recovery_passphrase) secrets.luks.recovery = options_.recovery_passphrase->clone();
+    return secrets;
   }
 
   // All of the manifest that is known before the disk is made.
@@ -139,6 +156,7 @@ class Build {
     Manifest manifest;
     manifest.workload_id = report_.workload_id;
     manifest.network = options_.network;
+    manifest.scratch_bytes = options_.scratch_bytes;
     manifest.luks2 = header.numbers;
     manifest.verity.salt = secrets.verity_salt;
     if (!options_.broker_url.empty()) {

@@ -24,6 +24,13 @@ Result<UniqueFd> file_in_memory() {
   return file;
 }
 
+Result<void> check_opens(const fs::path& path, const SecretBytes& passphrase,
+                         const DiskSecrets& secrets) {
+  SecretBytes key = TRY(open_luks2(path, passphrase));
+  if (key.equals(secrets.luks.volume_key)) return {};
+  return make_error(ErrorCode::internal, kOrigin, "LUKS2 header: opens to another volume key");
+}
+
 }  // namespace
 
 uint64_t disk_bytes_for(uint64_t filesystem_bytes) {
@@ -45,9 +52,8 @@ Result<LuksHeader> make_checked_header(const DiskSecrets& secrets) {
     TRY(write_exactly(file.get(), header.bytes, 0, "LUKS2 header in memory"));
   }
   header.numbers = TRY(read_luks2(path));
-  SecretBytes key = TRY(open_luks2(path, secrets.luks.passphrase));
-  if (!key.equals(secrets.luks.volume_key))
-    return make_error(ErrorCode::internal, kOrigin, "LUKS2 header: opens to another volume key");
+  TRY(check_opens(path, secrets.luks.passphrase, secrets));
+  if (!secrets.luks.recovery.empty()) TRY(check_opens(path, secrets.luks.recovery, secrets));
   return header;
 }
 

@@ -1,34 +1,64 @@
+#include <fcntl.h>
+
 #include "base/errors.hpp"
+#include "base/file.hpp"
+#include "image/builder/foreign.hpp"
 #include "image/builder/krun.hpp"
 #include "image/builder/locate.hpp"
+#include "image/luks2/luks_info.hpp"
 
 namespace bartizan {
+namespace {
 
-Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::string& reference) {
-  auto located = TRY(image::locate_image(image, reference));
-  auto krun = TRY(image::parse_krun_json(located.krun_json));
-  const Manifest& manifest = located.manifest;
-  ImageInfo info;
-  auto digest = workload_digest(located.manifest_bytes);
-  info.workload_digest.assign(digest.begin(), digest.end());
-  info.manifest = std::move(located.manifest_bytes);
-  info.disk_path = located.disk_path;
-  info.disk_offset = located.disk_offset;
-  info.disk_bytes = located.disk_bytes;
+using image::LocatedImage;
+
+// A damaged header is news for the reader, not an end of the reading: the manifest says all that a
+// guest needs, and `verify` is what refuses.
+Result<LuksInfo> luks_of(const LocatedImage& image) {
+  UniqueFd disk = TRY(open_file(image.disk_path, O_RDONLY));
+  Bytes head(std::min({image.disk_bytes, image.manifest.luks2.offset, image::kMaxLuksHeadBytes}));
+  TRY(read_exactly(disk.get(), head, image.disk_offset, image.disk_path.string()));
+  auto luks = image::read_luks(head, image.disk_bytes, "disk");
+  if (luks.ok()) return luks;
+  LuksInfo damaged;
+  damaged.remark = luks.error().message;
+  return damaged;
+}
+
+void fill_from_manifest(const Manifest& manifest, ImageInfo& info) {
   info.workload_id = manifest.workload_id;
   if (manifest.broker) {
     info.broker_url = manifest.broker->url;
     info.resource = manifest.broker->resource;
   }
+  info.scratch_bytes = manifest.scratch_bytes;
   info.cipher = manifest.luks2.cipher;
   info.verity_root_hash = to_hex(manifest.verity.root_hash);
   info.filesystem = manifest.filesystem;
-  info.krun_config = located.krun_json;
-  info.vcpus = krun.vcpus;
-  info.ram_mib = krun.ram_mib;
   info.header_bytes = manifest.luks2.offset;
   info.filesystem_bytes = manifest.luks2.size;
   info.tree_bytes = manifest.disk_size - manifest.verity.data_blocks * manifest.verity.block_size;
+}
+
+}  // namespace
+
+Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::string& reference) {
+  if (auto foreign = TRY(image::find_foreign(image, reference)))
+    return image::inspect_foreign(*foreign);
+  auto located = TRY(image::locate_image(image, reference));
+  auto krun = TRY(image::parse_krun_json(located.krun_json));
+  ImageInfo info;
+  auto digest = workload_digest(located.manifest_bytes);
+  info.workload_digest.assign(digest.begin(), digest.end());
+  info.disk_path = located.disk_path;
+  info.disk_offset = located.disk_offset;
+  info.disk_bytes = located.disk_bytes;
+  fill_from_manifest(located.manifest, info);
+  info.luks = TRY(luks_of(located));
+  info.krun_config = located.krun_json;
+  info.vcpus = krun.vcpus;
+  info.ram_mib = krun.ram_mib;
+  info.manifest = std::move(located.manifest_bytes);
   return info;
 }
 

@@ -5,6 +5,7 @@
 #include "base/file.hpp"
 #include "crypto/aes_xts.hpp"
 #include "image/builder/locate.hpp"
+#include "image/filesystem/erofs_check.hpp"
 #include "image/luks2/header.hpp"
 #include "image/verity/tree.hpp"
 
@@ -48,20 +49,27 @@ Result<UniqueFd> copy_header(int disk, const LocatedImage& image) {
   return copy;
 }
 
-// The key that opens the header must also open the data: the first block is the file system's
-// superblock.
+// The key that opens the header must also open the data, and what is there must be a whole file
+// system: a wrong volume key is the key's fault, all else the builder's.
 Result<void> check_data(int disk, const LocatedImage& image, const SecretBytes& volume_key) {
-  constexpr uint32_t kErofsMagic = 0xe0f5e1e2;
-  Bytes block(kBlock);
-  TRY(read_exactly(disk, block, image.disk_offset + image.manifest.luks2.offset,
-                   image.disk_path.string()));
+  const auto& luks2 = image.manifest.luks2;
   auto cipher =
       TRY(crypto::AesXts::create(volume_key.bytes(), kBlock, crypto::AesXts::Direction::decrypt));
-  TRY(cipher.process(block, block, 0));
-  if (load_le<uint32_t>(block.data() + 1024) == kErofsMagic) return {};
-  return refused(kOrigin, "disk_key", "", "",
-                 "{}: the key of the LUKS2 header does not decrypt a file system",
-                 image.disk_path.string());
+  ReadBlock read = [&](uint64_t number, std::span<uint8_t> to) -> Result<void> {
+    uint64_t at = number * kBlock;
+    TRY(read_exactly(disk, to, image.disk_offset + luks2.offset + at, image.disk_path.string()));
+    return cipher.process(to, to, at);
+  };
+  Bytes first(kBlock);
+  TRY(read(0, first));
+  if (!has_erofs_magic(first)) {
+    return refused(kOrigin, "disk_key", "", "",
+                   "{}: the key of the LUKS2 header does not decrypt a file system",
+                   image.disk_path.string());
+  }
+  auto checked = check_erofs(read, luks2.size / kBlock);
+  if (!checked.ok()) return mismatch(image, checked.error().message);
+  return {};
 }
 
 Result<void> check_key(int disk, const LocatedImage& image, const SecretBytes& key) {

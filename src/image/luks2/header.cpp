@@ -31,12 +31,30 @@ Result<void> set_sizes(const Cryptsetup& device) {
                "crypt_set_data_offset");
 }
 
+// The guest knows slot 0 alone, from the manifest.
+Result<void> add_recovery_slot(const Cryptsetup& device, const LuksHeaderSecrets& secrets) {
+  crypt_pbkdf_type pbkdf{};
+  pbkdf.type = CRYPT_KDF_ARGON2ID;
+  pbkdf.iterations = kRecoveryPasses;
+  pbkdf.max_memory_kb = kRecoveryMemoryKib;
+  pbkdf.parallel_threads = kRecoveryThreads;
+  pbkdf.flags = CRYPT_PBKDF_NO_BENCHMARK;
+  TRY(check(device, crypt_set_pbkdf_type(device.get(), &pbkdf), "crypt_set_pbkdf_type argon2id"));
+  return check(
+      device,
+      crypt_keyslot_add_by_volume_key(
+          device.get(), 1, reinterpret_cast<const char*>(secrets.volume_key.bytes().data()),
+          secrets.volume_key.size(), secrets.recovery.view().data(), secrets.recovery.size()),
+      "crypt_keyslot_add_by_volume_key 1");
+}
+
 Error bad(std::string_view why) {
   return make_error(ErrorCode::corrupt, kOrigin, "LUKS2 header: {}", why);
 }
 
-// The only member of an object of numbered things ("keyslots": {"0": …}).
-Result<const Json*> only(const Json& json, std::string_view key) {
+// The first member of an object of numbered things ("keyslots": {"0": …}); a second key slot is the
+// recovery passphrase's.
+Result<const Json*> first(const Json& json, std::string_view key) {
   const Json* group = TRY(json_member(json, key, "LUKS2 header"));
   if (!group->is_object() || group->empty()) return bad(fmt::format("{}: none", key));
   return &*group->begin();
@@ -98,15 +116,15 @@ Result<Manifest::VolumeKeyDigest> parse_digest(const Json& json) {
 Result<Manifest::Luks2> parse_luks2_json(std::string_view text) {
   if (text.size() > kMaxJsonBytes) return bad("its JSON is larger than any header");
   Json json = TRY(parse_json(text, "LUKS2 header"));
-  const Json& segment = *TRY(only(json, "segments"));
+  const Json& segment = *TRY(first(json, "segments"));
   Manifest::Luks2 luks2;
   luks2.offset = TRY(decimal(segment, "offset"));
   luks2.cipher = TRY(json_string(segment, "encryption", "LUKS2 header"));
   luks2.sector_size = TRY(small(segment, "sector_size"));
-  const Json& slot = *TRY(only(json, "keyslots"));
+  const Json& slot = *TRY(first(json, "keyslots"));
   luks2.key_bytes = TRY(small(slot, "key_size"));
   luks2.keyslot = TRY(parse_keyslot(slot));
-  luks2.digest = TRY(parse_digest(*TRY(only(json, "digests"))));
+  luks2.digest = TRY(parse_digest(*TRY(first(json, "digests"))));
   return luks2;
 }
 
@@ -121,11 +139,12 @@ Result<void> format_luks2(const std::filesystem::path& path, const LuksHeaderSec
             crypt_format(device.get(), CRYPT_LUKS2, "aes", "xts-plain64", secrets.uuid.c_str(), key,
                          key_size, &params),
             "crypt_format LUKS2"));
-  return check(
+  TRY(check(
       device,
       crypt_keyslot_add_by_volume_key(device.get(), 0, key, key_size,
                                       secrets.passphrase.view().data(), secrets.passphrase.size()),
-      "crypt_keyslot_add_by_volume_key");
+      "crypt_keyslot_add_by_volume_key"));
+  return secrets.recovery.empty() ? Result<void>() : add_recovery_slot(device, secrets);
 }
 
 Result<Manifest::Luks2> read_luks2(const std::filesystem::path& path) {

@@ -17,6 +17,7 @@ struct LuksHeaderSecrets {
   std::string uuid;  // textual
   SecretBytes volume_key;
   SecretBytes passphrase;
+  SecretBytes recovery;  // passphrase of a second key slot; empty: none. By libcryptsetup only
   // Empty, as all below, where libcryptsetup is to draw them.
   SecretBytes stripes;                 // random, kStripeBytes
   Bytes keyslot_salt, digest_salt;     // kLuksSaltBytes each
@@ -37,6 +38,12 @@ constexpr uint32_t kLuksSectorBytes = 4096;         // of the encrypted segment
 // A disk key has 256 random bits; no number of rounds makes guessing it harder, so it is the least
 // that LUKS2 allows.
 constexpr uint32_t kLuksIterations = 1000;
+// A recovery passphrase is made for people, and everybody who has the image may guess: Argon2id
+// (RFC 9106), its memory the most that fits a build's 256 MiB, its passes the least that LUKS2
+// allows. Fixed numbers, not a benchmark: how hard it is does not depend on the build machine.
+constexpr uint32_t kRecoveryMemoryKib = 192 << 10;
+constexpr uint32_t kRecoveryPasses = 4;
+constexpr uint32_t kRecoveryThreads = 4;
 
 // kLuksHeaderBytes bytes; the encrypted segment begins right behind them.
 Result<Bytes> make_luks2_header(const LuksHeaderSecrets& secrets);

@@ -8,6 +8,7 @@
 #include "guest/dm_table.hpp"
 #include "guest/modules.hpp"
 #include "guest/report.hpp"
+#include "guest/scratch.hpp"
 #include "guest/storage.hpp"
 
 namespace bartizan::guest {
@@ -54,6 +55,26 @@ TEST(ModuleOrder, FilesOfOneFolder) {
   for (const char* text : {"../init", "x/y.ko", "..", "modules/../x", "//a.ko"}) {
     EXPECT_FALSE(parse_module_order(text, "/modules").ok()) << text;
   }
+}
+
+// Documentation/admin-guide/device-mapper/{dm-crypt,dm-integrity}.
+TEST(DmTables, Scratch) {
+  DmTable crypt = scratch_crypt_table(32 << 20, "254:48", "bartizan:scratch");
+  EXPECT_EQ(crypt.sectors, 65536u);
+  EXPECT_EQ(crypt.parameters,
+            "aes-xts-plain64 :64:logon:bartizan:scratch 0 254:48 0 1 sector_size:4096");
+  EXPECT_TRUE(crypt.writable);
+  DmTable integrity = scratch_integrity_table(8, "253:2", "00ff");
+  EXPECT_EQ(integrity.target, "integrity");
+  EXPECT_EQ(integrity.parameters,
+            "253:2 0 - D 3 block_size:4096 journal_sectors:1 internal_hash:hmac(sha256):00ff");
+  EXPECT_TRUE(integrity.secret);
+}
+
+TEST(DmTables, SizeThatIntegrityProvides) {
+  EXPECT_EQ(provided_sectors("0 64128 -").value(), 64128u);
+  for (const char* status : {"", "0", "0 ", "0 x", "0 7 -", "12345678"})
+    EXPECT_FALSE(provided_sectors(status).ok()) << status;
 }
 
 TEST(ManifestDisk, PaddingGoes) {

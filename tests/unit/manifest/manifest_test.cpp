@@ -36,6 +36,17 @@ TEST(Manifest, RoundTrips) {
   EXPECT_EQ(back.luks2.keyslot.iterations, 1000u);
 }
 
+TEST(Manifest, ScratchIsThereOrNot) {
+  Manifest manifest = sample();
+  EXPECT_EQ(as_text(manifest.serialize().value()).find("scratch"), std::string_view::npos);
+  manifest.scratch_bytes = kMinScratchBytes;
+  EXPECT_EQ(Manifest::parse(manifest.serialize().value()).value().scratch_bytes, kMinScratchBytes);
+  for (uint64_t bytes : {uint64_t{1}, kMinScratchBytes - 4096, kMinScratchBytes + 512, kMaxScratchBytes + 4096}) {
+    manifest.scratch_bytes = bytes;
+    EXPECT_FALSE(Manifest::parse(manifest.serialize().value()).ok()) << bytes;
+  }
+}
+
 TEST(Manifest, NewerVersionSaysSo) {
   Json json = Json::parse(as_text(sample().serialize().value()));
   json["version"] = 2;
@@ -65,6 +76,8 @@ TEST(Manifest, RefusesEveryDeviation) {
       {"/disk/verity/hash_offset", 4096},
       {"/disk/verity/algorithm", "md5"},
       {"/network", "yes"},
+      {"/scratch", 67108864},
+      {"/scratch/size", 0},
   };
   for (const auto& [path, value] : edits) {
     Json json = good;
