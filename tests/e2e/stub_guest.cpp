@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/errors.hpp"
 #include "base/json.hpp"
 #include "machine/plan.hpp"
 #include "machine/session.hpp"

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/file.hpp"
+#include "boot/bzimage.hpp"
 #include "boot/layout.hpp"
 #include "bundle/bundle_json.hpp"
 #include "crypto/hash.hpp"
@@ -192,7 +193,7 @@ TEST_P(StubLaunch, LargeGuestsAreLaidOutAlike) {
 TEST_P(StubLaunch, PagesDoNotGrowWithTheBundle) {
   small_bundle();
   auto small = measure(options_).value();
-  bundle(boot::fake_kernel("6.1.0-test", 2 * kMiB), Bytes(200 * kMiB));
+  bundle(boot::fake_kernel("6.1.0-test", 2 * kMiB), Bytes(8 * kMiB));  // the largest initrd
   options_.ram_mib = 4096;
   auto large = measure(options_).value();
   EXPECT_EQ(large.page_count, small.page_count);
@@ -219,6 +220,27 @@ TEST_P(StubLaunch, AnotherCBitThanTheProcessorsIsRefused) {
   auto plan = wanted();
   launch(plan);
   EXPECT_EQ(record().digest, expected_digest(plan));
+}
+
+TEST_P(StubLaunch, MeasureSetHasEachProcessorsCBit) {
+  small_bundle();
+  MeasureOptions set;
+  set.launch = options_;
+  set.vcpu_types = {"EPYC-Milan", "EPYC-Rome", "EPYC-Genoa", "EPYC"};
+  auto bits = [&] {
+    std::vector<uint32_t> list;
+    for (const auto& one : measure_set(set).value()) list.push_back(one.c_bit);
+    return list;
+  };
+  bool tdx = GetParam() == Tee::tdx;
+  EXPECT_EQ(bits(), (tdx ? std::vector<uint32_t>{47} : std::vector<uint32_t>{51, 47}));
+  set.c_bits = {47};
+  EXPECT_EQ(measure_set(set).error().code, ErrorCode::invalid_argument) << "given twice";
+  set.vcpu_types.clear();
+  EXPECT_EQ(bits(), std::vector<uint32_t>{47});
+  set.c_bits = {51, 51, 48};
+  if (tdx) return;
+  EXPECT_EQ(bits(), (std::vector<uint32_t>{51, 48}));
 }
 
 // Where further processors begin is in what is measured.

@@ -123,8 +123,8 @@ TEST(Measure, DigestOfAFixedBundleIsFrozen) {
   options.ram_mib = 4096;
   auto plan = make_plan(options, false, Bytes(9000, 0x90)).value();
   EXPECT_EQ(to_hex(machine::measure_plan(plan).value().digest),
-            "06d32da08d4466205387d239a955ef37f47062014cf1ef4a91aaedfac084e8d4"
-            "d4502ba0174c2882dd554a7616d8e856");
+            "4a85e3d66b8e6e37fb3954f95e6f8b2983dcdfec41354dae0bd5eed4fd821473"
+            "dd7c5cec60b51ef1520d4d8a177a3e68");
 }
 
 TEST_F(Measured, NoneHasNoDigest) {
