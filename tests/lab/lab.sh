@@ -59,7 +59,7 @@ timeout --foreground "$time_limit_s" qemu-system-x86_64 \
   -nodefaults -no-user-config -display none -no-reboot \
   -accel tcg,thread=single -cpu EPYC-Rome,+svm,+npt -smp 1 -m "$memory_mib" \
   -kernel "/boot/vmlinuz-$kernel_release" -initrd "$initramfs" \
-  -append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on" \
+  -append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on no_timer_check" \
   -serial "file:${LAB_LOG:-$control/log}" \
   -device virtio-serial-pci,max_ports=4 \
   -chardev file,id=out,path=/proc/self/fd/5 -device virtserialport,chardev=out,name=lab.stdout \
