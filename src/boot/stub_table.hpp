@@ -8,8 +8,9 @@
 // compared its SHA-256 with the table's.
 //
 // Start of the boot processor: 32-bit protected mode, paging off, flat segments (CS 0xc9b, data
-// 0xc93), EFER.LME set, at kStubAddress + kStubEntry32. So the initial registers hold no C-bit, and
-// a TD, which starts so by the module's decree, takes the same path: its reset vector jumps there.
+// 0xc93), EFER.LME and CR4.PAE set, at kStubAddress + kStubEntry32. So the initial registers hold
+// no C-bit, and a TD, which starts so by the module's decree (but without PAE), takes the same
+// path: its reset vector jumps there.
 // The page tables at kStubPageTables are made by the planner.
 //
 //   0x0'0000  zero page, which Linux reads: validated and cleared by the stub

@@ -22,6 +22,7 @@ constexpr uint16_t kFlatCode = 8, kFlatData = 16;  // selectors; the stub loads 
 constexpr uint32_t kAll = 0xffffffff;
 constexpr uint64_t kProtectionOn = 0x11;     // CR0: ET, PE
 constexpr uint64_t kLongModeEnable = 0x100;  // EFER
+constexpr uint64_t kAddressExtension = 0x20;  // CR4: PAE
 
 // Where C-bits can be: page table entries have address bits up to 51, and below 32 is memory.
 constexpr uint32_t kLowestCBit = 32, kHighestCBit = 51;
@@ -36,6 +37,7 @@ tee::CpuState protected_mode(uint64_t entry) {
   tee::CpuState cpu;
   cpu.rip = entry;
   cpu.cr0 = kProtectionOn;
+  cpu.cr4 = kAddressExtension;
   cpu.efer = kLongModeEnable;
   cpu.cs = {kFlatCode, kCode32, kAll, 0};
   cpu.ds = cpu.es = cpu.fs = cpu.gs = cpu.ss = {kFlatData, kData32, kAll, 0};

@@ -252,7 +252,8 @@ TEST_P(StubLaunch, FurtherProcessorsBeginWhereTheContractSays) {
   EXPECT_EQ(boot.rip, boot::kStubAddress);
   EXPECT_EQ(boot.cr0, 0x11u);
   EXPECT_EQ(boot.efer, 0x100u);
-  EXPECT_EQ(boot.cr3 | boot.cr4, 0u) << "nothing of the host's in it";
+  EXPECT_EQ(boot.cr4, 0x20u);
+  EXPECT_EQ(boot.cr3, 0u) << "nothing of the host's in it";
   if (GetParam() == Tee::snp) {
     EXPECT_EQ(other.rip, boot::kStubAddress + boot::kStubPark32);
   } else if (GetParam() == Tee::sev_es) {

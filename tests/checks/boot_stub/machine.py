@@ -328,8 +328,11 @@ class Machine:
             if pages & self.broken_pages:
                 return self.set("RAX", 1)
             self.set("RAX", 0)
-            self._set_flags(int(bool(pages & (self.validated | self.validated_before))))
+            self._set_flags(int(self._valid_before(pages)))
             self._new_pages(address, len(pages), os.urandom(PAGE))
+
+    def _valid_before(self, pages):
+        return not pages.isdisjoint(self.validated_before) or not pages.isdisjoint(self.validated)
 
     def _new_pages(self, address, count, content):
         fresh = set(range(address // PAGE, address // PAGE + count)) - self.validated
@@ -403,7 +406,7 @@ class Machine:
         pages = set(range(address // PAGE, address // PAGE + (512 if large else 1)))
         if pages & self.broken_pages:
             return INVALID
-        if pages & (self.validated | self.validated_before):
+        if self._valid_before(pages):
             return ACCEPTED_BEFORE
         self._new_pages(address, len(pages), bytes(PAGE))
         return 0
@@ -415,7 +418,7 @@ class Machine:
         tdx = self.platform == TDX
         if entry == STUB + ENTRY_32 and self.platform == SNP and CPUID_PAGE // PAGE not in self.validated:
             self.load(CPUID_PAGE, self.cpuid_page())
-        for name, value in {"RBX": 0x21 if tdx else 0x11, "RCX": 0x2040 if tdx else 0x40, "RBP": entry,
+        for name, value in {"RBX": 0x21 if tdx else 0x11, "RCX": 0x2040 if tdx else 0x60, "RBP": entry,
                             "RSI": index, "RSP": TRAMPOLINE + 2 * PAGE, "EFLAGS": 2}.items():
             self.set(name, value)
         self.uc.msr_write(0xC0000080, 0x500)
