@@ -40,9 +40,10 @@ std::string size_at(uint64_t size, uint64_t offset) {
 
 std::string kdf_of(const LuksKeyslot& slot) {
   if (slot.kdf.empty()) return "no key derivation";
+  const bool argon2 = slot.kdf.starts_with("argon2");
   std::string text = slot.kdf + (slot.hash.empty() ? "" : "-" + slot.hash) + ", " +
-                     std::to_string(slot.iterations) + (slot.memory_kib ? " passes" : " rounds");
-  if (slot.memory_kib)
+                     std::to_string(slot.iterations) + (argon2 ? " passes" : " rounds");
+  if (argon2)
     text += " over " + human_bytes(uint64_t{slot.memory_kib} << 10) + ", " +
             std::to_string(slot.threads) + " threads";
   return text;

@@ -129,6 +129,14 @@ def damaged_bundle(bundle, folder):
     return copy
 
 
+def luks_disk(folder, key_file):
+    disk = folder / "luks.img"
+    disk.write_bytes(bytes(8 << 20))
+    subprocess.run(["cryptsetup", "luksFormat", "-q", "--type", "luks1", "--pbkdf-force-iterations", "1000", "--cipher", "aes-xts-plain64",
+                    "--key-file", key_file, disk], check=True, env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+    return disk
+
+
 @pytest.fixture(scope="session")
 def places(folder, layout, image, unpacked, bundle, key_file, broker, taken, others, archive):
     (folder / "empty").mkdir()
@@ -145,7 +153,7 @@ def places(folder, layout, image, unpacked, bundle, key_file, broker, taken, oth
         "empty": folder / "empty", "locked": locked, "locked_file": folder / "locked_file", "id_block": folder / "id_block", "id_auth": folder / "id_auth", "wrong_file": folder / "wrong", "taken_port": taken,
         "url": broker.url, "ca": folder / "ca.pem", "other_ca": folder / "other_ca.pem",
         "token_file": broker.admin_token_path, "flipped": damaged(image, folder), "newer": newer(unpacked, folder),
-        "damaged_bundle": damaged_bundle(bundle, folder),
+        "damaged_bundle": damaged_bundle(bundle, folder), "luks_disk": luks_disk(folder, key_file),
     }
 
 

@@ -59,7 +59,7 @@ TEST_F(Ext4, EveryBlockOfItsTablesIsWritten) {
   ::setenv("UNIX_IO_NOZEROOUT", "1", 1);
   ASSERT_TRUE(make_ext4(disk()).ok());
   // Bit maps, inode tables, group descriptors: debugfs names their blocks.
-  ASSERT_EQ(tool("dumpe2fs " + disk() + " > " + (folder_ / "dump").string()), 0);
+  ASSERT_EQ(tool("dumpe2fs " + disk() + " | tee " + (folder_ / "dump").string()), 0);
   UniqueFd file = open_file(disk(), O_RDONLY).value();
   auto written = [&](uint64_t block) {
     off_t at = static_cast<off_t>(block * 4096);
