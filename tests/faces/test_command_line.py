@@ -7,9 +7,11 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 from bartizan_fixtures import BUILD, KEY, SOURCE
+from tiny_oci import make_layout
 
 CLI = BUILD / "src/cli/bartizan"
 COMMANDS = ["build", "inspect", "verify", "measure", "bundle", "broker", "register", "audit", "run", "probe"]
@@ -101,6 +103,28 @@ def test_secret_can_come_by_a_descriptor(image):
     done = run("verify", image, "--key-file", f"/dev/fd/{read}", pass_fds=[read])
     os.close(read)
     assert done.returncode == 0, done
+
+
+@pytest.fixture(scope="module")
+def large_layout(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("large") / "oci"
+    make_layout(folder, {"noise": os.urandom(128 << 20)}, level=0)
+    return folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("wait", [0, 0.1])
+def test_interrupted_build_leaves_nothing(large_layout, tmp_path, number, wait):
+    command = [str(CLI), "build", str(large_layout), "-o", str(tmp_path / "out"), "--key-out", str(tmp_path / "key"), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not list(tmp_path.iterdir()):
+            time.sleep(0.002)
+        time.sleep(wait)
+        process.send_signal(number)
+        told = json.loads(process.communicate(timeout=120)[0])
+    assert told["error"]["code"] == "cancelled", told
+    assert process.returncode not in (0, -number)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -14,14 +14,14 @@ FILES = {
 }
 
 
-def make_layer():
+def make_layer(files):
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w") as archive:
         for folder in ("etc", "data"):
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(entry)
-        for name, content in FILES.items():
+        for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o755
             archive.addfile(entry, io.BytesIO(content))
@@ -31,7 +31,7 @@ def make_layer():
     return raw.getvalue()
 
 
-def make_layout(folder: pathlib.Path):
+def make_layout(folder: pathlib.Path, files=FILES, level=9):
     blobs = folder / "blobs/sha256"
     blobs.mkdir(parents=True)
 
@@ -40,7 +40,7 @@ def make_layout(folder: pathlib.Path):
         (blobs / digest).write_bytes(content)
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
 
-    layer = make_layer()
+    layer = make_layer(files)
     config = {
         "architecture": "amd64",
         "os": "linux",
@@ -51,7 +51,7 @@ def make_layout(folder: pathlib.Path):
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": put(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
-        "layers": [put(gzip.compress(layer, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")],
+        "layers": [put(gzip.compress(layer, level, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")],
     }
     descriptor = put(json.dumps(manifest).encode(), "application/vnd.oci.image.manifest.v1+json")
     descriptor["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
