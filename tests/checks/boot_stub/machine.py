@@ -418,7 +418,7 @@ class Machine:
         tdx = self.platform == TDX
         if entry == STUB + ENTRY_32 and self.platform == SNP and CPUID_PAGE // PAGE not in self.validated:
             self.load(CPUID_PAGE, self.cpuid_page())
-        for name, value in {"RBX": 0x21 if tdx else 0x11, "RCX": 0x2040 if tdx else 0x40, "RBP": entry,
+        for name, value in {"RBX": 0x21 if tdx else 0x11, "RCX": 0x2040 if tdx else 0x60, "RBP": entry,
                             "RSI": index, "RSP": TRAMPOLINE + 2 * PAGE, "EFLAGS": 2}.items():
             self.set(name, value)
         self.uc.msr_write(0xC0000080, 0x500)
