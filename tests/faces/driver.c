@@ -163,11 +163,13 @@ static int32_t enroll(bartizan_string **json, bartizan_error **error) {
   bartizan_workload workload;
   bartizan_string *info = NULL, *measurement = NULL;
   bartizan_blob digest;
+  const char *hexadecimal;
   char text[256];
   int32_t status = bartizan_image_inspect(get("image"), NULL, &info, error);
-  if (status == 0) status = measured(&measurement, error);
+  if (status == 0 && !get("measurement")) status = measured(&measurement, error);
   if (status) return status;
-  digest = unhex(member(measurement, "digest"));
+  hexadecimal = get("measurement") ? get("measurement") : member(measurement, "digest");
+  digest = unhex(hexadecimal);
   memset(&access, 0, sizeof access);
   access.struct_size = sizeof access;
   access.url = get("url");
@@ -189,7 +191,7 @@ static int32_t enroll(bartizan_string **json, bartizan_error **error) {
   status = bartizan_tee_from_name(get("tee"), &workload.tee, error);
   if (status) return status;
   status = bartizan_broker_register(&access, &workload, error);
-  snprintf(text, sizeof text, "{\"workload_id\":\"%s\",\"measurement\":\"%s\"}", workload.id, member(measurement, "digest"));
+  snprintf(text, sizeof text, "{\"workload_id\":\"%s\",\"measurement\":\"%s\"}", workload.id, hexadecimal);
   return status ? status : tell(text, json);
 }
 

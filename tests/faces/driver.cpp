@@ -41,6 +41,13 @@ std::vector<uint8_t> bytes_of(const Arguments& arguments, const char* name) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+std::vector<uint8_t> unhex(const std::string& text) {
+  std::vector<uint8_t> bytes;
+  for (size_t at = 0; at + 1 < text.size(); at += 2)
+    bytes.push_back(static_cast<uint8_t>(std::stoi(text.substr(at, 2), nullptr, 16)));
+  return bytes;
+}
+
 template <typename T>
 Result<Json> shown(Result<T> result) {
   if (!result.ok()) return result.error();
@@ -131,9 +138,13 @@ Result<Json> do_register(const Arguments& arguments) {
   if (!info.ok()) return info.error();
   auto options = launch_of(arguments);
   if (!options.ok()) return options.error();
-  auto measurement = measure(*options);
-  if (!measurement.ok()) return measurement.error();
-  Workload workload{info->workload_id, info->workload_digest, {measurement->digest}, true};
+  std::vector<uint8_t> digest = unhex(get(arguments, "measurement"));
+  if (digest.empty()) {
+    auto measurement = measure(*options);
+    if (!measurement.ok()) return measurement.error();
+    digest = measurement->digest;
+  }
+  Workload workload{info->workload_id, info->workload_digest, {digest}, true};
   workload.resource = info->resource;
   workload.disk_key = *key_of(arguments);
   BrokerAccess access;
@@ -148,7 +159,7 @@ Result<Json> do_register(const Arguments& arguments) {
   access.resource_policy = !get(arguments, "resource_policy").empty();
   workload.tee = options->tee;
   if (auto done = register_workload(access, workload); !done.ok()) return done.error();
-  return Json{{"workload_id", workload.id}, {"measurement", view::to_hex(measurement->digest)}};
+  return Json{{"workload_id", workload.id}, {"measurement", view::to_hex(digest)}};
 }
 
 Result<Json> run(const std::string& operation, const Arguments& arguments) {

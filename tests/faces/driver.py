@@ -54,25 +54,25 @@ def broker(state, port):
         return {"started": True}
 
 
-def register(image, url, ca, key_file, token_file=None, admin_key=None, kind="bartizan", resource_policy="", **launch_options):
+def register(image, url, ca, key_file, token_file=None, admin_key=None, kind="bartizan", resource_policy="", measurement=None, tee="simulated", **launch_options):
     info = bartizan.inspect_image(image)
-    measurement = measure(**launch_options)
+    digest = bytes.fromhex(measurement) if measurement else measure(tee=tee, **launch_options).digest
     bartizan.register_workload(
         url=url,
         ca_pem=pathlib.Path(ca).read_text(),
         admin_token=content(token_file) or b"",
         admin_key=content(admin_key) or b"",
         kind=kind,
-        tee=launch_options["tee"],
+        tee=tee,
         resource_policy=bool(resource_policy),
         id=info.workload_id,
         workload_digest=info.workload_digest,
-        measurements=[measurement.digest],
+        measurements=[digest],
         disk_key=content(key_file),
         resource=info.resource,
         allow_simulated=True,
     )
-    return {"workload_id": info.workload_id, "measurement": measurement.digest.hex()}
+    return {"workload_id": info.workload_id, "measurement": digest.hex()}
 
 
 OPERATIONS = {
