@@ -4,13 +4,16 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "image/builder/filesystem_builder.hpp"
 #include "image/builder/krun.hpp"
 #include "image/builder/output_image.hpp"
 #include "image/layer/decompress.hpp"
+#include "image/layer/file_source.hpp"
 #include "image/layer/path.hpp"
 #include "image/layer/tar_reader.hpp"
 #include "image/luks2/luks_info.hpp"
 #include "image/oci/blob.hpp"
+#include "image/oci/image_name.hpp"
 #include "image/oci/layout_reader.hpp"
 
 namespace bartizan::image {
@@ -21,6 +24,15 @@ constexpr char kOrigin[] = "image/builder";
 constexpr uint64_t kTailBytes = kMaxKrunJson + kKrunTrailerBytes;
 // A layer of such an image has some five entries; a hostile one shall not keep us reading.
 constexpr uint64_t kMaxEntries = 10'000;
+
+// POSIX.1-2008 pax, "ustar Header Block": the field "magic". LUKS headers have zeros or text of
+// their own there.
+bool is_tar(ByteView head) {
+  constexpr size_t kMagic = 257;
+  constexpr std::string_view kUstar = "ustar";
+  return head.size() >= kMagic + kUstar.size() &&
+         as_text(head.subspan(kMagic, kUstar.size())) == kUstar;
+}
 
 struct Search {
   std::optional<ForeignDisk> disk;
@@ -77,21 +89,36 @@ Result<void> search_tar(ByteSource& source, const fs::path& layer, Search& found
   return make_error(ErrorCode::corrupt, kOrigin, "{}: more entries than such an image has", name);
 }
 
-Compression compression_of(std::optional<MediaKind> kind) {
-  if (kind == MediaKind::layer_gzip) return Compression::gzip;
-  return kind == MediaKind::layer_zstd ? Compression::zstd : Compression::none;
+// A look at the headers of the last layer, where our images have their manifest: behind the disk,
+// which nobody shall read for the sake of this.
+Result<bool> is_ours(const Layout& layout, const Descriptor& layer) {
+  if (media_kind(layer.media_type) != MediaKind::layer_tar) return false;
+  auto file = TRY(layout.open_file(blob_name(TRY(parse_digest(layer.digest, "layer")))));
+  std::string name = file.path.string();
+  FileSource source(file.fd.get(), file.offset, file.size, name);
+  TarReader reader(source, name);
+  for (uint64_t i = 0; i < kMaxEntries; ++i) {
+    auto entry = TRY(reader.next());
+    if (!entry) return false;
+    if (join_path(TRY(split_path(entry->path, name))) == kManifestFile) return true;
+  }
+  return false;
 }
 
-Result<Search> search_layout(const fs::path& layout, const std::string& reference) {
+Result<Search> search_layout(const Layout& layout, const std::string& reference) {
   SourceImage image = TRY(read_layout(layout, reference));
   Search found;
+  if (!image.layers.empty()) found.ours = TRY(is_ours(layout, image.layers.back()));
+  if (found.ours) return found;
   for (auto layer = image.layers.rbegin(); layer != image.layers.rend(); ++layer) {
-    auto compression = compression_of(media_kind(layer->media_type));
+    auto compression = compression_of(*layer);
     std::unique_ptr<ByteSource> blob = TRY(BlobReader::open(layout, *layer, nullptr));
     std::unique_ptr<ByteSource> source =
         TRY(decompress(compression, std::move(blob), "layer " + layer->digest));
-    fs::path path = blob_path(layout, TRY(parse_digest(layer->digest, "layer")));
-    TRY(search_tar(*source, path, found));
+    auto file = TRY(layout.open_file(blob_name(TRY(parse_digest(layer->digest, "layer")))));
+    TRY(search_tar(*source, file.path, found));
+    if (found.disk)
+      found.disk->offset = compression == Compression::none ? found.disk->offset + file.offset : 0;
     if (found.ours || found.disk) break;
   }
   return found;
@@ -129,16 +156,18 @@ Result<std::string> krun_of(const ForeignDisk& disk) {
 
 }  // namespace
 
-Result<std::optional<ForeignDisk>> find_foreign(const fs::path& image,
+Result<std::optional<ForeignDisk>> find_foreign(const fs::path& name,
                                                 const std::string& reference) {
+  fs::path image = path_of_image(name);
   std::error_code ignored;
   if (fs::is_regular_file(image, ignored)) {
     ForeignDisk disk = TRY(open_disk(image, "disk"));
-    return std::optional<ForeignDisk>(std::move(disk));
+    if (!is_tar(disk.head)) return std::optional<ForeignDisk>(std::move(disk));
   }
   bool unpacked =
       !fs::exists(image / "oci-layout", ignored) && fs::exists(image / kDiskFile, ignored);
-  Search found = unpacked ? TRY(search_folder(image)) : TRY(search_layout(image, reference));
+  Search found = unpacked ? TRY(search_folder(image))
+                          : TRY(search_layout(TRY(Layout::open(image)), reference));
   if (found.ours) return std::optional<ForeignDisk>();
   if (!found.disk) {
     return make_error(ErrorCode::corrupt, kOrigin, "{}: not a confidential image: no /{}",
