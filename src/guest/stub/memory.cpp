@@ -79,8 +79,8 @@ void PageTaker::forget_translations() {
   platform::load_cr3(boot::kStubPageTables | private_bits(table_));
 }
 
-// Fn8000001F_EBX[31] (COHERENCY_SFW_NO) clear: a host may have left lines of the page's earlier life
-// in the cache; reading the first and the last byte of each page evicts them.
+// Fn8000001F_EBX[31] (COHERENCY_SFW_NO) clear: a host may have left lines of the page's earlier
+// life in the cache; reading the first and the last byte of each page evicts them.
 void evict_lines(const uint8_t* at, uint64_t bytes) {
   for (uint64_t offset = 0; offset < bytes; offset += kPage) {
     (void)*static_cast<const volatile uint8_t*>(at + offset);
