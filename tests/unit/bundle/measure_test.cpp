@@ -123,8 +123,8 @@ TEST(Measure, DigestOfAFixedBundleIsFrozen) {
   options.ram_mib = 4096;
   auto plan = make_plan(options, false, Bytes(9000, 0x90)).value();
   EXPECT_EQ(to_hex(machine::measure_plan(plan).value().digest),
-            "4a85e3d66b8e6e37fb3954f95e6f8b2983dcdfec41354dae0bd5eed4fd821473"
-            "dd7c5cec60b51ef1520d4d8a177a3e68");
+            "b4564daf6f36697017165cb99981fdabff5a04144276ca4fb87f8b5074c64dd3"
+            "15d87c7d530f7c45b98f2dd841690c17");
 }
 
 TEST_F(Measured, NoneHasNoDigest) {

@@ -1,6 +1,7 @@
 // One exit at a time: string I/O, hostile hypercalls, ends.
 #include "vcpu/dispatch.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
