@@ -83,8 +83,8 @@ void check_acpi(const Planned& guest, uint32_t vcpus) {
     if (as_text(ByteView(found).first(4)) != "APIC") continue;
     // KVM's vCPU ids are 0, 1, … : AP_CREATION and the TDX mailbox name processors by APIC id.
     for (size_t i = 44; i + 2 <= found.size() && found[i + 1] != 0; i += found[i + 1]) {
-      if (found[i] == 0) EXPECT_EQ(found[i + 3], ids++);
-      if (found[i] == 9) EXPECT_EQ(load_le<uint32_t>(&found[i + 4]), ids++);
+      if (found[i] != 0 && found[i] != 9) continue;
+      EXPECT_EQ(found[i] == 0 ? found[i + 3] : load_le<uint32_t>(&found[i + 4]), ids++);
     }
   }
   EXPECT_EQ(ids, vcpus);
