@@ -64,7 +64,12 @@ Result<void> make_tiny_image(const std::filesystem::path& folder) {
   auto writer = TRY(image::LayoutWriter::create(folder));
   Bytes archive = layer();
   std::string_view content(reinterpret_cast<const char*>(archive.data()), archive.size());
-  TRY(writer.finish(TRY(writer.add_blob(image::kLayerType, content)), {}, "latest"));
+  auto blob = TRY(writer.add_blob(image::kLayerType, content));
+  Json config = {{"architecture", "amd64"},
+                 {"os", "linux"},
+                 {"config", {{"Entrypoint", {"/entrypoint"}}}},
+                 {"rootfs", {{"type", "layers"}, {"diff_ids", {blob.digest}}}}};
+  TRY(writer.finish(config, {blob}, {}, "latest"));
   return {};
 }
 
