@@ -130,7 +130,7 @@ TEST_F(Hostile, JsonTooDeep) {
 TEST_F(Hostile, JsonTooLarge) {
   make(std::vector<TarItem>{{"a"}});
   write_text(scratch_ / "src/index.json", std::string(64 << 20, ' '));
-  EXPECT_REFUSAL(refusal(), resource_exhausted, "index.json: larger than the limit");
+  EXPECT_REFUSAL(refusal(), resource_exhausted, "index.json: 67108864 bytes, the limit is");
 }
 
 TEST_F(Hostile, IndexOfItself) {

@@ -208,7 +208,7 @@ TEST_F(Archive, OddOnesAreNamed) {
       "&& tar -cf ../linked.tar *");
   refused("linked.tar", ErrorCode::not_found, "blobs/sha256");
   write_text(scratch_ / "text", std::string(2000, 'x'));
-  refused("text", ErrorCode::corrupt, "no archive");
+  refused("text", ErrorCode::corrupt, "LUKS header: none");
 }
 
 // ---- what is in the last layer

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <system_error>
 
 #include "attest/client/http_message.hpp"
 #include "attest/client/kbs_protocol.hpp"
@@ -187,9 +188,15 @@ Result<std::unique_ptr<Server>> Server::start(const std::string& address, uint16
   sigset_t all, before;  // the process's signals are for the process's own threads
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  for (int i = 0; i < kWorkers; ++i)
-    server->workers_.emplace_back([raw = server.get()] { raw->work(); });
+  int refused = 0;
+  try {
+    for (int i = 0; i < kWorkers; ++i)
+      server->workers_.emplace_back([raw = server.get()] { raw->work(); });
+  } catch (const std::system_error& error) {
+    refused = error.code().value();
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (refused != 0) return errno_error(refused, std::string(kOrigin), "worker thread");
   return server;
 }
 

@@ -25,15 +25,6 @@ constexpr uint64_t kTailBytes = kMaxKrunJson + kKrunTrailerBytes;
 // A layer of such an image has some five entries; a hostile one shall not keep us reading.
 constexpr uint64_t kMaxEntries = 10'000;
 
-// POSIX.1-2008 pax, "ustar Header Block": the field "magic". LUKS headers have zeros or text of
-// their own there.
-bool is_tar(ByteView head) {
-  constexpr size_t kMagic = 257;
-  constexpr std::string_view kUstar = "ustar";
-  return head.size() >= kMagic + kUstar.size() &&
-         as_text(head.subspan(kMagic, kUstar.size())) == kUstar;
-}
-
 struct Search {
   std::optional<ForeignDisk> disk;
   std::string krun_json;
@@ -162,7 +153,7 @@ Result<std::optional<ForeignDisk>> find_foreign(const fs::path& name,
   std::error_code ignored;
   if (fs::is_regular_file(image, ignored)) {
     ForeignDisk disk = TRY(open_disk(image, "disk"));
-    if (!is_tar(disk.head)) return std::optional<ForeignDisk>(std::move(disk));
+    if (!looks_like_archive(disk.head)) return std::optional<ForeignDisk>(std::move(disk));
   }
   bool unpacked =
       !fs::exists(image / "oci-layout", ignored) && fs::exists(image / kDiskFile, ignored);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <system_error>
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"
@@ -10,6 +11,8 @@
 
 namespace bartizan::image {
 namespace {
+
+constexpr char kOrigin[] = "image/luks2";
 
 // Stays in a cache while it is encrypted, written and hashed; smaller ones measure slower.
 constexpr size_t kBufferBytes = 512 * 1024;
@@ -22,9 +25,19 @@ constexpr unsigned kMaxThreads = 8;  // more only wait for the disk
 SegmentWriter::SegmentWriter(int fd, uint64_t start, const SecretBytes& volume_key,
                              std::string name, SegmentHashes hashes)
     : fd_(fd), start_(start), name_(std::move(name)), hashes_(hashes), key_(volume_key.clone()) {
-  unsigned count = std::clamp(std::thread::hardware_concurrency(), 1u, kMaxThreads);
-  for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+  start_threads();
   current_.bytes.reserve(kBufferBytes);
+}
+
+// One thread would do: only a system that refuses even that ends the build, at its next write.
+void SegmentWriter::start_threads() {
+  unsigned count = std::clamp(std::thread::hardware_concurrency(), 1u, kMaxThreads);
+  try {
+    for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error& refused) {
+    if (threads_.empty())
+      failure_ = errno_error(refused.code().value(), kOrigin, name_ + ": thread for encryption");
+  }
 }
 
 SegmentWriter::~SegmentWriter() {

@@ -55,6 +55,7 @@ class SegmentWriter : public BlockSink {
   void recycle(Bytes buffer);
   Result<void> submit();
   Result<void> settle();
+  void start_threads();
   void stop();
 
   const int fd_;

@@ -25,24 +25,38 @@ Result<uint64_t> size_of_regular(int fd, const fs::path& path) {
   return make_error(ErrorCode::corrupt, kOrigin, "{}: not a regular file", path.string());
 }
 
-Result<void> check_is_tar(int fd, uint64_t size, const fs::path& path) {
+// POSIX.1-2008 pax, "ustar Header Block": the field "magic".
+bool is_tar(std::string_view head) {
   constexpr size_t kMagic = 257;
+  return head.size() > kMagic && head.substr(kMagic).starts_with("ustar");
+}
+
+// "gzip", "zstd", or nothing: RFC 1952, 2.3.1; RFC 8878, 3.1.1.
+std::string_view compression_of(std::string_view head) {
+  if (head.starts_with("\x1f\x8b")) return "gzip";
+  return head.starts_with("\x28\xb5\x2f\xfd") ? "zstd" : "";
+}
+
+Result<void> check_is_tar(int fd, uint64_t size, const fs::path& path) {
   std::array<uint8_t, 512> first{};
   TRY(read_exactly(fd, std::span(first).first(std::min<uint64_t>(size, first.size())), 0,
                    path.string()));
-  std::string_view text = as_text(first);
-  bool gzip = text.starts_with("\x1f\x8b"), zstd = text.starts_with("\x28\xb5\x2f\xfd");
-  if (gzip || zstd) {
+  std::string_view head = as_text(first);
+  if (auto compression = compression_of(head); !compression.empty()) {
     return make_error(ErrorCode::unsupported, kOrigin,
                       "{}: archive is compressed ({}): uncompress it first", path.string(),
-                      gzip ? "gzip" : "zstd");
+                      compression);
   }
-  if (text.substr(kMagic, 5) == "ustar") return {};
+  if (is_tar(head)) return {};
   return make_error(ErrorCode::corrupt, kOrigin, "{}: not an OCI layout, and no archive of one",
                     path.string());
 }
 
 }  // namespace
+
+bool looks_like_archive(ByteView head) {
+  return is_tar(as_text(head)) || !compression_of(as_text(head)).empty();
+}
 
 Result<Layout> Layout::open(const fs::path& path) {
   Layout layout(path);

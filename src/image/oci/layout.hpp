@@ -45,4 +45,7 @@ class Layout {
   std::shared_ptr<const Entries> entries_;  // null: a folder
 };
 
+// By the first 512 bytes of a file: a tar, or something compressed that may be one.
+bool looks_like_archive(ByteView head);
+
 }  // namespace bartizan::image
