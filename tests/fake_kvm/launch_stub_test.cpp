@@ -229,7 +229,8 @@ TEST_P(StubLaunch, MeasureSetHasEachProcessorsCBit) {
   set.vcpu_types = {"EPYC-Milan", "EPYC-Rome", "EPYC-Genoa", "EPYC"};
   auto bits = [&] {
     std::vector<uint32_t> list;
-    for (const auto& one : measure_set(set).value()) list.push_back(one.c_bit);
+    auto all = measure_set(set).value();
+    for (const auto& one : all) list.push_back(one.c_bit);
     return list;
   };
   bool tdx = GetParam() == Tee::tdx;
