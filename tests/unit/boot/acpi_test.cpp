@@ -73,7 +73,8 @@ TEST(Acpi, LargestMachineFitsAPage) {
 }
 
 TEST(Acpi, ProcessorsOfATdAreWokenByMailbox) {
-  auto madt = AcpiWalk(3, kStubMailboxAddress).table("APIC");
+  AcpiWalk walk(3, kStubMailboxAddress);
+  auto madt = walk.table("APIC");
   ByteView wakeup = madt.subspan(44 + 3 * 8 + 12);
   ASSERT_EQ(wakeup.size(), 16u);
   EXPECT_EQ(wakeup[0], 0x10);
