@@ -31,7 +31,7 @@ void judge(const StubBlob& blob) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   StubTable table{};
-  std::memcpy(&table, data, size < sizeof table ? size : sizeof table);
+  if (size > 0) std::memcpy(&table, data, size < sizeof table ? size : sizeof table);
   if (bartizan::stub::check_table(table) != bartizan::stub::kDone) return 0;
   require(table.blob_count <= kStubMaxBlobs && table.range_count <= kStubMaxRanges);
   for (uint32_t i = 0; i < table.blob_count; i++) {
