@@ -40,14 +40,6 @@ class BadInput : public testing::Test {
   ScratchFolder scratch_;
 };
 
-#define EXPECT_REFUSAL(error, wanted_code, words)                                       \
-  do {                                                                                  \
-    Error refused = (error);                                                            \
-    EXPECT_EQ(refused.code, ErrorCode::wanted_code) << refused.describe();              \
-    EXPECT_NE(refused.describe().find(words), std::string::npos) << refused.describe(); \
-    EXPECT_EQ(refused.describe().find('\n'), std::string::npos) << refused.describe();  \
-  } while (false)
-
 TEST_F(BadInput, MissingSource) {
   EXPECT_REFUSAL(refusal(), not_found, "/src");
 }

@@ -56,14 +56,6 @@ class Hostile : public testing::Test {
   ScratchFolder scratch_;
 };
 
-#define EXPECT_REFUSAL(error, wanted_code, words)                                       \
-  do {                                                                                  \
-    Error refused = (error);                                                            \
-    EXPECT_EQ(refused.code, ErrorCode::wanted_code) << refused.describe();              \
-    EXPECT_NE(refused.describe().find(words), std::string::npos) << refused.describe(); \
-    EXPECT_EQ(refused.describe().find('\n'), std::string::npos) << refused.describe();  \
-  } while (false)
-
 // RFC 8878: a frame with a window of 128 KiB, in which each four bytes stand for 128 KiB of zeros.
 std::string zstd_of_zeros(uint64_t gib) {
   std::string frame("\x28\xb5\x2f\xfd\x00\x38", 6);

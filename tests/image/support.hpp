@@ -1,6 +1,8 @@
 // What the image tests share: a scratch folder, other people's tools, hand-made OCI layouts.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -57,5 +59,14 @@ void decrypt_filesystem(const std::filesystem::path& image, const SecretBytes& d
                         const std::filesystem::path& to);
 // disk.img as a file of its own.
 void extract_disk(const std::filesystem::path& image, const std::filesystem::path& to);
+
+// An error with this code, in one line, that names what it is about.
+#define EXPECT_REFUSAL(error, wanted_code, words)                                       \
+  do {                                                                                  \
+    Error refused = (error);                                                            \
+    EXPECT_EQ(refused.code, ErrorCode::wanted_code) << refused.describe();              \
+    EXPECT_NE(refused.describe().find(words), std::string::npos) << refused.describe(); \
+    EXPECT_EQ(refused.describe().find('\n'), std::string::npos) << refused.describe();  \
+  } while (false)
 
 }  // namespace bartizan::test
