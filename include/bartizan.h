@@ -395,6 +395,8 @@ typedef struct bartizan_broker_options {
   size_t tls_name_count;
   bartizan_log_fn log;
   void* log_user;
+  const bartizan_blob* sev_roots; /* AMD root keys (ARK) to trust beside the known ones */
+  size_t sev_root_count;
 } bartizan_broker_options;
 
 /* Serves on threads of its own until _stop or _free. */
@@ -440,7 +442,8 @@ typedef struct bartizan_workload {
   uint64_t minimum_tcb;
   const char* resource;   /* default "default/disk-key/<id>" */
   bartizan_blob disk_key; /* required */
-  int32_t tee;            /* that the measurements are of, for other brokers than bartizan's; default: BARTIZAN_TEE_SNP */
+  int32_t tee;            /* that the measurements are of; bartizan's own broker must know of BARTIZAN_TEE_SEV and
+                             BARTIZAN_TEE_SEV_ES only; default: BARTIZAN_TEE_SNP */
 } bartizan_workload;
 
 /* Replaces an earlier registration of the same id. */
@@ -486,13 +489,14 @@ typedef struct bartizan_sev_measurement {
   bartizan_blob nonce;
   bartizan_blob digest;
   uint32_t policy;
+  uint64_t secret_address; /* where the guest looks for a secret */
 } bartizan_sev_measurement;
 
 /* A secret that the owner sealed to that launch (SEV API, LAUNCH_SECRET). */
 typedef struct bartizan_sev_secret {
   bartizan_blob header;     /* 52 bytes: flags, IV, MAC */
   bartizan_blob ciphertext; /* a multiple of 16 bytes, within one page */
-  uint64_t guest_address;   /* 16-aligned, in pages that the launch loaded */
+  uint64_t guest_address;   /* 16-aligned, in pages that the launch loaded; 0: secret_address */
 } bartizan_sev_secret;
 
 /* Asked once in a start, on its thread. Return 0 to accept the launch, anything else to end it
@@ -521,6 +525,8 @@ typedef struct bartizan_tee_options {
   const char* quote_service; /* TDX: path of a unix socket, or "vsock:CID:PORT"; default
                                 "/var/run/tdx-qgs/qgs.socket" */
   uint32_t flags;            /* BARTIZAN_TEE_* */
+  bartizan_blob platform_certificates; /* SEV, SEV-ES: PDH, PEK, OCA, CEK, ASK, ARK, as `sevctl export
+                                          --full` writes them: the manifest's broker owns the launch */
 } bartizan_tee_options;
 
 /* What guest RAM is made of on the host's side. Frozen numbers. */

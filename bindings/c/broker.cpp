@@ -34,6 +34,9 @@ bz::Result<bz::BrokerOptions> broker_options(const bartizan_broker_options* from
   if (options->port) to.port = options->port;
   if (options->flags & BARTIZAN_BROKER_ANY_PORT) to.port = 0;
   BARTIZAN_C_CHECK(fill_names(*options, to));
+  auto roots = list_of(options->sev_roots, options->sev_root_count, "sev_roots");
+  BARTIZAN_C_CHECK(roots);
+  to.sev_roots = *std::move(roots);
   to.log = log_sink(options->log, options->log_user);
   return to;
 }

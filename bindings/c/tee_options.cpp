@@ -14,7 +14,7 @@ Result<std::optional<SevSecret>> ask(bartizan_sev_owner_fn owner, void* user,
                                      const SevMeasurement& measured) {
   const bartizan_sev_measurement seen{sizeof seen, blob_of(measured.measure),
                                       blob_of(measured.nonce), blob_of(measured.digest),
-                                      measured.policy};
+                                      measured.policy, measured.secret_address};
   bartizan_sev_secret secret{};
   if (int32_t answer = owner(user, &seen, &secret); answer != 0)
     return Error{ErrorCode::verification_failed,
@@ -52,6 +52,8 @@ Result<void> fill_tee_options(const bartizan_tee_options* from, TeeOptions& to) 
   BARTIZAN_C_CHECK(fill(options->certificates, "certificates", to.certificates));
   BARTIZAN_C_CHECK(fill(options->owner_certificate, "owner_certificate", to.owner_certificate));
   BARTIZAN_C_CHECK(fill(options->session, "session", to.session));
+  BARTIZAN_C_CHECK(
+      fill(options->platform_certificates, "platform_certificates", to.platform_certificates));
   to.require_certificates = (options->flags & BARTIZAN_TEE_REQUIRE_CERTIFICATES) != 0;
   if (options->owner) {
     to.owner = [owner = options->owner, user = options->owner_user](const SevMeasurement& seen) {

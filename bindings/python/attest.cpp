@@ -7,12 +7,6 @@ namespace bartizan::python {
 
 namespace {
 
-std::vector<std::vector<uint8_t>> to_vectors(const std::vector<py::bytes>& list) {
-  std::vector<std::vector<uint8_t>> vectors;
-  for (const py::bytes& bytes : list) vectors.push_back(to_vector(bytes));
-  return vectors;
-}
-
 Evidence make_evidence(const py::object& tee, const py::bytes& report,
                        const std::vector<py::bytes>& certificates) {
   return Evidence{to_tee(tee), to_vector(report), to_vectors(certificates)};

@@ -31,12 +31,14 @@ class BrokerHandle {
 
 std::unique_ptr<BrokerHandle> start(const Path& state, const std::string& address, uint16_t port,
                                     const std::optional<std::vector<std::string>>& tls_names,
+                                    const std::vector<py::bytes>& sev_roots,
                                     const py::object& log) {
   BrokerOptions options;
   options.state = state;
   options.address = address;
   options.port = port;
   if (tls_names) options.tls_names = *tls_names;
+  options.sev_roots = to_vectors(sev_roots);
   options.log = log_sink(log);
   return std::make_unique<BrokerHandle>(
       unlocked([&] { return Broker::start(std::move(options)); }));
@@ -109,7 +111,8 @@ void bind_class(py::module_& module) {
   py::class_<BrokerHandle>(module, "Broker",
                            "Serves keys until close(), or to the end of a with block.")
       .def(py::init(&start), py::arg("state"), py::kw_only(), py::arg("address") = "127.0.0.1",
-           py::arg("port") = 8443, py::arg("tls_names") = py::none(), py::arg("log") = py::none())
+           py::arg("port") = 8443, py::arg("tls_names") = py::none(),
+           py::arg("sev_roots") = std::vector<py::bytes>(), py::arg("log") = py::none())
       .def_property_readonly("port", [](const BrokerHandle& self) { return self.get()->port(); })
       .def_property_readonly("url", [](const BrokerHandle& self) { return self.get()->url(); })
       .def_property_readonly("ca_pem",

@@ -18,6 +18,12 @@ std::vector<uint8_t> to_vector(const py::bytes& bytes) {
   return {view.begin(), view.end()};
 }
 
+std::vector<std::vector<uint8_t>> to_vectors(const std::vector<py::bytes>& list) {
+  std::vector<std::vector<uint8_t>> vectors;
+  for (const py::bytes& bytes : list) vectors.push_back(to_vector(bytes));
+  return vectors;
+}
+
 py::bytes to_bytes(std::span<const uint8_t> bytes) {
   return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }

@@ -43,6 +43,7 @@ auto unlocked(Work&& work) {
 }
 
 std::vector<uint8_t> to_vector(const py::bytes& bytes);
+std::vector<std::vector<uint8_t>> to_vectors(const std::vector<py::bytes>& list);
 py::bytes to_bytes(std::span<const uint8_t> bytes);
 SecretBytes to_secret(const py::bytes& bytes);
 std::optional<SecretBytes> to_secret(const std::optional<py::bytes>& bytes);

@@ -11,6 +11,7 @@ PythonTeeOptions make_options(uint64_t policy, uint64_t guest_features, const py
                               const py::bytes& id_authentication, const py::bytes& certificates,
                               bool require_certificates, const py::bytes& owner_certificate,
                               const py::bytes& session, const py::object& owner,
+                              const py::bytes& platform_certificates,
                               const std::string& quote_service) {
   PythonTeeOptions made;
   made.options.policy = policy;
@@ -21,6 +22,7 @@ PythonTeeOptions make_options(uint64_t policy, uint64_t guest_features, const py
   made.options.require_certificates = require_certificates;
   made.options.owner_certificate = to_vector(owner_certificate);
   made.options.session = to_vector(session);
+  made.options.platform_certificates = to_vector(platform_certificates);
   made.options.quote_service = quote_service;
   made.owner = owner;
   return made;
@@ -45,13 +47,14 @@ void bind_types(py::module_& module) {
                              [](const SevMeasurement& self) { return to_bytes(self.nonce); })
       .def_property_readonly("digest",
                              [](const SevMeasurement& self) { return to_bytes(self.digest); })
-      .def_readonly("policy", &SevMeasurement::policy);
+      .def_readonly("policy", &SevMeasurement::policy)
+      .def_readonly("secret_address", &SevMeasurement::secret_address);
   py::class_<SevSecret>(module, "SevSecret", "A secret that the owner sealed to a SEV launch.")
       .def(py::init(
                [](const py::bytes& header, const py::bytes& ciphertext, uint64_t guest_address) {
                  return SevSecret{to_vector(header), to_vector(ciphertext), guest_address};
                }),
-           py::arg("header"), py::arg("ciphertext"), py::arg("guest_address"))
+           py::arg("header"), py::arg("ciphertext"), py::arg("guest_address") = 0)
       .def_property_readonly("header", [](const SevSecret& self) { return to_bytes(self.header); })
       .def_property_readonly("ciphertext",
                              [](const SevSecret& self) { return to_bytes(self.ciphertext); })
@@ -94,11 +97,11 @@ std::array<uint8_t, kSize> exactly(const char* name, const py::bytes& from) {
 
 std::optional<SevSecret> ask_owner(const PythonTeeOptions& self, const py::bytes& measure,
                                    const py::bytes& nonce, const py::bytes& digest,
-                                   uint32_t policy) {
+                                   uint32_t policy, uint64_t secret_address) {
   auto [options, callback] = with_owner(self);
   if (!callback) return {};
   const SevMeasurement seen{exactly<32>("measure", measure), exactly<16>("nonce", nonce), policy,
-                            to_vector(digest)};
+                            to_vector(digest), secret_address};
   return unlocked_with(*callback, [&owner = options.owner, &seen] { return owner(seen); });
 }
 
@@ -114,9 +117,10 @@ void bind_tee_options(py::module_& module) {
            py::arg("id_authentication") = nothing, py::arg("certificates") = nothing,
            py::arg("require_certificates") = false, py::arg("owner_certificate") = nothing,
            py::arg("session") = nothing, py::arg("owner") = py::none(),
+           py::arg("platform_certificates") = nothing,
            py::arg("quote_service") = kDefaultQuoteService)
       .def("ask_owner", &ask_owner, py::arg("measure"), py::arg("nonce"), py::arg("digest"),
-           py::arg("policy"),
+           py::arg("policy"), py::arg("secret_address") = 0,
            "What the owner answers to such a measurement, as a launch would ask: for rehearsals.");
 }
 

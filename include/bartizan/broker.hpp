@@ -20,6 +20,8 @@ struct BrokerOptions {
   std::string address = "127.0.0.1";
   uint16_t port = 8443;  // 0: chosen by the system
   std::vector<std::string> tls_names = {"127.0.0.1", "10.0.2.2", "localhost"};  // of the certificate made at first start
+  // sev, sev-es: AMD root keys (ARK, SEV API appendix B.1) to trust beside those of Naples, Rome, Milan, Genoa, Turin.
+  std::vector<std::vector<uint8_t>> sev_roots;
   std::function<int64_t()> clock;  // seconds since the epoch; default: the system's
   LogSink log;
 };
@@ -27,7 +29,7 @@ struct BrokerOptions {
 // Serves on threads of its own from start() to the destructor. Any thread may call it.
 class Broker {
  public:
-  // Errors: already_exists (address in use), permission_denied, corrupt (store), io.
+  // Errors: already_exists (address in use), permission_denied, corrupt (store, sev_roots), io.
   static Result<Broker> start(BrokerOptions options);
   Broker(Broker&&) noexcept;
   ~Broker();
@@ -48,13 +50,15 @@ class Broker {
 struct Workload {
   std::string id;
   std::vector<uint8_t> workload_digest;            // 32 bytes
-  std::vector<std::vector<uint8_t>> measurements;  // any of these
+  std::vector<std::vector<uint8_t>> measurements;  // any of these; 48 bytes, of sev and sev-es 32
   bool allow_simulated = false;
   bool allow_debug = false;
   uint64_t minimum_tcb = 0;
   std::string resource;  // "default/disk-key/<id>"
   SecretBytes disk_key;
-  Tee tee = Tee::snp;  // that the measurements are of; bartizan's own broker needs no telling
+  // That the measurements are of. bartizan's own broker needs telling of sev and sev-es alone: their guests bring no
+  // evidence, so it judges their launches as their owner, for the host that makes them (docs/tee.md, "Pre-attestation").
+  Tee tee = Tee::snp;
 };
 
 // Who is told of a workload, and in which words.

@@ -162,13 +162,14 @@ struct SevMeasurement {
   std::array<uint8_t, 16> nonce = {};
   uint32_t policy = 0;
   std::vector<uint8_t> digest;  // 32 bytes, as measure() gives it
+  uint64_t secret_address = 0;  // where the guest looks for a secret: at most 3840 bytes (docs/tee.md: its form)
 };
 
 // A secret that the owner sealed to that launch (SEV API, LAUNCH_SECRET).
 struct SevSecret {
   std::vector<uint8_t> header;      // 52 bytes: flags, IV, MAC
   std::vector<uint8_t> ciphertext;  // a multiple of 16 bytes, within one page
-  uint64_t guest_address = 0;       // 16-aligned, in pages that the launch loaded
+  uint64_t guest_address = 0;       // 16-aligned, in pages that the launch loaded; 0: SevMeasurement::secret_address
 };
 
 // Asked once in a start, on its thread. Nothing: go on without a secret. An error: the owner does not accept the launch,
@@ -198,6 +199,10 @@ struct TeeOptions {
   std::vector<uint8_t> owner_certificate;  // the owner's Diffie-Hellman certificate
   std::vector<uint8_t> session;            // its session with this platform: for one launch, under one policy
   SevOwner owner;
+
+  // sev, sev-es: the broker of the image's manifest is the owner. It is asked before the launch, with the platform's
+  // certificates as `sevctl export --full FILE` writes them: PDH, PEK, OCA, CEK, ASK, ARK. Instead of the three above.
+  std::vector<uint8_t> platform_certificates;
 
   // tdx. Where the guest's GetQuote calls go: the path of a unix socket, or "vsock:CID:PORT". Empty: quotes are refused.
   std::string quote_service = kDefaultQuoteService;

@@ -358,6 +358,7 @@ class Broker:
         address: str = "127.0.0.1",
         port: int = 8443,
         tls_names: Sequence[str] | None = None,
+        sev_roots: Sequence[bytes] = (),
         log: _Log | None = None,
     ) -> None: ...
     @property
@@ -383,9 +384,11 @@ class SevMeasurement:
     def digest(self) -> bytes: ...
     @property
     def policy(self) -> int: ...
+    @property
+    def secret_address(self) -> int: ...
 
 class SevSecret:
-    def __init__(self, header: bytes, ciphertext: bytes, guest_address: int) -> None: ...
+    def __init__(self, header: bytes, ciphertext: bytes, guest_address: int = 0) -> None: ...
     @property
     def header(self) -> bytes: ...
     @property
@@ -406,9 +409,12 @@ class TeeOptions:
         owner_certificate: bytes = b"",
         session: bytes = b"",
         owner: Callable[[SevMeasurement], SevSecret | None] | None = None,
+        platform_certificates: bytes = b"",
         quote_service: str = ...,
     ) -> None: ...
-    def ask_owner(self, measure: bytes, nonce: bytes, digest: bytes, policy: int) -> SevSecret | None: ...
+    def ask_owner(
+        self, measure: bytes, nonce: bytes, digest: bytes, policy: int, secret_address: int = 0
+    ) -> SevSecret | None: ...
 
 class Context:
     def __init__(

@@ -83,13 +83,15 @@ class Builder {
   Result<void> stage_kernel_and_initrd();
   void add_snp_pages();
   void add_boot_data();
+  void add_secret_segment();
   Result<void> add_stub();
   void add_stub_memory();
   Result<void> add_table();
 
   const BootInput& input_;
   const KernelImage& kernel_;
-  uint64_t initrd_address_ = 0;
+  // Both one initramfs to the kernel: the secret's segment, then the initrd.
+  uint64_t initramfs_address_ = 0, initrd_address_ = 0;
   uint64_t staging_end_ = kStagingFirst;
   std::vector<TableBlob> blobs_;
   BootImage image_;
@@ -141,13 +143,20 @@ void Builder::add_snp_pages() {
 void Builder::add_boot_data() {
   uint64_t setup_data = is(StubPlatform::snp) ? kSnpHandOverAddress : 0;
   uint64_t mailbox = is(StubPlatform::tdx) ? kStubMailboxAddress : 0;
+  uint64_t initramfs_size = initrd_address_ - initramfs_address_ + input_.initrd->size();
   auto params =
-      boot_params({&kernel_, initrd_address_, input_.initrd->size(), input_.ram_bytes, setup_data});
+      boot_params({&kernel_, initramfs_address_, initramfs_size, input_.ram_bytes, setup_data});
   add_blob(StubBlobKind::boot_params, kBootParamsAddress, "boot_params", std::move(params));
   add_blob(StubBlobKind::command_line, kCommandLineAddress, "command_line",
            text_page(input_.command_line));
   add_blob(StubBlobKind::acpi, kAcpiAddress, "acpi",
            acpi_tables(kAcpiAddress, input_.vcpus, mailbox));
+}
+
+void Builder::add_secret_segment() {
+  if (input_.secret_segment.empty()) return;
+  add(initramfs_address_, "launch_secret", input_.secret_segment);
+  image_.secret_segment = initramfs_address_;
 }
 
 Result<void> Builder::add_stub() {
@@ -186,10 +195,14 @@ Result<void> Builder::add_table() {
 }
 
 Result<BootImage> Builder::build() {
-  initrd_address_ = TRY(place_initrd(kernel_, input_.initrd->size(), input_.ram_bytes));
+  const uint64_t segment = align_up(input_.secret_segment.size(), memory::kPageSize);
+  initramfs_address_ =
+      TRY(place_initrd(kernel_, segment + input_.initrd->size(), input_.ram_bytes));
+  initrd_address_ = initramfs_address_ + segment;
   TRY(stage_kernel_and_initrd());
   add_snp_pages();
   add_boot_data();
+  add_secret_segment();
   TRY(add_stub());
   add_stub_memory();
   TRY(add_table());

@@ -23,6 +23,9 @@ struct BootInput {
   StubPlatform platform = StubPlatform::none;
   uint8_t address_bit = 0;  // C-bit; TDX: shared bit; 0: none
   ByteView stub;            // the boot stub's code
+  // An initramfs segment of at most a page that is loaded, not staged, in front of the initrd: the firmware writes a
+  // launch secret into it. Empty: none.
+  Bytes secret_segment;
 };
 
 // `secrets` and `cpuid`: the SNP firmware and the host fill these pages; they have no bytes here.
@@ -47,6 +50,7 @@ struct BootImage {
   std::vector<BootChunk> chunks;
   std::vector<StagedBlob> staged;
   StubTable table{};  // the bytes of the chunk "launch_table"
+  uint64_t secret_segment = 0;  // where it lies; 0: there is none
 };
 
 // corrupt, unsupported: kernel. invalid_argument: vCPUs out of range, command line longer than this

@@ -38,7 +38,7 @@ Result<BrokerAccess> access_of(const AccessArguments& arguments) {
 struct ServeArguments {
   BrokerOptions options;
   std::string listen = "127.0.0.1:8443";
-  std::vector<std::string> tls_names;
+  std::vector<std::string> tls_names, sev_roots;
   bool verbose = false;
 };
 
@@ -66,6 +66,11 @@ Result<int> serve(ServeArguments& arguments, Output& output) {
   arguments.options.address = endpoint->address;
   arguments.options.port = endpoint->port;
   for (const std::string& name : arguments.tls_names) arguments.options.tls_names.push_back(name);
+  for (const std::string& path : arguments.sev_roots) {
+    auto root = read_text(path);
+    CLI_CHECK(root);
+    arguments.options.sev_roots.emplace_back(root->begin(), root->end());
+  }
   output.verbose = arguments.verbose;
   arguments.options.log = output.log();
   const sigset_t stop = block_stop_signals();
@@ -131,6 +136,10 @@ void add_broker(CLI::App& app, Session& session) {
       .add_option("--tls-name", arguments->tls_names,
                   "Another name for the certificate made at first start")
       ->type_name("NAME");
+  command
+      .add_option("--sev-root", arguments->sev_roots,
+                  "sev, sev-es: an AMD root key (ARK) to trust beside the known ones")
+      ->type_name("FILE");
   command.add_flag("--verbose", arguments->verbose, "Log each decision");
 }
 

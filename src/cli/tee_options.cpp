@@ -38,6 +38,9 @@ void add_tee_options(CLI::App& command, TeeArguments& to) {
   file("--owner-certificate", to.owner_certificate,
        "sev, sev-es: the owner's certificate; with --session");
   file("--session", to.session, "sev, sev-es: the owner's session with this platform");
+  file("--platform-certificates", to.platform_certificates,
+       "sev, sev-es: `sevctl export --full` of this host, for the image's broker, who judges the "
+       "launch");
   command
       .add_option("--quote-service", to.quote_service,
                   "tdx: unix socket, or vsock:CID:PORT; \"\": no quotes")
@@ -60,6 +63,7 @@ Result<TeeOptions> tee_options(const TeeArguments& arguments) {
   options.require_certificates = arguments.require_certificates;
   CLI_CHECK(read_into(arguments.owner_certificate, options.owner_certificate));
   CLI_CHECK(read_into(arguments.session, options.session));
+  CLI_CHECK(read_into(arguments.platform_certificates, options.platform_certificates));
   options.quote_service = arguments.quote_service;
   return options;
 }

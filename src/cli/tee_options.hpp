@@ -8,7 +8,7 @@ namespace bartizan::cli {
 
 struct TeeArguments {
   uint64_t policy = 0;
-  std::string id_block, id_auth, certificates, owner_certificate, session;
+  std::string id_block, id_auth, certificates, owner_certificate, session, platform_certificates;
   std::string quote_service = kDefaultQuoteService;
   bool require_certificates = false;
   std::string huge_pages = "off";

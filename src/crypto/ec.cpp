@@ -24,18 +24,6 @@ const char* group_name(Curve curve) {
   return curve == Curve::p256 ? "P-256" : "P-384";
 }
 
-const EVP_MD* digest_of(HashKind kind) {
-  switch (kind) {
-    case HashKind::sha256:
-      return EVP_sha256();
-    case HashKind::sha384:
-      return EVP_sha384();
-    case HashKind::sha512:
-      return EVP_sha512();
-  }
-  return EVP_sha256();
-}
-
 BigNumber number(ByteView bytes) {
   return BigNumber(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
 }

@@ -41,7 +41,6 @@ struct Hasher::State {
   DigestContext context{EVP_MD_CTX_new()};
 };
 
-namespace {
 const EVP_MD* digest_of(HashKind kind) {
   switch (kind) {
     case HashKind::sha256:
@@ -53,7 +52,6 @@ const EVP_MD* digest_of(HashKind kind) {
   }
   return EVP_sha256();
 }
-}  // namespace
 
 Hasher::Hasher(HashKind kind) : state_(std::make_unique<State>()) {
   EVP_DigestInit_ex(state_->context.get(), digest_of(kind), nullptr);

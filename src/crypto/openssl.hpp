@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "bartizan/error.hpp"
+#include "crypto/hash.hpp"
 
 namespace bartizan::crypto {
 
@@ -22,6 +23,8 @@ using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, OpensslDelete<EVP_CIPHER_C
 using DigestContext = std::unique_ptr<EVP_MD_CTX, OpensslDelete<EVP_MD_CTX_free>>;
 using PrivateKeyHandle = std::unique_ptr<EVP_PKEY, OpensslDelete<EVP_PKEY_free>>;
 using PrivateKeyContext = std::unique_ptr<EVP_PKEY_CTX, OpensslDelete<EVP_PKEY_CTX_free>>;
+
+const EVP_MD* digest_of(HashKind kind);
 
 // `internal` (or `code`), with OpenSSL's own reason; empties the error queue.
 Error openssl_error(std::string_view operation, ErrorCode code = ErrorCode::internal);

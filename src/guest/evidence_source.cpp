@@ -29,15 +29,6 @@ Result<void> check_report_data(std::span<const uint8_t> report_data) {
                     "report data: {} bytes, {} needed", report_data.size(), kReportDataSize);
 }
 
-class NoSource : public EvidenceSource {
- public:
-  Tee tee() const override { return Tee::none; }
-  Result<Evidence> evidence(std::span<const uint8_t>) override {
-    return make_error(ErrorCode::unsupported, "guest/evidence",
-                      "this machine has no TEE, so there is no evidence for a broker");
-  }
-};
-
 class SimulatedSource : public EvidenceSource {
  public:
   Tee tee() const override { return Tee::simulated; }
@@ -106,6 +97,11 @@ bool cpu_says_sev() {
 }
 
 }  // namespace
+
+Result<Evidence> NoSource::evidence(std::span<const uint8_t>) {
+  return make_error(ErrorCode::unsupported, "guest/evidence",
+                    "this machine has no TEE that gives evidence to guests");
+}
 
 std::unique_ptr<EvidenceSource> detect_evidence_source() {
   if (::access(kSnpDevice, F_OK) == 0) return std::make_unique<SnpSource>();

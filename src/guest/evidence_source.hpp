@@ -9,7 +9,13 @@
 
 namespace bartizan::guest {
 
-// Tee::none: evidence() is `unsupported`.
+// No TEE, or SEV and SEV-ES, whose guests have nothing to show: evidence() is `unsupported`.
+class NoSource : public EvidenceSource {
+ public:
+  Tee tee() const override { return Tee::none; }
+  Result<Evidence> evidence(std::span<const uint8_t> report_data) override;
+};
+
 std::unique_ptr<EvidenceSource> detect_evidence_source();
 
 // A report over `report_data`, parsed; verification_failed reason "report_data" if it is about

@@ -11,6 +11,7 @@
 #include "guest/evidence_source.hpp"
 #include "guest/hardening.hpp"
 #include "guest/host_socket.hpp"
+#include "guest/launch_secret_file.hpp"
 #include "guest/modules.hpp"
 #include "guest/mounts.hpp"
 #include "guest/network.hpp"
@@ -68,6 +69,7 @@ class Journey {
   Manifest manifest_;
   std::unique_ptr<EvidenceSource> source_;
   std::optional<snp::Report> launch_report_;
+  TakenSecret launch_secret_;
   SecretBytes passphrase_;
   std::optional<Storage> storage_;
   UniqueFd terminal_;
@@ -77,6 +79,7 @@ class Journey {
 };
 
 Result<std::string> Journey::pid1() {
+  launch_secret_ = TRY(take_launch_secret());
   TRY(mount_kernel_file_systems());
   Bytes text = TRY(read_file("/proc/cmdline", kMaxCommandLine));
   command_line_ = parse_command_line(as_text(text));
@@ -93,11 +96,21 @@ Result<std::string> Journey::modules() {
 Result<std::string> Journey::manifest() {
   Bytes bytes = TRY(read_manifest_disk());
   auto digest = workload_digest(bytes);
-  source_ = detect_evidence_source();
+  source_ = launch_secret_.expected ? std::make_unique<NoSource>() : detect_evidence_source();
+  if (launch_secret_.secret) {
+    const auto& meant = launch_secret_.secret->workload_digest;
+    if (digest != meant) {
+      return refused("guest/manifest", "launch_secret", to_hex(meant), to_hex(digest),
+                     "the manifest is not the one that the launch's owner meant");
+    }
+    manifest_ = TRY(Manifest::parse(bytes));
+    return fmt::format("\"{}\", digest {} = launch secret", manifest_.workload_id,
+                       short_hex(digest));
+  }
   if (source_->tee() == Tee::none) {
     manifest_ = TRY(Manifest::parse(bytes));
-    return fmt::format("\"{}\", digest {}, not bound to the launch: no TEE", manifest_.workload_id,
-                       short_hex(digest));
+    return fmt::format("\"{}\", digest {}, not bound to the launch: {}", manifest_.workload_id,
+                       short_hex(digest), launch_secret_.expected ? "no launch secret" : "no TEE");
   }
   const uint8_t nothing_to_say[64] = {};
   launch_report_ = TRY(fresh_report(*source_, nothing_to_say));
@@ -118,6 +131,12 @@ Result<std::string> Journey::network() {
 }
 
 Result<std::string> Journey::evidence() {
+  if (launch_secret_.secret) return std::string("not needed: judged before it ran, by its owner");
+  if (launch_secret_.expected && !command_line_.key_from_caller) {
+    return make_error(ErrorCode::verification_failed, "guest/evidence",
+                      "SEV or SEV-ES without a launch secret: no owner judged this launch, and the "
+                      "caller gives no key");
+  }
   if (!launch_report_ && !command_line_.key_from_caller) {
     return make_error(
         ErrorCode::unsupported, "guest/evidence",
@@ -148,6 +167,10 @@ Result<SecretBytes> Journey::key_from_broker() {
 }
 
 Result<std::string> Journey::broker() {
+  if (launch_secret_.secret) {
+    passphrase_ = std::move(launch_secret_.secret->passphrase);
+    return std::string("asked before the launch: key in the launch secret");
+  }
   if (command_line_.key_from_caller) {
     passphrase_ = TRY(key_from_caller());
     return std::string("not asked: key from the caller");

@@ -9,6 +9,7 @@
 #include "base/file.hpp"
 #include "machine/config.hpp"
 #include "machine/plan.hpp"
+#include "machine/pre_attestation.hpp"
 #include "machine/probe.hpp"
 #include "machine/probe_tee.hpp"
 #include "machine/session.hpp"
@@ -132,6 +133,9 @@ Result<void> Context::Impl::start() {
   how.exit_event = exit_event.get();
   how.binding =
       TRY(machine::make_binding(options.tee_options, plan, workload_digest(disk->manifest)));
+  TRY(machine::settle_owner(*how.kernel,
+                            {options.tee_options, disk->manifest, disk->passphrase.has_value()},
+                            plan, &how.binding));
   how.backing = machine::backing_of(options.huge_pages);
   how.before_run = [this] {
     return machine::require_stock_kernels(kvm::linux_kernel(), options.kvm_device);

@@ -8,6 +8,7 @@
 #include "boot/layout.hpp"
 #include "bundle/bundle.hpp"
 #include "guest/stub/image.hpp"
+#include "machine/launch_secret_page.hpp"
 #include "manifest/stations.hpp"
 
 namespace bartizan::machine {
@@ -125,8 +126,10 @@ Result<boot::BootImage> boot_image(const LaunchOptions& options, bool key_from_c
                               options.extra_command_line};
   auto command_line = TRY(boot::join_command_line(parts));
   auto platform = static_cast<boot::StubPlatform>(options.tee);
+  bool secret = options.tee == Tee::sev || options.tee == Tee::sev_es;
   return boot::make_boot_image({bundle.kernel, bundle.initrd, std::move(command_line),
-                                options.vcpus, ram, platform, bit, stub});
+                                options.vcpus, ram, platform, bit, stub,
+                                secret ? launch_secret_page() : Bytes()});
 }
 
 tee::PageKind kind_of(boot::ChunkKind kind) {
@@ -199,6 +202,7 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
   plan.ram = ram_regions(options.tee, ram);
   auto image = TRY(boot_image(options, key_from_caller, ram, plan.c_bit, stub));
   if (options.tee == Tee::tdx) plan.extends = extends(image.table);
+  if (image.secret_segment != 0) plan.secret = {image.secret_segment + kSecretOffset};
   TRY(add_items(image, &plan));
   // A TD starts by the module's decree, whatever is said here.
   plan.cpus.push_back(protected_mode(boot::kStubAddress + boot::kStubEntry32));

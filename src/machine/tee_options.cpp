@@ -1,6 +1,7 @@
 #include "machine/tee_options.hpp"
 
 #include "attest/evidence/certificate_table.hpp"
+#include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
 #include "kvm/sev_abi.hpp"
 #include "machine/plan.hpp"
@@ -56,10 +57,6 @@ Result<void> check_owner(const TeeOptions& options) {
   return check_pair("owner_certificate", certificate, "session", session, fit);
 }
 
-bool is_sev(Tee tee) {
-  return tee == Tee::sev || tee == Tee::sev_es;
-}
-
 // The first option that a TEE has no use for; or null. The quote service has a default, so that it
 // says nothing.
 const char* useless(const TeeOptions& options, Tee tee) {
@@ -67,8 +64,9 @@ const char* useless(const TeeOptions& options, Tee tee) {
   if (options.guest_features != 0 && tee != Tee::snp && tee != Tee::sev_es) return "guest_features";
   if (!options.id_block.empty() && tee != Tee::snp) return "id_block";
   if (!options.certificates.empty() && tee != Tee::snp) return "certificates";
-  if (!options.session.empty() && !is_sev(tee)) return "session";
-  if (options.owner && !is_sev(tee)) return "owner";
+  if (!options.session.empty() && !is_pre_attested(tee)) return "session";
+  if (!options.platform_certificates.empty() && !is_pre_attested(tee)) return "platform_certificates";
+  if (options.owner && !is_pre_attested(tee)) return "owner";
   return nullptr;
 }
 
@@ -77,12 +75,13 @@ tee::SevOwner owner_of(const SevOwner& owner, const tee::LaunchPlan& plan) {
   auto policy = static_cast<uint32_t>(plan.policy);
   auto measured = measure_plan(plan);
   std::vector<uint8_t> digest = measured.ok() ? measured->digest : std::vector<uint8_t>();
-  return [owner, policy, digest = std::move(digest)](
+  return [owner, policy, place = plan.secret, digest = std::move(digest)](
              const tee::SevMeasurement& seen) -> Result<std::optional<tee::SevSecret>> {
-    auto secret = owner({seen.measure, seen.nonce, policy, digest});
+    auto secret = owner({seen.measure, seen.nonce, policy, digest, place.value});
     if (!secret.ok()) return std::move(secret).error();
     if (!secret->has_value()) return std::optional<tee::SevSecret>();
     SevSecret& given = **secret;
+    if (given.guest_address == 0) given.guest_address = place.value;
     return std::optional(tee::SevSecret{
         std::move(given.header), std::move(given.ciphertext), {given.guest_address}});
   };

@@ -67,6 +67,7 @@ struct LaunchPlan {
   std::vector<CpuState> cpus;   // one a vCPU, boot processor first
   uint64_t policy = 0;          // SNP guest policy; SEV, SEV-ES: theirs; TDX: attributes beside SEPT_VE_DISABLE
   uint64_t guest_features = 0;  // SEV_FEATURES in the VMSA; 0: the TEE's default. Measured
+  memory::GuestAddress secret;  // SEV, SEV-ES: where a launch secret goes, loaded as zeros; 0: nowhere
   uint8_t c_bit = 0;  // position of the C-bit in guest page tables; TDX: of the shared bit; 0: none
 };
 

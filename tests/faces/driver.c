@@ -68,6 +68,7 @@ static bartizan_tee_options tee_options(void) {
   options.certificates = file_of("certificates", 0);
   options.owner_certificate = file_of("owner_certificate", 0);
   options.session = file_of("session", 0);
+  options.platform_certificates = file_of("platform_certificates", 0);
   options.quote_service = get("quote_service");
   return options;
 }
@@ -148,11 +149,14 @@ static int32_t launch(bartizan_string **json, bartizan_error **error) {
 static int32_t serve(bartizan_string **json, bartizan_error **error) {
   bartizan_broker_options options;
   bartizan_broker *broker = NULL;
+  const bartizan_blob root = file_of("sev_root", 0);
   int32_t status;
   memset(&options, 0, sizeof options);
   options.struct_size = sizeof options;
   options.state = get("state");
   options.port = (uint16_t)atoi(get("port"));
+  options.sev_roots = &root;
+  options.sev_root_count = get("sev_root") ? 1 : 0;
   status = bartizan_broker_start(&options, &broker, error);
   bartizan_broker_free(broker);
   return status ? status : tell("{\"started\":true}", json);

@@ -73,6 +73,7 @@ TeeOptions tee_options_of(const Arguments& arguments) {
   options.certificates = bytes_of(arguments, "certificates");
   options.owner_certificate = bytes_of(arguments, "owner_certificate");
   options.session = bytes_of(arguments, "session");
+  options.platform_certificates = bytes_of(arguments, "platform_certificates");
   if (arguments.contains("quote_service")) options.quote_service = get(arguments, "quote_service");
   return options;
 }
@@ -128,6 +129,7 @@ Result<Json> do_broker(const Arguments& arguments) {
   BrokerOptions options;
   options.state = get(arguments, "state");
   options.port = static_cast<uint16_t>(std::stoi(get(arguments, "port")));
+  if (arguments.contains("sev_root")) options.sev_roots = {bytes_of(arguments, "sev_root")};
   auto broker = Broker::start(std::move(options));
   if (!broker.ok()) return broker.error();
   return Json{{"started", true}};
@@ -146,6 +148,7 @@ Result<Json> do_register(const Arguments& arguments) {
   }
   Workload workload{info->workload_id, info->workload_digest, {digest}, true};
   workload.resource = info->resource;
+  workload.tee = options->tee;
   workload.disk_key = *key_of(arguments);
   BrokerAccess access;
   access.url = get(arguments, "url");

@@ -33,7 +33,8 @@ def whole(path):
 
 def tee_options(policy="0", guest_features="0", quote_service=None, **files):
     names = {"id_block": "id_block", "id_auth": "id_authentication", "certificates": "certificates",
-             "owner_certificate": "owner_certificate", "session": "session"}
+             "owner_certificate": "owner_certificate", "session": "session",
+             "platform_certificates": "platform_certificates"}
     blobs = {names[name]: whole(path) for name, path in files.items()}
     service = {} if quote_service is None else {"quote_service": quote_service}
     return bartizan.TeeOptions(policy=int(policy, 0), guest_features=int(guest_features, 0), **service, **blobs)
@@ -49,8 +50,8 @@ def launch(image, tee, bundle, kvm_device, key_file=None, port=None, huge_pages=
     return {"started": True}
 
 
-def broker(state, port):
-    with bartizan.Broker(state, port=int(port)):
+def broker(state, port, sev_root=None):
+    with bartizan.Broker(state, port=int(port), sev_roots=[whole(sev_root)] if sev_root else []):
         return {"started": True}
 
 

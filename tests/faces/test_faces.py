@@ -41,7 +41,7 @@ def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, so
         "bundle": lambda: ["bundle", "inspect", options["bundle"]],
         "probe": lambda: ["probe", *flags],
         "launch": lambda: ["run", image, "--name=machine", f"--passphrase-file={key_file}", *flags] + ([f"--publish={port}:80"] if port else []),
-        "broker": lambda: ["broker", f"--state={state}", f"--listen=127.0.0.1:{port}"],
+        "broker": lambda: ["broker", f"--state={state}", f"--listen=127.0.0.1:{port}", *flags],
         "register": lambda: ["register", image, f"--key-file={key_file}", f"--ca={ca}", "--allow-simulated",
                              *(flag.replace("--url", "--broker") for flag in flags)],
     }[operation]() + ["--json"]

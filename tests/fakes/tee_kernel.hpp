@@ -62,6 +62,7 @@ class TeeKernel : public kvm::KernelApi {
   bool must_fail(const std::string& name);
   int new_file(const char* name);
   const Target* target(int fd) const;
+  int sev_device_call(int fd, const kvm::Request& request, unsigned long argument);
   int dispatch(const Target& to, const kvm::Request& request, unsigned long argument);
   int system_call(const kvm::Request& request, unsigned long argument);
   int supported_cpuid(const kvm::Request& request, unsigned long argument);

@@ -7,6 +7,7 @@
 #include "attest/broker/identity.hpp"
 #include "attest/broker/server.hpp"
 #include "attest/broker/service.hpp"
+#include "attest/sev/platform_chain.hpp"
 #include "base/errors.hpp"
 
 namespace bartizan {
@@ -27,12 +28,14 @@ Result<Broker> Broker::start(BrokerOptions options) {
     return make_error(ErrorCode::invalid_argument, "attest/broker", "state folder is not given");
   }
   if (!options.clock) options.clock = [] { return static_cast<int64_t>(std::time(nullptr)); };
+  for (const auto& root : options.sev_roots) TRY(sev::check_root(root));
   broker::Identity identity =
       TRY(broker::load_identity(options.state, options.tls_names, options.clock()));
   broker::Store store = TRY(broker::Store::open(options.state / "store.sqlite"));
   auto impl = std::make_unique<Impl>();
   impl->service = TRY(broker::Service::create(
-      std::move(store), {options.clock, options.log, identity.admin_token_hash}));
+      std::move(store),
+      {options.clock, options.log, identity.admin_token_hash, options.sev_roots}));
   impl->server =
       TRY(broker::Server::start(options.address, options.port, identity, *impl->service));
   impl->ca_pem = identity.ca_pem;

@@ -3,9 +3,11 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "attest/client/kbs_protocol.hpp"
 #include "attest/evidence/tee_name.hpp"
+#include "attest/sev/platform_chain.hpp"
 #include "base/errors.hpp"
 #include "crypto/jwe.hpp"
 
@@ -13,7 +15,7 @@ namespace bartizan::broker {
 namespace {
 
 constexpr std::string_view kOrigin = "attest/broker";
-constexpr size_t kDigestSize = 32, kMeasurementSize = 48;
+constexpr size_t kDigestSize = 32;
 constexpr size_t kMaxMeasurements = 64;  // each is compared with each launch
 constexpr size_t kMaxDiskKey = 4096;     // what libcryptsetup takes is below
 constexpr size_t kMaxId = 128;
@@ -27,6 +29,11 @@ Result<Bytes> hex_of_size(const Json& value, size_t size, std::string_view what)
   auto bytes = value.is_string() ? from_hex(value.get<std::string>()) : Result<Bytes>(Bytes());
   if (bytes.ok() && bytes->size() == size) return bytes;
   return invalid(fmt::format("{} is not {} bytes of hex", what, size));
+}
+
+// SEV and SEV-ES measure with SHA-256, the others with SHA-384.
+constexpr size_t measurement_size(Tee tee) {
+  return is_pre_attested(tee) ? 32 : 48;
 }
 
 // "0x…" or plain hex; JSON numbers above 2^53 do not survive every library.
@@ -44,6 +51,15 @@ Result<bool> flag(const Json& json, std::string_view name) {
   return json_bool(json, name, "workload");
 }
 
+// Absent: one whose evidence says itself what it is.
+Result<Tee> tee_member(const Json& json) {
+  if (!json.contains("tee")) return Tee::snp;
+  std::string name = TRY(json_string(json, "tee", "workload"));
+  auto tee = tee_of_kbs_name(name);
+  if (tee && is_pre_attested(*tee)) return *tee;
+  return invalid(fmt::format("tee \"{}\": sev, sev-es, or no such member", name));
+}
+
 bool is_id(std::string_view id) {
   return !id.empty() && id.size() <= kMaxId && std::all_of(id.begin(), id.end(), [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -59,9 +75,15 @@ Result<void> check_workload(const Workload& workload) {
   // Without one, any look-alike stack would get the key.
   if (workload.measurements.empty()) return invalid("no measurement");
   if (workload.measurements.size() > kMaxMeasurements) return invalid("more than 64 measurements");
+  const size_t size = measurement_size(workload.tee);
   for (const Bytes& one : workload.measurements) {
-    if (one.size() != kMeasurementSize) return invalid("measurement is not 48 bytes");
+    if (one.size() != size) {
+      return invalid(fmt::format("measurement of {} bytes: {} has {}", one.size(),
+                                 kbs_tee_name(workload.tee), size));
+    }
   }
+  if (is_pre_attested(workload.tee) && workload.minimum_tcb != 0)
+    return invalid("minimum_tcb is SNP's; SEV has the least firmware in its guest policy");
   if (workload.disk_key.empty() || workload.disk_key.size() > kMaxDiskKey)
     return invalid("disk_key is not 1 to 4096 bytes");
   return {};
@@ -91,10 +113,12 @@ Result<Workload> workload_from_json(const Json& json) {
   workload.id = TRY(json_string(json, "id", "workload"));
   workload.workload_digest = TRY(hex_of_size(*TRY(json_member(json, "workload_digest", "workload")),
                                              kDigestSize, "workload_digest"));
+  workload.tee = TRY(tee_member(json));
   const Json* measurements = TRY(json_member(json, "measurements", "workload"));
   if (!measurements->is_array()) return invalid("measurements is not an array");
   for (const Json& one : *measurements) {
-    workload.measurements.push_back(TRY(hex_of_size(one, kMeasurementSize, "measurement")));
+    workload.measurements.push_back(
+        TRY(hex_of_size(one, measurement_size(workload.tee), "measurement")));
   }
   workload.allow_simulated = TRY(flag(json, "allow_simulated"));
   workload.allow_debug = TRY(flag(json, "allow_debug"));
@@ -150,6 +174,73 @@ Result<AttestMessage> parse_attest(ByteView body) {
   return message;
 }
 
+namespace {
+
+Result<Bytes> base64_member(const Json& json, std::string_view name, std::string_view what,
+                            size_t most) {
+  auto bytes = from_base64(TRY(json_string(json, name, what)));
+  if (bytes.ok() && bytes->size() <= most) return bytes;
+  return make_error(ErrorCode::corrupt, std::string(kOrigin),
+                    "{}: {} is not base64 of at most {} bytes", what, name, most);
+}
+
+template <typename Number>
+Result<Number> number_member(const Json& json, std::string_view name) {
+  auto found = json.find(name);
+  bool fits = found != json.end() && found->is_number_unsigned() &&
+              found->get<uint64_t>() <= std::numeric_limits<Number>::max();
+  if (fits) return found->get<Number>();
+  return make_error(ErrorCode::corrupt, std::string(kOrigin),
+                    "sev launch: {} is no number up to {}", name,
+                    std::numeric_limits<Number>::max());
+}
+
+Result<sev::Firmware> firmware_of(const Json& json) {
+  sev::Firmware firmware;
+  firmware.api_major = TRY(number_member<uint8_t>(json, "api_major"));
+  firmware.api_minor = TRY(number_member<uint8_t>(json, "api_minor"));
+  firmware.build = TRY(number_member<uint8_t>(json, "build"));
+  return firmware;
+}
+
+template <size_t kSize>
+Result<std::array<uint8_t, kSize>> hex_member(const Json& json, std::string_view name) {
+  auto bytes = from_hex(TRY(json_string(json, name, "sev launch")));
+  std::array<uint8_t, kSize> value{};
+  if (!bytes.ok() || bytes->size() != kSize) {
+    return make_error(ErrorCode::corrupt, std::string(kOrigin),
+                      "sev launch: {} is not {} bytes of hex", name, kSize);
+  }
+  std::ranges::copy(*bytes, value.begin());
+  return value;
+}
+
+}  // namespace
+
+Result<SevOpenMessage> parse_sev_open(ByteView body) {
+  Json json = TRY(parse_json(as_text(body), "sev launch"));
+  SevOpenMessage message;
+  std::string name = TRY(json_string(json, "tee", "sev launch"));
+  auto tee = tee_of_kbs_name(name);
+  if (!tee || !is_pre_attested(*tee)) {
+    return make_error(ErrorCode::unsupported, std::string(kOrigin),
+                      "sev launch: TEE \"{}\": sev or sev-es", name);
+  }
+  message.tee = *tee;
+  auto digest = TRY(hex_member<kDigestSize>(json, "workload_digest"));
+  message.workload_digest.assign(digest.begin(), digest.end());
+  message.policy = TRY(number_member<uint32_t>(json, "policy"));
+  message.firmware = TRY(firmware_of(*TRY(json_member(json, "firmware", "sev launch"))));
+  message.certificates =
+      TRY(base64_member(json, "certificates", "sev launch", sev::kMaxChainBytes));
+  return message;
+}
+
+Result<sev::Measured> parse_sev_measured(ByteView body) {
+  Json json = TRY(parse_json(as_text(body), "sev launch"));
+  return sev::Measured{TRY(hex_member<32>(json, "measure")), TRY(hex_member<16>(json, "nonce"))};
+}
+
 Result<Workload> parse_workload(ByteView body) {
   Json json = TRY(parse_json(as_text(body), "workload"));
   auto workload = workload_from_json(json);
@@ -169,6 +260,7 @@ Result<SecretBytes> write_workload(const Workload& workload) {
                {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
                {"resource", workload.resource},
                {"disk_key", to_base64(workload.disk_key.bytes())}};
+  if (is_pre_attested(workload.tee)) json["tee"] = kbs_tee_name(workload.tee);
   std::string text = json.dump();
   SecretBytes body = SecretBytes::from_string(text);
   wipe(text);

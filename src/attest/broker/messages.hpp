@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "attest/sev/launch.hpp"
 #include "bartizan/attest.hpp"
 #include "bartizan/broker.hpp"
 #include "base/bytes.hpp"
@@ -22,6 +23,17 @@ struct AttestMessage {
   std::string primary_evidence;  // JSON text
 };
 Result<AttestMessage> parse_attest(ByteView body);
+
+// The two requests of attest/sev/launch.hpp. unsupported: another TEE than sev and sev-es.
+struct SevOpenMessage {
+  Tee tee = Tee::sev_es;
+  Bytes workload_digest;  // 32 bytes
+  uint32_t policy = 0;
+  sev::Firmware firmware;
+  Bytes certificates;
+};
+Result<SevOpenMessage> parse_sev_open(ByteView body);
+Result<sev::Measured> parse_sev_measured(ByteView body);
 
 // POST /bartizan/v1/workloads, and what register_workload() sends.
 Result<Workload> parse_workload(ByteView body);

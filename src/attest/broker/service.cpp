@@ -102,6 +102,9 @@ Result<Reply> Service::route(const Request& request) {
     if (get) return get_resource(request, resource);
     if (post) return put_resource(request, resource);
   }
+  if (post && path.starts_with(sev::kLaunchesPath)) {
+    return sev_launch(request, path.substr(sev::kLaunchesPath.size()));
+  }
   if (post && path == kWorkloadsPath) return put_workload(request);
   if (get && path.starts_with(kWorkloadsPath) && path.ends_with(kAuditSuffix) &&
       path.size() > kWorkloadsPath.size() + 1 + kAuditSuffix.size()) {
@@ -141,7 +144,8 @@ Result<Reply> Service::attest(const Request& request) {
                    to_hex(report.host_data), "no workload with this digest is registered");
   }
   Result<VerifiedEvidence> verified = appraise(*workload, evidence, report_data);
-  TRY(record(*workload, verified.ok() ? nullptr : &verified.error(), message.primary_evidence));
+  TRY(store_.add_decision(workload->id, decision_of(verified.ok() ? nullptr : &verified.error(),
+                                                    options_.clock(), message.primary_evidence)));
   VerifiedEvidence good = TRY(std::move(verified));
 
   session->workload_id = workload->id;
@@ -155,6 +159,14 @@ Result<Reply> Service::attest(const Request& request) {
   return reply;
 }
 
+// The host's own requests: it is neither guest nor owner, and brings nothing that is believed
+// unproven.
+Result<Reply> Service::sev_launch(const Request& request, std::string_view below) {
+  if (below.empty()) return reply_json(TRY(sev_launches_.open(request.body, options_.clock())));
+  std::string id(below.substr(below.starts_with('/') ? 1 : 0));
+  return reply_json(TRY(sev_launches_.judge(id, request.body, options_.clock())));
+}
+
 Result<VerifiedEvidence> Service::appraise(const Workload& workload, const Evidence& evidence,
                                            ByteView report_data) {
   EvidencePolicy policy;
@@ -166,18 +178,6 @@ Result<VerifiedEvidence> Service::appraise(const Workload& workload, const Evide
   policy.minimum_tcb = workload.minimum_tcb;
   policy.now = options_.clock();
   return verify_evidence(evidence, policy);
-}
-
-Result<void> Service::record(const Workload& workload, const Error* refusal,
-                             const std::string& evidence) {
-  Decision decision{options_.clock(), refusal == nullptr, {}, {}, {}, evidence};
-  if (refusal) {
-    decision.reason =
-        refusal->reason.empty() ? std::string(to_string(refusal->code)) : refusal->reason;
-    decision.expected = refusal->expected;
-    decision.got = refusal->got;
-  }
-  return store_.add_decision(workload.id, decision);
 }
 
 Result<Reply> Service::get_resource(const Request& request, const std::string& path) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -19,6 +20,8 @@ constexpr int64_t kSessionSeconds = 300;
 // limit of requests for an address it takes them most of a minute, and an exchange takes seconds.
 constexpr size_t kMaxSessions = 4096;
 
+struct SevLaunch;
+
 struct Session {
   Tee tee = Tee::none;
   std::string nonce;        // standard base64 of 32 random bytes
@@ -26,6 +29,7 @@ struct Session {
   std::string workload_id;  // after a good /attest
   std::string resource;     // the one that may be released
   Json tee_public_key;
+  std::shared_ptr<const SevLaunch> sev;  // of a SEV launch, which has no other use for a session
 };
 
 class Sessions {

@@ -5,13 +5,15 @@
 #include <mutex>
 
 #include "attest/broker/statement.hpp"
+#include "attest/evidence/tee_name.hpp"
+#include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/json.hpp"
 
 namespace bartizan::broker {
 namespace {
 
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kSchemaVersion = 2;
 constexpr std::string_view kSchema =
     "CREATE TABLE workloads(id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, measurements TEXT "
     "NOT NULL,"
@@ -25,9 +27,12 @@ constexpr std::string_view kSchema =
     "  evidence TEXT NOT NULL);"
     "CREATE INDEX audit_of_workload ON audit(workload, number);"
     "PRAGMA user_version = 1;";
+// Since version 2: which TEE the measurements are of, as kbs_tee_name() spells it.
+constexpr std::string_view kAddTee =
+    "ALTER TABLE workloads ADD COLUMN tee TEXT NOT NULL DEFAULT 'snp'; PRAGMA user_version = 2;";
 constexpr std::string_view kSelectWorkload =
-    "SELECT id, digest, measurements, allow_simulated, allow_debug, minimum_tcb, resource FROM "
-    "workloads WHERE ";
+    "SELECT id, digest, measurements, allow_simulated, allow_debug, minimum_tcb, resource, tee "
+    "FROM workloads WHERE ";
 
 struct CloseDatabase {
   void operator()(sqlite3* database) const { sqlite3_close(database); }
@@ -62,6 +67,9 @@ Result<std::optional<Workload>> read_workload(Statement& statement) {
   workload.allow_debug = statement.number(4) != 0;
   workload.minimum_tcb = static_cast<uint64_t>(statement.number(5));
   workload.resource = statement.text(6);
+  auto tee = tee_of_kbs_name(statement.text(7));
+  if (!tee) return make_error(ErrorCode::corrupt, "attest/broker", "store: unknown TEE");
+  workload.tee = *tee;
   return std::optional<Workload>(std::move(workload));
 }
 
@@ -108,11 +116,22 @@ Result<void> prepare_schema(sqlite3* database) {
   if (version == kSchemaVersion) return {};
   Transaction transaction(database);
   TRY(transaction.begin());
-  TRY(execute(database, kSchema));
+  if (version < 1) TRY(execute(database, kSchema));
+  TRY(execute(database, kAddTee));
   return transaction.commit();
 }
 
 }  // namespace
+
+Decision decision_of(const Error* refusal, int64_t time, std::string evidence) {
+  Decision decision{time, refusal == nullptr, {}, {}, {}, std::move(evidence)};
+  if (refusal == nullptr) return decision;
+  decision.reason =
+      refusal->reason.empty() ? std::string(to_string(refusal->code)) : refusal->reason;
+  decision.expected = refusal->expected;
+  decision.got = refusal->got;
+  return decision;
+}
 
 struct Store::State {
   Database database;
@@ -132,12 +151,12 @@ struct Store::State {
 
   Result<void> put_row(const Workload& workload) {
     Statement row = TRY(Statement::prepare(
-        handle(), "INSERT OR REPLACE INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?)"));
+        handle(), "INSERT OR REPLACE INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?, ?)"));
     std::string measurements = measurements_text(workload.measurements);
     row.bind(workload.id).bind(workload.workload_digest).bind(measurements);
     row.bind(int64_t{workload.allow_simulated}).bind(int64_t{workload.allow_debug});
     row.bind(static_cast<int64_t>(workload.minimum_tcb)).bind(workload.resource);
-    return row.run();
+    return row.bind(kbs_tee_name(workload.tee)).run();
   }
 
   Result<void> put_resource(const std::string& path, ByteView content) {

@@ -24,6 +24,9 @@ struct Decision {
   std::string evidence;  // JSON as the guest sent it
 };
 
+// `refusal` null: allowed.
+Decision decision_of(const Error* refusal, int64_t time, std::string evidence);
+
 class Store {
  public:
   // Makes the file if it is missing. corrupt: not a database; unsupported: of a newer version; io.

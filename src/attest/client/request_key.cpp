@@ -1,7 +1,7 @@
 // request_key(): the guest's side of KBS 0.4.0. One fresh EC P-256 key for each exchange; it never
 // leaves this function.
 
-#include "attest/client/https_client.hpp"
+#include "attest/client/json_exchange.hpp"
 #include "attest/client/kbs_protocol.hpp"
 #include "attest/evidence/tee_name.hpp"
 #include "bartizan/attest.hpp"
@@ -13,35 +13,15 @@ namespace bartizan {
 namespace {
 
 using crypto::EcKey;
+using net::exchange;
+using net::json_body;
+using net::protocol_error;
 
-constexpr std::string_view kOrigin = "attest/client";
 constexpr size_t kMaxNonce = 1024;   // a nonce is 44 characters; it gets hashed and echoed
 constexpr size_t kMaxCookie = 4096;  // echoed with each request
 
-Error protocol_error(const net::HttpsClient& client, std::string_view what) {
-  return make_error(ErrorCode::protocol, std::string(kOrigin), "{}: {}", client.endpoint().url,
-                    what);
-}
-
-Result<Json> json_body(const net::HttpsClient& client, const net::HttpResponse& response) {
-  auto json = parse_json(as_text(response.body), "broker's answer");
-  if (!json.ok() || !json->is_object())
-    return protocol_error(client, "answer is not a JSON object");
-  return json;
-}
-
-Result<net::HttpResponse> exchange(net::HttpsClient& client, net::HttpRequest request) {
-  net::HttpResponse response = TRY(client.send(request));
-  if (response.status == 200) return response;
-  return kbs::error_from_answer(response.status, as_text(response.body), client.endpoint().url);
-}
-
 net::HttpRequest post(std::string_view path, const Json& body, std::string_view cookie) {
-  net::HttpRequest request{"POST",
-                           std::string(kbs::kPrefix) + std::string(path),
-                           {},
-                           SecretBytes::from_string(body.dump())};
-  request.headers = {{"Content-Type", "application/json"}};
+  net::HttpRequest request = net::json_post(std::string(kbs::kPrefix) + std::string(path), body);
   if (!cookie.empty()) request.headers.emplace_back("Cookie", cookie);
   return request;
 }

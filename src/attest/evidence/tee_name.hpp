@@ -27,6 +27,18 @@ constexpr std::string_view kbs_tee_name(Tee tee) {
   return "none";
 }
 
+constexpr std::optional<Tee> tee_of_kbs_name(std::string_view name) {
+  for (Tee tee : {Tee::none, Tee::simulated, Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx}) {
+    if (name == kbs_tee_name(tee)) return tee;
+  }
+  return std::nullopt;
+}
+
+// Launched with an owner who judges before the guest runs; such guests bring no evidence.
+constexpr bool is_pre_attested(Tee tee) {
+  return tee == Tee::sev || tee == Tee::sev_es;
+}
+
 // Those whose evidence this version can verify.
 constexpr std::optional<Tee> verifiable_tee(std::string_view name) {
   if (name == kbs_tee_name(Tee::snp)) return Tee::snp;

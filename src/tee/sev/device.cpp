@@ -1,6 +1,9 @@
 #include "tee/sev/device.hpp"
 
+#include <linux/psp-sev.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "base/errors.hpp"
 #include "tee/causes.hpp"
@@ -21,6 +24,23 @@ Result<UniqueFd> initialise(kvm::KernelApi& kernel, kvm::Vm& vm, uint64_t vmsa_f
   auto id = kvm::SevCommandId::init2;
   TRY(explain(id, vm.sev(id, &init, device.get())));
   return device;
+}
+
+// The driver knows the firmware's codes; of PLATFORM_STATUS there is nothing to explain but that it
+// failed.
+Result<PlatformStatus> platform_status(kvm::KernelApi& kernel) {
+  auto device = TRY(kvm::open_device(kernel, kSevDevice));
+  sev_user_data_status status{};
+  sev_issue_cmd command{};
+  command.cmd = SEV_PLATFORM_STATUS;
+  command.data = reinterpret_cast<uint64_t>(&status);
+  const kvm::Request request{SEV_ISSUE_CMD, "SEV_PLATFORM_STATUS"};
+  if (kernel.ioctl(device.get(), request, reinterpret_cast<unsigned long>(&command)) != 0) {
+    const uint32_t code = command.error;  // a packed field
+    return errno_error(errno, "tee",
+                       fmt::format("SEV_PLATFORM_STATUS, firmware error {:#x}", code));
+  }
+  return PlatformStatus{status.api_major, status.api_minor, status.build};
 }
 
 void announce(kvm::CpuidTable& table, uint32_t feature_bits, uint8_t c_bit) {

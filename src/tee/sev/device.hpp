@@ -14,6 +14,12 @@ constexpr const char* kSevDevice = "/dev/sev";
 // reaches the firmware.
 Result<UniqueFd> initialise(kvm::KernelApi& kernel, kvm::Vm& vm, uint64_t vmsa_features);
 
+// What the firmware says of itself (SEV API, PLATFORM_STATUS).
+struct PlatformStatus {
+  uint8_t api_major = 0, api_minor = 0, build = 0;
+};
+Result<PlatformStatus> platform_status(kvm::KernelApi& kernel);
+
 // Leaf 0x8000001F: `feature_bits` in EAX, the C-bit in EBX; and a leaf range that reaches it.
 void announce(kvm::CpuidTable& table, uint32_t feature_bits, uint8_t c_bit);
 

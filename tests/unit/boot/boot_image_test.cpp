@@ -217,6 +217,22 @@ TEST(BootImage, AStubThatCannotBeIsOurOwnMistake) {
   EXPECT_EQ(make_boot_image(bad).error().code, ErrorCode::internal);
 }
 
+// To the kernel one initramfs: the segment that is loaded, then the initrd that is staged.
+TEST(BootImage, SecretSegmentBeforeTheInitrd) {
+  auto with = input();
+  with.secret_segment = Bytes(4000, 0x5e);
+  auto image = make_boot_image(with).value();
+  const auto& chunk = find(image, "launch_secret");
+  const auto& initrd = blob(image, StubBlobKind::initrd);
+  EXPECT_EQ(*chunk.bytes, with.secret_segment);
+  EXPECT_EQ(image.secret_segment, chunk.address.value);
+  EXPECT_EQ(initrd.destination, chunk.address.value + memory::kPageSize);
+  auto page = load_le<::boot_params>(find(image, "boot_params").bytes->data());
+  EXPECT_EQ(page.hdr.ramdisk_image, chunk.address.value);
+  EXPECT_EQ(page.hdr.ramdisk_size, memory::kPageSize + 5000);
+  EXPECT_EQ(make_boot_image(input()).value().secret_segment, 0u);
+}
+
 // Read back through the kernel's own structure, from its user-space headers.
 TEST(BootImage, BootParamsPointToEverything) {
   auto image = make_boot_image(input()).value();

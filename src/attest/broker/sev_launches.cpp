@@ -1,0 +1,139 @@
+#include "attest/broker/sev_launches.hpp"
+
+#include "attest/broker/messages.hpp"
+#include "attest/evidence/tee_name.hpp"
+#include "attest/sev/owner_session.hpp"
+#include "attest/sev/platform_chain.hpp"
+#include "base/errors.hpp"
+#include "manifest/launch_secret.hpp"
+
+namespace bartizan::broker {
+
+// From the first request to the second.
+struct SevLaunch {
+  sev::OwnerSession keys;
+  sev::Firmware firmware;
+  std::string workload_id;
+  Json evidence;
+};
+
+namespace {
+
+constexpr const char* kOrigin = "attest/broker";
+
+// SEV API, table 2: guest policy.
+constexpr uint32_t kNoDebug = 1 << 0, kNoKeySharing = 1 << 1, kEncryptedState = 1 << 2,
+                   kNoSend = 1 << 3;
+
+// What a guest's policy must forbid, so that what was measured stays what runs.
+Result<void> check_policy(const Workload& workload, uint32_t policy) {
+  uint32_t needed = kNoKeySharing | kNoSend;
+  if (!workload.allow_debug) needed |= kNoDebug;
+  if (workload.tee == Tee::sev_es) needed |= kEncryptedState;
+  if ((policy & needed) == needed) return {};
+  return refused(kOrigin, "policy", fmt::format("bits {:#x}", needed), fmt::format("{:#x}", policy),
+                 "guest policy {:#x} lacks {:#x}", policy, needed & ~policy);
+}
+
+Result<void> check_tee(const Workload& workload, Tee tee) {
+  if (workload.tee == tee) return {};
+  return refused(kOrigin, "tee", std::string(kbs_tee_name(workload.tee)),
+                 std::string(kbs_tee_name(tee)), "workload \"{}\" is registered for another TEE",
+                 workload.id);
+}
+
+Json evidence_of(const SevOpenMessage& message) {
+  return {{"tee", kbs_tee_name(message.tee)},
+          {"policy", message.policy},
+          {"firmware", fmt::format("{}.{} build {}", message.firmware.api_major,
+                                   message.firmware.api_minor, message.firmware.build)}};
+}
+
+// All of them, so that the time tells nothing.
+Result<bool> is_one_of(const std::vector<Bytes>& digests, const SevLaunch& launch,
+                       const sev::Measured& seen) {
+  bool found = false;
+  for (const Bytes& digest : digests) {
+    bool same = TRY(launch.keys.is_launch_of(digest, launch.firmware, seen));
+    found = found || same;
+  }
+  return found;
+}
+
+std::string list_of(const std::vector<Bytes>& digests) {
+  std::string text;
+  for (const Bytes& digest : digests) text += (text.empty() ? "" : ", ") + to_hex(digest);
+  return text;
+}
+
+}  // namespace
+
+Result<Json> SevLaunches::open(ByteView body, int64_t now) {
+  SevOpenMessage message = TRY(parse_sev_open(body));
+  std::optional<Workload> workload = TRY(store_.workload_by_digest(message.workload_digest));
+  if (!workload) {
+    return refused(kOrigin, "host_data", "the digest of a registered workload",
+                   to_hex(message.workload_digest), "no workload with this digest is registered");
+  }
+  Json evidence = evidence_of(message);
+  auto answer = start(*workload, message, now, evidence);
+  if (!answer.ok())
+    TRY(store_.add_decision(workload->id, decision_of(&answer.error(), now, evidence.dump())));
+  return answer;
+}
+
+Result<Json> SevLaunches::start(const Workload& workload, const SevOpenMessage& message,
+                                int64_t now, Json& evidence) {
+  TRY(check_tee(workload, message.tee));
+  TRY(check_policy(workload, message.policy));
+  sev::Platform platform = TRY(sev::verify_platform_chain(message.certificates, roots_));
+  evidence["chip"] = to_hex(platform.chip);
+  auto [keys, wrapped] = TRY(sev::OwnerSession::open(platform.diffie_hellman, message.policy));
+  Sessions::Opened opened = TRY(sessions_.open(message.tee, now));
+  Session session;
+  session.tee = message.tee;
+  session.sev = std::make_shared<const SevLaunch>(
+      SevLaunch{std::move(keys), message.firmware, workload.id, evidence});
+  sessions_.bind(opened.id, session);
+  return Json{{"id", opened.id},
+              {"certificate", to_base64(wrapped.certificate)},
+              {"session", to_base64(wrapped.session)}};
+}
+
+Result<Json> SevLaunches::judge(const std::string& id, ByteView body, int64_t now) {
+  std::optional<Session> session = sessions_.consume(id, now);
+  if (!session || session->sev == nullptr) {
+    return refused(kOrigin, "nonce", "a launch that was not judged before", "none",
+                   "no such launch: unknown, older than {} s, or judged already", kSessionSeconds);
+  }
+  const SevLaunch& launch = *session->sev;
+  Json evidence = launch.evidence;
+  auto answer = release(launch, body, evidence);
+  TRY(store_.add_decision(launch.workload_id, decision_of(answer.ok() ? nullptr : &answer.error(),
+                                                          now, evidence.dump())));
+  return answer;
+}
+
+Result<Json> SevLaunches::release(const SevLaunch& launch, ByteView body, Json& evidence) {
+  sev::Measured seen = TRY(parse_sev_measured(body));
+  evidence["measure"] = to_hex(seen.measure);
+  evidence["nonce"] = to_hex(seen.nonce);
+  std::optional<Workload> workload = TRY(store_.workload_by_id(launch.workload_id));
+  if (!workload)
+    return make_error(ErrorCode::not_found, kOrigin, "workload \"{}\"", launch.workload_id);
+  if (!TRY(is_one_of(workload->measurements, launch, seen))) {
+    return refused(kOrigin, "measurement", list_of(workload->measurements), to_hex(seen.measure),
+                   "the firmware's HMAC is over none of the workload's measurements, or its API "
+                   "version and build are "
+                   "not those that were said");
+  }
+  std::optional<SecretBytes> key = TRY(store_.resource(workload->resource));
+  if (!key) return make_error(ErrorCode::not_found, kOrigin, "resource \"{}\"", workload->resource);
+  LaunchSecret secret;
+  std::ranges::copy(workload->workload_digest, secret.workload_digest.begin());
+  secret.passphrase = std::move(*key);
+  sev::Sealed sealed = TRY(launch.keys.seal(TRY(write_launch_secret(secret)), seen));
+  return Json{{"header", to_base64(sealed.header)}, {"ciphertext", to_base64(sealed.ciphertext)}};
+}
+
+}  // namespace bartizan::broker

@@ -1,0 +1,35 @@
+// SevLaunches: the broker as the owner of SEV and SEV-ES launches. It makes the session for a
+// platform that is AMD's, judges the measurement against the workload's own, and seals the key to
+// that launch alone. Any thread.
+#pragma once
+
+#include <vector>
+
+#include "attest/broker/sessions.hpp"
+#include "attest/broker/store.hpp"
+#include "base/json.hpp"
+
+namespace bartizan::broker {
+
+class SevLaunches {
+ public:
+  SevLaunches(Store& store, Sessions& sessions, std::vector<Bytes> roots)
+      : store_(store), sessions_(sessions), roots_(std::move(roots)) {}
+
+  // The two requests of attest/sev/launch.hpp: bodies in, bodies out. What was decided is in the
+  // workload's audit.
+  Result<Json> open(ByteView body, int64_t now);
+  // Once a launch, good or bad.
+  Result<Json> judge(const std::string& id, ByteView body, int64_t now);
+
+ private:
+  Result<Json> start(const Workload& workload, const struct SevOpenMessage& message, int64_t now,
+                     Json& evidence);
+  Result<Json> release(const SevLaunch& launch, ByteView body, Json& evidence);
+
+  Store& store_;
+  Sessions& sessions_;
+  std::vector<Bytes> roots_;
+};
+
+}  // namespace bartizan::broker
