@@ -175,7 +175,7 @@ class Build {
     auto [file, origin] = writer.layer_place();
     auto layer = TRY(OutputLayer::create(file, origin, krun));
     DiskPlace place{layer.fd(), layer.disk_start(), file.string(), folder_};
-    auto forecast = forecast_filesystem(layout_, source_, options_.progress);
+    auto forecast = forecast_filesystem(layout_, source_, folder_, options_.progress);
     if (forecast) {
       place.forecast = &*forecast;
       place.stream = layer.begin_hashing(disk_bytes_for(forecast->size));
