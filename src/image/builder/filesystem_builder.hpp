@@ -25,13 +25,11 @@ class FilesystemBuilder {
       : writer_(sink), contents_(contents), merger_(writer_, folder, contents) {}
 
   // Returns the file system's size. The superblock is written last, at offset 0.
-  Result<uint64_t> build(const Layout& layout, const SourceImage& source,
-                         Meter& meter);
+  Result<uint64_t> build(const Layout& layout, const SourceImage& source, Meter& meter);
   const Tree::Totals& totals() const { return merger_.totals(); }
 
  private:
-  Result<void> apply(const Layout& layout, const Descriptor& layer, uint16_t number,
-                     Meter& meter);
+  Result<void> apply(const Layout& layout, const Descriptor& layer, uint16_t number, Meter& meter);
 
   ErofsWriter writer_;
   LayerMerger::Contents contents_;

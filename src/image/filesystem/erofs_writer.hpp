@@ -55,8 +55,8 @@ class ErofsWriter {
 
   BlockSink& sink_;
   uint64_t position_ = kBlockSize;  // block 0 is the superblock's, written last
-  Content file_;      // the current one
-  Bytes partial_;     // its last, incomplete block
+  Content file_;                    // the current one
+  Bytes partial_;                   // its last, incomplete block
   bool counted_ = false;
 };
 

@@ -8,9 +8,9 @@
 #include <optional>
 #include <vector>
 
+#include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 #include "base/unique_fd.hpp"
-#include "bartizan/result.hpp"
 #include "crypto/aes_xts.hpp"
 
 namespace bartizan::image {

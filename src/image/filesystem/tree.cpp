@@ -125,8 +125,7 @@ Result<NodeId> Tree::child_like(NodeId folder, NodeId namesake, std::string_view
 
 void Tree::erase(NodeId child) {
   NodeId* at = &nodes_[nodes_[child].parent].children;
-  while (*at != child)
-    at = name(child) < name(*at) ? &nodes_[*at].left : &nodes_[*at].right;
+  while (*at != child) at = name(child) < name(*at) ? &nodes_[*at].left : &nodes_[*at].right;
   *at = join(nodes_[child].left, nodes_[child].right);
 }
 
@@ -168,8 +167,7 @@ Result<void> Tree::set_attributes(InodeId id, const Attributes& attributes) {
   TRY(spill_.append(as_bytes(attributes.xattrs)));
   TRY(spill_.append(as_bytes(attributes.tail)));
   static constexpr std::array<uint8_t, kRecordUnit> zeros{};
-  return spill_.append(
-      ByteView(zeros).first(align_up(spill_.size(), kRecordUnit) - spill_.size()));
+  return spill_.append(ByteView(zeros).first(align_up(spill_.size(), kRecordUnit) - spill_.size()));
 }
 
 Result<Attributes> Tree::attributes(InodeId id) {
@@ -209,8 +207,7 @@ Tree::Totals Tree::count_links() {
         ++inode.links;
         folders.push_back(child);
       }
-      if (++inode.links == 1 && inode.type == FileType::regular)
-        totals.content_bytes += inode.size;
+      if (++inode.links == 1 && inode.type == FileType::regular) totals.content_bytes += inode.size;
     }
   }
   return totals;

@@ -267,8 +267,7 @@ Result<Tree*> LayerMerger::finish() {
     NodeId node = merged_.find(TRY(split_path(path, name_)));
     InodeId target = node != 0 ? tree_.resolve(tree_.node(node).inode) : 0;
     InodeId inode = tree_.resolve(pending);
-    bool honest =
-        target != 0 && tree_.inode(target).type != FileType::directory && target != inode;
+    bool honest = target != 0 && tree_.inode(target).type != FileType::directory && target != inode;
     if (!honest) return bad(path, "hard link to a file that no layer holds");
     tree_.inode(inode).type = FileType::alias;
     tree_.inode(inode).block = target;

@@ -83,7 +83,7 @@ Result<bool> MergedTree::complete_node(NodeId id) {
 // A path on its way through the tree.
 struct MergedTree::Walk {
   std::vector<NodeId> trail;  // from the root to where it stands
-  Path rest;                 // still to go, last part first
+  Path rest;                  // still to go, last part first
   int links = 0;
   bool marks = false;  // on behalf of a whiteout
 
@@ -263,8 +263,7 @@ Result<void> MergedTree::merge(NodeId to_id, NodeId from_id) {
     to.inode = from.inode;
     to.layer = from.layer;
     if (is_other_than_folder(from_id)) tree_.clear_children(to_id);
-  } else if (is_other_than_folder(to_id) && !is(to_id, FileType::symlink) &&
-             holds_inode(from_id)) {
+  } else if (is_other_than_folder(to_id) && !is(to_id, FileType::symlink) && holds_inode(from_id)) {
     to.inode = 0;
   }
   return merge_children(to_id, tree_.children(from_id));

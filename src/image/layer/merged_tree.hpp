@@ -61,8 +61,7 @@ class MergedTree {
     std::vector<std::vector<NodeId>> ways;
     size_t steps = 0;
   };
-  Result<void> find_links_with_children(NodeId id, std::vector<NodeId>& way,
-                                        LinkWays& found) const;
+  Result<void> find_links_with_children(NodeId id, std::vector<NodeId>& way, LinkWays& found) const;
   Result<void> relocate(const std::vector<NodeId>& way);
   Result<void> merge(NodeId to_id, NodeId from_id);
   Result<void> merge_children(NodeId to, const std::vector<NodeId>& children);

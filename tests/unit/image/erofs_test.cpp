@@ -77,7 +77,8 @@ TEST(Erofs, TailsNeverStraddleBlocks) {
   add_inode(tree, Tree::kRoot, FileType::directory, "");
   for (int i = 0; i < 500; ++i) {
     NodeId node = tree.child(Tree::kRoot, std::to_string(i), "t").value();
-    add_inode(tree, node, FileType::symlink, std::string(static_cast<size_t>(i * 8 % 4000 + 1), 't'));
+    add_inode(tree, node, FileType::symlink,
+              std::string(static_cast<size_t>(i * 8 % 4000 + 1), 't'));
   }
   tree.count_links();
   auto layout = ErofsLayout::plan(tree, 1).value();
