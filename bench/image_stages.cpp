@@ -76,27 +76,28 @@ void inflate(const Layout& layout, const SourceImage& source) {
 }
 
 // All up to the file system's bytes.
-uint64_t unpack(const Layout& layout, const SourceImage& source, BlockSink& sink) {
+uint64_t unpack(const Layout& layout, const SourceImage& source, BlockSink& sink,
+                const char* work) {
   ProgressSink none;
   Meter meter(none, "", 0);
-  return FilesystemBuilder(sink).build(layout, source, meter).value();
+  return FilesystemBuilder(sink, work).build(layout, source, meter).value();
 }
 
 class Stages {
  public:
   Stages(const Layout& layout, const char* work) : layout_(layout), work_(work), piece_(kPiece) {
     source_ = read_layout(layout, "").value();
-    size_ = unpack(layout, source_, nowhere_);
+    size_ = unpack(layout, source_, nowhere_, work);
   }
 
   void run() {
     double digest = least([&] { drain(layout_, source_); });
     double inflated = least([&] { inflate(layout_, source_); });
-    double all = least([&] { unpack(layout_, source_, nowhere_); });
+    double all = least([&] { unpack(layout_, source_, nowhere_, work_); });
     print("source_digest", digest);
     print("decompress", std::max(0.0, inflated - digest));
     print("file_system", std::max(0.0, all - std::max(inflated, digest)));
-    print("forecast", least([&] { forecast_filesystem(layout_, source_, {}); }));
+    print("forecast", least([&] { forecast_filesystem(layout_, source_, work_, {}); }));
     print("encryption", least([&] { encrypt(); }));
     print("verity", least([&] { hash_leaves(); }));
     print("output_digest", least([&] { hash_output(); }));
@@ -152,7 +153,7 @@ int main(int argc, char** argv) {
   }
   if (argc == 4) {
     FileSink file(argv[3]);
-    unpack(Layout(argv[1]), read_layout(Layout(argv[1]), "").value(), file);
+    unpack(Layout(argv[1]), read_layout(Layout(argv[1]), "").value(), file, argv[2]);
     return 0;
   }
   Stages(Layout(argv[1]), argv[2]).run();

@@ -312,8 +312,7 @@ typedef struct bartizan_build_options {
   int64_t created;            /* seconds since the epoch; default: now; if reproducible, the source's time or 0 */
   uint64_t scratch_bytes; /* size of the scratch disk for what the workload writes, a multiple of
                              4096, at least 16 MiB; default: none, writes go to memory */
-  bartizan_blob recovery_passphrase; /* a second way into the disk, by Argon2id; default: none. Not
-                                        with BARTIZAN_BUILD_REPRODUCIBLE */
+  bartizan_blob recovery_passphrase; /* a second way into the disk, by Argon2id; default: none */
 } bartizan_build_options;
 
 /* JSON: {manifest (its exact text), workload_digest, workload_id, resource, disk_bytes, entries,

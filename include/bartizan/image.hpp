@@ -41,7 +41,7 @@ struct BuildOptions {
   uint64_t scratch_bytes = 0;
 
   // A second way into the disk, for people: a key slot of its own, hardened by Argon2id (192 MiB, 4 passes). The guest
-  // never uses it. Not with `reproducible`: that slot's salt and stripes are drawn at random.
+  // never uses it.
   std::optional<SecretBytes> recovery_passphrase;
 
   // Draws nothing at random: all of the disk's key, salts and UUIDs come from disk_key, which must be given and hold

@@ -15,6 +15,13 @@ Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, mode_t 
   return fd;
 }
 
+Result<UniqueFd> unnamed_file(const std::filesystem::path& path) {
+  UniqueFd file = TRY(open_file(path, O_RDWR | O_CREAT | O_EXCL));
+  if (::unlink(path.c_str()) != 0)
+    return errno_error(errno, "base/file", fmt::format("{}: unlink", path.string()));
+  return file;
+}
+
 Result<uint64_t> file_size(int fd, const std::filesystem::path& name) {
   struct stat status;
   if (::fstat(fd, &status) != 0) return errno_error(errno, "base/file", fmt::format("stat {}", name.string()));

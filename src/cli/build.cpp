@@ -71,8 +71,7 @@ void declare(CLI::App& command, Arguments& to) {
   command
       .add_option("--recovery-file", to.recovery_file,
                   "Passphrase that opens the disk too, hardened by Argon2id; \"-\": standard input")
-      ->type_name("FILE")
-      ->excludes("--key-from");
+      ->type_name("FILE");
   command.add_option("--key-out", to.key_out, "Where to put the disk key (0600); must not exist")
       ->type_name("FILE");
 }

@@ -49,9 +49,16 @@ def test_recovery_passphrase_comes_from_standard_input(layout, tmp_path):
     assert b"every folder and file lies where it may" in done.stdout
 
 
-def test_recovery_and_repeatable_exclude_each_other(layout, key_file, tmp_path):
-    done = run(CLI, "build", layout, "-o", tmp_path / "out", "--key-from", key_file, "--recovery-file", key_file)
-    assert done.returncode == 2 and b"recovery-file" in done.stderr, done
+def test_repeatable_with_a_recovery_passphrase(layout, key_file, tmp_path):
+    recovery = tmp_path / "recovery"
+    recovery.write_bytes(RECOVERY)
+    digests = set()
+    for name in ("one", "two"):
+        done = run(CLI, "build", layout, "-o", tmp_path / name, "--key-from", key_file, "--recovery-file", recovery, "--json")
+        assert done.returncode == 0, done
+        digests.add(json.loads(done.stdout)["image_digest"])
+        assert run(CLI, "verify", tmp_path / name, "--key-file", recovery).returncode == 0
+    assert len(digests) == 1
 
 
 @pytest.mark.parametrize("size", ["", "64Q", "M", "-1M", "1.5G", "99999999999999T", "4K", "2T"])

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "image/layer/apply.hpp"
 #include "image/layer/decompress.hpp"
@@ -27,17 +28,17 @@ class CheckedSink : public image::BlockSink {
 void merge(image::Compression compression, ByteView content) {
   CheckedSink sink;
   image::ErofsWriter writer(sink);
-  image::LayerMerger merger(writer);
-  for (uint32_t number : {2, 1}) {
+  image::LayerMerger merger(writer, std::filesystem::temp_directory_path());
+  for (uint16_t number : {2, 1}) {
     auto applied = merger.apply(number, "layer", [&] {
       return image::decompress(compression, std::make_unique<image::MemorySource>(content),
                                "layer");
     });
     if (!applied.ok()) return;
   }
-  auto root = merger.finish();
-  if (!root.ok()) return;
-  auto written = writer.finish(**root, {});
+  auto tree = merger.finish();
+  if (!tree.ok()) return;
+  auto written = writer.finish(**tree, {});
   if (written.ok() && *written % image::kBlockSize != 0) std::abort();
 }
 

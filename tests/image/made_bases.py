@@ -1,4 +1,5 @@
-"""made_bases.py many|odd-names BASE.tar: base layers that no package has: 60,000 files (upper_layers.py hides some), and names that nobody likes."""
+"""made_bases.py many|odd-names|names-N BASE.tar: base layers that no package has: 60,000 files (upper_layers.py hides some), names
+that nobody likes, and N names of 22 bytes (every eighth a file of 100 bytes)."""
 
 import io
 import os
@@ -47,6 +48,25 @@ def odd_names(tar):
         add(tar, b"wide/%04d-" % number + b"w" * (number % 250))
 
 
+def names(file, count):
+    """By hand: tarfile takes a minute for as many as an image may have."""
+    header, content = bytearray(512), b"x" * 100 + bytes(412)
+    header[100:148] = b"\0".join([b"0000644", b"0000000", b"0000000", b"00000000144", b"11145401322", b""])
+    header[156:157], header[257:265] = b"0", b"ustar\x0000"
+    for number in range(count):
+        name = b"%03d/%022d" % (number // 2000, number * 7919 % 10_000_019)
+        header[:len(name)] = name
+        header[124:135] = b"%011o" % (0 if number % 8 else 100)
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        file.write(header if number % 8 else header + content)
+    file.write(bytes(1024))
+
+
 if __name__ == "__main__":
+    if sys.argv[1].startswith("names-"):
+        with open(sys.argv[2], "wb") as made:
+            names(made, int(sys.argv[1][len("names-"):]))
+        sys.exit()
     with tarfile.open(sys.argv[2], "w", format=tarfile.GNU_FORMAT) as made:
         {"many": many, "odd-names": odd_names}[sys.argv[1]](made)

@@ -33,7 +33,7 @@ class OutputDigest : public testing::Test {
   }
   std::optional<image::FilesystemForecast> forecast() {
     auto source = image::read_layout(scratch_ / "src", "").value();
-    return image::forecast_filesystem(scratch_ / "src", source, {});
+    return image::forecast_filesystem(scratch_ / "src", source, scratch_.path(), {});
   }
   static std::string big() {
     std::string bytes(3'000'001, 'x');

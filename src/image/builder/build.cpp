@@ -39,11 +39,8 @@ Result<void> check_key(const BuildOptions& options) {
   if (options.reproducible && (!options.disk_key || options.disk_key->size() < kLeastBytes)) {
     return invalid("disk_key: a reproducible build needs one of {} bytes at least", kLeastBytes);
   }
-  if (!options.recovery_passphrase) return {};
-  if (options.recovery_passphrase->empty()) return invalid("recovery_passphrase: empty");
-  // Its key slot is libcryptsetup's work, which draws the salt and the stripes by itself.
-  if (options.reproducible)
-    return invalid("recovery_passphrase: not in a reproducible build, its key slot is random");
+  if (options.recovery_passphrase && options.recovery_passphrase->empty())
+    return invalid("recovery_passphrase: empty");
   return {};
 }
 
@@ -144,9 +141,9 @@ class Build {
 
  private:
   Result<DiskSecrets> secrets() const {
-    if (options_.reproducible)
-      return DiskSecrets::derive(*options_.disk_key, source_.manifest.digest);
-    DiskSecrets secrets = TRY(DiskSecrets::draw(options_.disk_key));
+    DiskSecrets secrets =
+        TRY(options_.reproducible ? DiskSecrets::derive(*options_.disk_key, source_.manifest.digest)
+                                  : DiskSecrets::draw(options_.disk_key));
     if (options_.recovery_passphrase) secrets.luks.recovery = options_.recovery_passphrase->clone();
     return secrets;
   }
@@ -175,7 +172,7 @@ class Build {
     auto [file, origin] = writer.layer_place();
     auto layer = TRY(OutputLayer::create(file, origin, krun));
     DiskPlace place{layer.fd(), layer.disk_start(), file.string(), folder_};
-    auto forecast = forecast_filesystem(layout_, source_, options_.progress);
+    auto forecast = forecast_filesystem(layout_, source_, folder_, options_.progress);
     if (forecast) {
       place.forecast = &*forecast;
       place.stream = layer.begin_hashing(disk_bytes_for(forecast->size));

@@ -68,7 +68,7 @@ Result<DiskTotals> make_disk(const DiskPlace& place, const Layout& layout,
                         place.name, {&hashes, kLuksHeaderBytes / kBlockSize, place.stream});
   ForecastSink sink(segment, place.stream != nullptr ? place.forecast : nullptr);
   TRY(sink.begin());
-  FilesystemBuilder builder(sink);
+  FilesystemBuilder builder(sink, place.folder);
   Meter layers(progress, "layers", bytes_of(source.layers));
   manifest.luks2.size = TRY(builder.build(layout, source, layers));
   TRY(segment.finish());

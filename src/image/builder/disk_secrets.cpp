@@ -87,7 +87,9 @@ Result<DiskSecrets> DiskSecrets::derive(const SecretBytes& passphrase, std::stri
   DiskSecrets secrets = TRY(take(derived, passphrase.clone()));
   LuksHeaderSecrets& luks = secrets.luks;
   luks.stripes = TRY(derived("stripes", kStripeBytes));
+  luks.recovery_stripes = TRY(derived("recovery stripes", kStripeBytes));
   luks.keyslot_salt = TRY(public_bytes(derived, "keyslot salt", kLuksSaltBytes));
+  luks.recovery_salt = TRY(public_bytes(derived, "recovery salt", kLuksSaltBytes));
   luks.digest_salt = TRY(public_bytes(derived, "digest salt", kLuksSaltBytes));
   luks.primary_salt = TRY(public_bytes(derived, "primary salt", kHeaderSaltBytes));
   luks.secondary_salt = TRY(public_bytes(derived, "secondary salt", kHeaderSaltBytes));

@@ -50,19 +50,19 @@ uint64_t bytes_of(const std::vector<Descriptor>& layers) {
 
 Result<uint64_t> FilesystemBuilder::build(const Layout& layout, const SourceImage& source,
                                           Meter& meter) {
-  auto count = static_cast<uint32_t>(source.layers.size());
+  auto count = static_cast<uint16_t>(source.layers.size());
   // Above all layers, so that it replaces whatever the image has there.
   Path config = TRY(split_path(contract::kProcessConfigPath, kOrigin));
-  TRY(merger_.add_file(count + 1, config, kConfigMode, source.config));
-  for (uint32_t number = count; number > 0; --number) {
+  TRY(merger_.add_file(static_cast<uint16_t>(count + 1), config, kConfigMode, source.config));
+  for (uint16_t number = count; number > 0; --number) {
     TRY(apply(layout, source.layers[number - 1], number, meter));
   }
-  Node* root = TRY(merger_.finish());
-  return writer_.finish(*root, filesystem_uuid(source));
+  Tree* tree = TRY(merger_.finish());
+  return writer_.finish(*tree, filesystem_uuid(source));
 }
 
 Result<void> FilesystemBuilder::apply(const Layout& layout, const Descriptor& layer,
-                                      uint32_t number, Meter& meter) {
+                                      uint16_t number, Meter& meter) {
   std::string name = "layer " + layer.digest;
   auto applied = merger_.apply(number, name, [&]() -> Result<std::unique_ptr<ByteSource>> {
     std::unique_ptr<BlobReader> blob = TRY(BlobReader::open(layout, layer, &meter));
@@ -78,11 +78,12 @@ Result<void> FilesystemBuilder::apply(const Layout& layout, const Descriptor& la
 
 std::optional<FilesystemForecast> forecast_filesystem(const Layout& layout,
                                                       const SourceImage& source,
+                                                      const fs::path& folder,
                                                       const ProgressSink& progress) {
   for (const Descriptor& layer : source.layers)
     if (compression_of(layer) != Compression::none) return std::nullopt;
   FirstBlock sink;
-  FilesystemBuilder builder(sink, LayerMerger::Contents::counted);
+  FilesystemBuilder builder(sink, folder, LayerMerger::Contents::counted);
   Meter meter(progress, "layers", bytes_of(source.layers));
   auto size = builder.build(layout, source, meter);
   if (!size.ok()) return std::nullopt;

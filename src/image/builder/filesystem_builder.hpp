@@ -19,18 +19,17 @@ uint64_t bytes_of(const std::vector<Descriptor>& layers);
 
 class FilesystemBuilder {
  public:
-  explicit FilesystemBuilder(BlockSink& sink,
-                             LayerMerger::Contents contents = LayerMerger::Contents::copied)
-      : writer_(sink), contents_(contents), merger_(writer_, contents) {}
+  // `folder`: for a temporary file, should the metadata become large.
+  FilesystemBuilder(BlockSink& sink, const std::filesystem::path& folder,
+                    LayerMerger::Contents contents = LayerMerger::Contents::copied)
+      : writer_(sink), contents_(contents), merger_(writer_, folder, contents) {}
 
   // Returns the file system's size. The superblock is written last, at offset 0.
-  Result<uint64_t> build(const Layout& layout, const SourceImage& source,
-                         Meter& meter);
-  const LayerMerger::Totals& totals() const { return merger_.totals(); }
+  Result<uint64_t> build(const Layout& layout, const SourceImage& source, Meter& meter);
+  const Tree::Totals& totals() const { return merger_.totals(); }
 
  private:
-  Result<void> apply(const Layout& layout, const Descriptor& layer, uint32_t number,
-                     Meter& meter);
+  Result<void> apply(const Layout& layout, const Descriptor& layer, uint16_t number, Meter& meter);
 
   ErofsWriter writer_;
   LayerMerger::Contents contents_;
@@ -50,6 +49,7 @@ struct FilesystemForecast {
 // with the layers, which the build will say better.
 std::optional<FilesystemForecast> forecast_filesystem(const Layout& layout,
                                                       const SourceImage& source,
+                                                      const std::filesystem::path& folder,
                                                       const ProgressSink& progress);
 
 // Puts a file system down with its superblock as foretold, which lies at the front and is known at

@@ -1,8 +1,8 @@
 #include "image/filesystem/erofs_layout.hpp"
 
 #include <algorithm>
-#include "base/bytes.hpp"
 
+#include "base/bytes.hpp"
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "image/filesystem/block_sink.hpp"
@@ -10,7 +10,6 @@
 namespace bartizan::image {
 namespace {
 
-constexpr uint64_t kSlot = 32;  // inodes begin at multiples of this
 constexpr uint64_t kFirstSlot =
     64;  // nid 0 would make an inode number that readdir(3) takes for a hole
 constexpr uint64_t kDirentBytes = 12;  // struct erofs_dirent
@@ -29,43 +28,101 @@ uint8_t dirent_type(FileType type) {  // FT_* of linux/fs_types.h
       return 5;
     case FileType::symlink:
       return 7;
+    case FileType::alias:
+      break;
   }
   return 0;
 }
 
-// How many of `entries` from `begin` fit into one block, and the bytes they take.
-size_t entries_of_block(const std::vector<FolderEntry>& entries, size_t begin, uint64_t& bytes) {
-  size_t end = begin;
-  bytes = 0;
-  while (end < entries.size() && bytes + kDirentBytes + entries[end].name.size() <= kBlockSize) {
-    bytes += kDirentBytes + entries[end++].name.size();
-  }
-  return end - begin;
-}
+constexpr std::string_view kDots[] = {".", ".."};
 
-uint64_t content_size(const std::vector<FolderEntry>& entries) {
-  uint64_t size = 0, bytes = 0;
-  for (size_t begin = 0; begin < entries.size();) {
-    size = align_up(size, kBlockSize);
-    begin += entries_of_block(entries, begin, bytes);
-    size += bytes;
+// Sizes, and blocks for what of folders and links is not behind the inode.
+uint64_t measure(Tree& tree, NodeId id, uint64_t next_block) {
+  Inode& inode = tree.inode_of(id);
+  if (inode.type == FileType::directory) {
+    inode.size = 0;
+    FolderBlocks blocks(tree, id);
+    while (uint64_t bytes = blocks.next()) inode.size = align_up(inode.size, kBlockSize) + bytes;
+  } else if (inode.type == FileType::symlink) {
+    inode.size = inode.tail_bytes;
   }
-  return size;
+  uint32_t blocks = late_blocks(inode);
+  if (blocks != 0) inode.block = static_cast<uint32_t>(next_block);
+  return next_block + blocks;
 }
 
 }  // namespace
 
-Result<ErofsLayout> ErofsLayout::plan(const Node& root, uint32_t next_block) {
+// A tail must end in the block in which its inode begins, so what would not fit there takes blocks.
+uint64_t inline_bytes(const Inode& inode) {
+  if (inode.type == FileType::regular) return inode.tail_bytes;
+  uint64_t room = kBlockSize - std::min<uint64_t>(kBlockSize, kInodeBytes + inode.xattr_bytes());
+  uint64_t rest = inode.size % kBlockSize;
+  return rest > std::min(room, kMaxTail) ? 0 : rest;
+}
+
+uint32_t late_blocks(const Inode& inode) {
+  if (inode.type != FileType::directory && inode.type != FileType::symlink) return 0;
+  uint64_t bytes = inode.size - inline_bytes(inode);
+  return static_cast<uint32_t>((bytes + kBlockSize - 1) / kBlockSize);
+}
+
+FolderBlocks::FolderBlocks(const Tree& tree, NodeId folder)
+    : tree_(tree), folder_(folder), children_(tree, folder), child_(children_.next()) {
+  entry_ = next_entry();
+}
+
+std::optional<FolderBlocks::Entry> FolderBlocks::next_entry() {
+  if (dots_ < std::size(kDots) && (child_ == 0 || kDots[dots_] < tree_.name(child_))) {
+    NodeId parent = folder_ == Tree::kRoot ? folder_ : tree_.node(folder_).parent;
+    NodeId shown = dots_ == 0 ? folder_ : parent;
+    return Entry{kDots[dots_++], &tree_.inode_of(shown)};
+  }
+  if (child_ == 0) return std::nullopt;
+  NodeId child = std::exchange(child_, children_.next());
+  return Entry{tree_.name(child), &tree_.inode_of(child)};
+}
+
+uint64_t FolderBlocks::next() {
+  block_.clear();
+  bytes_ = 0;
+  while (entry_ && bytes_ + kDirentBytes + entry_->name.size() <= kBlockSize) {
+    bytes_ += kDirentBytes + entry_->name.size();
+    block_.push_back(*entry_);
+    entry_ = next_entry();
+  }
+  return bytes_;
+}
+
+Bytes FolderBlocks::encode() const {
+  Bytes content(bytes_);
+  uint8_t* entry = content.data();
+  size_t name_at = block_.size() * kDirentBytes;
+  for (const auto& [name, inode] : block_) {
+    store_le<uint64_t>(entry, inode->nid);
+    store_le<uint16_t>(entry + 8, static_cast<uint16_t>(name_at));
+    entry[10] = dirent_type(inode->type);
+    std::copy(name.begin(), name.end(), content.begin() + static_cast<ptrdiff_t>(name_at));
+    entry += kDirentBytes;
+    name_at += name.size();
+  }
+  return content;
+}
+
+Result<ErofsLayout> ErofsLayout::plan(Tree& tree, uint32_t next_block) {
   ErofsLayout layout;
-  layout.collect(root, root);
+  layout.order_.reserve(tree.names());
+  layout.collect(tree, Tree::kRoot);
   uint64_t block = next_block;
-  for (InodePlace& place : layout.places_) layout.measure(place, block);
+  for (NodeId id : layout.order_) block = measure(tree, id, block);
   layout.metadata_bytes_ = kFirstSlot;
-  for (InodePlace& place : layout.places_) layout.put(place);
-  if (block + layout.metadata_bytes_ / kBlockSize + 1 > UINT32_MAX) {
+  for (NodeId id : layout.order_) layout.put(tree.inode_of(id));
+  if (block + layout.metadata_bytes_ / kBlockSize + 1 > UINT32_MAX ||
+      layout.metadata_bytes_ / kSlot > UINT32_MAX) {
     return make_error(ErrorCode::resource_exhausted, "image/filesystem",
-                      "file system: {} blocks of 4096 bytes are more than EROFS can address",
-                      block);
+                      "file system: {} blocks of 4096 bytes and {} bytes of metadata are more than "
+                      "EROFS can address",
+                      block, layout.metadata_bytes_);
   }
   layout.metadata_block_ = static_cast<uint32_t>(block);
   return layout;
@@ -73,82 +130,23 @@ Result<ErofsLayout> ErofsLayout::plan(const Node& root, uint32_t next_block) {
 
 // Depth first, so that a folder's inode is near those of its files. Depth is bounded by
 // split_path().
-void ErofsLayout::collect(const Node& node, const Node& parent) {
-  Inode* inode = node.inode.get();
-  auto [at, fresh] = index_.try_emplace(inode, places_.size());
-  if (fresh) places_.push_back({.inode = inode, .block = inode->first_block});
-  bool folder = inode->type == FileType::directory;
-  size_t self = at->second;
-  ++places_[self].links;
-  if (!folder) return;
-  places_[self].folder = &node;
-  places_[self].parent = &parent;
-  ++places_[self].links;  // "."
-  for (const auto& [name, child] : node.children) {
-    if (child->inode->type == FileType::directory) ++places_[self].links;  // its ".."
-    collect(*child, node);
-  }
+void ErofsLayout::collect(Tree& tree, NodeId id) {
+  constexpr uint32_t kMet = 1;  // until it has its place
+  Inode& inode = tree.inode_of(id);
+  if (inode.nid == kMet) return;
+  inode.nid = kMet;
+  order_.push_back(id);
+  Children children(tree, id);
+  while (NodeId child = children.next()) collect(tree, child);
 }
 
-std::vector<FolderEntry> ErofsLayout::entries(const InodePlace& folder) const {
-  std::vector<FolderEntry> list = {{".", folder.inode}, {"..", folder.parent->inode.get()}};
-  for (const auto& [name, child] : folder.folder->children)
-    list.push_back({name, child->inode.get()});
-  std::sort(list.begin(), list.end(),
-            [](const FolderEntry& a, const FolderEntry& b) { return a.name < b.name; });
-  return list;
-}
-
-std::string ErofsLayout::folder_content(const InodePlace& folder) const {
-  std::vector<FolderEntry> list = entries(folder);
-  std::string content;
-  uint64_t bytes = 0;
-  for (size_t begin = 0; begin < list.size();) {
-    content.resize(align_up(content.size(), kBlockSize));
-    size_t count = entries_of_block(list, begin, bytes), start = content.size();
-    content.resize(start + bytes);
-    auto* out = reinterpret_cast<uint8_t*>(content.data()) + start;
-    uint64_t name_at = count * kDirentBytes;
-    for (size_t i = 0; i < count; ++i) {
-      const FolderEntry& entry = list[begin + i];
-      store_le<uint64_t>(out + i * kDirentBytes, place(entry.inode).position / kSlot);
-      store_le<uint16_t>(out + i * kDirentBytes + 8, static_cast<uint16_t>(name_at));
-      out[i * kDirentBytes + 10] = dirent_type(entry.inode->type);
-      std::copy(entry.name.begin(), entry.name.end(), out + name_at);
-      name_at += entry.name.size();
-    }
-    begin += count;
-  }
-  return content;
-}
-
-// Sizes, and which part of the content goes behind the inode. A tail must end in the block in which
-// its inode begins, so what would not fit there takes blocks.
-void ErofsLayout::measure(InodePlace& place, uint64_t& next_block) {
-  const Inode& inode = *place.inode;
-  bool folder = inode.type == FileType::directory;
-  if (inode.type == FileType::regular) {
-    place.size = inode.size;
-    place.tail_size = inode.tail.size();
-    return;
-  }
-  place.size = folder ? content_size(entries(place)) : inode.tail.size();
-  place.tail_size = place.size % kBlockSize;
-  uint64_t room = kBlockSize - std::min<uint64_t>(kBlockSize, kInodeBytes + inode.xattrs.size());
-  if (place.tail_size > std::min(room, kMaxTail)) place.tail_size = 0;
-  place.blocks =
-      static_cast<uint32_t>((place.size - place.tail_size + kBlockSize - 1) / kBlockSize);
-  if (place.blocks == 0) return;
-  place.block = static_cast<uint32_t>(next_block);
-  next_block += place.blocks;
-}
-
-void ErofsLayout::put(InodePlace& place) {
-  uint64_t core = kInodeBytes + place.inode->xattrs.size() + place.tail_size;
+void ErofsLayout::put(Inode& inode) {
+  uint64_t tail = inline_bytes(inode);
+  uint64_t core = kInodeBytes + inode.xattr_bytes() + tail;
   uint64_t position = align_up(metadata_bytes_, kSlot);
-  uint64_t together = place.tail_size > 0 ? core : kInodeBytes;  // must not straddle blocks
+  uint64_t together = tail > 0 ? core : kInodeBytes;  // must not straddle blocks
   if (position % kBlockSize + together > kBlockSize) position = align_up(position, kBlockSize);
-  place.position = position;
+  inode.nid = static_cast<uint32_t>(position / kSlot);
   metadata_bytes_ = position + core;
 }
 

@@ -2,8 +2,7 @@
 // computation.
 #pragma once
 
-#include <memory>
-#include <unordered_map>
+#include <optional>
 #include <vector>
 
 #include "bartizan/result.hpp"
@@ -12,49 +11,58 @@
 namespace bartizan::image {
 
 constexpr uint64_t kInodeBytes = 64;  // the extended form: 32-bit owners, 64-bit sizes, nanoseconds
+constexpr uint64_t kSlot = 32;        // inodes begin at multiples of this, counted by their nid
 // Ends of files up to this size sit behind their inode instead of in a block of their own.
 constexpr uint64_t kMaxTail = 2048;
 
-struct InodePlace {
-  Inode* inode = nullptr;
-  const Node* folder = nullptr;  // of a directory
-  const Node* parent = nullptr;  // of a directory
-  uint64_t position = 0;         // byte offset from the start of the metadata; nid = position / 32
-  uint32_t links = 0;
-  uint64_t size = 0;       // i_size
-  uint32_t block = 0;      // first block of content
-  uint32_t blocks = 0;     // that the finish phase writes (folders, long link targets)
-  uint64_t tail_size = 0;  // behind the inode
-};
+// Bytes of the content that are behind the inode, once its size is known.
+uint64_t inline_bytes(const Inode& inode);
+// Blocks that the finish phase writes: of folders and long link targets.
+uint32_t late_blocks(const Inode& inode);
 
-// One entry of a folder in EROFS's order (bytewise), "." and ".." among the rest.
-struct FolderEntry {
-  std::string_view name;
-  const Inode* inode;
+// One block of a folder's content; of the last one, as many bytes as it takes.
+class FolderBlocks {
+ public:
+  FolderBlocks(const Tree& tree, NodeId folder);
+  // Its size, 0 at the end; and, until the next call, its bytes.
+  uint64_t next();
+  Bytes encode() const;
+
+ private:
+  // Of "." and "..", too.
+  struct Entry {
+    std::string_view name;
+    const Inode* inode;
+  };
+  std::optional<Entry> next_entry();
+
+  const Tree& tree_;
+  NodeId folder_;
+  Children children_;
+  NodeId child_;  // not given yet
+  size_t dots_ = 0;
+  std::optional<Entry> entry_;  // that did not fit
+  std::vector<Entry> block_;
+  uint64_t bytes_ = 0;
 };
 
 class ErofsLayout {
  public:
-  // `root` must be final: every node has an inode. `next_block`: the first free one. Errors:
-  // resource_exhausted (more than EROFS can address).
-  static Result<ErofsLayout> plan(const Node& root, uint32_t next_block);
+  // `tree` must be final: every node has an inode, links are counted. `next_block`: the first free
+  // one. Sets nid of all inodes; size and block of folders and links. Errors: resource_exhausted
+  // (more than EROFS can address, or than our numbers hold).
+  static Result<ErofsLayout> plan(Tree& tree, uint32_t next_block);
 
-  const std::vector<InodePlace>& places() const { return places_; }
-  const InodePlace& place(const Inode* inode) const { return places_[index_.at(inode)]; }
-  std::vector<FolderEntry> entries(const InodePlace& folder) const;
-  // The folder's content: full blocks and, last, as many bytes as it takes.
-  std::string folder_content(const InodePlace& folder) const;
-
+  // All inodes in their order, root first, each by the first of its names.
+  const std::vector<NodeId>& order() const { return order_; }
   uint32_t metadata_block() const { return metadata_block_; }
   uint64_t metadata_bytes() const { return metadata_bytes_; }
 
  private:
-  void collect(const Node& node, const Node& parent);
-  void measure(InodePlace& place, uint64_t& next_block);
-  void put(InodePlace& place);
+  void collect(Tree& tree, NodeId id);
+  void put(Inode& inode);
 
-  std::vector<InodePlace> places_;  // root first
-  std::unordered_map<const Inode*, size_t> index_;
+  std::vector<NodeId> order_;
   uint32_t metadata_block_ = 0;
   uint64_t metadata_bytes_ = 0;
 };

@@ -2,8 +2,8 @@
 // first, as it streams by, then folders, then inodes, and at last the superblock. The same tree and
 // contents make the same bytes.
 //
-//   for each file:  begin_file(inode) · append(bytes)… · end_file()
-//   at the end:     finish(root, uuid)
+//   for each file:  begin_file() · append(bytes)… · end_file()
+//   at the end:     finish(tree, uuid)
 //
 // Where everything goes depends on sizes alone: count() instead of append() tells the superblock
 // of a file system before its contents are known.
@@ -12,7 +12,6 @@
 #pragma once
 
 #include <array>
-#include <optional>
 
 #include "image/filesystem/block_sink.hpp"
 #include "image/filesystem/tree.hpp"
@@ -20,35 +19,45 @@
 namespace bartizan::image {
 
 class ErofsLayout;
-struct InodePlace;
 
 class ErofsWriter {
  public:
   explicit ErofsWriter(BlockSink& sink) : sink_(sink) {}
 
-  // Sets size, first_block and tail of `inode`, whose xattrs must be final.
-  Result<void> begin_file(Inode& inode);
+  // Where a file's content went: whole blocks, and what goes behind the inode, valid until the next
+  // file.
+  struct Content {
+    uint64_t size = 0;
+    uint32_t block = 0;
+    ByteView tail;
+  };
+  Result<void> begin_file();
   Result<void> append(ByteView bytes);
-  // As many bytes that nobody wants to read: what the sink gets for them is not a file system.
+  // As many bytes that nobody wants to read: of such a file system the sink gets the superblock
+  // alone.
   void count(uint64_t bytes);
-  Result<void> end_file();
+  // `xattr_bytes`: what goes behind the inode besides the tail.
+  Result<Content> end_file(size_t xattr_bytes);
 
-  // Precondition: every node has an inode, and those with content went through begin_file().
-  // Returns the size of the file system, a multiple of 4096.
-  Result<uint64_t> finish(const Node& root, const std::array<uint8_t, 16>& uuid);
+  // Precondition: that of ErofsLayout::plan(); inodes of files say what end_file() said. Returns
+  // the size of the file system, a multiple of 4096.
+  Result<uint64_t> finish(Tree& tree, const std::array<uint8_t, 16>& uuid);
 
  private:
   Result<void> emit(ByteView bytes);
   Result<void> pad_to_block();
-  Result<void> write_contents(const ErofsLayout& layout);
-  Result<void> write_inodes(const ErofsLayout& layout);
-  Result<void> write_superblock(const ErofsLayout& layout, const std::array<uint8_t, 16>& uuid);
+  Result<void> write_folder(const Tree& tree, NodeId folder);
+  Result<void> write_contents(Tree& tree, const ErofsLayout& layout);
+  Result<void> write_inode(Tree& tree, NodeId id, uint32_t number);
+  Result<void> write_inodes(Tree& tree, const ErofsLayout& layout);
+  Result<void> write_superblock(const Tree& tree, const ErofsLayout& layout,
+                                const std::array<uint8_t, 16>& uuid);
 
   BlockSink& sink_;
   uint64_t position_ = kBlockSize;  // block 0 is the superblock's, written last
-  Inode* file_ = nullptr;
-  Bytes partial_;            // the current file's last, incomplete block
-  uint64_t tails_held_ = 0;  // bytes of tails in memory
+  Content file_;                    // the current one
+  Bytes partial_;                   // its last, incomplete block
+  bool counted_ = false;
 };
 
 }  // namespace bartizan::image

@@ -1,7 +1,6 @@
 #include "image/layer/apply.hpp"
 
-#include <unordered_set>
-
+#include "crypto/hash.hpp"
 #include "image/filesystem/xattrs.hpp"
 
 namespace bartizan::image {
@@ -12,6 +11,9 @@ constexpr size_t kMaxTarget = 4095;  // PATH_MAX without its zero byte
 // All contents of an image. Beyond this somebody wants to fill a disk, not to run a workload.
 constexpr uint64_t kMaxContentBytes = uint64_t{1} << 40;
 constexpr int kMaxLinkHops = 64;  // hard links to hard links to … of hidden files
+// For paths that hard links name and that are not at hand: a path may be a quarter of a MiB long.
+constexpr uint64_t kMaxLinkBytes = 16 << 20;
+constexpr uint64_t kLinkCost = 128;  // of one, besides its bytes
 
 FileType type_of(TarKind kind) {
   switch (kind) {
@@ -32,10 +34,9 @@ FileType type_of(TarKind kind) {
   return FileType::regular;
 }
 
-std::shared_ptr<Inode> make_placeholder() {
-  auto inode = std::make_shared<Inode>();
-  inode->type = FileType::regular;
-  return inode;
+uint32_t device_number(const TarEntry& entry) {  // Linux new_encode_dev()
+  return (entry.device_minor & 0xff) | entry.device_major << 8 |
+         (entry.device_minor & ~0xffu) << 12;
 }
 
 }  // namespace
@@ -45,9 +46,9 @@ Error LayerMerger::bad(std::string_view path, std::string_view why) const {
                     why);
 }
 
-Result<void> LayerMerger::apply(uint32_t number, const std::string& name, const Open& open) {
+Result<void> LayerMerger::apply(uint16_t number, const std::string& name, const Open& open) {
   name_ = name;
-  tree_.begin_layer(number, name);
+  merged_.begin_layer(number, name);
   hidden_.clear();
   wanted_.clear();
   auto source = TRY(open());
@@ -57,18 +58,18 @@ Result<void> LayerMerger::apply(uint32_t number, const std::string& name, const 
   return wanted_.empty() ? Result<void>() : read_again(open);
 }
 
-Result<void> LayerMerger::add_file(uint32_t number, const Path& path, uint32_t mode,
+Result<void> LayerMerger::add_file(uint16_t number, const Path& path, uint32_t mode,
                                    ByteView content) {
   name_ = "bartizan";
-  tree_.begin_layer(number, name_);
-  auto inode = make_placeholder();
-  inode->mode = mode;
-  TRY(writer_.begin_file(*inode));
+  merged_.begin_layer(number, name_);
+  InodeId id = TRY(make_placeholder());
+  tree_.inode(id).mode = static_cast<uint16_t>(mode);
+  TRY(writer_.begin_file());
   TRY(writer_.append(content));
-  TRY(writer_.end_file());
-  Node* node = TRY(tree_.place(path));
-  if (node != nullptr && tree_.claim(*node, FileType::regular))
-    tree_.settle(*node, std::move(inode));
+  Attributes attributes;
+  TRY(place_file(id, attributes));
+  NodeId node = TRY(merged_.place(path));
+  if (node != 0 && merged_.claim(node, FileType::regular)) merged_.settle(node, id);
   return {};
 }
 
@@ -78,7 +79,7 @@ Result<bool> LayerMerger::take_mark(Path path) {
   if (!base.starts_with(kWhiteout)) return false;
   path.pop_back();
   if (base == kOpaque) {
-    TRY(tree_.opaque(path));
+    TRY(merged_.opaque(path));
     return true;
   }
   if (base.starts_with(kAufs))
@@ -86,13 +87,50 @@ Result<bool> LayerMerger::take_mark(Path path) {
   std::string hidden = base.substr(kWhiteout.size());
   if (hidden.empty() || hidden == "." || hidden == "..") return bad(base, "whiteout of nothing");
   path.push_back(std::move(hidden));
-  TRY(tree_.whiteout(path));
+  TRY(merged_.whiteout(path));
   return true;
 }
 
-std::shared_ptr<Inode> LayerMerger::take_pending(const std::string& path) {
+InodeId LayerMerger::take_pending(const std::string& path) {
   auto found = pending_.extract(path);
-  return found ? std::move(found.mapped()) : nullptr;
+  return found ? found.mapped() : 0;
+}
+
+LayerMerger::PathDigest LayerMerger::digest_of(const std::string& path) {
+  auto whole = crypto::sha256(as_bytes(path));
+  PathDigest digest;
+  std::copy_n(whole.begin(), digest.size(), digest.begin());
+  return digest;
+}
+
+// Who keeps the path of a hard link's target in memory.
+Result<void> LayerMerger::hold_link(size_t bytes) {
+  link_bytes_ += bytes + kLinkCost;
+  if (link_bytes_ <= kMaxLinkBytes) return {};
+  return make_error(ErrorCode::resource_exhausted, "image/layer",
+                    "{}: hard links to hidden files and to lower layers take more than {} bytes",
+                    name_, kMaxLinkBytes);
+}
+
+// The current entry is not seen. `link`: its target, if it is a hard link.
+Result<void> LayerMerger::hide(const Path& path, std::string link) {
+  if (hidden_.size() + tree_.names() > kMaxNames) {
+    return make_error(ErrorCode::resource_exhausted, "image/layer",
+                      "{}: more than {} names with the hidden ones, the limit for an image", name_,
+                      kMaxNames);
+  }
+  Hidden& hidden = hidden_[digest_of(join_path(path))];
+  hidden = {entry_, nullptr};
+  if (link.empty()) return {};
+  TRY(hold_link(link.size()));
+  hidden.link = std::make_unique<std::string>(std::move(link));
+  return {};
+}
+
+Result<InodeId> LayerMerger::make_placeholder() {
+  InodeId id = TRY(tree_.make_inode(name_));
+  tree_.inode(id).type = FileType::regular;
+  return id;
 }
 
 Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
@@ -101,59 +139,57 @@ Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
   FileType type = type_of(entry.kind);
   if (path.empty() && entry.kind != TarKind::directory)
     return bad(entry.path, "the root is no folder");
-  Node* node = TRY(tree_.place(path));
+  NodeId node = TRY(merged_.place(path));
   if (entry.kind == TarKind::hard_link) return take_link(entry, path, node);
-  bool seen = node != nullptr && tree_.claim(*node, type);
-  std::shared_ptr<Inode> inode;
+  bool seen = node != 0 && merged_.claim(node, type);
+  InodeId inode = 0;
   if (type != FileType::directory) {
     inode = take_pending(join_path(path));
-    if (!seen && !inode) {
-      hidden_[join_path(path)] = {entry_, {}};
-      return {};
-    }
+    if (!seen && inode == 0) return hide(path, {});
   } else if (!seen) {
     return {};
   }
-  if (!inode) inode = std::make_shared<Inode>();
-  TRY(fill(reader, entry, *inode));
-  if (seen) tree_.settle(*node, std::move(inode));
+  if (inode == 0) inode = TRY(tree_.make_inode(name_));
+  TRY(fill(reader, entry, inode));
+  if (seen) merged_.settle(node, inode);
   return {};
 }
 
-Result<void> LayerMerger::take_link(const TarEntry& entry, const Path& path, Node* node) {
+Result<void> LayerMerger::take_link(const TarEntry& entry, const Path& path, NodeId node) {
   Path target = TRY(split_path(entry.link, name_));
   if (target.empty() || target == path) return bad(entry.path, "hard link to itself or the root");
-  bool seen = node != nullptr && tree_.claim(*node, FileType::regular);
-  auto pending = take_pending(join_path(path));
-  if (!seen && !pending) {
-    hidden_[join_path(path)] = {entry_, join_path(target)};
-    return {};
+  bool seen = node != 0 && merged_.claim(node, FileType::regular);
+  InodeId pending = take_pending(join_path(path));
+  if (!seen && pending == 0) return hide(path, join_path(target));
+  InodeId inode = TRY(link_inode(target));
+  if (pending != 0) {
+    pending = tree_.resolve(pending);
+    if (inode == pending) return bad(entry.path, "hard links in a circle");
+    tree_.inode(pending).type = FileType::alias;
+    tree_.inode(pending).block = inode;
   }
-  auto inode = TRY(link_inode(target));
-  if (pending) {
-    if (final_inode(inode) == final_inode(pending))
-      return bad(entry.path, "hard links in a circle");
-    pending->same_as = inode;
-  }
-  if (seen) tree_.settle(*node, std::move(inode));
+  if (seen) merged_.settle(node, inode);
   return {};
 }
 
 // The inode behind a hard link's target: seen in this layer, hidden in it, or still to come from a
 // lower one.
-Result<std::shared_ptr<Inode>> LayerMerger::link_inode(Path target) {
+Result<InodeId> LayerMerger::link_inode(Path target) {
   for (int hop = 0; hop < kMaxLinkHops; ++hop) {
-    if (Node* own = tree_.own_node(target)) return final_inode(own->inode);
+    if (NodeId own = merged_.own_node(target)) return tree_.resolve(tree_.node(own).inode);
     std::string text = join_path(target);
-    auto hidden = hidden_.find(text);
-    bool alias = hidden != hidden_.end() && !hidden->second.link.empty();
+    auto hidden = hidden_.find(digest_of(text));
+    bool alias = hidden != hidden_.end() && hidden->second.link != nullptr;
     if (!alias) {
-      std::shared_ptr<Inode>& inode =
-          hidden != hidden_.end() ? wanted_[hidden->second.entry] : pending_[text];
-      if (!inode) inode = make_placeholder();
-      return final_inode(inode);
+      bool here = hidden != hidden_.end();
+      InodeId& inode = here ? wanted_[hidden->second.entry] : pending_[text];
+      if (inode == 0) {
+        if (!here) TRY(hold_link(text.size()));
+        inode = TRY(make_placeholder());
+      }
+      return tree_.resolve(inode);
     }
-    target = TRY(split_path(hidden->second.link, name_));
+    target = TRY(split_path(*hidden->second.link, name_));
   }
   return bad(join_path(target), "hard links in a circle");
 }
@@ -170,32 +206,48 @@ Result<void> LayerMerger::copy_content(TarReader& reader, uint64_t size) {
   }
 }
 
-Result<void> LayerMerger::fill(TarReader& reader, const TarEntry& entry, Inode& inode) {
+Result<void> LayerMerger::fill(TarReader& reader, const TarEntry& entry, InodeId id) {
+  Inode& inode = tree_.inode(id);
   inode.type = type_of(entry.kind);
-  inode.mode = entry.kind == TarKind::symlink ? 0777 : entry.mode;
-  inode.uid = entry.uid;
-  inode.gid = entry.gid;
-  inode.mtime = entry.mtime;
-  inode.mtime_nsec = entry.mtime_nsec;
-  inode.device_major = entry.device_major;
-  inode.device_minor = entry.device_minor;
-  inode.xattrs = TRY(encode_xattrs(entry.xattrs, entry.path));
+  inode.mode = static_cast<uint16_t>(entry.kind == TarKind::symlink ? 0777 : entry.mode);
+  Attributes attributes{entry.uid, entry.gid, entry.mtime, entry.mtime_nsec, {}, {}};
+  attributes.xattrs = TRY(encode_xattrs(entry.xattrs, entry.path));
+  if (entry.kind == TarKind::regular) return fill_file(reader, entry, id, attributes);
   if (entry.kind == TarKind::symlink) {
     bool honest = !entry.link.empty() && entry.link.size() <= kMaxTarget &&
                   entry.link.find('\0') == std::string::npos;
     if (!honest) return bad(entry.path, "symbolic link with an impossible target");
-    inode.tail = entry.link;
+    attributes.tail = entry.link;
+  } else if (entry.kind == TarKind::char_device || entry.kind == TarKind::block_device) {
+    inode.block = device_number(entry);
   }
-  if (entry.kind != TarKind::regular) return {};
+  return tree_.set_attributes(id, attributes);
+}
+
+Result<void> LayerMerger::fill_file(TarReader& reader, const TarEntry& entry, InodeId id,
+                                    Attributes& attributes) {
   written_ += entry.size;
   if (written_ > kMaxContentBytes) {
     return make_error(ErrorCode::resource_exhausted, "image/layer",
                       "{}: \"{}\": contents beyond {} bytes, the limit for an image", name_,
                       entry.path.substr(0, 200), kMaxContentBytes);
   }
-  TRY(writer_.begin_file(inode));
+  TRY(writer_.begin_file());
   TRY(copy_content(reader, entry.size));
-  return writer_.end_file();
+  return place_file(id, attributes);
+}
+
+// The writer's current file ends and is the content of that inode.
+Result<void> LayerMerger::place_file(InodeId id, Attributes& attributes) {
+  auto content = TRY(writer_.end_file(attributes.xattrs.size()));
+  bool copied = contents_ == Contents::copied;
+  if (copied) attributes.tail = as_text(content.tail);
+  TRY(tree_.set_attributes(id, attributes));
+  Inode& inode = tree_.inode(id);
+  inode.size = content.size;
+  inode.block = content.block;
+  inode.tail_bytes = static_cast<uint16_t>(content.tail.size());
+  return {};
 }
 
 Result<void> LayerMerger::read_again(const Open& open) {
@@ -203,36 +255,26 @@ Result<void> LayerMerger::read_again(const Open& open) {
   TarReader reader(*source, name_);
   for (entry_ = 0; auto entry = TRY(reader.next()); ++entry_) {
     auto wanted = wanted_.find(entry_);
-    if (wanted != wanted_.end()) TRY(fill(reader, *entry, *wanted->second));
+    if (wanted != wanted_.end()) TRY(fill(reader, *entry, wanted->second));
   }
   TRY(source->skip(UINT64_MAX));
   return {};
 }
 
-void LayerMerger::count(const Node& root) {
-  std::unordered_set<const Inode*> files;  // a file with several names counts its bytes once
-  std::vector<const Node*> todo = {&root};
-  while (!todo.empty()) {
-    const Node* node = todo.back();
-    todo.pop_back();
-    totals_.entries += node->children.size();
-    for (const auto& [name, child] : node->children) todo.push_back(child.get());
-    if (files.insert(node->inode.get()).second) totals_.content_bytes += node->inode->size;
-  }
-}
-
-Result<Node*> LayerMerger::finish() {
-  TRY(tree_.redirect());
-  for (auto& [path, inode] : pending_) {
-    Node* node = tree_.find(TRY(split_path(path, name_)));
-    auto target = node != nullptr ? final_inode(node->inode) : nullptr;
-    bool honest = target && target->type != FileType::directory && target != final_inode(inode);
+Result<Tree*> LayerMerger::finish() {
+  TRY(merged_.redirect());
+  for (auto& [path, pending] : pending_) {
+    NodeId node = merged_.find(TRY(split_path(path, name_)));
+    InodeId target = node != 0 ? tree_.resolve(tree_.node(node).inode) : 0;
+    InodeId inode = tree_.resolve(pending);
+    bool honest = target != 0 && tree_.inode(target).type != FileType::directory && target != inode;
     if (!honest) return bad(path, "hard link to a file that no layer holds");
-    inode->same_as = target;
+    tree_.inode(inode).type = FileType::alias;
+    tree_.inode(inode).block = target;
   }
-  Node& root = tree_.complete();
-  count(root);
-  return &root;
+  TRY(merged_.complete());
+  totals_ = tree_.count_links();
+  return &tree_;
 }
 
 }  // namespace bartizan::image

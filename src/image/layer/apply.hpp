@@ -8,7 +8,10 @@
 // second time.
 #pragma once
 
+#include <array>
+#include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -26,58 +29,68 @@ class LayerMerger {
 
   // `counted`: contents are passed over, for the sake of their sizes alone.
   enum class Contents { copied, counted };
-  explicit LayerMerger(ErofsWriter& writer, Contents contents = Contents::copied)
-      : writer_(writer), contents_(contents), buffer_(kBufferBytes) {}
+  // `folder`: for what does not stay in memory.
+  LayerMerger(ErofsWriter& writer, std::filesystem::path folder,
+              Contents contents = Contents::copied)
+      : writer_(writer), contents_(contents), tree_(std::move(folder)), buffer_(kBufferBytes) {}
 
   // Reads the stream to its very end, so that the blob's digest is checked. `name` appears in
   // errors.
-  Result<void> apply(uint32_t number, const std::string& name, const Open& open);
+  Result<void> apply(uint16_t number, const std::string& name, const Open& open);
 
   // A regular file that is in no layer, as layer `number`.
-  Result<void> add_file(uint32_t number, const Path& path, uint32_t mode, ByteView content);
+  Result<void> add_file(uint16_t number, const Path& path, uint32_t mode, ByteView content);
 
-  struct Totals {
-    uint64_t entries = 0;        // names, the root not counted
-    uint64_t content_bytes = 0;  // of regular files
-  };
   // The tree as it is to be written. corrupt: a hard link to nothing. The tree lives as long as
   // this object.
-  Result<Node*> finish();
-  const Totals& totals() const { return totals_; }
+  Result<Tree*> finish();
+  const Tree::Totals& totals() const { return totals_; }
 
  private:
   static constexpr size_t kBufferBytes = 256 * 1024;
 
   Result<void> take(TarReader& reader, const TarEntry& entry);
   Result<bool> take_mark(Path path);
-  Result<void> take_link(const TarEntry& entry, const Path& path, Node* node);
-  Result<std::shared_ptr<Inode>> link_inode(Path target);
-  Result<void> fill(TarReader& reader, const TarEntry& entry, Inode& inode);
+  Result<void> take_link(const TarEntry& entry, const Path& path, NodeId node);
+  Result<void> hide(const Path& path, std::string link);
+  Result<InodeId> link_inode(Path target);
+  Result<InodeId> make_placeholder();
+  Result<void> hold_link(size_t bytes);
+  Result<void> fill(TarReader& reader, const TarEntry& entry, InodeId id);
   Result<void> copy_content(TarReader& reader, uint64_t size);
   Result<void> read_again(const Open& open);
-  std::shared_ptr<Inode> take_pending(const std::string& path);
-  void count(const Node& node);
+  Result<void> fill_file(TarReader& reader, const TarEntry& entry, InodeId id,
+                         Attributes& attributes);
+  Result<void> place_file(InodeId id, Attributes& attributes);
+  InodeId take_pending(const std::string& path);
   Error bad(std::string_view path, std::string_view why) const;
 
   ErofsWriter& writer_;
   Contents contents_;
-  MergedTree tree_;
+  Tree tree_;
+  MergedTree merged_{tree_};
   Bytes buffer_;
   std::string name_;
-  // Of the current layer: what higher layers hide, by path. An entry is known by its number, as a
-  // path may come twice.
+  // Of the current layer: what higher layers hide, by the path's digest (paths are long, and there
+  // may be as many as names). An entry is known by its number, as a path may come twice.
   struct Hidden {
     uint64_t entry = 0;
-    std::string link;  // of a hard link: its target
+    std::unique_ptr<std::string> link;  // of a hard link: its target
   };
-  std::unordered_map<std::string, Hidden> hidden_;
+  using PathDigest = std::array<uint8_t, 16>;
+  struct DigestHash {
+    size_t operator()(const PathDigest& digest) const { return load_le<uint64_t>(digest.data()); }
+  };
+  static PathDigest digest_of(const std::string& path);
+  std::unordered_map<PathDigest, Hidden, DigestHash> hidden_;
   uint64_t entry_ = 0;
   // Of the current layer: hidden files that a visible link needs, by entry.
-  std::unordered_map<uint64_t, std::shared_ptr<Inode>> wanted_;
+  std::unordered_map<uint64_t, InodeId> wanted_;
   // Targets of hard links that are still to come, in lower layers.
-  std::map<std::string, std::shared_ptr<Inode>> pending_;
+  std::map<std::string, InodeId> pending_;
+  uint64_t link_bytes_ = 0;  // that hard links to hidden and to lower files take
   uint64_t written_ = 0;
-  Totals totals_;
+  Tree::Totals totals_;
 };
 
 }  // namespace bartizan::image

@@ -7,73 +7,88 @@
 namespace bartizan::image {
 namespace {
 
-// Names cost memory here and in the guest; more come from a bomb (a zstd layer can hold millions in
-// a few KiB).
-constexpr uint64_t kMaxNodes = 2'000'000;
 constexpr int kMaxLinks = 40;  // as the kernel: links that lead to links without end
 constexpr int kMaxRedirections = 40;
-
-bool is(const Node& node, FileType type) {
-  return node.inode && node.inode->type == type;
-}
-bool is_other_than_folder(const Node& node) {
-  return node.inode && node.inode->type != FileType::directory;
-}
-
-bool holds_inode(const Node& node) {
-  return node.inode || std::any_of(node.children.begin(), node.children.end(),
-                                   [](const auto& child) { return holds_inode(*child.second); });
-}
-
-// Takes away below `node` what layers chosen by `goes` gave, and names that nothing holds then.
-template <typename Goes>
-void drop_below(Node& node, Goes goes) {
-  for (auto child = node.children.begin(); child != node.children.end();) {
-    Node& below = *child->second;
-    drop_below(below, goes);
-    if (below.inode && goes(below.layer)) below.inode.reset();
-    if (goes(below.implied)) below.implied = 0;
-    bool idle = !below.inode && below.children.empty() && below.whiteout == 0 &&
-                below.opaque == 0 && below.implied == 0;
-    child = idle ? node.children.erase(child) : std::next(child);
-  }
-}
-
-void find_links_with_children(const Node& node, Path& path, std::vector<Path>& found) {
-  if (is(node, FileType::symlink) && !node.children.empty()) {
-    found.push_back(path);
-    return;
-  }
-  for (const auto& [name, child] : node.children) {
-    path.push_back(name);
-    find_links_with_children(*child, path, found);
-    path.pop_back();
-  }
-}
-
-// False if nothing is there.
-bool complete_node(Node& node) {
-  std::erase_if(node.children, [](auto& child) { return !complete_node(*child.second); });
-  if (!node.inode) {
-    if (node.children.empty() && node.implied == 0) return false;
-    node.inode = std::make_shared<Inode>();
-  }
-  node.inode = final_inode(node.inode);
-  if (is_other_than_folder(node)) node.children.clear();
-  return true;
-}
+// Nodes on the way to links with children, in sum: deep paths to each of very many links would cost
+// a thousand times what the links do.
+constexpr size_t kMaxLinkSteps = 4'000'000;
 
 }  // namespace
 
+bool MergedTree::is(NodeId id, FileType type) const {
+  return tree_.node(id).inode != 0 && tree_.inode_of(id).type == type;
+}
+
+bool MergedTree::is_other_than_folder(NodeId id) const {
+  return tree_.node(id).inode != 0 && tree_.inode_of(id).type != FileType::directory;
+}
+
+bool MergedTree::holds_inode(NodeId id) const {
+  if (tree_.node(id).inode != 0) return true;
+  Children children(tree_, id);
+  while (NodeId child = children.next())
+    if (holds_inode(child)) return true;
+  return false;
+}
+
+// Takes away below `folder` what layers chosen by `goes` gave, and names that nothing holds then.
+template <typename Goes>
+void MergedTree::drop_below(NodeId folder, Goes goes) {
+  for (NodeId child : tree_.children(folder)) {
+    drop_below(child, goes);
+    Node& below = tree_.node(child);
+    if (goes(below.layer)) below.inode = 0;
+    if (goes(below.implied)) below.implied = 0;
+    bool idle = below.inode == 0 && below.children == 0 && below.whiteout == 0 &&
+                below.opaque == 0 && below.implied == 0;
+    if (idle) tree_.erase(child);
+  }
+}
+
+// Where links are that have children, each as its way from the root.
+Result<void> MergedTree::find_links_with_children(NodeId id, std::vector<NodeId>& way,
+                                                  LinkWays& found) const {
+  if (is(id, FileType::symlink) && tree_.node(id).children != 0) {
+    found.steps += way.size() + sizeof(way) / sizeof(NodeId);
+    if (found.steps > kMaxLinkSteps) {
+      return make_error(ErrorCode::resource_exhausted, "image/layer",
+                        "{}: too much lies behind symbolic links of lower layers", what_);
+    }
+    found.ways.push_back(way);
+    return {};
+  }
+  Children children(tree_, id);
+  while (NodeId child = children.next()) {
+    way.push_back(child);
+    TRY(find_links_with_children(child, way, found));
+    way.pop_back();
+  }
+  return {};
+}
+
+// False if nothing is there.
+Result<bool> MergedTree::complete_node(NodeId id) {
+  for (NodeId child : tree_.children(id))
+    if (!TRY(complete_node(child))) tree_.erase(child);
+  Node& node = tree_.node(id);
+  if (node.inode == 0) {
+    if (id != Tree::kRoot && node.children == 0 && node.implied == 0) return false;
+    node.inode = TRY(tree_.make_inode(what_));
+  }
+  node.inode = tree_.resolve(node.inode);
+  if (is_other_than_folder(id)) tree_.clear_children(id);
+  return true;
+}
+
 // A path on its way through the tree.
 struct MergedTree::Walk {
-  std::vector<Node*> trail;  // from the root to where it stands
-  Path rest;                 // still to go, last part first
+  std::vector<NodeId> trail;  // from the root to where it stands
+  Path rest;                  // still to go, last part first
   int links = 0;
   bool marks = false;  // on behalf of a whiteout
 
-  Walk(Node& root, const Path& path) : trail{&root}, rest(path.rbegin(), path.rend()) {}
-  Node& here() { return *trail.back(); }
+  explicit Walk(const Path& path) : trail{Tree::kRoot}, rest(path.rbegin(), path.rend()) {}
+  NodeId here() const { return trail.back(); }
   std::string take() {
     std::string part = std::move(rest.back());
     rest.pop_back();
@@ -84,7 +99,7 @@ struct MergedTree::Walk {
   }
 };
 
-void MergedTree::begin_layer(uint32_t number, std::string what) {
+void MergedTree::begin_layer(uint16_t number, std::string what) {
   layer_ = number;
   what_ = std::move(what);
 }
@@ -95,7 +110,7 @@ Result<void> MergedTree::follow(Walk& walk) {
     return make_error(ErrorCode::corrupt, "image/layer", "{}: symbolic links lead in a circle",
                       what_);
   }
-  LinkTarget target = split_target(walk.here().inode->tail);
+  LinkTarget target = split_target(TRY(tree_.attributes(tree_.node(walk.here()).inode)).tail);
   if (target.absolute) {
     walk.trail.resize(1);
   } else {
@@ -105,16 +120,17 @@ Result<void> MergedTree::follow(Walk& walk) {
   return {};
 }
 
-// Whether the walk may go below `node`; `followed` if it went elsewhere instead.
-Result<bool> MergedTree::enter(const Node& node, Walk& walk, bool& followed) {
+// Whether the walk may go below where it stands; `followed` if it went elsewhere instead.
+Result<bool> MergedTree::enter(Walk& walk, bool& followed) {
+  const Node& node = tree_.node(walk.here());
   followed = false;
   bool own = node.layer == layer_ || redirecting_;
   if (!redirecting_ && (node.whiteout > layer_ || node.opaque > layer_)) return false;
-  if (!is_other_than_folder(node)) return true;
+  if (!is_other_than_folder(walk.here())) return true;
   // A whiteout below what this layer replaced by a file or a link says nothing new: that hides it
   // all anyway.
   if (!own || walk.marks) return false;
-  if (!is(node, FileType::symlink)) {
+  if (!is(walk.here(), FileType::symlink)) {
     return make_error(ErrorCode::corrupt, "image/layer",
                       "{}: \"{}\" is below something that is no folder", what_,
                       walk.rest.empty() ? std::string() : walk.rest.front());
@@ -124,26 +140,14 @@ Result<bool> MergedTree::enter(const Node& node, Walk& walk, bool& followed) {
   return true;
 }
 
-Result<Node*> MergedTree::child_of(Node& node, const std::string& name) {
-  auto& child = node.children[name];
-  if (!child) {
-    if (++nodes_ > kMaxNodes) {
-      return make_error(ErrorCode::resource_exhausted, "image/layer",
-                        "{}: more than {} names, the limit for an image", what_, kMaxNodes);
-    }
-    child = std::make_unique<Node>();
-  }
-  return child.get();
-}
-
-Result<Node*> MergedTree::walk_to(const Path& path, bool marks) {
-  Walk walk(root_, path);
+Result<NodeId> MergedTree::walk_to(const Path& path, bool marks) {
+  Walk walk(path);
   walk.marks = marks;
   while (!walk.rest.empty()) {
     bool followed = false;
-    if (!TRY(enter(walk.here(), walk, followed))) {
+    if (!TRY(enter(walk, followed))) {
       note_implied(walk);
-      return nullptr;
+      return NodeId{0};
     }
     if (followed) continue;
     std::string part = walk.take();
@@ -151,12 +155,12 @@ Result<Node*> MergedTree::walk_to(const Path& path, bool marks) {
     if (part == "..") {
       walk.up();
     } else {
-      walk.trail.push_back(TRY(child_of(walk.here(), part)));
+      walk.trail.push_back(TRY(tree_.child(walk.here(), part, what_)));
     }
   }
-  Node* end = &walk.here();
+  NodeId end = walk.here();
   // A hidden name leaves the folder in which an unpacker would have made and then removed it.
-  if (end->whiteout > layer_) note_implied(walk);
+  if (tree_.node(end).whiteout > layer_) note_implied(walk);
   return end;
 }
 
@@ -164,66 +168,69 @@ Result<Node*> MergedTree::walk_to(const Path& path, bool marks) {
 // does.
 void MergedTree::note_implied(Walk& walk) {
   if (walk.marks) return;
-  if (walk.here().whiteout > layer_) walk.up();
-  if (walk.here().implied == 0) walk.here().implied = layer_;
+  if (tree_.node(walk.here()).whiteout > layer_) walk.up();
+  Node& node = tree_.node(walk.here());
+  if (node.implied == 0) node.implied = layer_;
 }
 
-Result<Node*> MergedTree::place(const Path& path) {
-  Node* node = TRY(walk_to(path));
-  return node != nullptr && node->whiteout > layer_ ? nullptr : node;
+Result<NodeId> MergedTree::place(const Path& path) {
+  NodeId id = TRY(walk_to(path));
+  return id != 0 && tree_.node(id).whiteout > layer_ ? 0 : id;
 }
 
-// The current layer made `node` something else than a folder: what it and lower layers gave below
+// The current layer made `id` something else than a folder: what it and lower layers gave below
 // is gone.
-void MergedTree::clear_folder(Node& node) {
-  drop_below(node, [this](uint32_t layer) { return layer == layer_; });
+void MergedTree::clear_folder(NodeId id) {
+  drop_below(id, [this](uint16_t layer) { return layer == layer_; });
+  Node& node = tree_.node(id);
   node.opaque = std::max(node.opaque, layer_);
 }
 
-bool MergedTree::claim(Node& node, FileType type) {
+bool MergedTree::claim(NodeId id, FileType type) {
+  Node& node = tree_.node(id);
   bool folder = type == FileType::directory;
-  if (node.inode && node.layer > layer_) {
+  if (node.inode != 0 && node.layer > layer_) {
     // Below a folder that was no folder in this layer, nothing of before remains.
-    if (!folder) clear_folder(node);
+    if (!folder) clear_folder(id);
     return false;
   }
-  if (folder && is_other_than_folder(node)) node.opaque = std::max(node.opaque, layer_);
-  if (folder || node.children.empty()) return true;
+  if (folder && is_other_than_folder(id)) node.opaque = std::max(node.opaque, layer_);
+  if (folder || node.children == 0) return true;
   // Something else than a folder under a name that has children. Those of this very layer came
   // earlier: replaced.
-  node.inode.reset();
-  clear_folder(node);
+  node.inode = 0;
+  clear_folder(id);
   if (type == FileType::symlink)
     return true;  // what higher layers put there goes where the link points
-  if (!holds_inode(node)) {
-    node.children.clear();
+  if (!holds_inode(id)) {
+    tree_.clear_children(id);
     return true;
   }
   return false;
 }
 
-void MergedTree::settle(Node& node, std::shared_ptr<Inode> inode) {
-  node.inode = std::move(inode);
-  node.layer = layer_;
+void MergedTree::settle(NodeId id, InodeId inode) {
+  tree_.node(id).inode = inode;
+  tree_.node(id).layer = layer_;
 }
 
 Result<void> MergedTree::whiteout(const Path& path) {
-  Node* node = TRY(walk_to(path, true));
-  if (node != nullptr) node->whiteout = std::max(node->whiteout, layer_);
+  NodeId id = TRY(walk_to(path, true));
+  if (id != 0) tree_.node(id).whiteout = std::max(tree_.node(id).whiteout, layer_);
   return {};
 }
 
 Result<void> MergedTree::opaque(const Path& path) {
-  Node* node = TRY(walk_to(path, true));
-  if (node != nullptr) node->opaque = std::max(node->opaque, layer_);
+  NodeId id = TRY(walk_to(path, true));
+  if (id != 0) tree_.node(id).opaque = std::max(tree_.node(id).opaque, layer_);
   return {};
 }
 
-Node* MergedTree::find(const Path& path) {
-  Walk walk(root_, path);
+NodeId MergedTree::find(const Path& path) {
+  Walk walk(path);
   while (!walk.rest.empty()) {
     if (is(walk.here(), FileType::symlink)) {
-      if (!follow(walk).ok()) return nullptr;
+      if (!follow(walk).ok()) return 0;
       continue;
     }
     std::string part = walk.take();
@@ -231,71 +238,74 @@ Node* MergedTree::find(const Path& path) {
       walk.up();
       continue;
     }
-    auto child = walk.here().children.find(part);
-    if (child == walk.here().children.end()) return nullptr;
-    walk.trail.push_back(child->second.get());
+    NodeId child = tree_.find(walk.here(), part);
+    if (child == 0) return 0;
+    walk.trail.push_back(child);
   }
-  return &walk.here();
+  return walk.here();
 }
 
-Node* MergedTree::own_node(const Path& path) {
-  Node* node = find(path);
-  bool own = node != nullptr && is_other_than_folder(*node) && node->layer == layer_;
-  return own ? node : nullptr;
+NodeId MergedTree::own_node(const Path& path) {
+  NodeId id = find(path);
+  bool own = id != 0 && is_other_than_folder(id) && tree_.node(id).layer == layer_;
+  return own ? id : 0;
 }
 
 // Both nodes are one name: the higher layer's entry is seen, folders join.
-Result<void> MergedTree::merge(Node& to, std::unique_ptr<Node> from) {
-  uint32_t gone = std::max(from->whiteout, from->opaque);
-  drop_below(to, [gone](uint32_t layer) { return layer < gone; });
-  if (to.inode && to.layer < from->whiteout) to.inode.reset();
-  if (is_other_than_folder(to) && to.layer > from->layer && from->inode) return {};
-  if (from->inode && (!to.inode || from->layer >= to.layer)) {
-    to.inode = from->inode;
-    to.layer = from->layer;
-    if (is_other_than_folder(*from)) to.children.clear();
-  } else if (is_other_than_folder(to) && !is(to, FileType::symlink) && holds_inode(*from)) {
-    to.inode.reset();
+Result<void> MergedTree::merge(NodeId to_id, NodeId from_id) {
+  Node& to = tree_.node(to_id);
+  const Node& from = tree_.node(from_id);
+  uint16_t gone = std::max(from.whiteout, from.opaque);
+  drop_below(to_id, [gone](uint16_t layer) { return layer < gone; });
+  if (to.layer < from.whiteout) to.inode = 0;
+  if (is_other_than_folder(to_id) && to.layer > from.layer && from.inode != 0) return {};
+  if (from.inode != 0 && (to.inode == 0 || from.layer >= to.layer)) {
+    to.inode = from.inode;
+    to.layer = from.layer;
+    if (is_other_than_folder(from_id)) tree_.clear_children(to_id);
+  } else if (is_other_than_folder(to_id) && !is(to_id, FileType::symlink) && holds_inode(from_id)) {
+    to.inode = 0;
   }
-  for (auto& [name, child] : from->children) TRY(merge(*TRY(child_of(to, name)), std::move(child)));
+  return merge_children(to_id, tree_.children(from_id));
+}
+
+Result<void> MergedTree::merge_children(NodeId to, const std::vector<NodeId>& children) {
+  for (NodeId child : children) TRY(merge(TRY(tree_.child_like(to, child, what_)), child));
   return {};
 }
 
-// `path` is a symbolic link of a lower layer under which higher layers put something.
-Result<void> MergedTree::relocate(const Path& path) {
-  Node* link = &root_;
-  for (const std::string& part : path) {
-    auto child = link->children.find(part);
-    if (child == link->children.end()) return {};  // an earlier relocation took it away
-    link = child->second.get();
+// `way` led to a symbolic link of a lower layer under which higher layers put something.
+Result<void> MergedTree::relocate(const std::vector<NodeId>& way) {
+  NodeId link = Tree::kRoot;
+  Path inside;
+  for (NodeId step : way) {
+    link = tree_.find(link, tree_.name(step));
+    if (link == 0) return {};  // an earlier relocation took it away
+    inside.emplace_back(tree_.name(step));
   }
-  if (!is(*link, FileType::symlink)) return {};
-  auto moved = std::move(link->children);
-  link->children.clear();
-  Path inside = path;
+  if (!is(link, FileType::symlink)) return {};
+  std::vector<NodeId> moved = tree_.children(link);
+  tree_.clear_children(link);
   inside.push_back(".");  // so that the walk follows the link itself
-  Node* folder = TRY(walk_to(inside));
-  for (auto& [name, child] : moved) TRY(merge(*TRY(child_of(*folder, name)), std::move(child)));
-  return {};
+  return merge_children(TRY(walk_to(inside)), moved);
 }
 
 Result<void> MergedTree::redirect() {
   redirecting_ = true;
   for (int round = 0; round < kMaxRedirections; ++round) {
-    std::vector<Path> links;
-    Path path;
-    find_links_with_children(root_, path, links);
-    if (links.empty()) return {};
-    for (const Path& link : links) TRY(relocate(link));
+    std::vector<NodeId> way;
+    LinkWays links;
+    TRY(find_links_with_children(Tree::kRoot, way, links));
+    if (links.ways.empty()) return {};
+    for (const auto& link : links.ways) TRY(relocate(link));
   }
   return make_error(ErrorCode::corrupt, "image/layer", "{}: symbolic links lead in a circle",
                     what_);
 }
 
-Node& MergedTree::complete() {
-  if (!root_.inode) root_.inode = std::make_shared<Inode>();
-  complete_node(root_);
-  return root_;
+Result<void> MergedTree::complete() {
+  TRY(complete_node(Tree::kRoot));
+  return {};
 }
 
 }  // namespace bartizan::image

@@ -7,8 +7,8 @@
 // own or a lower layer goes where the link points, always inside the root.
 #pragma once
 
-#include <map>
 #include <string>
+#include <vector>
 
 #include "image/filesystem/tree.hpp"
 #include "image/layer/path.hpp"
@@ -17,49 +17,59 @@ namespace bartizan::image {
 
 class MergedTree {
  public:
-  MergedTree() = default;
+  explicit MergedTree(Tree& tree) : tree_(tree) {}  // fresh, borrowed
 
   // Numbers fall: the highest layer first. `what` names it in errors.
-  void begin_layer(uint32_t number, std::string what);
+  void begin_layer(uint16_t number, std::string what);
 
-  // Where the current layer's entry goes, or null: a higher layer hides it. Errors: corrupt (a
-  // parent is not a folder, links in a loop), resource_exhausted (too many entries).
-  Result<Node*> place(const Path& path);
+  // Where the current layer's entry goes, or 0: a higher layer hides it. Errors: corrupt (a
+  // parent is not a folder, links in a loop), resource_exhausted (too many names).
+  Result<NodeId> place(const Path& path);
 
-  // Whether the entry is seen at `node`; then the caller sets `node.inode`, and `settle()` notes
+  // Whether the entry is seen at that node; then the caller makes its inode, and `settle()` notes
   // whose it is.
-  bool claim(Node& node, FileType type);
-  void settle(Node& node, std::shared_ptr<Inode> inode);
+  bool claim(NodeId id, FileType type);
+  void settle(NodeId id, InodeId inode);
 
   Result<void> whiteout(const Path& path);
   Result<void> opaque(const Path& path);
 
-  // The node that the current layer itself gave at `path` (not a folder), or null.
-  Node* own_node(const Path& path);
+  // The node that the current layer itself gave at `path` (not a folder), or 0.
+  NodeId own_node(const Path& path);
 
   // When all layers are in, first moves what was given through links to where they point, then
   // (hard links being joined by now) completes the folders that nobody gave and joins inodes.
   Result<void> redirect();
-  Node& complete();
+  Result<void> complete();
 
-  // The node at `path`, links in the way followed; null if there is none.
-  Node* find(const Path& path);
+  // The node at `path`, links in the way followed; 0 if there is none.
+  NodeId find(const Path& path);
 
  private:
   struct Walk;
   Result<void> follow(Walk& walk);
-  Result<bool> enter(const Node& node, Walk& walk, bool& followed);
-  void clear_folder(Node& node);
+  Result<bool> enter(Walk& walk, bool& followed);
+  void clear_folder(NodeId id);
   void note_implied(Walk& walk);
-  Result<Node*> child_of(Node& node, const std::string& name);
-  Result<Node*> walk_to(const Path& path, bool marks = false);
-  Result<void> relocate(const Path& path);
-  Result<void> merge(Node& to, std::unique_ptr<Node> from);
+  Result<NodeId> walk_to(const Path& path, bool marks = false);
+  bool is(NodeId id, FileType type) const;
+  bool is_other_than_folder(NodeId id) const;
+  bool holds_inode(NodeId id) const;
+  template <typename Goes>
+  void drop_below(NodeId folder, Goes goes);
+  struct LinkWays {
+    std::vector<std::vector<NodeId>> ways;
+    size_t steps = 0;
+  };
+  Result<void> find_links_with_children(NodeId id, std::vector<NodeId>& way, LinkWays& found) const;
+  Result<void> relocate(const std::vector<NodeId>& way);
+  Result<void> merge(NodeId to_id, NodeId from_id);
+  Result<void> merge_children(NodeId to, const std::vector<NodeId>& children);
+  Result<bool> complete_node(NodeId id);
 
-  Node root_;
-  uint32_t layer_ = 0;
+  Tree& tree_;
+  uint16_t layer_ = 0;
   bool redirecting_ = false;  // all layers count as the current one
-  uint64_t nodes_ = 0;
   std::string what_;
 };
 

@@ -1,5 +1,7 @@
 #include "image/luks2/header_writer.hpp"
 
+#include <argon2.h>
+
 #include "base/errors.hpp"
 #include "base/json.hpp"
 #include "crypto/aes_xts.hpp"
@@ -35,63 +37,91 @@ void exclusive_or(std::span<uint8_t> to, ByteView with) {
 }
 
 // All stripes but the last are random; the last makes their diffused sum the key.
-SecretBytes split(const LuksHeaderSecrets& secrets) {
+SecretBytes split(const SecretBytes& volume_key, const SecretBytes& stripes) {
   SecretBytes material(kStripeBytes + kVolumeKeyBytes);
   auto bytes = material.mutable_bytes();
-  std::copy_n(secrets.stripes.bytes().begin(), kStripeBytes, bytes.begin());
+  std::copy_n(stripes.bytes().begin(), kStripeBytes, bytes.begin());
   SecretBytes sum(kVolumeKeyBytes);
   for (size_t at = 0; at < kStripeBytes; at += kVolumeKeyBytes) {
     exclusive_or(sum.mutable_bytes(), bytes.subspan(at, kVolumeKeyBytes));
     diffuse(sum.mutable_bytes());
   }
   auto last = bytes.subspan(kStripeBytes);
-  std::copy_n(secrets.volume_key.bytes().begin(), kVolumeKeyBytes, last.begin());
+  std::copy_n(volume_key.bytes().begin(), kVolumeKeyBytes, last.begin());
   exclusive_or(last, sum.bytes());
   return material;
 }
 
-Result<void> write_keyslot(const LuksHeaderSecrets& secrets, std::span<uint8_t> area) {
-  SecretBytes key = TRY(crypto::pbkdf2(secrets.passphrase.bytes(), secrets.keyslot_salt,
-                                       kLuksIterations, kHash, kVolumeKeyBytes));
+// OpenSSL has no Argon2 before 3.2: by the library that libcryptsetup uses.
+Result<SecretBytes> recovery_key(const LuksHeaderSecrets& secrets) {
+  SecretBytes key(kVolumeKeyBytes);
+  int status = argon2id_hash_raw(kRecoveryPasses, kRecoveryMemoryKib, kRecoveryThreads,
+                                 secrets.recovery.bytes().data(), secrets.recovery.size(),
+                                 secrets.recovery_salt.data(), secrets.recovery_salt.size(),
+                                 key.mutable_bytes().data(), key.size());
+  if (status == ARGON2_OK) return key;
+  bool memory = status == ARGON2_MEMORY_ALLOCATION_ERROR || status == ARGON2_THREAD_FAIL;
+  return make_error(memory ? ErrorCode::resource_exhausted : ErrorCode::internal, "image/luks2",
+                    "Argon2id of the recovery passphrase: {}", argon2_error_message(status));
+}
+
+Result<void> write_keyslot(const SecretBytes& key, const SecretBytes& material,
+                           std::span<uint8_t> area) {
   auto cipher =
       TRY(crypto::AesXts::create(key.bytes(), kKeyslotSector, crypto::AesXts::Direction::encrypt));
-  SecretBytes material = split(secrets);
   return cipher.process(material.bytes(), area.first(material.size()), 0);
 }
 
-Json keyslot_json(const LuksHeaderSecrets& secrets) {
+Json disk_kdf(const LuksHeaderSecrets& secrets) {
+  return {{"type", "pbkdf2"},
+          {"hash", kHash},
+          {"iterations", kLuksIterations},
+          {"salt", to_base64(secrets.keyslot_salt)}};
+}
+
+Json recovery_kdf(const LuksHeaderSecrets& secrets) {
+  return {{"type", "argon2id"},
+          {"time", kRecoveryPasses},
+          {"memory", kRecoveryMemoryKib},
+          {"cpus", kRecoveryThreads},
+          {"salt", to_base64(secrets.recovery_salt)}};
+}
+
+// Areas follow each other by number.
+Json keyslot_json(uint32_t number, const Json& kdf) {
   return {{"type", "luks2"},
           {"key_size", kVolumeKeyBytes},
           {"af", {{"type", "luks1"}, {"stripes", kStripes}, {"hash", kHash}}},
           {"area",
            {{"type", "raw"},
-            {"offset", std::to_string(2 * kLuksMetadataBytes)},
+            {"offset", std::to_string(2 * kLuksMetadataBytes + number * kKeyslotBytes)},
             {"size", std::to_string(kKeyslotBytes)},
             {"encryption", kCipher},
             {"key_size", kVolumeKeyBytes}}},
-          {"kdf",
-           {{"type", "pbkdf2"},
-            {"hash", kHash},
-            {"iterations", kLuksIterations},
-            {"salt", to_base64(secrets.keyslot_salt)}}}};
+          {"kdf", kdf}};
 }
 
 // §3: keyslots, tokens, segments, digests, config.
 Result<std::string> metadata_json(const LuksHeaderSecrets& secrets) {
   SecretBytes digest = TRY(crypto::pbkdf2(secrets.volume_key.bytes(), secrets.digest_salt,
                                           kLuksIterations, kHash, kHashBytes));
+  Json slots = {{"0", keyslot_json(0, disk_kdf(secrets))}}, names = Json::array({"0"});
+  if (!secrets.recovery.empty()) {
+    slots["1"] = keyslot_json(1, recovery_kdf(secrets));
+    names.push_back("1");
+  }
   Json segment = {{"type", "crypt"},       {"offset", std::to_string(kLuksHeaderBytes)},
                   {"size", "dynamic"},     {"iv_tweak", "0"},
                   {"encryption", kCipher}, {"sector_size", kLuksSectorBytes}};
   Json digest_json = {{"type", "pbkdf2"},
-                      {"keyslots", Json::array({"0"})},
+                      {"keyslots", names},
                       {"segments", Json::array({"0"})},
                       {"hash", kHash},
                       {"iterations", kLuksIterations},
                       {"salt", to_base64(secrets.digest_salt)},
                       {"digest", to_base64(digest.bytes())}};
   return canonical_json(
-      {{"keyslots", {{"0", keyslot_json(secrets)}}},
+      {{"keyslots", slots},
        {"tokens", Json::object()},
        {"segments", {{"0", segment}}},
        {"digests", {{"0", digest_json}}},
@@ -135,7 +165,13 @@ Result<Bytes> make_luks2_header(const LuksHeaderSecrets& secrets) {
   auto area = std::span(header);
   write_copy(area.first(kLuksMetadataBytes), true, json, secrets);
   write_copy(area.subspan(kLuksMetadataBytes, kLuksMetadataBytes), false, json, secrets);
-  TRY(write_keyslot(secrets, area.subspan(2 * kLuksMetadataBytes, kKeyslotBytes)));
+  auto slots = area.subspan(2 * kLuksMetadataBytes);
+  SecretBytes key = TRY(crypto::pbkdf2(secrets.passphrase.bytes(), secrets.keyslot_salt,
+                                       kLuksIterations, kHash, kVolumeKeyBytes));
+  TRY(write_keyslot(key, split(secrets.volume_key, secrets.stripes), slots.first(kKeyslotBytes)));
+  if (secrets.recovery.empty()) return header;
+  TRY(write_keyslot(TRY(recovery_key(secrets)), split(secrets.volume_key, secrets.recovery_stripes),
+                    slots.subspan(kKeyslotBytes, kKeyslotBytes)));
   return header;
 }
 

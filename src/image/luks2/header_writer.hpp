@@ -1,6 +1,6 @@
 // A LUKS2 header as bytes (LUKS2 On-Disk Format Specification 1.0): two copies of the metadata and
-// one key slot. For builds from given key material alone, which must make the same bytes: all
-// others go through libcryptsetup (header.hpp), which draws salts and stripes by itself. Pure
+// one or two key slots. For builds from given key material alone, which must make the same bytes:
+// all others go through libcryptsetup (header.hpp), which draws salts and stripes by itself. Pure
 // computation.
 #pragma once
 
@@ -17,11 +17,11 @@ struct LuksHeaderSecrets {
   std::string uuid;  // textual
   SecretBytes volume_key;
   SecretBytes passphrase;
-  SecretBytes recovery;  // passphrase of a second key slot; empty: none. By libcryptsetup only
+  SecretBytes recovery;  // passphrase of a second key slot; empty: none
   // Empty, as all below, where libcryptsetup is to draw them.
-  SecretBytes stripes;                 // random, kStripeBytes
-  Bytes keyslot_salt, digest_salt;     // kLuksSaltBytes each
-  Bytes primary_salt, secondary_salt;  // kHeaderSaltBytes each: of the two copies
+  SecretBytes stripes, recovery_stripes;           // random, kStripeBytes each
+  Bytes keyslot_salt, recovery_salt, digest_salt;  // kLuksSaltBytes each
+  Bytes primary_salt, secondary_salt;              // kHeaderSaltBytes each: of the two copies
 };
 
 constexpr uint32_t kVolumeKeyBytes = 64;  // AES-256-XTS: two keys
@@ -40,7 +40,8 @@ constexpr uint32_t kLuksSectorBytes = 4096;         // of the encrypted segment
 constexpr uint32_t kLuksIterations = 1000;
 // A recovery passphrase is made for people, and everybody who has the image may guess: Argon2id
 // (RFC 9106), its memory the most that fits a build's 256 MiB, its passes the least that LUKS2
-// allows. Fixed numbers, not a benchmark: how hard it is does not depend on the build machine.
+// allows. Fixed numbers, not a benchmark: neither how hard it is nor a repeatable build's bytes
+// depend on the build machine.
 constexpr uint32_t kRecoveryMemoryKib = 192 << 10;
 constexpr uint32_t kRecoveryPasses = 4;
 constexpr uint32_t kRecoveryThreads = 4;

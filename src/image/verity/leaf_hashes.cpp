@@ -1,7 +1,5 @@
 #include "image/verity/leaf_hashes.hpp"
 
-#include <fcntl.h>
-
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "image/verity/tree.hpp"
@@ -10,7 +8,6 @@ namespace bartizan::image {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr char kOrigin[] = "image/verity";
 constexpr uint64_t kBlock = 4096;
 constexpr uint64_t kHashBytes = 32;
 constexpr uint64_t kHashesPerBlock = kBlock / kHashBytes;
@@ -92,10 +89,7 @@ class TreeWriter {
 
 Result<LeafHashes> LeafHashes::create(const fs::path& folder, Bytes salt) {
   fs::path path = folder / "hashes";
-  UniqueFd file = TRY(open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600));
-  if (::unlink(path.c_str()) != 0)
-    return errno_error(errno, kOrigin, fmt::format("{}: unlink", path.string()));
-  return LeafHashes(std::move(file), path.string(), std::move(salt));
+  return LeafHashes(TRY(unnamed_file(path)), path.string(), std::move(salt));
 }
 
 Result<void> LeafHashes::add(uint64_t first, ByteView blocks) const {

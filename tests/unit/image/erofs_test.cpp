@@ -5,6 +5,7 @@
 #include "image/filesystem/erofs_layout.hpp"
 #include "image/filesystem/erofs_writer.hpp"
 #include "image/filesystem/xattrs.hpp"
+#include "image/support.hpp"
 
 namespace bartizan::image {
 namespace {
@@ -21,25 +22,35 @@ class MemorySink : public BlockSink {
   bool superblock_last = false;
 };
 
+Inode& add_inode(Tree& tree, NodeId node, FileType type, std::string_view tail) {
+  InodeId id = tree.make_inode("t").value();
+  tree.set_attributes(id, {0, 0, 0, 0, {}, std::string(tail)}).value();
+  tree.node(node).inode = id;
+  tree.inode(id).type = type;
+  return tree.inode(id);
+}
+
 // A folder with `files` files of `size` bytes.
 Bytes make_image(int files, size_t size, size_t piece) {
   MemorySink sink;
   ErofsWriter writer(sink);
-  Node root;
-  root.inode = std::make_shared<Inode>();
+  test::ScratchFolder scratch;
+  Tree tree(scratch.path());
+  add_inode(tree, Tree::kRoot, FileType::directory, "");
   Bytes content(size, 'c');
   for (int i = 0; i < files; ++i) {
-    auto node = std::make_unique<Node>();
-    node->inode = std::make_shared<Inode>();
-    node->inode->type = FileType::regular;
-    writer.begin_file(*node->inode).value();
+    writer.begin_file().value();
     for (size_t at = 0; at < size; at += piece) {
       writer.append(ByteView(content).subspan(at, std::min(piece, size - at))).value();
     }
-    writer.end_file().value();
-    root.children["file" + std::to_string(i)] = std::move(node);
+    auto end = writer.end_file(0).value();
+    NodeId node = tree.child(Tree::kRoot, "file" + std::to_string(i), "t").value();
+    Inode& inode = add_inode(tree, node, FileType::regular, as_text(end.tail));
+    inode.size = end.size;
+    inode.block = end.block;
   }
-  uint64_t bytes = writer.finish(root, {}).value();
+  tree.count_links();
+  uint64_t bytes = writer.finish(tree, {}).value();
   EXPECT_EQ(bytes, sink.content.size());
   EXPECT_EQ(bytes % kBlockSize, 0u);
   EXPECT_TRUE(sink.superblock_last);
@@ -61,23 +72,25 @@ TEST(Erofs, EmptyRoot) {
 }
 
 TEST(Erofs, TailsNeverStraddleBlocks) {
-  Node root;
-  root.inode = std::make_shared<Inode>();
+  test::ScratchFolder scratch;
+  Tree tree(scratch.path());
+  add_inode(tree, Tree::kRoot, FileType::directory, "");
   for (int i = 0; i < 500; ++i) {
-    auto node = std::make_unique<Node>();
-    node->inode = std::make_shared<Inode>();
-    node->inode->type = FileType::symlink;
-    node->inode->tail.assign(static_cast<size_t>(i * 8 % 4000 + 1), 't');
-    root.children[std::to_string(i)] = std::move(node);
+    NodeId node = tree.child(Tree::kRoot, std::to_string(i), "t").value();
+    add_inode(tree, node, FileType::symlink,
+              std::string(static_cast<size_t>(i * 8 % 4000 + 1), 't'));
   }
-  auto layout = ErofsLayout::plan(root, 1).value();
+  tree.count_links();
+  auto layout = ErofsLayout::plan(tree, 1).value();
+  EXPECT_EQ(layout.order().size(), 501u);
   uint64_t end = 0;
-  for (const InodePlace& place : layout.places()) {
-    EXPECT_GE(place.position, end);
-    EXPECT_EQ(place.position % 32, 0u);
-    EXPECT_GT(place.position, 0u);
-    end = place.position + kInodeBytes + place.tail_size;
-    EXPECT_EQ(place.position / kBlockSize, (end - 1) / kBlockSize);
+  for (NodeId id : layout.order()) {
+    const Inode& inode = tree.inode_of(id);
+    uint64_t position = inode.nid * kSlot;
+    EXPECT_GE(position, end);
+    EXPECT_GT(position, 0u);
+    end = position + kInodeBytes + inline_bytes(inode);
+    EXPECT_EQ(position / kBlockSize, (end - 1) / kBlockSize);
   }
 }
 

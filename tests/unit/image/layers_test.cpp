@@ -25,58 +25,61 @@ class MemorySink : public BlockSink {
 
 class Merge {
  public:
-  explicit Merge(const Layers& layers) : writer_(sink_), merger_(writer_) {
+  explicit Merge(const Layers& layers) : writer_(sink_), merger_(writer_, scratch_.path()) {
     for (size_t i = layers.size(); i > 0; --i) {
       std::string tar = make_tar(layers[i - 1]);
       auto open = [&]() -> Result<std::unique_ptr<ByteSource>> {
         ++opened_;
         return std::unique_ptr<ByteSource>(std::make_unique<MemorySource>(as_bytes(tar)));
       };
-      result_ = merger_.apply(static_cast<uint32_t>(i), fmt::format("layer {}", i), open);
+      result_ = merger_.apply(static_cast<uint16_t>(i), fmt::format("layer {}", i), open);
       if (!result_.ok()) return;
     }
-    auto root = merger_.finish();
-    if (!root.ok()) {
-      result_ = root.error();
+    auto tree = merger_.finish();
+    if (!tree.ok()) {
+      result_ = tree.error();
       return;
     }
-    root_ = *root;
-    list(*root_, "");
+    tree_ = *tree;
+    list(Tree::kRoot, "");
   }
 
   // "path=content", "path/" or "path->target", sorted, separated by blanks.
   const std::string& text() const { return text_; }
   const Result<void>& result() const { return result_; }
   const Inode& inode(const std::string& path) const {
-    const Node* node = root_;
+    NodeId node = Tree::kRoot;
     Path parts = split_path(path, "t").value();
-    for (const std::string& part : parts) node = node->children.at(part).get();
-    return *node->inode;
+    for (const std::string& part : parts) node = tree_->find(node, part);
+    return tree_->inode_of(node);
   }
   int opened() const { return opened_; }
   uint64_t written() const { return sink_.content.size(); }
-  const LayerMerger::Totals& totals() const { return merger_.totals(); }
+  const Tree::Totals& totals() const { return merger_.totals(); }
 
  private:
-  void list(const Node& node, const std::string& path) {
-    for (const auto& [name, child] : node.children) {
+  void list(NodeId folder, const std::string& path) {
+    for (NodeId child : tree_->children(folder)) {
+      std::string name(tree_->name(child));
       if (!text_.empty()) text_ += ' ';
       text_ += path + name;
-      const Inode& inode = *child->inode;
+      const Inode& inode = tree_->inode_of(child);
       if (inode.type == FileType::directory) {
         text_ += '/';
-        list(*child, path + name + "/");
+        list(child, path + name + "/");
       } else {
-        text_ += (inode.type == FileType::symlink ? "->" : "=") + inode.tail;
+        text_ += inode.type == FileType::symlink ? "->" : "=";
+        text_ += tree_->attributes(tree_->node(child).inode).value().tail;
       }
     }
   }
 
+  test::ScratchFolder scratch_;
   MemorySink sink_;
   ErofsWriter writer_;
   LayerMerger merger_;
   Result<void> result_;
-  Node* root_ = nullptr;
+  Tree* tree_ = nullptr;
   std::string text_;
   int opened_ = 0;
 };
@@ -197,8 +200,7 @@ TEST(Layers, DevicesAndAufsLeftovers) {
   Merge merge({{{"null", '3'}, {"pipe", '6'}, {".wh..wh.aufs"}, {".wh..wh.plnk/", '5'}}});
   EXPECT_EQ(merge.text(), "null= pipe=");
   EXPECT_EQ(merge.inode("null").type, FileType::char_device);
-  EXPECT_EQ(merge.inode("null").device_major, 1u);
-  EXPECT_EQ(merge.inode("null").device_minor, 3u);
+  EXPECT_EQ(merge.inode("null").block, 1u << 8 | 3);
 }
 
 }  // namespace
