@@ -53,7 +53,7 @@ def bundle_with(work, tmp_path):
 
 
 def test_launch_secret_opens_the_disk(work, launch, bundle_with):
-    ended = launch("exit7", "--bundle", bundle_with(secret(work, "exit7")), tee="none", key=False)
+    ended = launch("exit7", bundle=bundle_with(secret(work, "exit7")), tee="none", key=False)
     assert ended.status == 7, ended
 
 
@@ -62,7 +62,7 @@ def test_launch_secret_opens_the_disk(work, launch, bundle_with):
     (lambda work: b"", "evidence", ["no owner judged this launch"]),
 ], ids=["for another manifest", "none"])
 def test_launch_secret_that_does_not_fit(work, launch, bundle_with, content, station, words):
-    ended = launch("exit7", "--bundle", bundle_with(content(work)), tee="none", key=False)
+    ended = launch("exit7", bundle=bundle_with(content(work)), tee="none", key=False)
     assert ended.status == 125, ended
     assert (ended.exit["kind"], ended.exit["station"]) == ("guest_failure", station), ended
     assert all(word in ended.exit["detail"] for word in words), ended.exit

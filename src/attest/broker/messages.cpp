@@ -238,7 +238,10 @@ Result<SevOpenMessage> parse_sev_open(ByteView body) {
 
 Result<sev::Measured> parse_sev_measured(ByteView body) {
   Json json = TRY(parse_json(as_text(body), "sev launch"));
-  return sev::Measured{TRY(hex_member<32>(json, "measure")), TRY(hex_member<16>(json, "nonce"))};
+  sev::Measured seen;
+  seen.measure = TRY(hex_member<32>(json, "measure"));
+  seen.nonce = TRY(hex_member<16>(json, "nonce"));
+  return seen;
 }
 
 Result<Workload> parse_workload(ByteView body) {

@@ -54,16 +54,19 @@ Result<std::pair<SevLaunchClient, sev::Start>> SevLaunchClient::open(
                {"certificates", to_base64(request.certificates)}};
   Json answer = TRY(ask(client, std::string(sev::kLaunchesPath), body));
   std::string id = TRY(id_in(client, answer));
-  sev::Start start{TRY(bytes_in(client, answer, "certificate")),
-                   TRY(bytes_in(client, answer, "session"))};
+  sev::Start start;
+  start.certificate = TRY(bytes_in(client, answer, "certificate"));
+  start.session = TRY(bytes_in(client, answer, "session"));
   return std::pair(SevLaunchClient(std::move(client), std::move(id)), std::move(start));
 }
 
 Result<sev::Sealed> SevLaunchClient::judge(const sev::Measured& seen) {
   Json body = {{"measure", to_hex(seen.measure)}, {"nonce", to_hex(seen.nonce)}};
   Json answer = TRY(ask(client_, fmt::format("{}/{}", sev::kLaunchesPath, id_), body));
-  return sev::Sealed{TRY(bytes_in(client_, answer, "header")),
-                     TRY(bytes_in(client_, answer, "ciphertext"))};
+  sev::Sealed sealed;
+  sealed.header = TRY(bytes_in(client_, answer, "header"));
+  sealed.ciphertext = TRY(bytes_in(client_, answer, "ciphertext"));
+  return sealed;
 }
 
 }  // namespace bartizan

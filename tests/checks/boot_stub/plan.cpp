@@ -9,6 +9,7 @@
 
 #include "boot/boot_image.hpp"
 #include "guest/stub/image.hpp"
+#include "machine/launch_secret_page.hpp"
 #include "unit/boot/fake_kernel.hpp"
 
 namespace {
@@ -33,10 +34,12 @@ int main(int argc, char** argv) {
   for (size_t i = 0; i < noise.size(); i++) noise[i] = static_cast<uint8_t>(i * 31 + i / 256);
   auto initrd = std::make_shared<const Bytes>(std::move(noise));
   auto platform = static_cast<boot::StubPlatform>(std::atoi(argv[2]));
+  bool secret = platform == boot::StubPlatform::sev || platform == boot::StubPlatform::sev_es;
   auto image = boot::make_boot_image({kernel, initrd, "quiet panic=-1",
                                       static_cast<uint32_t>(std::atoi(argv[4])),
                                       std::strtoull(argv[5], nullptr, 10) << 20, platform,
-                                      static_cast<uint8_t>(std::atoi(argv[3])), boot_stub()});
+                                      static_cast<uint8_t>(std::atoi(argv[3])), boot_stub(),
+                                      secret ? machine::launch_secret_page() : Bytes()});
   if (!image.ok()) {
     fmt::print(stderr, "{}\n", image.error().describe());
     return 1;
