@@ -92,7 +92,7 @@ def pytest(name, *arguments, host=False):
     command = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "-ra", f"--junitxml={folder}/pytest.xml", *arguments]
     if host:
         command = ["scripts/on-kvm-host", "--share", str(folder), "--", *command]
-    status, seconds = run(f"pytest {name}", command, folder)
+    status, seconds = run(f"pytest {name}", command, folder, LAB_TIME_LIMIT_S="1800")  # many guests, and builds beside them
     count = Count()
     if (folder / "pytest.xml").exists():
         count_xml(folder / "pytest.xml", count)
