@@ -1,15 +1,17 @@
-"""Runs the kinds of tests one after the other and prints what each came to; the last line is the count.
+"""Runs the kinds of tests and prints what each came to; the last line is the count.
 
 Called by scripts/test. A step is a command that leaves JUnit XML files in a folder; skips are compared with the
 committed list tests/expected_skips.txt, because skipping in silence is how tests of KVM rot.
 """
 
+import concurrent.futures
 import fnmatch
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -21,6 +23,9 @@ PYTHON = sys.executable
 # What has threads of its own.
 TSAN_TESTS = ["base_test", "memory_test", "vcpu_test", "virtio_test", "machine_parts_test", "fake_kvm_test", "attest_exchange_test",
               "launch_tee_test"]
+
+
+REPORTING = threading.Lock()  # the lines of one step stay together
 
 
 class Count:
@@ -87,7 +92,7 @@ def pytest(name, *arguments, host=False):
     command = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "-ra", f"--junitxml={folder}/pytest.xml", *arguments]
     if host:
         command = ["scripts/on-kvm-host", "--share", str(folder), "--", *command]
-    status, seconds = run(f"pytest {name}", command, folder)
+    status, seconds = run(f"pytest {name}", command, folder, LAB_TIME_LIMIT_S="1800")  # many guests, and builds beside them
     count = Count()
     if (folder / "pytest.xml").exists():
         count_xml(folder / "pytest.xml", count)
@@ -100,13 +105,13 @@ def build(preset, *targets):
     start = time.monotonic()
     print(f"== build {preset}", flush=True)
     subprocess.run(["scripts/build", preset, *targets], cwd=SOURCE, check=True)
-    print(f"   {time.monotonic() - start:.0f} s", flush=True)
+    print(f"   build {preset}: {time.monotonic() - start:.0f} s", flush=True)
 
 
 def report(step, total):
     status, seconds, count, folder = step
     total.add(count)
-    print(f"   {count.passed} passed, {len(count.failed)} failed, {len(count.skipped)} skipped, {seconds:.0f} s", flush=True)
+    print(f"   {folder.name}: {count.passed} passed, {len(count.failed)} failed, {len(count.skipped)} skipped, {seconds:.0f} s", flush=True)
     for name in count.failed:
         print(f"   FAILED {name}")
     if count.failed or status != 0:
@@ -115,15 +120,25 @@ def report(step, total):
             total.failed.append(folder.name)
 
 
+def report_all(steps, total, niceness=0):
+    os.nice(niceness)  # of this thread alone, and of what it starts: guests have time limits, compilers have none
+    for step in steps:
+        with REPORTING:
+            report(step, total)
+
+
 def unexpected_skips(skipped):
     listed = [line.split("#")[0].strip() for line in (SOURCE / "tests/expected_skips.txt").read_text().splitlines()]
     listed = [line for line in listed if line]
     return [name for name in skipped if not any(fnmatch.fnmatch(name, pattern) for pattern in listed)]
 
 
-def steps(level):
+def first_steps():
     build("dev")
     yield ctest("dev", "unit|fake-kvm|kvm|image|attest|fuzz-regress|abi|example|check")
+
+
+def host_steps():
     yield pytest("checks", "tests/checks")
     build_python()
     yield pytest("python", "tests/python", "tests/faces")
@@ -131,6 +146,9 @@ def steps(level):
     yield ctest("asan", "unit|fake-kvm|image|attest|fuzz-regress")
     build("tsan", *TSAN_TESTS)
     yield ctest("tsan", "unit|fake-kvm|attest", names="|".join(TSAN_TESTS))
+
+
+def guest_steps(level):
     yield script("e2e prepare", PYTHON, "tests/e2e/prepare.py", "build/e2e")
     yield pytest("e2e", "tests/e2e", host=True)
     if level == "full":
@@ -148,7 +166,7 @@ def build_python():
                                 cwd=SOURCE, stdout=out, stderr=subprocess.STDOUT).returncode
     if status != 0:
         sys.exit(log.read_text(errors="replace")[-4000:] + "\npip install . failed")
-    print(f"   {time.monotonic() - start:.0f} s", flush=True)
+    print(f"   pip install .: {time.monotonic() - start:.0f} s", flush=True)
 
 
 def script(title, *command):
@@ -168,8 +186,12 @@ def main(level):
     shutil.rmtree(RESULTS, ignore_errors=True)
     RESULTS.mkdir(parents=True)
     total = Count()
-    for step in steps(level):
-        report(step, total)
+    report_all(first_steps(), total)
+    # The lab is one thread that emulates: it leaves the other processors to what needs no guest.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        host = pool.submit(report_all, host_steps(), total, niceness=10)
+        guest = pool.submit(report_all, guest_steps(level), total)
+    host.result(), guest.result()
     for name, reason in sorted(total.skipped.items()):
         print(f"skipped {name}: {reason}")
     for name in unexpected_skips(total.skipped):

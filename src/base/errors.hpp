@@ -1,7 +1,7 @@
 // Making errors inside src/: short constructors, errno mapping, TRY.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cerrno>
 #include <string>

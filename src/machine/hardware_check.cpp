@@ -211,7 +211,10 @@ Json hardware_check(const HardwareCheckOptions& options) {
     report["tees"].push_back(check_tee(options, tee));
   }
   report["stock_guest"] = static_cast<bool>(options.stock_guest);
-  if (options.stock_guest) report["baseline"] = attest(options, Tee::simulated);
+  if (!options.stock_guest) return report;
+  for (Tee tee : {Tee::none, Tee::simulated}) {
+    report["baseline"][std::string(to_string(tee))] = attest(options, tee);
+  }
   return report;
 }
 

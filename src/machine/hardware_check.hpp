@@ -26,9 +26,9 @@ struct HardwareCheckOptions {
 // {"version": 1, "kernel": …, "tees": [{"tee", "available", "missing", "advice", "capacity",
 // "in_use", "launch": {"ok", "error", "digest", "digest_confirmed", "launch_ms", "run_ms",
 // "guest_ended", "guest_ran", "remarks"}, "attestation": {"ok", "error", …}}], "stock_guest": true,
-// "baseline": {"ok", …}}. `attestation`: as stock_guest says, after a launch that was ok.
-// `baseline`: the same with the simulated TEE, so that a host on which no stock kernel runs is told
-// apart.
+// "baseline": {"none": {"ok", …}, "simulated": {"ok", …}}}. `attestation`: as stock_guest says, after
+// a launch that was ok. `baseline`: the same without hardware, with the caller's key (as for SEV and
+// SEV-ES) and with evidence, so that a host on which no stock kernel runs is told apart.
 Json hardware_check(const HardwareCheckOptions& options);
 
 // For a program: 0: all that was offered is ok; 1: something is not; 3: the host offers no TEE.

@@ -1,5 +1,7 @@
 #include "machine/plan.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/errors.hpp"

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <span>
 
 #include "bartizan/tee.hpp"

@@ -144,7 +144,7 @@ TEST_F(HardwareCheck, EveryTee) {
   EXPECT_THAT(kernel->findings(), ::testing::IsEmpty());
 }
 
-// With a bundle: a stock kernel in each TEE whose small guest ran, and a baseline without hardware.
+// With a bundle: a stock kernel in each TEE whose small guest ran, and baselines without hardware.
 TEST_F(HardwareCheck, StockGuestsAttest) {
   std::vector<Tee> asked;
   stock = [&asked](Tee tee) -> Result<Json> {
@@ -154,10 +154,11 @@ TEST_F(HardwareCheck, StockGuestsAttest) {
   kernel->scripts()[0] = {termination()};
   Json report = check();
   EXPECT_EQ(report["stock_guest"], true);
-  EXPECT_EQ(report["baseline"]["ok"], true);
+  EXPECT_EQ(report["baseline"]["none"]["ok"], true);
+  EXPECT_EQ(report["baseline"]["simulated"]["ok"], true);
   EXPECT_EQ(report["tees"][2]["attestation"]["decision"], "released");
   EXPECT_FALSE(report["tees"][0].contains("attestation")) << "not offered";
-  EXPECT_EQ(asked, (std::vector<Tee>{Tee::snp, Tee::simulated}));
+  EXPECT_EQ(asked, (std::vector<Tee>{Tee::snp, Tee::none, Tee::simulated}));
   EXPECT_EQ(machine::hardware_check_status(report), 0);
 }
 
@@ -171,7 +172,7 @@ TEST_F(HardwareCheck, AStockGuestThatIsRefused) {
   EXPECT_EQ(report["tees"][2]["launch"]["ok"], true);
   EXPECT_EQ(report["tees"][2]["attestation"]["ok"], false);
   EXPECT_THAT(report["tees"][2]["attestation"]["error"].get<std::string>(), HasSubstr("no broker"));
-  EXPECT_EQ(report["baseline"]["reason"], "measurement");
+  EXPECT_EQ(report["baseline"]["simulated"]["reason"], "measurement");
   EXPECT_EQ(machine::hardware_check_status(report), 1);
 }
 
