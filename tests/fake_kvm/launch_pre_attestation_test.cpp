@@ -2,18 +2,14 @@
 // manifest's broker over TLS, the boot stub's plan, the fake kernel with the platform's own keys.
 #include "bartizan/broker.hpp"
 #include "base/errors.hpp"
-#include "base/file.hpp"
-#include "boot/bzimage.hpp"
-#include "bundle/bundle_json.hpp"
-#include "crypto/hash.hpp"
 #include "fake_kvm/launch_support.hpp"
 #include "fakes/tee_kernel_chain.hpp"
 #include "machine/launch_secret_page.hpp"
 #include "machine/pre_attestation.hpp"
 #include "machine/tee_options.hpp"
 #include "manifest/launch_secret.hpp"
-#include "manifest/manifest.hpp"
 #include "unit/boot/fake_kernel.hpp"
+#include "unit/manifest/sample.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -34,7 +30,7 @@ class PreAttestation : public ::testing::TestWithParam<Tee> {
     options_.bundle = folder_->path();
     options_.vcpus = 2;
     options_.ram_mib = 256;
-    make_bundle();
+    write_bundle(options_.bundle, boot::fake_kernel(), Bytes(5000, 0xab));
     BrokerOptions serving;
     serving.state = folder_->path() / "state";
     serving.port = 0;
@@ -43,35 +39,8 @@ class PreAttestation : public ::testing::TestWithParam<Tee> {
     manifest_ = make_manifest();
     tee_options_.platform_certificates = fakes::fake_chain().certificates;
   }
-  void make_bundle() {
-    Bytes kernel = boot::fake_kernel(), initrd(5000, 0xab);
-    BundleInfo info;
-    info.kernel_release = boot::parse_bzimage(kernel).value().release;
-    info.kernel_sha256 = to_hex(crypto::sha256(kernel));
-    info.initrd_sha256 = to_hex(crypto::sha256(initrd));
-    info.command_line = "quiet";
-    write_file(options_.bundle / "kernel", kernel).value();
-    write_file(options_.bundle / "initrd", initrd).value();
-    auto json = bundle::bundle_json(info).value();
-    write_file(options_.bundle / "bundle.json", as_bytes(json)).value();
-  }
   Bytes make_manifest() {
-    Manifest manifest;
-    manifest.workload_id = "one";
-    manifest.disk_size = 3 << 20;
-    manifest.luks2.offset = 1 << 20;
-    manifest.luks2.size = 1 << 20;
-    manifest.luks2.keyslot.offset = 32768;
-    manifest.luks2.keyslot.size = 258048;
-    manifest.luks2.keyslot.iterations = 1000;
-    manifest.luks2.keyslot.salt = Bytes(32, 1);
-    manifest.luks2.digest.iterations = 1000;
-    manifest.luks2.digest.salt = Bytes(32, 2);
-    manifest.luks2.digest.value = Bytes(32, 3);
-    manifest.verity.root_hash = Bytes(32, 4);
-    manifest.verity.salt = Bytes(32, 5);
-    manifest.verity.data_blocks = 512;
-    manifest.verity.hash_offset = (2 << 20) + 4096;
+    Manifest manifest = sample_manifest();
     manifest.broker = Manifest::Broker{broker_->url(), broker_->ca_pem(), "default/disk-key/one"};
     auto bytes = manifest.serialize().value();
     EXPECT_TRUE(Manifest::parse(bytes).ok()) << Manifest::parse(bytes).error().describe();

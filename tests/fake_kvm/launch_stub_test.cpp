@@ -3,11 +3,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "base/file.hpp"
-#include "boot/bzimage.hpp"
 #include "boot/layout.hpp"
-#include "bundle/bundle_json.hpp"
-#include "crypto/hash.hpp"
 #include "fake_kvm/launch_support.hpp"
 #include "guest/stub/image.hpp"
 #include "unit/boot/fake_kernel.hpp"
@@ -49,18 +45,7 @@ class StubLaunch : public ::testing::TestWithParam<Tee> {
     options_.vcpus = 2;
     options_.ram_mib = 256;
   }
-  void bundle(Bytes kernel, Bytes initrd) {
-    BundleInfo info;
-    info.kernel_release = boot::parse_bzimage(kernel).value().release;
-    info.kernel_sha256 = to_hex(crypto::sha256(kernel));
-    info.initrd_sha256 = to_hex(crypto::sha256(initrd));
-    info.command_line = "quiet panic=-1";
-    write_file(options_.bundle / "kernel", kernel).value();
-    write_file(options_.bundle / "initrd", initrd).value();
-    auto json = bundle::bundle_json(info).value();
-    write_file(options_.bundle / "bundle.json", as_bytes(json)).value();
-  }
-  void small_bundle() { bundle(boot::fake_kernel(), Bytes(5000, 0xab)); }
+  void small_bundle() { write_bundle(options_.bundle, boot::fake_kernel(), Bytes(5000, 0xab)); }
   tee::LaunchPlan wanted() { return machine::make_plan(options_, false).value(); }
   VirtualMachine& launch(const tee::LaunchPlan& plan) {
     auto made = create(kernel_, plan);
@@ -92,7 +77,7 @@ INSTANTIATE_TEST_SUITE_P(Tees, StubLaunch,
 TEST_P(StubLaunch, DebiansKernelLaunchesAsMeasured) {
   Bytes kernel = newest_debian_kernel();
   if (kernel.empty()) GTEST_SKIP() << "no /boot/vmlinuz-*-cloud-amd64";
-  bundle(std::move(kernel), Bytes(3 * kMiB + 17, 0x5a));
+  write_bundle(options_.bundle, kernel, Bytes(3 * kMiB + 17, 0x5a));
   auto plan = wanted();
   launch(plan);
   EXPECT_TRUE(record().finished);
@@ -193,7 +178,7 @@ TEST_P(StubLaunch, LargeGuestsAreLaidOutAlike) {
 TEST_P(StubLaunch, PagesDoNotGrowWithTheBundle) {
   small_bundle();
   auto small = measure(options_).value();
-  bundle(boot::fake_kernel("6.1.0-test", 2 * kMiB), Bytes(8 * kMiB));  // the largest initrd
+  write_bundle(options_.bundle, boot::fake_kernel("6.1.0-test", 2 * kMiB), Bytes(8 * kMiB));  // the largest initrd
   options_.ram_mib = 4096;
   auto large = measure(options_).value();
   EXPECT_EQ(large.page_count, small.page_count);

@@ -10,6 +10,10 @@
 #include <mutex>
 #include <sstream>
 
+#include "base/file.hpp"
+#include "boot/bzimage.hpp"
+#include "bundle/bundle_json.hpp"
+#include "crypto/hash.hpp"
 #include "fakes/tee_kernel.hpp"
 #include "machine/plan.hpp"
 #include "machine/virtual_machine.hpp"
@@ -69,6 +73,20 @@ inline tee::LaunchPlan plan(Tee tee, size_t vcpus = 2, uint64_t ram = 16 * kMiB)
   boot.cr4 = 0x20;
   boot.efer = 0x500;
   return plan;
+}
+
+// What `bundle create` leaves, of any kernel and initrd.
+inline void write_bundle(const std::filesystem::path& folder, const Bytes& kernel,
+                         const Bytes& initrd) {
+  BundleInfo info;
+  info.kernel_release = boot::parse_bzimage(kernel).value().release;
+  info.kernel_sha256 = to_hex(crypto::sha256(kernel));
+  info.initrd_sha256 = to_hex(crypto::sha256(initrd));
+  info.command_line = "quiet panic=-1";
+  write_file(folder / "kernel", kernel).value();
+  write_file(folder / "initrd", initrd).value();
+  auto json = bundle::bundle_json(info).value();
+  write_file(folder / "bundle.json", as_bytes(json)).value();
 }
 
 inline tee::LaunchBinding binding() {

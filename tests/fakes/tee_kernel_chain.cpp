@@ -1,15 +1,14 @@
 #include "fakes/tee_kernel_chain.hpp"
 
-#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
-#include <openssl/evp.h>
 #include <openssl/rsa.h>
 
 #include <algorithm>
 #include <cstring>
 #include <memory>
 
+#include "fakes/tee_kernel_openssl.hpp"
 #include "fakes/tee_kernel_sev.hpp"
 
 namespace bartizan::fakes {
@@ -17,15 +16,6 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-template <auto free_function>
-struct Free {
-  template <typename T>
-  void operator()(T* thing) const {
-    free_function(thing);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Number = std::unique_ptr<BIGNUM, Free<BN_free>>;
 using Digest = std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>>;
 
 constexpr size_t kCertificate = 2084, kSigned = 0x414, kFirst = 0x414, kSecond = 0x61c, kField = 72;

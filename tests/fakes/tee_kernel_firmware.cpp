@@ -1,11 +1,9 @@
 #include "fakes/tee_kernel_firmware.hpp"
 
-#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
-#include <openssl/evp.h>
 #include <openssl/param_build.h>
 
 #include <algorithm>
@@ -14,21 +12,14 @@
 #include <string_view>
 #include <vector>
 
+#include "fakes/tee_kernel_openssl.hpp"
+
 namespace bartizan::fakes {
 namespace {
 
 using kvm::SevFirmwareError;
 
-template <auto free_function>
-struct Free {
-  template <typename T>
-  void operator()(T* thing) const {
-    free_function(thing);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Free<EVP_PKEY_CTX_free>>;
-using Number = std::unique_ptr<BIGNUM, Free<BN_free>>;
 
 constexpr size_t kCoordinate = 48,
                  kStoredCoordinate = 72;  // P-384, and the firmware's room for more

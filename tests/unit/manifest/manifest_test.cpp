@@ -3,33 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "base/json.hpp"
+#include "unit/manifest/sample.hpp"
 
 namespace bartizan {
 namespace {
 
-Manifest sample() {
-  Manifest manifest;
-  manifest.workload_id = "web";
-  manifest.disk_size = 64 * 4096;
-  manifest.luks2.offset = 16 * 4096;
-  manifest.luks2.size = 32 * 4096;
-  manifest.luks2.keyslot.offset = 8 * 4096;
-  manifest.luks2.keyslot.size = 8 * 4096;
-  manifest.luks2.keyslot.iterations = 1000;
-  manifest.luks2.keyslot.salt = Bytes(32, 1);
-  manifest.luks2.digest.iterations = 1000;
-  manifest.luks2.digest.salt = Bytes(32, 2);
-  manifest.luks2.digest.value = Bytes(32, 3);
-  manifest.verity.root_hash = Bytes(32, 4);
-  manifest.verity.salt = Bytes(32, 5);
-  manifest.verity.data_blocks = 48;
-  manifest.verity.hash_offset = 49 * 4096;
-  manifest.broker = Manifest::Broker{"https://10.0.2.2:8443", "PEM\n", "default/disk-key/web"};
-  return manifest;
-}
-
 TEST(Manifest, RoundTrips) {
-  Bytes bytes = sample().serialize().value();
+  Bytes bytes = sample_manifest().serialize().value();
   Manifest back = Manifest::parse(bytes).value();
   EXPECT_EQ(back.serialize().value(), bytes);
   EXPECT_EQ(back.broker->resource, "default/disk-key/web");
@@ -37,7 +17,7 @@ TEST(Manifest, RoundTrips) {
 }
 
 TEST(Manifest, ScratchIsThereOrNot) {
-  Manifest manifest = sample();
+  Manifest manifest = sample_manifest();
   EXPECT_EQ(as_text(manifest.serialize().value()).find("scratch"), std::string_view::npos);
   manifest.scratch_bytes = kMinScratchBytes;
   EXPECT_EQ(Manifest::parse(manifest.serialize().value()).value().scratch_bytes, kMinScratchBytes);
@@ -48,7 +28,7 @@ TEST(Manifest, ScratchIsThereOrNot) {
 }
 
 TEST(Manifest, NewerVersionSaysSo) {
-  Json json = Json::parse(as_text(sample().serialize().value()));
+  Json json = Json::parse(as_text(sample_manifest().serialize().value()));
   json["version"] = 2;
   auto result = Manifest::parse(as_bytes(json.dump()));
   ASSERT_FALSE(result.ok());
@@ -58,7 +38,7 @@ TEST(Manifest, NewerVersionSaysSo) {
 
 // Each edit must be refused; a manifest has exactly one text.
 TEST(Manifest, RefusesEveryDeviation) {
-  const Json good = Json::parse(as_text(sample().serialize().value()));
+  const Json good = Json::parse(as_text(sample_manifest().serialize().value()));
   const std::pair<const char*, Json> edits[] = {
       {"/unknown", 1},
       {"/disk/size", 4097},
