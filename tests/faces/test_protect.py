@@ -49,12 +49,13 @@ def test_recovery_passphrase_comes_from_standard_input(layout, tmp_path):
     assert b"every folder and file lies where it may" in done.stdout
 
 
-def test_repeatable_with_a_recovery_passphrase(layout, key_file, tmp_path):
-    recovery = tmp_path / "recovery"
+def test_repeatable_with_a_recovery_passphrase(layout, tmp_path):
+    recovery, key = tmp_path / "recovery", tmp_path / "key"
     recovery.write_bytes(RECOVERY)
+    key.write_bytes(b"0123456789abcdef" * 4)
     digests = set()
     for name in ("one", "two"):
-        done = run(CLI, "build", layout, "-o", tmp_path / name, "--key-from", key_file, "--recovery-file", recovery, "--json")
+        done = run(CLI, "build", layout, "-o", tmp_path / name, "--key-from", key, "--recovery-file", recovery, "--json")
         assert done.returncode == 0, done
         digests.add(json.loads(done.stdout)["image_digest"])
         assert run(CLI, "verify", tmp_path / name, "--key-file", recovery).returncode == 0
