@@ -84,7 +84,7 @@ class Arena {
   const T& operator[](uint32_t id) const { return chunks_[(id - 1) / kChunk][(id - 1) % kChunk]; }
 
  private:
-  static constexpr uint32_t kChunk = 4096;
+  static constexpr uint32_t kChunk = 512;
   std::vector<std::unique_ptr<T[]>> chunks_;
   uint32_t size_ = 0;
 };
