@@ -5,7 +5,6 @@
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
-#include <openssl/param_build.h>
 #include <openssl/pem.h>
 
 #include "base/errors.hpp"
@@ -14,18 +13,11 @@
 namespace bartizan::crypto {
 namespace {
 
-using BigNumber = std::unique_ptr<BIGNUM, OpensslDelete<BN_clear_free>>;
-using ParameterBuilder = std::unique_ptr<OSSL_PARAM_BLD, OpensslDelete<OSSL_PARAM_BLD_free>>;
-using Parameters = std::unique_ptr<OSSL_PARAM, OpensslDelete<OSSL_PARAM_free>>;
 using Signature = std::unique_ptr<ECDSA_SIG, OpensslDelete<ECDSA_SIG_free>>;
 using MemoryBio = std::unique_ptr<BIO, OpensslDelete<BIO_free_all>>;
 
 const char* group_name(Curve curve) {
   return curve == Curve::p256 ? "P-256" : "P-384";
-}
-
-BigNumber number(ByteView bytes) {
-  return BigNumber(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
 }
 
 Bytes padded(const BIGNUM* value, size_t size) {

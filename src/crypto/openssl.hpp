@@ -1,8 +1,10 @@
 // Owning pointers for OpenSSL objects and the one way to turn its error queue into an Error. Inside src/crypto only.
 #pragma once
 
+#include <openssl/bn.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
+#include <openssl/param_build.h>
 
 #include <memory>
 #include <string_view>
@@ -23,6 +25,13 @@ using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, OpensslDelete<EVP_CIPHER_C
 using DigestContext = std::unique_ptr<EVP_MD_CTX, OpensslDelete<EVP_MD_CTX_free>>;
 using PrivateKeyHandle = std::unique_ptr<EVP_PKEY, OpensslDelete<EVP_PKEY_free>>;
 using PrivateKeyContext = std::unique_ptr<EVP_PKEY_CTX, OpensslDelete<EVP_PKEY_CTX_free>>;
+using BigNumber = std::unique_ptr<BIGNUM, OpensslDelete<BN_clear_free>>;
+using ParameterBuilder = std::unique_ptr<OSSL_PARAM_BLD, OpensslDelete<OSSL_PARAM_BLD_free>>;
+using Parameters = std::unique_ptr<OSSL_PARAM, OpensslDelete<OSSL_PARAM_free>>;
+
+inline BigNumber number(ByteView big_endian) {
+  return BigNumber(BN_bin2bn(big_endian.data(), static_cast<int>(big_endian.size()), nullptr));
+}
 
 const EVP_MD* digest_of(HashKind kind);
 

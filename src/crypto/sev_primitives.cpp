@@ -1,10 +1,8 @@
 #include "crypto/sev_primitives.hpp"
 
-#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/hmac.h>
-#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 
 #include "base/errors.hpp"
@@ -15,21 +13,14 @@ namespace {
 
 constexpr size_t kAesBlock = 16;
 
-using BigNumber = std::unique_ptr<BIGNUM, OpensslDelete<BN_free>>;
-using ParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, OpensslDelete<OSSL_PARAM_BLD_free>>;
-using Params = std::unique_ptr<OSSL_PARAM, OpensslDelete<OSSL_PARAM_free>>;
-
 PrivateKeyHandle public_key(const RsaPublicKey& key) {
-  auto number = [](const Bytes& bytes) {
-    return BigNumber(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
-  };
   BigNumber n = number(key.modulus), e = number(key.exponent);
-  ParamBuilder builder(OSSL_PARAM_BLD_new());
+  ParameterBuilder builder(OSSL_PARAM_BLD_new());
   bool built = n && e && builder &&
                OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) == 1 &&
                OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) == 1;
   if (!built) return nullptr;
-  Params params(OSSL_PARAM_BLD_to_param(builder.get()));
+  Parameters params(OSSL_PARAM_BLD_to_param(builder.get()));
   PrivateKeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
   EVP_PKEY* made = nullptr;
   bool ok = params && context && EVP_PKEY_fromdata_init(context.get()) > 0 &&

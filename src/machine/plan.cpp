@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
 #include "boot/boot_image.hpp"
 #include "boot/command_line.hpp"
@@ -128,10 +129,9 @@ Result<boot::BootImage> boot_image(const LaunchOptions& options, bool key_from_c
                               options.extra_command_line};
   auto command_line = TRY(boot::join_command_line(parts));
   auto platform = static_cast<boot::StubPlatform>(options.tee);
-  bool secret = options.tee == Tee::sev || options.tee == Tee::sev_es;
   return boot::make_boot_image({bundle.kernel, bundle.initrd, std::move(command_line),
                                 options.vcpus, ram, platform, bit, stub,
-                                secret ? launch_secret_page() : Bytes()});
+                                is_pre_attested(options.tee) ? launch_secret_page() : Bytes()});
 }
 
 tee::PageKind kind_of(boot::ChunkKind kind) {

@@ -176,20 +176,17 @@ Result<AttestMessage> parse_attest(ByteView body) {
 
 namespace {
 
-Result<Bytes> base64_member(const Json& json, std::string_view name, std::string_view what,
-                            size_t most) {
-  auto bytes = from_base64(TRY(json_string(json, name, what)));
+Result<Bytes> base64_member(const Json& json, std::string_view name, size_t most) {
+  auto bytes = from_base64(TRY(json_string(json, name, "sev launch")));
   if (bytes.ok() && bytes->size() <= most) return bytes;
   return make_error(ErrorCode::corrupt, std::string(kOrigin),
-                    "{}: {} is not base64 of at most {} bytes", what, name, most);
+                    "sev launch: {} is not base64 of at most {} bytes", name, most);
 }
 
 template <typename Number>
 Result<Number> number_member(const Json& json, std::string_view name) {
-  auto found = json.find(name);
-  bool fits = found != json.end() && found->is_number_unsigned() &&
-              found->get<uint64_t>() <= std::numeric_limits<Number>::max();
-  if (fits) return found->get<Number>();
+  uint64_t value = TRY(json_unsigned(json, name, "sev launch"));
+  if (value <= std::numeric_limits<Number>::max()) return static_cast<Number>(value);
   return make_error(ErrorCode::corrupt, std::string(kOrigin),
                     "sev launch: {} is no number up to {}", name,
                     std::numeric_limits<Number>::max());
@@ -231,8 +228,7 @@ Result<SevOpenMessage> parse_sev_open(ByteView body) {
   message.workload_digest.assign(digest.begin(), digest.end());
   message.policy = TRY(number_member<uint32_t>(json, "policy"));
   message.firmware = TRY(firmware_of(*TRY(json_member(json, "firmware", "sev launch"))));
-  message.certificates =
-      TRY(base64_member(json, "certificates", "sev launch", sev::kMaxChainBytes));
+  message.certificates = TRY(base64_member(json, "certificates", sev::kMaxChainBytes));
   return message;
 }
 

@@ -138,18 +138,14 @@ Result<Reply> Service::attest(const Request& request) {
       TRY(kbs::report_data(message.nonce, message.tee_public_key, message.additional_evidence));
   Evidence evidence = TRY(evidence_from_json(message.primary_evidence, session->tee));
   auto report = TRY(snp::Report::parse(evidence.report));
-  std::optional<Workload> workload = TRY(store_.workload_by_digest(report.host_data));
-  if (!workload) {
-    return refused(std::string(kOrigin), "host_data", "the digest of a registered workload",
-                   to_hex(report.host_data), "no workload with this digest is registered");
-  }
-  Result<VerifiedEvidence> verified = appraise(*workload, evidence, report_data);
-  TRY(store_.add_decision(workload->id, decision_of(verified.ok() ? nullptr : &verified.error(),
-                                                    options_.clock(), message.primary_evidence)));
+  Workload workload = TRY(store_.registered_workload(report.host_data));
+  Result<VerifiedEvidence> verified = appraise(workload, evidence, report_data);
+  TRY(store_.add_decision(workload.id, decision_of(verified.ok() ? nullptr : &verified.error(),
+                                                   options_.clock(), message.primary_evidence)));
   VerifiedEvidence good = TRY(std::move(verified));
 
-  session->workload_id = workload->id;
-  session->resource = workload->resource;
+  session->workload_id = workload.id;
+  session->resource = workload.resource;
   session->tee_public_key = message.tee_public_key;
   sessions_.bind(id, *session);
   Json runtime = {{"nonce", message.nonce}, {"tee-pubkey", message.tee_public_key}};

@@ -70,15 +70,11 @@ std::string list_of(const std::vector<Bytes>& digests) {
 
 Result<Json> SevLaunches::open(ByteView body, int64_t now) {
   SevOpenMessage message = TRY(parse_sev_open(body));
-  std::optional<Workload> workload = TRY(store_.workload_by_digest(message.workload_digest));
-  if (!workload) {
-    return refused(kOrigin, "host_data", "the digest of a registered workload",
-                   to_hex(message.workload_digest), "no workload with this digest is registered");
-  }
+  Workload workload = TRY(store_.registered_workload(message.workload_digest));
   Json evidence = evidence_of(message);
-  auto answer = start(*workload, message, now, evidence);
+  auto answer = start(workload, message, now, evidence);
   if (!answer.ok())
-    TRY(store_.add_decision(workload->id, decision_of(&answer.error(), now, evidence.dump())));
+    TRY(store_.add_decision(workload.id, decision_of(&answer.error(), now, evidence.dump())));
   return answer;
 }
 
@@ -124,8 +120,7 @@ Result<Json> SevLaunches::release(const SevLaunch& launch, ByteView body, Json& 
   if (!TRY(is_one_of(workload->measurements, launch, seen))) {
     return refused(kOrigin, "measurement", list_of(workload->measurements), to_hex(seen.measure),
                    "the firmware's HMAC is over none of the workload's measurements, or its API "
-                   "version and build are "
-                   "not those that were said");
+                   "version and build are not those that were said");
   }
   std::optional<SecretBytes> key = TRY(store_.resource(workload->resource));
   if (!key) return make_error(ErrorCode::not_found, kOrigin, "resource \"{}\"", workload->resource);

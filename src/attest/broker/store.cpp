@@ -199,6 +199,13 @@ Result<std::optional<Workload>> Store::workload_by_digest(ByteView digest) {
   return read_workload(query.bind(digest));
 }
 
+Result<Workload> Store::registered_workload(ByteView digest) {
+  std::optional<Workload> workload = TRY(workload_by_digest(digest));
+  if (workload) return std::move(*workload);
+  return refused("attest/broker", "host_data", "the digest of a registered workload",
+                 to_hex(digest), "no workload with this digest is registered");
+}
+
 Result<std::optional<Workload>> Store::workload_by_id(const std::string& id) {
   std::lock_guard lock(state_->mutex);
   Statement query =

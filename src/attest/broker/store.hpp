@@ -39,6 +39,9 @@ class Store {
   Result<void> put_workload(const Workload& workload);
   // Without disk_key. Nothing: not registered.
   Result<std::optional<Workload>> workload_by_digest(ByteView digest);
+  // The same for a stranger's digest: verification_failed, reason "host_data", if it is not
+  // registered.
+  Result<Workload> registered_workload(ByteView digest);
   Result<std::optional<Workload>> workload_by_id(const std::string& id);
 
   Result<void> put_resource(const std::string& path, ByteView content);
