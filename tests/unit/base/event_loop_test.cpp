@@ -18,18 +18,20 @@ TEST(EventLoop, RunsPostedWorkTimersAndWatches) {
         loop->unwatch(event.get());
       })
       .value();
-  loop->call_after(20, [&] {
-    order += "t";
-    loop->stop();
-  });
   uint64_t never = loop->call_after(5, [&] { order += "X"; });
   loop->cancel_timer(never);
-  std::thread other([&] { loop->post([&] { order += "p"; }); });
+  std::thread other([&] {
+    loop->post([&] {
+      order += "p";
+      loop->call_after(1, [&] {  // armed here: on a loaded machine one armed above is due before the loop runs
+        order += "t";
+        loop->stop();
+      });
+    });
+  });
   other.join();
   loop->run();
-  EXPECT_EQ(order.size(), 3u);
-  EXPECT_EQ(order.back(), 't');
-  EXPECT_EQ(order.find('X'), std::string::npos);
+  EXPECT_EQ(order, "wpt");
 }
 
 }  // namespace
