@@ -1,7 +1,9 @@
 #include "base/file.hpp"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -15,11 +17,15 @@ Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, mode_t 
   return fd;
 }
 
-Result<UniqueFd> unnamed_file(const std::filesystem::path& path) {
-  UniqueFd file = TRY(open_file(path, O_RDWR | O_CREAT | O_EXCL));
-  if (::unlink(path.c_str()) != 0)
-    return errno_error(errno, "base/file", fmt::format("{}: unlink", path.string()));
-  return file;
+Result<UniqueFd> unnamed_file(const std::filesystem::path& folder) {
+  UniqueFd file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (file.valid()) return file;
+  if (errno != EOPNOTSUPP) return errno_error(errno, "base/file", fmt::format("temporary file in {}", folder.string()));
+  std::string path = (folder / ".bartizan-XXXXXX").string();  // NFS, overlayfs before 6.1 and others know no O_TMPFILE
+  UniqueFd named(::mkostemp(path.data(), O_CLOEXEC));
+  if (!named.valid()) return errno_error(errno, "base/file", fmt::format("temporary file {}", path));
+  if (::unlink(path.c_str()) != 0) return errno_error(errno, "base/file", fmt::format("unlink {}", path));
+  return named;
 }
 
 Result<uint64_t> file_size(int fd, const std::filesystem::path& name) {

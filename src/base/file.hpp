@@ -23,8 +23,8 @@ Result<void> read_exactly(int fd, std::span<uint8_t> to, uint64_t offset, std::s
 Result<void> write_exactly(int fd, ByteView from, uint64_t offset, std::string_view name);         // pwrite
 Result<void> write_all(int fd, ByteView from, std::string_view name);                              // write
 
-// A file for reading and writing that loses its name at once: it goes with the process. `path` must not exist.
-Result<UniqueFd> unnamed_file(const std::filesystem::path& path);
+// A file in `folder` for reading and writing that has no name: nothing is left of it however this process ends.
+Result<UniqueFd> unnamed_file(const std::filesystem::path& folder);
 
 // Writes `content` to a temporary neighbour of `path` and renames it over `path`.
 Result<void> write_file(const std::filesystem::path& path, ByteView content, mode_t mode = 0644);

@@ -1,7 +1,6 @@
 #include "machine/config.hpp"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -92,21 +91,6 @@ Result<bool> decide_network(const MachineOptions& options, const LuksDisk& disk)
   }
   return wanted;
 }
-
-namespace {
-
-// Has no name from the beginning, so that nothing is left of it however this process ends.
-Result<UniqueFd> unnamed_file(const std::filesystem::path& folder) {
-  auto file = open_file(folder, O_TMPFILE | O_RDWR);
-  if (file.ok() || file.error().os_errno != EOPNOTSUPP) return file;
-  std::string pattern = (folder / "bartizan-scratch-XXXXXX").string();
-  UniqueFd made(::mkostemp(pattern.data(), O_CLOEXEC));
-  if (!made.valid()) return errno_error(errno, kOrigin, fmt::format("scratch disk {}", pattern));
-  ::unlink(pattern.c_str());
-  return made;
-}
-
-}  // namespace
 
 Result<UniqueFd> open_scratch(const MachineOptions& options, const LuksDisk& disk) {
   uint64_t wanted = TRY(Manifest::parse(disk.manifest)).scratch_bytes;

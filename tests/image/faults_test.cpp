@@ -103,6 +103,28 @@ TEST_F(Faults, EveryChangeFailsOnce) {
   RecordProperty("changes", static_cast<int>(calm->changes));
 }
 
+// NFS and others know no O_TMPFILE: the file has a name then, for a moment.
+TEST_F(Faults, FileSystemWithoutUnnamedFiles) {
+  auto calm = watch([&] { return describe_build(); });
+  ASSERT_TRUE(calm && calm->words == "ok") << "no child could be traced";
+  fs::remove_all(scratch_ / "work/out");
+  int named = 0;
+  for (uint64_t number = 1; number <= calm->changes && named == 0; ++number) {
+    auto seen = watch([&] { return describe_build(); }, {number, EOPNOTSUPP, 0});
+    ASSERT_TRUE(seen && seen->status == 0);
+    for (const std::string& path : seen->paths)
+      named += path.find("/.bartizan-") != std::string::npos;
+    if (named == 0) {
+      fs::remove_all(scratch_ / "work/out");
+      continue;
+    }
+    EXPECT_EQ(seen->words, "ok");
+    EXPECT_TRUE(seen->failed.starts_with("open")) << seen->failed;
+    expect_whole_image();
+  }
+  EXPECT_EQ(named, 2);  // made and unlinked
+}
+
 TEST_F(Faults, KilledAtManySystemCalls) {
   auto calm = watch([&] { return describe_build(); });
   ASSERT_TRUE(calm && calm->words == "ok") << "no child could be traced";

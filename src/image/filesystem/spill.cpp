@@ -19,7 +19,7 @@ Result<void> Spill::open() {
   using Direction = crypto::AesXts::Direction;
   seal_.emplace(TRY(crypto::AesXts::create(key.bytes(), kPageBytes, Direction::encrypt)));
   unseal_.emplace(TRY(crypto::AesXts::create(key.bytes(), kPageBytes, Direction::decrypt)));
-  file_ = TRY(unnamed_file(folder_ / "metadata"));
+  file_ = TRY(unnamed_file(folder_));
   return {};
 }
 

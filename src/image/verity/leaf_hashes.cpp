@@ -88,8 +88,7 @@ class TreeWriter {
 }  // namespace
 
 Result<LeafHashes> LeafHashes::create(const fs::path& folder, Bytes salt) {
-  fs::path path = folder / "hashes";
-  return LeafHashes(TRY(unnamed_file(path)), path.string(), std::move(salt));
+  return LeafHashes(TRY(unnamed_file(folder)), (folder / "hashes").string(), std::move(salt));
 }
 
 Result<void> LeafHashes::add(uint64_t first, ByteView blocks) const {

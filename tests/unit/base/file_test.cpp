@@ -27,5 +27,18 @@ TEST(File, FailedWriteLeavesNothing) {
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "taken.partial"));
 }
 
+TEST(File, UnnamedFileIsNowhere) {
+  Unfinished folder(scratch());
+  UniqueFd file = unnamed_file(folder.path()).value();
+  write_exactly(file.get(), as_bytes("hello"), 0, "it").value();
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  Bytes back(5);
+  read_exactly(file.get(), back, 0, "it").value();
+  EXPECT_EQ(as_text(back), "hello");
+  auto nowhere = unnamed_file(folder.path() / "none");
+  EXPECT_EQ(nowhere.error().code, ErrorCode::not_found);
+  EXPECT_NE(nowhere.error().describe().find("none"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace bartizan
