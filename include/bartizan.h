@@ -476,7 +476,7 @@ typedef struct bartizan_vsock_port {
 
 #define BARTIZAN_MACHINE_NO_NETWORK 1u /* flag: no network device */
 #define BARTIZAN_MACHINE_STDIO \
-  2u /* flag: stdin_fd and stdout_fd are given; else nothing to read, discarded */
+  2u /* flag: stdin_fd and stdout_fd are given; else empty, discarded */
 
 /* What the security processor says of a SEV or SEV-ES launch before its guest runs (SEV API,
  * LAUNCH_MEASURE): 32 bytes that are an HMAC-SHA256 under the key of the owner's session over 0x04,
@@ -542,7 +542,7 @@ typedef struct bartizan_machine_options {
   const char* extra_command_line; /* appended to the bundle's own, and measured */
   const char* kvm_device;         /* default "/dev/kvm" */
   uint32_t flags;                 /* BARTIZAN_MACHINE_* */
-  int32_t stdin_fd;               /* with BARTIZAN_MACHINE_STDIO; -1: nothing to read */
+  int32_t stdin_fd;               /* with BARTIZAN_MACHINE_STDIO; -1: empty */
   int32_t stdout_fd;              /* with BARTIZAN_MACHINE_STDIO; -1: discarded */
   const bartizan_published_port* publish;
   size_t publish_count;

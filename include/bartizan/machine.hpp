@@ -61,7 +61,7 @@ struct MachineOptions {
   // Where an image built with BuildOptions::scratch_bytes gets its scratch disk: a raw file, made or made longer (sparse)
   // as needed; its content is lost. Empty: an unnamed sparse file in the folder for temporary files.
   std::filesystem::path scratch_disk;
-  int stdin_fd = -1;   // the workload's terminal; -1: nothing to read
+  int stdin_fd = -1;   // a terminal becomes the workload's; of anything else it sees the end, too; -1: empty
   int stdout_fd = -1;  // -1: discarded
   LogSink log;         // the library's own lines
   LogSink guest_log;   // the guest's console (kernel and init), a line at a time

@@ -76,6 +76,7 @@ class Journey {
   ProcessConfig config_;
   pid_t workload_ = -1;
   UniqueFd signals_;
+  Pump input_;
 };
 
 Result<std::string> Journey::pid1() {
@@ -217,7 +218,12 @@ Result<std::string> Journey::workload() {
   Bytes passwd = TRY(file_of_image("/etc/passwd")), group = TRY(file_of_image("/etc/group"));
   Credentials who = TRY(resolve_user(config_.user, as_text(passwd), as_text(group)));
   auto signals = connect_to_host(contract::kSignalVsockPort);
-  workload_ = TRY(start_workload(config_, who, terminal_.get()));
+  // A host that has a terminal to offer refuses this port: then input comes by way of ours.
+  Input input;
+  if (auto stream = connect_to_host(contract::kInputVsockPort); stream.ok())
+    input = TRY(open_input(std::move(*stream)));
+  workload_ = TRY(start_workload(config_, who, terminal_.get(), input.pipe.get()));
+  input_ = std::move(input.pump);
   if (signals.ok()) signals_ = std::move(*signals);
   return fmt::format("{} as {}:{}{}", config_.arguments[0], who.user, who.group,
                      signals_.valid() ? "" : ", no signals: " + signals.error().describe());
@@ -225,7 +231,7 @@ Result<std::string> Journey::workload() {
 
 Result<WorkloadEnd> Journey::live() {
   return supervise({workload_, config_.stop_signal, storage_->event_fd(),
-                    [this] { return storage_->check(); }, std::move(signals_)});
+                    [this] { return storage_->check(); }, std::move(signals_), std::move(input_)});
 }
 
 void Journey::fail(Error error) {

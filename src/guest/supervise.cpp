@@ -69,12 +69,14 @@ Result<WorkloadEnd> supervise(Supervision supervision) {
   while (!end) {
     pollfd polls[] = {{child_events.get(), POLLIN, 0},
                       {supervision.event_fd, POLLIN, 0},
-                      {supervision.signals.get(), POLLIN, 0}};
-    if (::poll(polls, 3, -1) < 0 && errno != EINTR)
+                      {supervision.signals.get(), POLLIN, 0},
+                      supervision.input.wanted()};
+    if (::poll(polls, std::size(polls), -1) < 0 && errno != EINTR)
       return errno_error(errno, "guest/workload", "poll");
     if (polls[0].revents != 0) drain(child_events.get());
     if (polls[1].revents != 0) TRY(supervision.check());
     if (polls[2].revents != 0) forward_signals(&supervision);
+    if (polls[3].revents != 0) supervision.input.step();
     end = reap(supervision.workload);
   }
   if (::getpid() == 1)

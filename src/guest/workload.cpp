@@ -28,16 +28,16 @@ struct Complaint {
   char step[60] = {};
 };
 
-Result<void> failed(const char* step) {
+Error failed(const char* step) {
   return errno_error(errno, "guest/workload", step);
 }
 
-Result<void> take_terminal(int terminal) {
+Result<void> take_terminal(int terminal, int input) {
   if (::setsid() < 0) return failed("setsid");
   for (int fd : {0, 1, 2}) {
-    if (::dup2(terminal, fd) < 0) return failed("dup2");
+    if (::dup2(fd == 0 && input >= 0 ? input : terminal, fd) < 0) return failed("dup2");
   }
-  if (::ioctl(0, TIOCSCTTY, 0) != 0) return failed("controlling terminal");
+  if (::ioctl(1, TIOCSCTTY, 0) != 0) return failed("controlling terminal");
   return {};
 }
 
@@ -80,11 +80,11 @@ Result<void> execute(const ProcessConfig& config, const std::vector<std::string>
 }
 
 [[noreturn]] void child(const ProcessConfig& config, const Credentials& who, int terminal,
-                        int complain) {
+                        int input, int complain) {
   reset_signals();  // first: PID 1's handlers must not run here
   auto attempt = [&]() -> Result<void> {
     auto environment = complete_environment(config, who.home);
-    TRY(take_terminal(terminal));
+    TRY(take_terminal(terminal, input));
     TRY(become(config, who));
     return execute(config, environment);
   };
@@ -130,6 +130,15 @@ Result<UniqueFd> open_terminal() {
   return terminal;
 }
 
+Result<Input> open_input(UniqueFd stream) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return failed("pipe");
+  UniqueFd pipe(ends[0]), fill(ends[1]);
+  // Ours alone: the workload's end must block like any standard input.
+  if (::fcntl(fill.get(), F_SETFL, O_NONBLOCK) != 0) return failed("fcntl pipe");
+  return Input{std::move(pipe), Pump(std::move(stream), std::move(fill))};
+}
+
 std::vector<std::string> program_candidates(const std::string& program, std::string_view path) {
   if (program.find('/') != std::string::npos) return {program};
   std::vector<std::string> candidates;
@@ -147,21 +156,22 @@ int forwarded_signal(uint8_t from_host, int stop_signal) {
   return from_host == SIGTERM ? stop_signal : from_host;
 }
 
-Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who, int terminal) {
+Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who, int terminal,
+                             int input) {
   sigset_t child_ended;
   ::sigemptyset(&child_ended);
   ::sigaddset(&child_ended, SIGCHLD);
   ::sigprocmask(SIG_BLOCK, &child_ended, nullptr);
   TRY(make_working_directory(config.working_directory));
-  // So that a workload that is not root can open /dev/stdout again.
-  if (::fchown(terminal, who.user, kTerminalGroup) != 0)
-    return errno_error(errno, "guest/workload", "fchown terminal");
+  // So that a workload that is not root can open /dev/stdout and /dev/stdin again.
+  if (::fchown(terminal, who.user, kTerminalGroup) != 0) return failed("fchown terminal");
+  if (input >= 0 && ::fchown(input, who.user, who.group) != 0) return failed("fchown input");
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "guest/workload", "pipe");
   UniqueFd hear(ends[0]), complain(ends[1]);
   pid_t pid = ::fork();
   if (pid < 0) return errno_error(errno, "guest/workload", "fork");
-  if (pid == 0) child(config, who, terminal, complain.get());
+  if (pid == 0) child(config, who, terminal, input, complain.get());
   complain.reset();
   TRY(hear_complaint(hear.get(), config));
   return pid;

@@ -7,6 +7,7 @@
 
 #include "bartizan/machine.hpp"
 #include "bartizan/result.hpp"
+#include "base/pump.hpp"
 #include "base/unique_fd.hpp"
 #include "guest/process_config.hpp"
 
@@ -15,10 +16,19 @@ namespace bartizan::guest {
 // hvc1, raw: bytes pass as they are.
 Result<UniqueFd> open_terminal();
 
+// A pipe for the workload's standard input and what fills it from `stream`, a connection to the
+// host. A pipe, as in a container: a socket could not be opened again as /dev/stdin.
+struct Input {
+  UniqueFd pipe;
+  Pump pump;
+};
+Result<Input> open_input(UniqueFd stream);
+
 // Starts it in a session of its own on `terminal`, as `who`, with what a container may do and no
-// more. Errors of the steps before exec and of exec itself come back here. SIGCHLD is blocked from
-// now on: supervise() reads it.
-Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who, int terminal);
+// more; its standard input is `input`, or the terminal too if that is -1. Errors of the steps before
+// exec and of exec itself come back here. SIGCHLD is blocked from now on: supervise() reads it.
+Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who, int terminal,
+                             int input = -1);
 
 // Paths to try for the program, in order (execvp's rule, by the image's PATH).
 std::vector<std::string> program_candidates(const std::string& program, std::string_view path);
@@ -38,9 +48,10 @@ struct Supervision {
   int event_fd = -1;                    // readable: call `check`
   std::function<Result<void>()> check;  // fails when the disk turned out corrupt
   UniqueFd signals;                     // from the host; may be invalid
+  Pump input;                           // to the workload; may have ended
 };
 
-// Until the workload ends: reaps every child, forwards signals, watches the disk. Then nothing else
+// Until the workload ends: reaps every child, forwards signals and input, watches the disk. Then nothing else
 // is left alive.
 Result<WorkloadEnd> supervise(Supervision supervision);
 

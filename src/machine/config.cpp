@@ -42,7 +42,7 @@ Result<void> check_published(const MachineOptions& options) {
 
 Result<void> check_vsock(const MachineOptions& options) {
   std::set<uint32_t> taken = {contract::kReportVsockPort, contract::kKeyVsockPort,
-                              contract::kSignalVsockPort};
+                              contract::kSignalVsockPort, contract::kInputVsockPort};
   for (const VsockPort& port : options.vsock) {
     if (port.path.empty()) {
       return make_error(ErrorCode::invalid_argument, kOrigin, "vsock port {}: no path", port.port);

@@ -62,6 +62,7 @@ class Irq final : public virtio::Interrupt {
 DeviceSet::DeviceSet(EventLoop& loop, DeviceOptions options)
     : loop_(loop),
       options_(std::move(options)),
+      input_(loop, std::move(options_.stdin_fd)),
       output_(std::move(options_.stdout_fd)),
       lines_(options_.guest_line),
       services_(loop, std::move(options_.services)) {}
@@ -94,7 +95,7 @@ Result<std::vector<std::shared_ptr<virtio::Device>>> DeviceSet::make_devices() {
 }
 
 void DeviceSet::open_terminal() {
-  terminal_->attach_input(std::move(options_.stdin_fd));
+  terminal_->attach_input(input_.take_terminal());
 }
 
 Result<std::shared_ptr<virtio::Device>> DeviceSet::make_manifest_disk() {
@@ -116,6 +117,8 @@ Result<std::shared_ptr<virtio::Device>> DeviceSet::make_scratch_disk() {
 
 Result<std::shared_ptr<virtio::Device>> DeviceSet::make_vsock() {
   virtio::VsockOptions ports{services_.ports()};
+  if (!input_.is_terminal())
+    ports.ports[contract::kInputVsockPort] = [this](uint32_t) { return input_.open(); };
   for (const VsockPort& port : options_.vsock) {
     if (!port.listen)
       ports.ports[port.port] = [path = port.path](uint32_t) { return virtio::connect_unix(path); };

@@ -10,6 +10,7 @@
 #include "bartizan/machine.hpp"
 #include "base/event_loop.hpp"
 #include "machine/guest_log.hpp"
+#include "machine/input.hpp"
 #include "machine/output.hpp"
 #include "machine/services.hpp"
 #include "machine/virtual_machine.hpp"
@@ -41,7 +42,7 @@ class DeviceSet {
                                                    DeviceOptions options);
 
   void send_signal(uint8_t number) { services_.send_signal(number); }  // loop's thread
-  void open_terminal();  // loop's thread: the workload's input may flow; once
+  void open_terminal();  // loop's thread: what a terminal says may flow; once
   void finish_log() { lines_.finish(); }                               // loop's thread
   uint64_t dropped_output() const { return output_.dropped(); }
   std::vector<PublishedPort> published() const;
@@ -57,6 +58,7 @@ class DeviceSet {
 
   EventLoop& loop_;
   DeviceOptions options_;
+  Input input_;
   Output output_;
   LineSplitter lines_;
   Services services_;

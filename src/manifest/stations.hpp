@@ -37,6 +37,7 @@ constexpr uint64_t kGuestCid = 3;
 constexpr uint32_t kReportVsockPort = 1001;
 constexpr uint32_t kKeyVsockPort = 1002;
 constexpr uint32_t kSignalVsockPort = 1003;
+constexpr uint32_t kInputVsockPort = 1004;  // the workload's standard input, where it is no terminal
 
 constexpr std::string_view kDiskSerial = "disk";
 constexpr std::string_view kManifestSerial = "manifest";

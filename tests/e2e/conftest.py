@@ -58,11 +58,11 @@ def broker(work, facts, tmp_path_factory):
 def start(work, facts):
     processes = []
 
-    def start(image, *extra, tee="simulated", key=True, ram_mib=facts["ram_mib"], bundle="bundle"):
+    def start(image, *extra, tee="simulated", key=True, ram_mib=facts["ram_mib"], bundle="bundle", stdin=subprocess.PIPE):
         keys = ["--passphrase-file", work / f"{image if key is True else key}.key"] if key else []
         command = [CLI, "run", work / image, "--tee", tee, "--bundle", work / bundle, "--memory", ram_mib,
                    "--stats", "--json", *keys, *extra]
-        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        process = subprocess.Popen([str(word) for word in command], stdin=stdin, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         processes.append(process)
         return process

@@ -8,6 +8,7 @@
  *   cpus        how many processors /proc/cpuinfo has
  *   fill=PATH:N writes N MiB of text and syncs them     check=PATH:N  reads them back from the disk
  *   echo        prints the first line of standard input
+ *   input       what kind of file standard input is     all=PATH    reads it to its end, prints its size and sum
  *   lines=N     prints N numbered lines
  *   term        waits for SIGTERM, then ends with status 5
  *   abort       dies by SIGABRT                               exit=N      ends with status N
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
@@ -52,6 +54,26 @@ static void tell_file(const char* path) {
   line[strcspn(line, "\n")] = '\0';
   printf("read %s: \"%s\"\n", path, line);
   fclose(file);
+}
+
+static void tell_input(void) {
+  struct stat status;
+  const char* kind = fstat(0, &status) != 0      ? "closed"
+                     : S_ISFIFO(status.st_mode) ? "a pipe"
+                     : isatty(0)                ? "a terminal"
+                                                : "something else";
+  printf("input is %s\n", kind);
+}
+
+/* The sum of coreutils' `sum`. */
+static void read_all(const char* path) {
+  unsigned sum = 0;
+  long size = 0;
+  FILE* file = fopen(path, "r");
+  for (int byte; file != NULL && (byte = getc(file)) != EOF; ++size)
+    sum = (((sum >> 1) + ((sum & 1) << 15)) + (unsigned)byte) & 0xffff;
+  printf("all of %s: %ld bytes, sum %05u\n", path, size, sum);
+  if (file != NULL) fclose(file);
 }
 
 static void count_processors(void) {
@@ -155,6 +177,8 @@ static void act(const char* what) {
   if (strncmp(what, "check=", 6) == 0) check_file(value);
   if (strncmp(what, "vsock=", 6) == 0) talk((unsigned)atoi(value));
   if (strcmp(what, "cpus") == 0) count_processors();
+  if (strcmp(what, "input") == 0) tell_input();
+  if (strncmp(what, "all=", 4) == 0) read_all(value);
   if (strcmp(what, "echo") == 0) {
     char line[256] = "";
     if (fgets(line, sizeof line, stdin) != NULL) printf("echo %s", line);

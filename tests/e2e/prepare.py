@@ -20,6 +20,8 @@ IMAGES = {
     "process": ["--config.user", "web", "--config.env", "COLOUR=blue", "--config.env", "EMPTY=", "--config.workingdir", "/srv",
                 *[word for action in ("id", "env", "read=/srv/hello.txt", "read=/.krun_config.json", "read=/secret-of-root",
                                       "write=/srv/new", "write=/tmp/new", "read=/proc/1/environ", "echo") for word in ("--config.cmd", action)]],
+    "input": ["--config.user", "web", "--config.cmd", "input", "--config.cmd", "all=/dev/stdin"],
+    "terminal": ["--config.cmd", "input", "--config.cmd", "echo"],
     "term": ["--config.cmd", "term"],
     "abort": ["--config.cmd", "abort"],
     "cpus": ["--config.cmd", "cpus"],

@@ -1,5 +1,6 @@
 """Whole journeys with a real guest on a stock kernel. Runs where one boots: scripts/on-kvm-host, else in the lab."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -37,6 +38,32 @@ def test_process_is_what_the_image_says(launch):
     assert "write /tmp/new: done" in said
     assert "read /proc/1/environ: EACCES" in said
     assert "echo a line from the caller" in said
+
+
+def test_input_is_a_pipe_that_ends(launch):
+    text = "".join(f"{i * i}\n" for i in range(50_000))
+    total = subprocess.run(["sum"], input=text, capture_output=True, text=True, check=True).stdout.split()[0]
+    ended = launch("input", stdin=text)
+    assert ended.status == 0, ended
+    assert "input is a pipe\n" in ended.said, ended
+    assert f"all of /dev/stdin: {len(text)} bytes, sum {total}\n" in ended.said, ended
+
+
+def test_no_input_has_ended(start):
+    process = start("input", stdin=subprocess.DEVNULL)
+    ended = Ended(process, *process.communicate(timeout=LAUNCH_TIME_LIMIT_S))
+    assert "all of /dev/stdin: 0 bytes, sum 00000" in ended.said, ended
+
+
+def test_terminal_becomes_the_workloads_terminal(start):
+    host, guest = os.openpty()
+    process = start("terminal", stdin=guest)
+    os.close(guest)
+    os.write(host, b"typed by hand\n")
+    ended = Ended(process, *process.communicate(timeout=LAUNCH_TIME_LIMIT_S))
+    os.close(host)
+    assert ended.status == 0, ended
+    assert "input is a terminal\n" in ended.said and "echo typed by hand\n" in ended.said, ended
 
 
 def test_sigterm_reaches_the_workload(start):

@@ -37,7 +37,7 @@ Result<std::string> transport_of_archive(const fs::path& file) {
   constexpr size_t kMagic = 257;
   std::array<char, 512> first{};
   UniqueFd fd = TRY(open_file(file, O_RDONLY | O_NONBLOCK));
-  bool whole = ::pread(fd.get(), first.data(), first.size(), 0) == first.size();
+  bool whole = ::pread(fd.get(), first.data(), first.size(), 0) == std::ssize(first);
   std::string_view text(first.data(), first.size());
   if (text.starts_with("\x1f\x8b")) return std::string("docker-archive:");
   if (!whole || text.substr(kMagic, 5) != "ustar") {

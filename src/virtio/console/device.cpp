@@ -95,12 +95,10 @@ void ConsoleDevice::fill_guest() {
   Queue* queue = queues_->at(kReceive);
   uint32_t turns = 0;
   bool room = queue != nullptr;
-  while (room && (!pending_.empty() || unpollable_) && turns++ < kChainsPerTurn)
-    room = fill_one(*queue);
+  while (room && !pending_.empty() && turns++ < kChainsPerTurn) room = fill_one(*queue);
   queues_->flush(kReceive);
   if (turns > kChainsPerTurn) queues_->again(kReceive);
-  watch_input(queue && pending_.empty() && options_.input.valid() && !unpollable_ &&
-              has_room(*queue));
+  watch_input(queue && pending_.empty() && options_.input.valid() && has_room(*queue));
 }
 
 bool ConsoleDevice::has_room(Queue& queue) {
@@ -139,7 +137,6 @@ std::optional<size_t> ConsoleDevice::next_input(std::span<uint8_t> to) {
   if (count > 0) return static_cast<size_t>(count);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
   watch_input(false);  // the end, or a terminal that is gone
-  unpollable_ = false;
   options_.input.reset();
   return std::nullopt;
 }
@@ -151,9 +148,7 @@ void ConsoleDevice::watch_input(bool wanted) {
   auto watched = loop_.watch(options_.input.get(), EPOLLIN, [this](uint32_t) { on_input(); });
   if (watched.ok()) return;
   watching_ = false;
-  unpollable_ = watched.error().os_errno ==
-                EPERM;  // epoll refuses what is always ready: regular files, /dev/null
-  if (unpollable_) queues_->again(kReceive);
+  options_.input.reset();
 }
 
 void ConsoleDevice::on_input() {

@@ -14,8 +14,8 @@ struct ConsoleOptions {
   // What the guest wrote, in pieces of at most 4096 bytes, on the event loop's thread. Must return
   // soon. Empty: dropped.
   std::function<void(ByteView)> output;
-  UniqueFd input;  // read while the guest has room for it; end of file just ends it. Invalid:
-                   // nothing to read
+  UniqueFd input;  // what epoll can watch; read while the guest has room for it; its end just ends
+                   // it. Invalid: nothing to read
 };
 
 class ConsoleDevice : public Device {
@@ -52,9 +52,8 @@ class ConsoleDevice : public Device {
   EventLoop& loop_;
   ConsoleOptions options_;
   Queues* queues_ = nullptr;
-  Bytes pending_;            // pushed, not yet taken by the guest
-  bool watching_ = false;    // options_.input is watched
-  bool unpollable_ = false;  // a regular file or /dev/null: always ready
+  Bytes pending_;          // pushed, not yet taken by the guest
+  bool watching_ = false;  // options_.input is watched
   Chain chain_;
 };
 

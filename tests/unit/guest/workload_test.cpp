@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <thread>
+
+#include "base/bytes.hpp"
 #include "base/errors.hpp"
 
 namespace bartizan::guest {
@@ -39,11 +42,12 @@ class WorkloadTest : public ::testing::Test {
     return config;
   }
 
-  Result<pid_t> start(const ProcessConfig& config, const Credentials& who = {}) {
-    return start_workload(config, who, guest_.get());
+  Result<pid_t> start(const ProcessConfig& config, const Credentials& who = {}, int input = -1) {
+    return start_workload(config, who, guest_.get(), input);
   }
 
-  Result<WorkloadEnd> watch(pid_t pid, UniqueFd signals = {}, int stop_signal = SIGTERM) {
+  Result<WorkloadEnd> watch(pid_t pid, UniqueFd signals = {}, int stop_signal = SIGTERM,
+                            Pump pump = {}) {
     Supervision supervision;
     supervision.workload = pid;
     supervision.stop_signal = stop_signal;
@@ -53,6 +57,7 @@ class WorkloadTest : public ::testing::Test {
       return make_error(ErrorCode::verification_failed, "test", "corrupt");
     };
     supervision.signals = std::move(signals);
+    supervision.input = std::move(pump);
     return supervise(std::move(supervision));
   }
 
@@ -125,6 +130,47 @@ TEST_F(WorkloadTest, HostThatHangsUpChangesNothing) {
   auto end = watch(*pid, std::move(guest));
   ASSERT_TRUE(end.ok());
   EXPECT_EQ(end->value, 3u);
+}
+
+// More than the pipe holds, read by somebody who is not root and who opens it again, to its end.
+TEST_F(WorkloadTest, InputIsAPipeThatEnds) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  UniqueFd host(ends[0]);
+  std::thread writer([&] {
+    Bytes bytes(300'000, 'x');
+    for (size_t sent = 0; sent < bytes.size();)
+      sent += static_cast<size_t>(::write(host.get(), bytes.data() + sent, bytes.size() - sent));
+    host.reset();
+  });
+  auto input = open_input(UniqueFd(ends[1]));
+  ASSERT_TRUE(input.ok());
+  auto pid = start(shell("test -p /dev/stdin; echo $? $(head -c 1 /dev/stdin) $(wc -c); exit 4"),
+                   {1234, 2345, {}, "/"}, input->pipe.get());
+  ASSERT_TRUE(pid.ok()) << pid.error().describe();
+  input->pipe.reset();
+  auto end = watch(*pid, {}, SIGTERM, std::move(input->pump));
+  writer.join();
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->value, 4u);
+  EXPECT_EQ(output(), "0 x 299999\r\n");
+}
+
+TEST_F(WorkloadTest, InputThatNobodyReadsHoldsNobodyUp) {
+  auto before = ::signal(SIGPIPE, SIG_IGN);  // as in PID 1
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  UniqueFd host(ends[0]);
+  auto input = open_input(UniqueFd(ends[1]));
+  ASSERT_TRUE(input.ok());
+  ASSERT_EQ(::write(host.get(), "unread", 6), 6);
+  auto pid = start(shell("exec <&-; sleep 0.1; exit 5"), {}, input->pipe.get());
+  ASSERT_TRUE(pid.ok()) << pid.error().describe();
+  input->pipe.reset();
+  auto end = watch(*pid, {}, SIGTERM, std::move(input->pump));
+  ASSERT_TRUE(end.ok());
+  EXPECT_EQ(end->value, 5u);
+  ::signal(SIGPIPE, before);
 }
 
 TEST_F(WorkloadTest, CorruptDiskEndsTheWatchWhileTheWorkloadRuns) {

@@ -108,23 +108,6 @@ TEST_P(ConsoleTest, InputAttachedWhenTheGuestIsReady) {
   ASSERT_TRUE(part);
 }
 
-TEST_P(ConsoleTest, InputFromARegularFile) {
-  char name[] = "/tmp/bartizan-console-XXXXXX";
-  UniqueFd file(::mkostemp(name, O_CLOEXEC));
-  ASSERT_TRUE(file.valid());
-  ::unlink(name);
-  ASSERT_EQ(::write(file.get(), "a file as standard input", 24), 24);
-  ASSERT_EQ(::lseek(file.get(), 0, SEEK_SET), 0);
-  launch_with(std::move(file));
-  expect_input("a file as standard input");
-}
-
-TEST_P(ConsoleTest, InputFromDevNull) {
-  launch_with(UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)));
-  guest_->send(0, {}, {16});
-  EXPECT_FALSE(guest_->wait(0, std::chrono::milliseconds(50)));
-}
-
 TEST_P(ConsoleTest, PushedInputWaitsForTheGuest) {
   launch_with({});
   guest_->on_loop([&] { EXPECT_TRUE(console_->push_input(as_bytes("pushed")).ok()); });
