@@ -51,8 +51,8 @@ struct Supervision {
   Pump input;                           // to the workload; may have ended
 };
 
-// Until the workload ends: reaps every child, forwards signals and input, watches the disk. Then nothing else
-// is left alive.
+// Until the workload ends: reaps every child, forwards signals and input, watches the disk. Then
+// nothing else is left alive.
 Result<WorkloadEnd> supervise(Supervision supervision);
 
 }  // namespace bartizan::guest

@@ -1,12 +1,11 @@
 #include "machine/input.hpp"
 
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 
 #include "base/errors.hpp"
+#include "machine/stream_pair.hpp"
 
 namespace bartizan::machine {
 namespace {
@@ -21,18 +20,14 @@ UniqueFd Input::take_terminal() {
 }
 
 Result<UniqueFd> Input::open() {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
-    return errno_error(errno, "machine", "input: socketpair");
-  UniqueFd ours(ends[0]), guests(ends[1]);
-  if (!fd_.valid()) return guests;  // ours closes: the end
+  auto [ours, guests] = TRY(make_stream_pair());
+  if (!fd_.valid()) return std::move(guests);  // ours closes: the end
   pump_ = Pump(std::move(fd_), std::move(ours));
   carry();
-  return guests;
+  return std::move(guests);
 }
 
 void Input::carry() {
-  watch({-1, 0, 0});  // before the pump closes it: a copy that the caller holds would keep it watched
   for (int piece = 0; piece < kPiecesPerTurn; ++piece) {
     if (watch(pump_.wanted())) return;
     pump_.step();
@@ -45,7 +40,7 @@ bool Input::watch(pollfd wanted) {
   watched_ = -1;
   if (wanted.fd < 0) return true;
   auto ready = [this](uint32_t) {
-    watch({-1, 0, 0});
+    watch({-1, 0, 0});  // before the pump closes it: a copy that the caller holds would keep it watched
     pump_.step();
     carry();
   };

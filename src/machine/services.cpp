@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/errors.hpp"
+#include "machine/stream_pair.hpp"
 #include "manifest/stations.hpp"
 
 namespace bartizan::machine {
@@ -17,18 +18,6 @@ constexpr size_t kReportDataBytes = 64;
 constexpr size_t kMaxReportRequests = 16;
 constexpr size_t kMaxWaitingSignals =
     64;  // a caller may send before the workload runs; more would be a mistake
-
-struct Pair {
-  UniqueFd ours, guests;
-};
-
-Result<Pair> make_pair() {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
-    return errno_error(errno, "machine", "socketpair");
-  }
-  return Pair{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
 
 // A few KiB into an empty socket buffer: it takes them at once, or the guest has lost them.
 void send_all(int fd, ByteView bytes) {
@@ -62,7 +51,7 @@ Result<UniqueFd> Services::open_report() {
     return make_error(ErrorCode::resource_exhausted, "machine", "report service: {} requests open",
                       reports_.size());
   }
-  auto [ours, guests] = TRY(make_pair());
+  auto [ours, guests] = TRY(make_stream_pair());
   int fd = ours.get();
   TRY(loop_.watch(fd, EPOLLIN, [this, fd](uint32_t) { on_report_data(fd); }));
   reports_[fd] = ReportRequest{std::move(ours), {}};
@@ -93,14 +82,14 @@ Bytes Services::answer(ByteView report_data) const {
 }
 
 Result<UniqueFd> Services::open_key() {
-  auto [ours, guests] = TRY(make_pair());
+  auto [ours, guests] = TRY(make_stream_pair());
   send_all(ours.get(), options_.passphrase->bytes());
   return std::move(guests);
 }
 
 // The latest connection counts: there is one init, and it connects once.
 Result<UniqueFd> Services::open_signals() {
-  auto [ours, guests] = TRY(make_pair());
+  auto [ours, guests] = TRY(make_stream_pair());
   signals_ = std::move(ours);
   flush_signals();
   return std::move(guests);
