@@ -7,15 +7,15 @@ data=$(mktemp)
 trap 'rm -f "$data"' EXIT
 python3 /dev/fd/3 > "$data" 3<< 'END'
 import sys
-STAGES = {"source_digest": "source: read, SHA-256", "decompress": "decompress", "forecast": "forecast",
+STAGES = {"source_digest": "source: read, SHA-256", "decompress": "decompress", "prediction": "prediction",
           "file_system": "tar, merge, EROFS", "encryption": "AES-256-XTS", "verity": "dm-verity: SHA-256",
           "output_digest": "output: SHA-256", "write_and_sync": "write, fsync"}
 figures = dict(line.split()[:2] for line in sys.stdin if line.startswith("stage_"))
 kinds = [kind for kind in ("plain", "gzip", "zstd") if f"stage_{kind}_encryption" in figures]
 print("layer", *(f'"{label}"' for label in STAGES.values()))
 for kind in kinds:
-    # A compressed layer has no forecast.
-    print(kind, *(0 if name == "forecast" and kind != "plain" else figures[f"stage_{kind}_{name}"] for name in STAGES))
+    # A compressed layer has no prediction.
+    print(kind, *(0 if name == "prediction" and kind != "plain" else figures[f"stage_{kind}_{name}"] for name in STAGES))
 END
 gnuplot << END
 set terminal pngcairo size 900,420 font "sans,11"

@@ -43,12 +43,12 @@ double least(Stage stage) {
   return best;
 }
 
-class Nowhere : public BlockSink {
+class Nowhere : public image::filesystem::BlockSink {
  public:
   Result<void> write(uint64_t, ByteView) override { return {}; }
 };
 
-class FileSink : public BlockSink {
+class FileSink : public image::filesystem::BlockSink {
  public:
   explicit FileSink(const char* name)
       : fd_(open_file(name, O_RDWR | O_CREAT | O_TRUNC).value()), name_(name) {}
@@ -62,31 +62,36 @@ class FileSink : public BlockSink {
 };
 
 // Reading and hashing the blobs, nothing else.
-void drain(const Layout& layout, const SourceImage& source) {
-  for (const Descriptor& layer : source.layers)
-    BlobReader::open(layout, layer, nullptr).value()->skip(UINT64_MAX).value();
+void drain(const image::oci::Layout& layout, const image::oci::SourceImage& source) {
+  for (const image::oci::Descriptor& layer : source.layers)
+    image::oci::BlobReader::open(layout, layer, nullptr).value()->skip(UINT64_MAX).value();
 }
 
 // The same, and decompressing what is compressed.
-void inflate(const Layout& layout, const SourceImage& source) {
-  for (const Descriptor& layer : source.layers) {
-    std::unique_ptr<ByteSource> blob = BlobReader::open(layout, layer, nullptr).value();
-    decompress(compression_of(layer), std::move(blob), "layer").value()->skip(UINT64_MAX).value();
+void inflate(const image::oci::Layout& layout, const image::oci::SourceImage& source) {
+  for (const image::oci::Descriptor& layer : source.layers) {
+    std::unique_ptr<image::layer::ByteSource> blob =
+        image::oci::BlobReader::open(layout, layer, nullptr).value();
+    image::layer::decompress(image::builder::compression_of(layer), std::move(blob), "layer")
+        .value()
+        ->skip(UINT64_MAX)
+        .value();
   }
 }
 
 // All up to the file system's bytes.
-uint64_t unpack(const Layout& layout, const SourceImage& source, BlockSink& sink,
-                const char* work) {
+uint64_t unpack(const image::oci::Layout& layout, const image::oci::SourceImage& source,
+                image::filesystem::BlockSink& sink, const char* work) {
   ProgressSink none;
   Meter meter(none, "", 0);
-  return FilesystemBuilder(sink, work).build(layout, source, meter).value();
+  return image::builder::FilesystemBuilder(sink, work).build(layout, source, meter).value();
 }
 
 class Stages {
  public:
-  Stages(const Layout& layout, const char* work) : layout_(layout), work_(work), piece_(kPiece) {
-    source_ = read_layout(layout, "").value();
+  Stages(const image::oci::Layout& layout, const char* work)
+      : layout_(layout), work_(work), piece_(kPiece) {
+    source_ = image::oci::read_layout(layout, "").value();
     size_ = unpack(layout, source_, nowhere_, work);
   }
 
@@ -97,7 +102,8 @@ class Stages {
     print("source_digest", digest);
     print("decompress", std::max(0.0, inflated - digest));
     print("file_system", std::max(0.0, all - std::max(inflated, digest)));
-    print("forecast", least([&] { forecast_filesystem(layout_, source_, work_, {}); }));
+    print("prediction",
+          least([&] { image::builder::predict_filesystem(layout_, source_, work_, {}); }));
     print("encryption", least([&] { encrypt(); }));
     print("verity", least([&] { hash_leaves(); }));
     print("output_digest", least([&] { hash_output(); }));
@@ -115,13 +121,15 @@ class Stages {
   void encrypt() {
     Bytes key(64, 1);
     key[0] = 2;
-    auto cipher =
-        crypto::AesXts::create(key, kBlockSize, crypto::AesXts::Direction::encrypt).value();
+    auto cipher = crypto::AesXts::create(key, image::filesystem::kBlockSize,
+                                         crypto::AesXts::Direction::encrypt)
+                      .value();
     each_piece([&](uint64_t at) { cipher.process(piece_, piece_, at).value(); });
   }
   void hash_leaves() {
-    auto leaves = LeafHashes::create(work_, Bytes(32, 7)).value();
-    each_piece([&](uint64_t at) { leaves.add(at / kBlockSize, piece_).value(); });
+    auto leaves = image::verity::LeafHashes::create(work_, Bytes(32, 7)).value();
+    each_piece(
+        [&](uint64_t at) { leaves.add(at / image::filesystem::kBlockSize, piece_).value(); });
   }
   void hash_output() {
     crypto::Hasher hasher(crypto::HashKind::sha256);
@@ -136,9 +144,9 @@ class Stages {
     ::fsync(fd.get());
   }
 
-  Layout layout_;
+  image::oci::Layout layout_;
   const char* work_;
-  SourceImage source_;
+  image::oci::SourceImage source_;
   Nowhere nowhere_;
   uint64_t size_ = 0;
   Bytes piece_;
@@ -153,9 +161,10 @@ int main(int argc, char** argv) {
   }
   if (argc == 4) {
     FileSink file(argv[3]);
-    unpack(Layout(argv[1]), read_layout(Layout(argv[1]), "").value(), file, argv[2]);
+    unpack(image::oci::Layout(argv[1]),
+           image::oci::read_layout(image::oci::Layout(argv[1]), "").value(), file, argv[2]);
     return 0;
   }
-  Stages(Layout(argv[1]), argv[2]).run();
+  Stages(image::oci::Layout(argv[1]), argv[2]).run();
   return 0;
 }

@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <random>
 
-#include "tee/snp/digest.hpp"
-#include "tee/tdx/digest.hpp"
+#include "plan/tee/snp/digest.hpp"
+#include "plan/tee/tdx/digest.hpp"
 
 namespace {
 
@@ -13,14 +13,14 @@ using namespace bartizan;  // NOLINT: a program of a page
 
 constexpr uint64_t kPages = 10000;
 
-tee::LaunchPlan random_plan(Tee tee) {
+plan::tee::LaunchPlan random_plan(Tee tee) {
   Bytes bytes(kPages * 4096);
   std::mt19937_64 draw(1);
   for (size_t i = 0; i < bytes.size(); i += 8) store_le<uint64_t>(&bytes[i], draw());
-  tee::LaunchPlan plan;
+  plan::tee::LaunchPlan plan;
   plan.tee = tee;
   plan.items.push_back({{0x100000},
-                        tee::PageKind::normal,
+                        plan::tee::PageKind::normal,
                         "pages",
                         bytes.size(),
                         std::make_shared<const Bytes>(std::move(bytes))});
@@ -28,7 +28,7 @@ tee::LaunchPlan random_plan(Tee tee) {
 }
 
 template <typename Measure>
-void report(const char* name, const tee::LaunchPlan& plan, Measure measure) {
+void report(const char* name, const plan::tee::LaunchPlan& plan, Measure measure) {
   auto start = std::chrono::steady_clock::now();
   auto digest = measure(plan);
   std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
@@ -41,8 +41,9 @@ void report(const char* name, const tee::LaunchPlan& plan, Measure measure) {
 
 int main() {
   auto plan = random_plan(Tee::snp);
-  report("pages_per_second", plan, [](const auto& plan) { return tee::snp::launch_digest(plan); });
+  report("pages_per_second", plan,
+         [](const auto& plan) { return plan::tee::snp::launch_digest(plan); });
   report("pages_per_second_tdx", plan,
-         [](const auto& plan) { return tee::tdx::launch_digest(plan); });
+         [](const auto& plan) { return plan::tee::tdx::launch_digest(plan); });
   return 0;
 }

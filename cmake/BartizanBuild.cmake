@@ -1,4 +1,4 @@
-# Build settings shared by every room, and the functions that declare rooms and tests.
+# Build settings shared by every component, and the functions that declare components and tests.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -31,18 +31,50 @@ find_package(OpenSSL 3.0 REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 
-# bartizan_room(NAME SOURCES a.cpp … USES room … LINKS external …): the static library bartizan_NAME. USES is the
-# law of docs/ARCHITECTURE.md in code: what is not listed cannot be linked.
-function(bartizan_room name)
-  cmake_parse_arguments(ROOM "" "" "SOURCES;USES;LINKS;PUBLIC_LINKS" ${ARGN})
-  add_library(bartizan_${name} STATIC ${ROOM_SOURCES})
-  target_include_directories(bartizan_${name} PUBLIC ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
-  list(TRANSFORM ROOM_USES PREPEND bartizan_)
-  target_link_libraries(bartizan_${name} PUBLIC ${ROOM_USES} ${ROOM_PUBLIC_LINKS} PRIVATE ${ROOM_LINKS})
+# The target of a component: "image/oci" is bartizan_image_oci.
+function(bartizan_target_of component result)
+  string(REPLACE "/" "_" target "bartizan_${component}")
+  set(${result} ${target} PARENT_SCOPE)
 endfunction()
 
-# bartizan_test(NAME LABEL label SOURCES a.cpp … USES room … LINKS …): one GoogleTest program, registered with ctest
-# under LABEL (unit, fake-kvm, kvm, image, attest, e2e, fuzz-regress, abi, example, check).
+function(bartizan_targets_of components result)
+  set(targets "")
+  foreach(component ${components})
+    bartizan_target_of(${component} target)
+    list(APPEND targets ${target})
+  endforeach()
+  set(${result} ${targets} PARENT_SCOPE)
+endfunction()
+
+# bartizan_component(SOURCES a.cpp … USES component … LINKS external … PUBLIC_LINKS external …): the static library of
+# the folder that calls it. The path of the folder below src/ is the component's name and, below bartizan::, its
+# namespace. USES is its dependency rule: the linker enforces it for code, tests/checks for headers (by
+# components.json in the build folder), and docs/ARCHITECTURE.md has the table that is generated from it.
+function(bartizan_component)
+  cmake_parse_arguments(COMPONENT "" "" "SOURCES;USES;LINKS;PUBLIC_LINKS" ${ARGN})
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/src OUTPUT_VARIABLE name)
+  bartizan_target_of(${name} target)
+  bartizan_targets_of("${COMPONENT_USES}" uses)
+  add_library(${target} STATIC ${COMPONENT_SOURCES})
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(${target} PUBLIC ${uses} ${COMPONENT_PUBLIC_LINKS} PRIVATE ${COMPONENT_LINKS})
+  list(JOIN COMPONENT_USES "\", \"" quoted)
+  if(quoted)
+    set(quoted "\"${quoted}\"")
+  endif()
+  set_property(GLOBAL APPEND PROPERTY bartizan_components "  \"${name}\": [${quoted}]")
+endfunction()
+
+# Call once, after the last component: writes components.json, component -> what it uses, in the order of declaration.
+function(bartizan_write_components)
+  get_property(lines GLOBAL PROPERTY bartizan_components)
+  list(JOIN lines ",\n" text)
+  file(WRITE ${CMAKE_BINARY_DIR}/components.json.new "{\n${text}\n}\n")
+  file(COPY_FILE ${CMAKE_BINARY_DIR}/components.json.new ${CMAKE_BINARY_DIR}/components.json ONLY_IF_DIFFERENT)
+endfunction()
+
+# bartizan_test(NAME LABEL label SOURCES a.cpp … USES component … LINKS …): one GoogleTest program, registered with
+# ctest under LABEL (unit, fake-kvm, kvm, image, attest, e2e, fuzz-regress, abi, example, check).
 function(bartizan_test name)
   cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "SOURCES;USES;LINKS;ARGS" ${ARGN})
   if(NOT TEST_TIMEOUT)
@@ -50,8 +82,8 @@ function(bartizan_test name)
   endif()
   add_executable(${name} ${TEST_SOURCES})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-  list(TRANSFORM TEST_USES PREPEND bartizan_)
-  target_link_libraries(${name} PRIVATE ${TEST_USES} ${TEST_LINKS} GTest::gtest GTest::gmock bartizan_test_main)
+  bartizan_targets_of("${TEST_USES}" uses)
+  target_link_libraries(${name} PRIVATE ${uses} ${TEST_LINKS} GTest::gtest GTest::gmock bartizan_test_main)
   target_compile_definitions(${name} PRIVATE
     BARTIZAN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" BARTIZAN_BINARY_DIR="${CMAKE_BINARY_DIR}")
   if(NOT TEST_LABEL MATCHES "^(kvm|abi)$")

@@ -1,8 +1,8 @@
-# What `cmake --install` gives: headers, libbartizan.so.0 (C), libbartizan_cpp.a (C++: all rooms in one archive), the
+# What `cmake --install` gives: headers, libbartizan.so.0 (C), libbartizan_cpp.a (C++: all components in one archive), the
 # command, pkg-config and CMake package files.
 include(CMakePackageConfigHelpers)
 
-# Everything that `item` links, directly and not: rooms into `rooms`, other libraries as -l options into `externals`.
+# Everything that `item` links, directly and not: components into `components`, other libraries as -l options into `externals`.
 function(bartizan_link_closure item)
   string(REGEX REPLACE "^\\$<LINK_ONLY:(.*)>$" "\\1" item "${item}")
   get_property(seen GLOBAL PROPERTY bartizan_seen)
@@ -13,7 +13,7 @@ function(bartizan_link_closure item)
   set(location ${item})
   set(next "")
   if(item MATCHES "^PkgConfig::(.+)$" AND NOT TARGET ${item})
-    # A target of the room's own folder; what pkg-config said of it is in the cache.
+    # A target of the component's own folder; what pkg-config said of it is in the cache.
     set(location "")
     set(next ${${CMAKE_MATCH_1}_LIBRARIES})
   endif()
@@ -50,9 +50,9 @@ function(bartizan_link_closure item)
   endforeach()
 endfunction()
 
-find_package(ZLIB REQUIRED)  # rooms find it in their own folders only
+find_package(ZLIB REQUIRED)  # components find it in their own folders only
 bartizan_link_closure(bartizan_cpp)
-get_property(rooms GLOBAL PROPERTY bartizan_rooms)
+get_property(components GLOBAL PROPERTY bartizan_rooms)
 get_property(externals GLOBAL PROPERTY bartizan_externals)
 list(REMOVE_DUPLICATES externals)
 list(APPEND externals -pthread)
@@ -60,14 +60,14 @@ list(JOIN externals " " BARTIZAN_PRIVATE_LIBS)
 
 set(archive ${CMAKE_BINARY_DIR}/libbartizan_cpp.a)
 set(script "CREATE ${archive}\n")
-foreach(room ${rooms})
-  string(APPEND script "ADDLIB $<TARGET_FILE:${room}>\n")
+foreach(component ${components})
+  string(APPEND script "ADDLIB $<TARGET_FILE:${component}>\n")
 endforeach()
 file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/libbartizan_cpp.mri CONTENT "${script}SAVE\nEND\n")
 add_custom_command(OUTPUT ${archive}
   COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
   COMMAND ${CMAKE_AR} -M < ${CMAKE_BINARY_DIR}/libbartizan_cpp.mri
-  DEPENDS ${rooms} ${CMAKE_BINARY_DIR}/libbartizan_cpp.mri VERBATIM)
+  DEPENDS ${components} ${CMAKE_BINARY_DIR}/libbartizan_cpp.mri VERBATIM)
 add_custom_target(bartizan_cpp_archive ALL DEPENDS ${archive})
 
 file(RELATIVE_PATH BARTIZAN_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)

@@ -104,7 +104,7 @@ extern "C" {
 #define BARTIZAN_EXIT_CODE 0   /* the workload ended; code is its status */
 #define BARTIZAN_EXIT_SIGNAL 1 /* the workload was killed by signal code */
 #define BARTIZAN_EXIT_GUEST_FAILURE \
-  2 /* the guest's init gave up: station and detail tell where and why */
+  2 /* the guest's init gave up: stage and detail tell where and why */
 #define BARTIZAN_EXIT_SHUTDOWN 3 /* the guest powered off without a word */
 #define BARTIZAN_EXIT_RESET 4    /* the guest reset itself without a word */
 #define BARTIZAN_EXIT_CRASH 5    /* triple fault, internal KVM error ...: detail */
@@ -304,7 +304,7 @@ typedef struct bartizan_build_options {
   uint32_t vcpus;         /* default 1 */
   uint32_t ram_mib;       /* default 512 */
   uint32_t flags;         /* BARTIZAN_BUILD_* */
-  bartizan_blob disk_key; /* passphrase; default: 256 fresh random bits in hexadecimal */
+  bartizan_blob disk_key; /* disk key; default: 256 fresh random bits in hexadecimal */
   bartizan_progress_fn progress;
   void* progress_user;
   const char* base_image;     /* what the output is put on as one more layer, given as `source` is; default: nothing */
@@ -564,7 +564,7 @@ typedef struct bartizan_luks_disk {
   uint64_t offset;          /* bytes: where it starts in that file */
   uint64_t size;            /* bytes; 0: to the end of the file */
   bartizan_blob manifest;   /* required: its exact bytes */
-  bartizan_blob passphrase; /* default: the guest fetches the key by attestation. Given: for tests
+  bartizan_blob disk_key; /* default: the guest fetches the key by attestation. Given: for tests
                                and BARTIZAN_TEE_NONE */
 } bartizan_luks_disk;
 
@@ -579,8 +579,8 @@ BARTIZAN_API int32_t bartizan_context_attach_luks_disk(bartizan_context* context
 /* Shortcut: disk and manifest of a confidential image (OCI layout folder, or an unpacked image's
  * root folder). */
 BARTIZAN_API int32_t bartizan_context_attach_image(bartizan_context* context, const char* image,
-                                                   const uint8_t* passphrase,
-                                                   size_t passphrase_size, bartizan_error** err);
+                                                   const uint8_t* disk_key,
+                                                   size_t disk_key_size, bartizan_error** err);
 /* Launches and returns while the guest runs. */
 BARTIZAN_API int32_t bartizan_context_start(bartizan_context* context, bartizan_error** err);
 /* Start, then wait without a limit. `reason` may be NULL, here and below. */
@@ -594,7 +594,7 @@ BARTIZAN_API int bartizan_context_exit_fd(const bartizan_context* context);
 /* Asks the workload to end, and ends the machine `grace_ms` later. */
 BARTIZAN_API void bartizan_context_request_stop(bartizan_context* context, uint32_t grace_ms);
 BARTIZAN_API void bartizan_context_send_signal(bartizan_context* context, int32_t signal_number);
-/* JSON: {phases: [{name, milliseconds, exits}], exits, exits_by_kind, pid1_exits_by_kind,
+/* JSON: {stages: [{name, milliseconds, exits}], exits, exits_by_kind, pid1_exits_by_kind,
  * exits_to_pid1, exits_to_workload, private_page_refusals, shared_pages, page_state_changes}. */
 BARTIZAN_API int32_t bartizan_context_stats(const bartizan_context* context, bartizan_string** json,
                                             bartizan_error** err);
@@ -616,7 +616,7 @@ BARTIZAN_API int32_t bartizan_exit_code(const bartizan_exit* reason);
 /* What a shell would see: the code; 128 + signal; 125 for a guest that failed, crashed or had to be
  * stopped. */
 BARTIZAN_API int32_t bartizan_exit_process_status(const bartizan_exit* reason);
-BARTIZAN_API const char* bartizan_exit_station(const bartizan_exit* reason);
+BARTIZAN_API const char* bartizan_exit_stage(const bartizan_exit* reason);
 BARTIZAN_API const char* bartizan_exit_detail(const bartizan_exit* reason);
 BARTIZAN_API const char* bartizan_exit_describe(const bartizan_exit* reason); /* one line */
 BARTIZAN_API void bartizan_exit_free(bartizan_exit* reason);

@@ -142,7 +142,7 @@ def first_steps():
 
 def host_steps():
     yield pytest("checks", "tests/checks")
-    yield pytest("python", "tests/python", "tests/faces")
+    yield pytest("python", "tests/python", "tests/bindings")
     build("asan", "test_programs", "attest_wire_server")
     yield ctest("asan", "unit|fake-kvm|image|attest|fuzz-regress")
     build("tsan", *TSAN_TESTS)
@@ -166,7 +166,7 @@ def settings_of(preset):
 
 def build_python():
     """The package as a user would install it, into the tests' own environment, but with the flags of the dev build:
-    ccache has the rooms then, and a Release of them would take ten minutes."""
+    ccache has the components then, and a Release of them would take ten minutes."""
     start = time.monotonic()
     print("== pip install .", flush=True)
     log = RESULTS / "pip.log"

@@ -69,10 +69,10 @@ bz::Result<bz::LuksDisk> luks_disk(const bartizan_luks_disk* from) {
   BARTIZAN_C_CHECK(require(options->path, "path"));
   auto manifest = bytes_of(options->manifest, "manifest");
   BARTIZAN_C_CHECK(manifest);
-  auto passphrase = secret_of(options->passphrase, "passphrase");
-  BARTIZAN_C_CHECK(passphrase);
+  auto disk_key = secret_of(options->disk_key, "disk_key");
+  BARTIZAN_C_CHECK(disk_key);
   return bz::LuksDisk{options->path, options->offset, options->size, *std::move(manifest),
-                      *std::move(passphrase)};
+                      *std::move(disk_key)};
 }
 
 bz::Result<void> give_exit(bz::Result<bz::ExitReason>&& ended, bartizan_exit** to) {
@@ -131,12 +131,12 @@ int32_t bartizan_context_attach_luks_disk(bartizan_context* context, const barti
 }
 
 int32_t bartizan_context_attach_image(bartizan_context* context, const char* image,
-                                      const uint8_t* passphrase, size_t passphrase_size,
+                                      const uint8_t* disk_key, size_t disk_key_size,
                                       bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!context) return missing("context");
     BARTIZAN_C_CHECK(require(image, "image"));
-    auto secret = secret_of({passphrase, passphrase_size}, "passphrase");
+    auto secret = secret_of({disk_key, disk_key_size}, "disk_key");
     BARTIZAN_C_CHECK(secret);
     return context->context.attach_image(image, *std::move(secret));
   });
@@ -242,8 +242,8 @@ int32_t bartizan_exit_code(const bartizan_exit* reason) {
 int32_t bartizan_exit_process_status(const bartizan_exit* reason) {
   return reason ? reason->reason.process_status() : 125;
 }
-const char* bartizan_exit_station(const bartizan_exit* reason) {
-  return reason ? reason->reason.station.c_str() : "";
+const char* bartizan_exit_stage(const bartizan_exit* reason) {
+  return reason ? reason->reason.stage.c_str() : "";
 }
 const char* bartizan_exit_detail(const bartizan_exit* reason) {
   return reason ? reason->reason.detail.c_str() : "";

@@ -12,9 +12,9 @@ bartizan_blob blob_of(std::span<const uint8_t> bytes) {
 
 Result<std::optional<SevSecret>> ask(bartizan_sev_owner_fn owner, void* user,
                                      const SevMeasurement& measured) {
-  const bartizan_sev_measurement seen{sizeof seen, blob_of(measured.measure),
-                                      blob_of(measured.nonce), blob_of(measured.digest),
-                                      measured.policy, measured.secret_address};
+  const bartizan_sev_measurement seen{
+      sizeof seen,     blob_of(measured.measure), blob_of(measured.nonce), blob_of(measured.digest),
+      measured.policy, measured.secret_address};
   bartizan_sev_secret secret{};
   if (int32_t answer = owner(user, &seen, &secret); answer != 0)
     return Error{ErrorCode::verification_failed,

@@ -219,18 +219,18 @@ Json to_json(const VerifiedEvidence& evidence) {
 Json to_json(const ExitReason& reason) {
   return Json{{"kind", to_string(reason.kind)},
               {"code", reason.code},
-              {"station", reason.station},
+              {"stage", reason.stage},
               {"detail", reason.detail},
               {"process_status", reason.process_status()},
               {"description", reason.describe()}};
 }
 
 Json to_json(const MachineStats& stats) {
-  Json phases = Json::array();
-  for (const Phase& phase : stats.phases)
-    phases.push_back(
-        {{"name", phase.name}, {"milliseconds", phase.milliseconds}, {"exits", phase.exits}});
-  return Json{{"phases", phases},
+  Json stages = Json::array();
+  for (const BootStageStats& stage : stats.stages)
+    stages.push_back(
+        {{"name", stage.name}, {"milliseconds", stage.milliseconds}, {"exits", stage.exits}});
+  return Json{{"stages", stages},
               {"exits", stats.exits},
               {"exits_by_kind", by_kind(stats.exits_by_kind)},
               {"pid1_exits_by_kind", by_kind(stats.pid1_exits_by_kind)},

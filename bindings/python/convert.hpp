@@ -107,7 +107,7 @@ std::shared_ptr<T> make_handle(T&& value) {
   });
 }
 
-// Readable attributes, and to_dict() as the other faces' JSON.
+// Readable attributes, and to_dict() as the other interfaces' JSON.
 template <typename T>
 py::class_<T>& add_to_dict(py::class_<T>& type) {
   return type.def("to_dict", [](const T& self) { return to_python(view::to_json(self)); })

@@ -101,9 +101,8 @@ BuildReport build(const Path& source, const Path& output, const std::string& ref
                   const std::string& resource, uint32_t vcpus, uint32_t ram_mib, bool network,
                   const std::optional<py::bytes>& disk_key, bool reproducible,
                   const Path& base_image, const std::string& base_reference,
-                  const std::optional<int64_t>& created, bool anonymous,
-                  const py::object& progress, uint64_t scratch_bytes,
-                  const std::optional<py::bytes>& recovery_passphrase) {
+                  const std::optional<int64_t>& created, bool anonymous, const py::object& progress,
+                  uint64_t scratch_bytes, const std::optional<py::bytes>& recovery_passphrase) {
   Callback callback(progress);
   BuildOptions options;
   options.source = source;

@@ -64,16 +64,16 @@ std::unique_ptr<ContextHandle> create(const std::string& name, uint32_t vcpus, u
 }
 
 void attach_luks_disk(const ContextHandle& self, const Path& path, const py::bytes& manifest,
-                      uint64_t offset, uint64_t size, const std::optional<py::bytes>& passphrase) {
+                      uint64_t offset, uint64_t size, const std::optional<py::bytes>& disk_key) {
   const auto context = self.get();
-  LuksDisk disk{path, offset, size, to_vector(manifest), to_secret(passphrase)};
+  LuksDisk disk{path, offset, size, to_vector(manifest), to_secret(disk_key)};
   unlocked([&] { return context->attach_luks_disk(std::move(disk)); });
 }
 
 void attach_image(const ContextHandle& self, const Path& image,
-                  const std::optional<py::bytes>& passphrase) {
+                  const std::optional<py::bytes>& disk_key) {
   const auto context = self.get();
-  std::optional<SecretBytes> secret = to_secret(passphrase);
+  std::optional<SecretBytes> secret = to_secret(disk_key);
   unlocked([&] { return context->attach_image(image, std::move(secret)); });
 }
 
@@ -169,7 +169,7 @@ void bind_exit(py::module_& module) {
   py::class_<ExitReason> reason(module, "ExitReason", "How and why a guest ended. Not an error.");
   reason.def_readonly("kind", &ExitReason::kind)
       .def_readonly("code", &ExitReason::code)
-      .def_readonly("station", &ExitReason::station)
+      .def_readonly("stage", &ExitReason::stage)
       .def_readonly("detail", &ExitReason::detail)
       .def_property_readonly("process_status", &ExitReason::process_status)
       .def("__str__", &ExitReason::describe);
@@ -197,9 +197,9 @@ void bind_verbs(ContextClass& type) {
           py::arg("tee"))
       .def("attach_luks_disk", &attach_luks_disk, py::arg("path"), py::arg("manifest"),
            py::kw_only(), py::arg("offset") = 0, py::arg("size") = 0,
-           py::arg("passphrase") = py::none())
+           py::arg("disk_key") = py::none())
       .def("attach_image", &attach_image, py::arg("image"), py::kw_only(),
-           py::arg("passphrase") = py::none())
+           py::arg("disk_key") = py::none())
       .def("start", &start, "Launches and returns while the guest runs.")
       .def(
           "start_enter",

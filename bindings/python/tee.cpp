@@ -92,9 +92,10 @@ HostProbe probe_host(const Path& kvm_device, uint32_t guest_time_limit_ms) {
 }
 
 Measurement measure_launch(const py::object& tee, const Path& bundle, uint32_t vcpus,
-                           uint32_t ram_mib, const std::string& extra_command_line,
-                           uint32_t c_bit, uint64_t guest_features) {
-  const LaunchOptions options{to_tee(tee), bundle, vcpus, ram_mib, extra_command_line, c_bit, guest_features};
+                           uint32_t ram_mib, const std::string& extra_command_line, uint32_t c_bit,
+                           uint64_t guest_features) {
+  const LaunchOptions options{to_tee(tee),        bundle, vcpus,         ram_mib,
+                              extra_command_line, c_bit,  guest_features};
   return unlocked([&] { return measure(options); });
 }
 
@@ -191,8 +192,7 @@ void bind_tee(py::module_& module) {
   module.def("measure", &measure_launch, py::kw_only(), py::arg("tee") = Tee::simulated,
              py::arg("bundle") = "", py::arg("vcpus") = 1, py::arg("ram_mib") = 512,
              py::arg("extra_command_line") = "", py::arg("c_bit") = 0,
-             py::arg("guest_features") = 0,
-             "What a launch will measure. Needs no KVM.");
+             py::arg("guest_features") = 0, "What a launch will measure. Needs no KVM.");
   bind_measure(module);
   module.def("create_bundle", &make_bundle, py::kw_only(), py::arg("kernel") = "",
              py::arg("modules") = "", py::arg("init") = "", py::arg("output") = "",

@@ -96,8 +96,8 @@ std::array<uint8_t, kSize> exactly(const char* name, const py::bytes& from) {
 }
 
 std::optional<SevSecret> ask_owner(const PythonTeeOptions& self, const py::bytes& measure,
-                                   const py::bytes& nonce, const py::bytes& digest,
-                                   uint32_t policy, uint64_t secret_address) {
+                                   const py::bytes& nonce, const py::bytes& digest, uint32_t policy,
+                                   uint64_t secret_address) {
   auto [options, callback] = with_owner(self);
   if (!callback) return {};
   const SevMeasurement seen{exactly<32>("measure", measure), exactly<16>("nonce", nonce), policy,

@@ -2,20 +2,20 @@
  *
  *   launch IMAGE BUNDLE [PASSPHRASE_FILE]
  *
- * Without a passphrase file the guest fetches its disk key from the image's broker. The workload's output is ours, and
+ * Without a disk key file the guest fetches its disk key from the image's broker. The workload's output is ours, and
  * so is its exit status. */
 #include <bartizan.h>
 #include <stdio.h>
 #include <string.h>
 
-static void print_line(void *user, int32_t level, const char *line, size_t size) {
+static void print_line(void* user, int32_t level, const char* line, size_t size) {
   (void)user;
   (void)level;
   fprintf(stderr, "%.*s\n", (int)size, line);
 }
 
-static size_t read_passphrase(const char *path, uint8_t *to, size_t size) {
-  FILE *file = fopen(path, "rb");
+static size_t read_disk_key(const char* path, uint8_t* to, size_t size) {
+  FILE* file = fopen(path, "rb");
   size_t count;
   if (!file) return 0;
   count = fread(to, 1, size, file);
@@ -25,29 +25,29 @@ static size_t read_passphrase(const char *path, uint8_t *to, size_t size) {
 }
 
 /* The four verbs. The first failure ends the chain and leaves its error. */
-static int32_t launch(bartizan_context *context, const char *image, const uint8_t *passphrase,
-                      size_t size, bartizan_exit **reason, bartizan_error **error) {
+static int32_t launch(bartizan_context* context, const char* image, const uint8_t* disk_key,
+                      size_t size, bartizan_exit** reason, bartizan_error** error) {
   int32_t status = bartizan_context_set_tee(context, BARTIZAN_TEE_SIMULATED, error);
-  if (status == 0) status = bartizan_context_attach_image(context, image, passphrase, size, error);
+  if (status == 0) status = bartizan_context_attach_image(context, image, disk_key, size, error);
   if (status == 0) status = bartizan_context_start(context, error);
   /* It runs; this process could do something else until bartizan_context_exit_fd is readable. */
   if (status == 0) status = bartizan_context_wait(context, -1, reason, error);
   return status;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   bartizan_machine_options options;
-  bartizan_context *context = NULL;
-  bartizan_exit *reason = NULL;
-  bartizan_error *error = NULL;
-  uint8_t passphrase[1024];
+  bartizan_context* context = NULL;
+  bartizan_exit* reason = NULL;
+  bartizan_error* error = NULL;
+  uint8_t disk_key[1024];
   size_t size = 0;
   int exit_status = 125;
   if (argc < 3) {
     fprintf(stderr, "usage: launch IMAGE BUNDLE [PASSPHRASE_FILE]\n");
     return 2;
   }
-  if (argc > 3) size = read_passphrase(argv[3], passphrase, sizeof passphrase);
+  if (argc > 3) size = read_disk_key(argv[3], disk_key, sizeof disk_key);
 
   memset(&options, 0, sizeof options); /* zero is the default of everything */
   options.struct_size = sizeof options;
@@ -57,7 +57,7 @@ int main(int argc, char **argv) {
   options.stdout_fd = 1;
   options.log = print_line;
   if (bartizan_context_create(&options, &context, &error) == 0 &&
-      launch(context, argv[1], passphrase, size, &reason, &error) == 0) {
+      launch(context, argv[1], disk_key, size, &reason, &error) == 0) {
     fprintf(stderr, "%s\n", bartizan_exit_describe(reason));
     exit_status = bartizan_exit_process_status(reason);
   } else {

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static bartizan_blob read_secret(const char *path, uint8_t *to, size_t size) {
+static bartizan_blob read_secret(const char* path, uint8_t* to, size_t size) {
   bartizan_blob secret;
-  FILE *file = fopen(path, "rb");
+  FILE* file = fopen(path, "rb");
   secret.data = to;
   secret.size = file ? fread(to, 1, size, file) : 0;
   if (file) fclose(file);
@@ -18,7 +18,7 @@ static bartizan_blob read_secret(const char *path, uint8_t *to, size_t size) {
   return secret;
 }
 
-static int32_t protect(char **words, bartizan_string **json, bartizan_error **error) {
+static int32_t protect(char** words, bartizan_string** json, bartizan_error** error) {
   uint8_t key[1024], recovery[1024];
   bartizan_build_options options;
   int32_t status;
@@ -40,9 +40,9 @@ static int32_t protect(char **words, bartizan_string **json, bartizan_error **er
                                options.recovery_passphrase.size, NULL, NULL, error);
 }
 
-int main(int argc, char **argv) {
-  bartizan_string *json = NULL;
-  bartizan_error *error = NULL;
+int main(int argc, char** argv) {
+  bartizan_string* json = NULL;
+  bartizan_error* error = NULL;
   int32_t status;
   if (argc != 5) {
     fprintf(stderr, "usage: protect SOURCE OUTPUT KEY_FILE RECOVERY_FILE\n");

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static size_t read_file(const char *path, char *to, size_t size) {
-  FILE *file = fopen(path, "rb");
+static size_t read_file(const char* path, char* to, size_t size) {
+  FILE* file = fopen(path, "rb");
   size_t count;
   if (!file) return 0;
   count = fread(to, 1, size - 1, file);
@@ -17,7 +17,7 @@ static size_t read_file(const char *path, char *to, size_t size) {
   return count;
 }
 
-static size_t unhex(const char *text, uint8_t *to, size_t size) {
+static size_t unhex(const char* text, uint8_t* to, size_t size) {
   size_t count = 0;
   unsigned value;
   for (; count < size && sscanf(text, "%2x", &value) == 1; text += 2) to[count++] = (uint8_t)value;
@@ -25,13 +25,14 @@ static size_t unhex(const char *text, uint8_t *to, size_t size) {
 }
 
 /* The workload digest is a member of the JSON that building gives. */
-static const char *digest_in(const bartizan_string *json) {
+static const char* digest_in(const bartizan_string* json) {
   static const char name[] = "\"workload_digest\":\"";
-  const char *at = strstr(bartizan_string_data(json), name);
+  const char* at = strstr(bartizan_string_data(json), name);
   return at ? at + sizeof name - 1 : "";
 }
 
-static int32_t tell_trustee(char **argv, const bartizan_string *image, const bartizan_secret *key, bartizan_error **error) {
+static int32_t tell_trustee(char** argv, const bartizan_string* image, const bartizan_secret* key,
+                            bartizan_error** error) {
   static char ca[65536], admin_key[4096];
   uint8_t digest[32], measurement[48];
   bartizan_blob measured;
@@ -44,7 +45,7 @@ static int32_t tell_trustee(char **argv, const bartizan_string *image, const bar
   access.url = argv[4];
   if (read_file(argv[5], ca, sizeof ca)) access.ca_pem = ca;
   access.admin_key.size = read_file(argv[6], admin_key, sizeof admin_key);
-  access.admin_key.data = (const uint8_t *)admin_key;
+  access.admin_key.data = (const uint8_t*)admin_key;
   memset(&workload, 0, sizeof workload);
   workload.struct_size = sizeof workload;
   workload.id = argv[8];
@@ -60,14 +61,16 @@ static int32_t tell_trustee(char **argv, const bartizan_string *image, const bar
   return bartizan_broker_register(&access, &workload, error);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   bartizan_build_options options;
-  bartizan_string *image = NULL;
-  bartizan_secret *key = NULL;
-  bartizan_error *error = NULL;
+  bartizan_string* image = NULL;
+  bartizan_secret* key = NULL;
+  bartizan_error* error = NULL;
   int32_t status;
   if (argc != 9) {
-    fprintf(stderr, "usage: publish SOURCE BASE OUTPUT.tar KBS_URL KBS_CA ADMIN_KEY MEASUREMENT WORKLOAD_ID\n");
+    fprintf(
+        stderr,
+        "usage: publish SOURCE BASE OUTPUT.tar KBS_URL KBS_CA ADMIN_KEY MEASUREMENT WORKLOAD_ID\n");
     return 2;
   }
   memset(&options, 0, sizeof options);

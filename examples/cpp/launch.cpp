@@ -2,7 +2,7 @@
 //
 //   launch IMAGE BUNDLE [PASSPHRASE_FILE]
 //
-// Without a passphrase file the guest fetches its disk key from the image's broker. The workload's
+// Without a disk key file the guest fetches its disk key from the image's broker. The workload's
 // output is ours, and so is its exit status.
 #include <unistd.h>
 
@@ -14,7 +14,7 @@
 
 namespace {
 
-bartizan::SecretBytes read_passphrase(const char* path) {
+bartizan::SecretBytes read_disk_key(const char* path) {
   std::ifstream file(path, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(file), {}};
   if (!text.empty() && text.back() == '\n') text.pop_back();
@@ -22,7 +22,7 @@ bartizan::SecretBytes read_passphrase(const char* path) {
 }
 
 bartizan::Result<bartizan::ExitReason> launch(const char* image, const char* bundle,
-                                              std::optional<bartizan::SecretBytes> passphrase) {
+                                              std::optional<bartizan::SecretBytes> disk_key) {
   auto info = bartizan::inspect_image(image);
   if (!info.ok()) return info.error();
 
@@ -37,7 +37,7 @@ bartizan::Result<bartizan::ExitReason> launch(const char* image, const char* bun
   auto context = bartizan::Context::create(std::move(options));
   if (!context.ok()) return context.error();
   if (auto set = context->set_tee(bartizan::Tee::simulated); !set.ok()) return set.error();
-  if (auto attached = context->attach_image(image, std::move(passphrase)); !attached.ok())
+  if (auto attached = context->attach_image(image, std::move(disk_key)); !attached.ok())
     return attached.error();
   if (auto started = context->start(); !started.ok()) return started.error();
 
@@ -52,9 +52,9 @@ int main(int argc, char** argv) {
     std::cerr << "usage: launch IMAGE BUNDLE [PASSPHRASE_FILE]\n";
     return 2;
   }
-  std::optional<bartizan::SecretBytes> passphrase;
-  if (argc > 3) passphrase = read_passphrase(argv[3]);
-  auto reason = launch(argv[1], argv[2], std::move(passphrase));
+  std::optional<bartizan::SecretBytes> disk_key;
+  if (argc > 3) disk_key = read_disk_key(argv[3]);
+  auto reason = launch(argv[1], argv[2], std::move(disk_key));
   if (!reason.ok()) {
     std::cerr << reason.error().describe() << '\n';
     return 125;

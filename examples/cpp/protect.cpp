@@ -1,9 +1,10 @@
-// Makes a confidential image with a scratch disk and a recovery passphrase, shows the ways into its disk, and verifies
-// it, with the C++ API:
+// Makes a confidential image with a scratch disk and a recovery passphrase, shows the ways into its
+// disk, and verifies it, with the C++ API:
 //
 //   protect SOURCE OUTPUT KEY_FILE RECOVERY_FILE
 //
-// SOURCE: an OCI layout folder. KEY_FILE holds the disk key, RECOVERY_FILE the passphrase for people.
+// SOURCE: an OCI layout folder. KEY_FILE holds the disk key, RECOVERY_FILE the passphrase for
+// people.
 #include <fstream>
 #include <iostream>
 #include <iterator>

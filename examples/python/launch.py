@@ -2,7 +2,7 @@
 
     python3 launch.py IMAGE BUNDLE [PASSPHRASE_FILE]
 
-Without a passphrase file the guest fetches its disk key from the image's broker. The workload's output is ours, and so is
+Without a disk_key file the guest fetches its disk key from the image's broker. The workload's output is ours, and so is
 its exit status.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import bartizan
 
 
-def launch(image, bundle, passphrase=None):
+def launch(image, bundle, disk_key=None):
     info = bartizan.inspect_image(image)
     options = {
         "bundle": bundle,
@@ -23,7 +23,7 @@ def launch(image, bundle, passphrase=None):
     }
     with bartizan.Context(**options) as context:
         context.set_tee("simulated")
-        context.attach_image(image, passphrase=passphrase)
+        context.attach_image(image, disk_key=disk_key)
         context.start()
         # It runs; this program could do something else, or put `context` into a selector.
         return context.wait()
@@ -33,9 +33,9 @@ def main(arguments):
     if len(arguments) < 2:
         print("usage: launch.py IMAGE BUNDLE [PASSPHRASE_FILE]", file=sys.stderr)
         return 2
-    passphrase = Path(arguments[2]).read_bytes().removesuffix(b"\n") if len(arguments) > 2 else None
+    disk_key = Path(arguments[2]).read_bytes().removesuffix(b"\n") if len(arguments) > 2 else None
     try:
-        reason = launch(arguments[0], arguments[1], passphrase)
+        reason = launch(arguments[0], arguments[1], disk_key)
     except bartizan.Error as error:
         print(error, file=sys.stderr)
         return 125

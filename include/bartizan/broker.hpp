@@ -16,11 +16,14 @@
 namespace bartizan {
 
 struct BrokerOptions {
-  std::filesystem::path state;  // folder: store.sqlite, ca.pem, tls.pem, tls.key, admin.token; made (0700) if missing
+  // folder: store.sqlite, ca.pem, tls.pem, tls.key, admin.token; made (0700) if missing
+  std::filesystem::path state;
   std::string address = "127.0.0.1";
   uint16_t port = 8443;  // 0: chosen by the system
-  std::vector<std::string> tls_names = {"127.0.0.1", "10.0.2.2", "localhost"};  // of the certificate made at first start
-  // sev, sev-es: AMD root keys (ARK, SEV API appendix B.1) to trust beside those of Naples, Rome, Milan, Genoa, Turin.
+  // of the certificate made at first start
+  std::vector<std::string> tls_names = {"127.0.0.1", "10.0.2.2", "localhost"};
+  // sev, sev-es: AMD root keys (ARK, SEV API appendix B.1) to trust beside those of Naples, Rome,
+  // Milan, Genoa, Turin.
   std::vector<std::vector<uint8_t>> sev_roots;
   std::function<int64_t()> clock;  // seconds since the epoch; default: the system's
   LogSink log;
@@ -34,8 +37,8 @@ class Broker {
   Broker(Broker&&) noexcept;
   ~Broker();
   uint16_t port() const;
-  std::string url() const;                  // "https://127.0.0.1:8443"
-  std::string ca_pem() const;               // public
+  std::string url() const;                         // "https://127.0.0.1:8443"
+  std::string ca_pem() const;                      // public
   std::filesystem::path admin_token_path() const;  // 0600
   void stop();
 
@@ -46,7 +49,8 @@ class Broker {
   std::unique_ptr<Impl> impl_;
 };
 
-// A workload as its owner registers it. The key is released only to evidence that matches all of it.
+// A workload as its owner registers it. The key is released only to evidence that matches all of
+// it.
 struct Workload {
   std::string id;
   std::vector<uint8_t> workload_digest;            // 32 bytes
@@ -56,16 +60,19 @@ struct Workload {
   uint64_t minimum_tcb = 0;
   std::string resource;  // "default/disk-key/<id>"
   SecretBytes disk_key;
-  // That the measurements are of. bartizan's own broker needs telling of sev and sev-es alone: their guests bring no
-  // evidence, so it judges their launches as their owner, for the host that makes them (docs/tee.md, "Pre-attestation").
+  // That the measurements are of. bartizan's own broker needs telling of sev and sev-es alone:
+  // their guests bring no evidence, so it judges their launches as their owner, for the host that
+  // makes them (docs/tee.md, "Pre-attestation").
   Tee tee = Tee::snp;
 };
 
 // Who is told of a workload, and in which words.
 enum class BrokerKind : int32_t {
-  bartizan = 0,           // our broker: all of Workload counts
-  trustee = 1,            // Trustee's KBS: key as a resource, measurements as reference values, on demand a resource policy
-  register_workload = 2,  // POST /kbs/v0/register_workload as buildah and oci2cw do: one measurement, no token
+  bartizan = 0,  // our broker: all of Workload counts
+  // Trustee's KBS: key as a resource, measurements as reference values, on demand a resource policy
+  trustee = 1,
+  // POST /kbs/v0/register_workload as buildah and oci2cw do: one measurement, no token
+  register_workload = 2,
 };
 std::string_view to_string(BrokerKind kind);  // "bartizan", "trustee", "register-workload"
 Result<BrokerKind> broker_kind_from_string(std::string_view name);
@@ -76,27 +83,31 @@ struct BrokerAccess {
   SecretBytes admin_token;
   BrokerKind kind = BrokerKind::bartizan;
 
-  // Of Trustee alone. Its administrator's Ed25519 private key (PEM), which signs a token for five minutes (EdDSA,
-  // RFC 8037) in place of admin_token; both empty: no token, as a KBS in InsecureAllowAll wants.
+  // Of Trustee alone. Its administrator's Ed25519 private key (PEM), which signs a token for five
+  // minutes (EdDSA, RFC 8037) in place of admin_token; both empty: no token, as a KBS in
+  // InsecureAllowAll wants.
   SecretBytes admin_key;
-  std::string admin_issuer, admin_audience, admin_role = "admin";  // claims of that token; empty: left out
-  // Trustee keeps one list of measurements for all workloads: `measurements` replaces it. false: left alone.
+  // claims of that token; empty: left out
+  std::string admin_issuer, admin_audience, admin_role = "admin";
+  // Trustee keeps one list of measurements for all workloads: `measurements` replaces it. false:
+  // left alone.
   bool reference_values = true;
   // Replaces the KBS's policy for all resources by trustee_resource_policy().
   bool resource_policy = false;
 };
 
-// Replaces an earlier registration of the same id. The key goes into the body of a request over verified TLS, and
-// nowhere else. Errors: io, permission_denied (token), invalid_argument, unsupported (a TEE that the broker cannot
-// verify), protocol, verification_failed reason "tls".
+// Replaces an earlier registration of the same id. The key goes into the body of a request over
+// verified TLS, and nowhere else. Errors: io, permission_denied (token), invalid_argument,
+// unsupported (a TEE that the broker cannot verify), protocol, verification_failed reason "tls".
 Result<void> register_workload(const BrokerAccess& access, const Workload& workload);
 
-// A policy (Rego) for Trustee's KBS that releases workload.resource to one of workload.measurements, with
-// workload.workload_digest as HOST_DATA (SNP) or MRCONFIGID (TDX), in no debug mode, and nothing else to anybody.
+// A policy (Rego) for Trustee's KBS that releases workload.resource to one of
+// workload.measurements, with workload.workload_digest as HOST_DATA (SNP) or MRCONFIGID (TDX), in
+// no debug mode, and nothing else to anybody.
 Result<std::string> trustee_resource_policy(const Workload& workload);
 
-// The last decisions about a workload, newest first, for its owner: JSON array of {time, decision, reason, expected,
-// got, evidence}. `evidence` is what the guest sent; it holds no secret.
+// The last decisions about a workload, newest first, for its owner: JSON array of {time, decision,
+// reason, expected, got, evidence}. `evidence` is what the guest sent; it holds no secret.
 Result<std::string> broker_audit(const BrokerAccess& access, const std::string& workload_id);
 
 }  // namespace bartizan

@@ -1,5 +1,5 @@
-// Confidential images: from an ordinary OCI image to an encrypted, integrity-protected one. Needs no KVM, no root,
-// no mount, no loop device, no device-mapper.
+// Confidential images: from an ordinary OCI image to an encrypted, integrity-protected one. Needs
+// no KVM, no root, no mount, no loop device, no device-mapper.
 #pragma once
 
 #include <cstdint>
@@ -15,47 +15,55 @@
 namespace bartizan {
 
 struct BuildOptions {
-  // OCI layout folder. Where skopeo is installed also an archive (of OCI or Docker), or what skopeo can fetch
-  // ("docker://docker.io/library/nginx", "containers-storage:…"); the image for linux/amd64 of an index.
+  // OCI layout folder. Where skopeo is installed also an archive (of OCI or Docker), or what skopeo
+  // can fetch ("docker://docker.io/library/nginx", "containers-storage:…"); the image for
+  // linux/amd64 of an index.
   std::filesystem::path source;
-  std::string reference;         // tag in its index ("latest"); empty: the only image
-  // OCI layout folder to make, or an archive (tar) of one: "oci-archive:FILE" or a name that ends in ".tar". Must not
-  // exist. "oci:FOLDER" is a folder whatever its name.
+  std::string reference;  // tag in its index ("latest"); empty: the only image
+  // OCI layout folder to make, or an archive (tar) of one: "oci-archive:FILE" or a name that ends
+  // in ".tar". Must not exist. "oci:FOLDER" is a folder whatever its name.
   std::filesystem::path output;
   std::string output_reference = "latest";
 
-  std::string workload_id;        // empty: 32 hex digits of the source image's manifest digest
-  std::string broker_url;         // "https://10.0.2.2:8443": as the guest reaches it; empty: key comes from the caller
-  std::string broker_ca_pem;      // the only certificate authority that the guest will believe
-  std::string resource;           // "default/disk-key/<workload_id>" when empty (KBS repository/type/tag)
-  uint32_t vcpus = 1;             // defaults for a launch, and part of krun-sev.json
+  std::string workload_id;  // empty: 32 hex digits of the source image's manifest digest
+  // "https://10.0.2.2:8443": as the guest reaches it; empty: key comes from the caller
+  std::string broker_url;
+  std::string broker_ca_pem;  // the only certificate authority that the guest will believe
+  // "default/disk-key/<workload_id>" when empty (KBS repository/type/tag)
+  std::string resource;
+  uint32_t vcpus = 1;  // defaults for a launch, and part of krun-sev.json
   uint32_t ram_mib = 512;
   bool network = true;
 
-  std::optional<SecretBytes> disk_key;  // passphrase; empty: 256 fresh random bits, as 64 hex digits
+  std::optional<SecretBytes> disk_key;  // disk key; empty: 256 fresh random bits, as 64 hex digits
   ProgressSink progress;
 
-  // What the workload writes goes to a scratch disk of this size, which the host provides (a sparse file) and the guest
-  // formats at each boot, encrypted and authenticated under keys that it draws itself. 0: to the guest's memory. The
-  // manifest says which, so the launch is bound to it. A multiple of 4096, 16 MiB to 1 TiB; some 2 % of it are overhead.
+  // What the workload writes goes to a scratch disk of this size, which the host provides (a sparse
+  // file) and the guest formats at each boot, encrypted and authenticated under keys that it draws
+  // itself. 0: to the guest's memory. The manifest says which, so the launch is bound to it. A
+  // multiple of 4096, 16 MiB to 1 TiB; some 2 % of it are overhead.
   uint64_t scratch_bytes = 0;
 
-  // A second way into the disk, for people: a key slot of its own, hardened by Argon2id (192 MiB, 4 passes). The guest
-  // never uses it.
+  // A second way into the disk, for people: a key slot of its own, hardened by Argon2id (192 MiB, 4
+  // passes). The guest never uses it.
   std::optional<SecretBytes> recovery_passphrase;
 
-  // Draws nothing at random: all of the disk's key, salts and UUIDs come from disk_key, which must be given and hold
-  // 256 random bits. The same source and options then make the same bytes, wherever and whenever.
+  // Draws nothing at random: all of the disk's key, salts and UUIDs come from disk_key, which must
+  // be given and hold 256 random bits. The same source and options then make the same bytes,
+  // wherever and whenever.
   bool reproducible = false;
 
-  // What the output is put on as one more layer, given as `source` is; empty: on nothing. The base's layers and history
-  // come first, and of its configuration environment, ports, labels, stop signal and working directory stay.
+  // What the output is put on as one more layer, given as `source` is; empty: on nothing. The
+  // base's layers and history come first, and of its configuration environment, ports, labels, stop
+  // signal and working directory stay.
   std::filesystem::path base_image;
   std::string base_reference;
 
-  // Seconds since the epoch: "created" of the output. Default: now; in reproducible builds the source's, else 0.
+  // Seconds since the epoch: "created" of the output. Default: now; in reproducible builds the
+  // source's, else 0.
   std::optional<int64_t> created;
-  // Says nothing of the source in public: no annotations and labels of it, nor its digest. Wants a workload_id.
+  // Says nothing of the source in public: no annotations and labels of it, nor its digest. Wants a
+  // workload_id.
   bool anonymous = false;
 };
 
@@ -65,15 +73,16 @@ struct BuildReport {
   std::string workload_id;
   std::string resource;
   SecretBytes disk_key;
-  uint64_t disk_bytes = 0;   // of /disk.img
-  uint64_t entries = 0;      // files, folders, links in the file system
-  uint64_t content_bytes = 0;  // of regular files
-  std::string image_digest;  // "sha256:…" of the written OCI manifest
+  uint64_t disk_bytes = 0;       // of /disk.img
+  uint64_t entries = 0;          // files, folders, links in the file system
+  uint64_t content_bytes = 0;    // of regular files
+  std::string image_digest;      // "sha256:…" of the written OCI manifest
   std::filesystem::path output;  // folder or archive that was made
 };
 
-// Errors: not_found, corrupt (not an OCI layout, bad digest, truncated layer, path traversal), unsupported (unknown
-// media type), resource_exhausted (disk full, limits), already_exists (output), cancelled. Leaves nothing half-written.
+// Errors: not_found, corrupt (not an OCI layout, bad digest, truncated layer, path traversal),
+// unsupported (unknown media type), resource_exhausted (disk full, limits), already_exists
+// (output), cancelled. Leaves nothing half-written.
 Result<BuildReport> build_image(const BuildOptions& options);
 
 // A key slot of a LUKS header: one passphrase that opens the disk.
@@ -91,14 +100,15 @@ struct LuksKeyslot {
 
 struct LuksSegment {
   uint32_t number = 0;
-  std::string type;  // "crypt"
+  std::string type;               // "crypt"
   uint64_t offset = 0, size = 0;  // size 0: to the end of the disk
   std::string cipher;
   uint32_t sector_size = 512;
   std::string integrity;  // "hmac(sha256)"; empty: none
 };
 
-// What a LUKS header says, whoever made it. Nothing of it is authenticated: the host can write what it likes.
+// What a LUKS header says, whoever made it. Nothing of it is authenticated: the host can write what
+// it likes.
 struct LuksInfo {
   uint32_t version = 0;  // 1 or 2
   std::string uuid, label;
@@ -108,13 +118,15 @@ struct LuksInfo {
   std::string integrity;
   std::vector<LuksKeyslot> keyslots;
   std::vector<LuksSegment> segments;
-  std::string remark;  // "primary header: wrong checksum; read from the secondary one"; empty: both copies are well
+  // "primary header: wrong checksum; read from the secondary one"; empty: both copies are well
+  std::string remark;
 };
 
 // What can be known of an image without its key.
 struct ImageInfo {
-  // "bartizan": a confidential image of ours. "krun": one as oci2cw and buildah mkcw make them; it has no manifest, so
-  // what is below comes from its footer and its LUKS header. "disk": a disk image with a LUKS header and nothing else.
+  // "bartizan": a confidential image of ours. "krun": one as oci2cw and buildah mkcw make them; it
+  // has no manifest, so what is below comes from its footer and its LUKS header. "disk": a disk
+  // image with a LUKS header and nothing else.
   std::string kind = "bartizan";
   std::optional<LuksInfo> luks;
   std::vector<uint8_t> manifest;
@@ -122,7 +134,7 @@ struct ImageInfo {
   std::filesystem::path disk_path;  // file that holds /disk.img
   uint64_t disk_offset = 0, disk_bytes = 0;
   std::string workload_id, broker_url, resource;
-  std::string cipher;           // "aes-xts-plain64"
+  std::string cipher;            // "aes-xts-plain64"
   std::string verity_root_hash;  // hex
   std::string filesystem;
   std::string krun_config;  // the footer's JSON
@@ -132,26 +144,32 @@ struct ImageInfo {
   uint64_t scratch_bytes = 0;  // 0: the workload writes to memory
 };
 
-// `image` is an OCI layout folder or an archive of one, the root folder of an unpacked image, or a disk image. An image of
-// ours must be in a plain tar layer, the last one, as we make it; others may be compressed (disk_offset is then 0 and means
-// nothing). Nothing is unpacked: of an archive, disk_path is the archive and disk_offset a place in it. Errors:
-// not_found, corrupt, unsupported (manifest of a newer version: says which).
-Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::string& reference = "");
+// `image` is an OCI layout folder or an archive of one, the root folder of an unpacked image, or a
+// disk image. An image of ours must be in a plain tar layer, the last one, as we make it; others
+// may be compressed (disk_offset is then 0 and means nothing). Nothing is unpacked: of an archive,
+// disk_path is the archive and disk_offset a place in it. Errors: not_found, corrupt, unsupported
+// (manifest of a newer version: says which).
+Result<ImageInfo> inspect_image(const std::filesystem::path& image,
+                                const std::string& reference = "");
 
-// Recomputes the dm-verity tree over the stored disk and compares. With `disk_key` (or the recovery passphrase), also
-// all else: the LUKS2 header says what the manifest says, opens with the key to a volume key that fits its digest
-// (libcryptsetup), and the data decrypts to an EROFS with a valid superblock whose every folder, inode and extent lies
-// where it may. verification_failed: reason "verity" or "disk_key"; corrupt: what was built wrong.
-Result<void> verify_image(const std::filesystem::path& image, const std::optional<SecretBytes>& disk_key = {},
+// Recomputes the dm-verity tree over the stored disk and compares. With `disk_key` (or the recovery
+// passphrase), also all else: the LUKS2 header says what the manifest says, opens with the key to a
+// volume key that fits its digest (libcryptsetup), and the data decrypts to an EROFS with a valid
+// superblock whose every folder, inode and extent lies where it may. verification_failed: reason
+// "verity" or "disk_key"; corrupt: what was built wrong.
+Result<void> verify_image(const std::filesystem::path& image,
+                          const std::optional<SecretBytes>& disk_key = {},
                           const ProgressSink& progress = {});
 
 // One thing in which two images differ, as far as can be seen without a key.
 struct ImageDifference {
   std::string what;  // "manifest/disk/verity/root_hash", "krun/cpus", "disk/data"
-  std::string a, b;  // values, empty if absent; of "disk/…": how many blocks of 4096 bytes differ, of how many
+  // values, empty if absent; of "disk/…": how many blocks of 4096 bytes differ, of how many
+  std::string a, b;
 };
 
 // Empty: the same manifest, configuration and disk. Errors as of inspect_image.
-Result<std::vector<ImageDifference>> diff_images(const std::filesystem::path& a, const std::filesystem::path& b);
+Result<std::vector<ImageDifference>> diff_images(const std::filesystem::path& a,
+                                                 const std::filesystem::path& b);
 
 }  // namespace bartizan

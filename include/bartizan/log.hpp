@@ -1,7 +1,8 @@
-// What the library has to say while it works. It never prints: a caller who wants to hear gives a LogSink.
+// What the library has to say while it works. It never prints: a caller who wants to hear gives a
+// LogSink.
 //
-// A sink is called from any of the library's threads, one line at a time, without a final newline; it must return
-// soon and must not call back into the object that it was given to.
+// A sink is called from any of the library's threads, one line at a time, without a final newline;
+// it must return soon and must not call back into the object that it was given to.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,9 @@ enum class LogLevel : int { error = 0, warning = 1, info = 2, debug = 3 };
 
 using LogSink = std::function<void(LogLevel level, std::string_view line)>;
 
-// Long work tells how far it is: `done` of `total` units ("bytes"), in the stage named. `total` 0: not known yet.
-// Return false to cancel: the work then fails with `cancelled` and leaves nothing behind.
+// Long work tells how far it is: `done` of `total` units ("bytes"), in the stage named. `total` 0:
+// not known yet. Return false to cancel: the work then fails with `cancelled` and leaves nothing
+// behind.
 struct Progress {
   std::string_view stage;
   uint64_t done = 0;

@@ -1,8 +1,8 @@
 // Result<T>: a value or an Error, for every call that can fail.
 //
-// Nothing in bartizan throws across its API except `value()`, which exists for callers who like exceptions: it
-// throws BadResult when there is an Error. Results are [[nodiscard]]; fallible construction is a static
-// `create()` that returns Result<T>.
+// Nothing in bartizan throws across its API except `value()`, which exists for callers who like
+// exceptions: it throws BadResult when there is an Error. Results are [[nodiscard]]; fallible
+// construction is a static `create()` that returns Result<T>.
 #pragma once
 
 #include <exception>
@@ -31,8 +31,10 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}    // NOLINT: implicit by design
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+  Result(Error error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }

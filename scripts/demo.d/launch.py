@@ -118,12 +118,12 @@ def tell_memory_and_exit(guest, claims):
     claims.add("the secret is not found in the host's view of it", found.get("host") == 0, f"{found.get('host')} times")
     claims.add("the device model touched no private page", refusals == 0, f"{refusals} touched")
     claims.add("the workload's exit code is the command's", guest.status == EXIT_CODE, f"{guest.status}")
-    for phase in stats.get("phases", []):
-        say(f"{phase['name']:<10} {phase['milliseconds'] / 1000:7.1f} s  {phase['exits']:8d} exits")
+    for stage in stats.get("stages", []):
+        say(f"{stage['name']:<10} {stage['milliseconds'] / 1000:7.1f} s  {stage['exits']:8d} exits")
 
 
 def refused(claims, claim, guest, *words):
-    """A claim that a launch was refused: at the right station, with the right reason, and the workload never ran."""
+    """A claim that a launch was refused: at the right stage, with the right reason, and the workload never ran."""
     reason = guest.reason()
     held = guest.status == 125 and all(word in reason for word in words)
     claims.add(claim, held, reason)

@@ -19,7 +19,8 @@ std::string_view alphabet(Base64 kind) {
 std::array<int8_t, 256> reverse(std::string_view letters) {
   std::array<int8_t, 256> table;
   table.fill(-1);
-  for (size_t i = 0; i < letters.size(); ++i) table[static_cast<uint8_t>(letters[i])] = static_cast<int8_t>(i);
+  for (size_t i = 0; i < letters.size(); ++i)
+    table[static_cast<uint8_t>(letters[i])] = static_cast<int8_t>(i);
   return table;
 }
 
@@ -30,7 +31,9 @@ int hex_digit(char c) {
   return -1;
 }
 
-Error bad_base64() { return make_error(ErrorCode::corrupt, "base", "not valid base64"); }
+Error bad_base64() {
+  return make_error(ErrorCode::corrupt, "base", "not valid base64");
+}
 
 }  // namespace
 
@@ -58,12 +61,14 @@ std::string to_hex(ByteView bytes) {
 }
 
 Result<Bytes> from_hex(std::string_view text) {
-  if (text.size() % 2 != 0) return make_error(ErrorCode::corrupt, "base", "hex text has an odd length");
+  if (text.size() % 2 != 0)
+    return make_error(ErrorCode::corrupt, "base", "hex text has an odd length");
   Bytes bytes;
   bytes.reserve(text.size() / 2);
   for (size_t i = 0; i < text.size(); i += 2) {
     int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
-    if (high < 0 || low < 0) return make_error(ErrorCode::corrupt, "base", "not a hex digit at {}", i);
+    if (high < 0 || low < 0)
+      return make_error(ErrorCode::corrupt, "base", "not a hex digit at {}", i);
     bytes.push_back(static_cast<uint8_t>(high << 4 | low));
   }
   return bytes;

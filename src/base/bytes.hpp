@@ -1,5 +1,5 @@
-// Little-endian loads and stores, a bounds-checked reader, hex and base64: the only ways in which bytes from
-// outside become numbers.
+// Little-endian loads and stores, a bounds-checked reader, hex and base64: the only ways in which
+// bytes from outside become numbers.
 #pragma once
 
 #include <cstdint>
@@ -26,14 +26,13 @@ inline std::string_view as_text(ByteView bytes) {
 
 // Unaligned little-endian access (the host is x86-64; asserted where it matters).
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
-T load_le(const uint8_t* from) {
+requires std::is_trivially_copyable_v<T> T load_le(const uint8_t* from) {
   T value;
   std::memcpy(&value, from, sizeof value);
   return value;
 }
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 void store_le(uint8_t* to, T value) {
   std::memcpy(to, &value, sizeof value);
 }
@@ -44,8 +43,7 @@ class ByteReader {
   explicit ByteReader(ByteView bytes, std::string_view what) : bytes_(bytes), what_(what) {}
 
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
-  Result<T> read() {
+  requires std::is_trivially_copyable_v<T> Result<T> read() {
     if (bytes_.size() - position_ < sizeof(T)) return truncated(sizeof(T));
     T value = load_le<T>(bytes_.data() + position_);
     position_ += sizeof(T);
@@ -66,8 +64,9 @@ class ByteReader {
 std::string to_hex(ByteView bytes);
 Result<Bytes> from_hex(std::string_view text);  // even length, no prefix, either case
 
-enum class Base64 { standard, url };                       // RFC 4648 §4 with padding, §5 without
+enum class Base64 { standard, url };  // RFC 4648 §4 with padding, §5 without
 std::string to_base64(ByteView bytes, Base64 kind = Base64::standard);
-Result<Bytes> from_base64(std::string_view text, Base64 kind = Base64::standard);  // strict: no white space
+// strict: no white space
+Result<Bytes> from_base64(std::string_view text, Base64 kind = Base64::standard);
 
 }  // namespace bartizan

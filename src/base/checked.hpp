@@ -19,8 +19,13 @@ std::optional<T> checked_mul(T a, T b) {
   return product;
 }
 
-// Precondition for both: `unit` is a power of two; align_up also needs value + unit - 1 not to wrap.
-constexpr uint64_t align_down(uint64_t value, uint64_t unit) { return value & ~(unit - 1); }
-constexpr uint64_t align_up(uint64_t value, uint64_t unit) { return (value + unit - 1) & ~(unit - 1); }
+// Precondition for both: `unit` is a power of two; align_up also needs value + unit - 1 not to
+// wrap.
+constexpr uint64_t align_down(uint64_t value, uint64_t unit) {
+  return value & ~(unit - 1);
+}
+constexpr uint64_t align_up(uint64_t value, uint64_t unit) {
+  return (value + unit - 1) & ~(unit - 1);
+}
 
 }  // namespace bartizan

@@ -40,7 +40,8 @@ std::string Error::describe() const {
 }
 
 Error errno_error(int os_errno, std::string origin, std::string message) {
-  return Error{code_of_errno(os_errno), os_errno, std::move(origin), std::move(message), {}, {}, {}};
+  return Error{
+      code_of_errno(os_errno), os_errno, std::move(origin), std::move(message), {}, {}, {}};
 }
 
 ErrorCode code_of_errno(int os_errno) {

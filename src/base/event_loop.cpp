@@ -104,8 +104,8 @@ void EventLoop::run() {
   while (running_) {
     int count = ::epoll_wait(epoll_.get(), events, kEventsPerWait, next_timeout_ms());
     for (int i = 0; i < count; ++i) {
-      // Looked up each time: an earlier callback of this round may have unwatched the fd. The copy keeps a
-      // callback alive that unwatches itself.
+      // Looked up each time: an earlier callback of this round may have unwatched the fd. The copy
+      // keeps a callback alive that unwatches itself.
       auto found = watches_.find(events[i].data.fd);
       if (found == watches_.end()) continue;
       std::shared_ptr<Callback> callback = found->second;

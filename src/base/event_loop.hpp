@@ -1,7 +1,8 @@
-// EventLoop: one thread's worth of epoll. Devices run on it; it knows file descriptors, timers and posted work.
+// EventLoop: one thread's worth of epoll. Devices run on it; it knows file descriptors, timers and
+// posted work.
 //
-// Threads: `run()` is called once, on the thread that is the loop. `post`, `stop` may be called from any thread;
-// everything else from the loop's thread, or before run().
+// Threads: `run()` is called once, on the thread that is the loop. `post`, `stop` may be called
+// from any thread; everything else from the loop's thread, or before run().
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 #include <mutex>
 #include <vector>
 
-#include "base/unique_fd.hpp"
 #include "bartizan/result.hpp"
+#include "base/unique_fd.hpp"
 
 namespace bartizan {
 
@@ -23,7 +24,8 @@ class EventLoop {
 
   static Result<std::unique_ptr<EventLoop>> create();
 
-  // Watches `fd` (borrowed) for `events`; a second call for the same fd replaces events and callback.
+  // Watches `fd` (borrowed) for `events`; a second call for the same fd replaces events and
+  // callback.
   Result<void> watch(int fd, uint32_t events, Callback callback);
   void unwatch(int fd);  // no callback for it runs after this returns
 

@@ -20,17 +20,22 @@ Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, mode_t 
 Result<UniqueFd> unnamed_file(const std::filesystem::path& folder) {
   UniqueFd file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (file.valid()) return file;
-  if (errno != EOPNOTSUPP) return errno_error(errno, "base/file", fmt::format("temporary file in {}", folder.string()));
-  std::string path = (folder / ".bartizan-XXXXXX").string();  // NFS, overlayfs before 6.1 and others know no O_TMPFILE
+  if (errno != EOPNOTSUPP)
+    return errno_error(errno, "base/file", fmt::format("temporary file in {}", folder.string()));
+  // NFS, overlayfs before 6.1 and others know no O_TMPFILE
+  std::string path = (folder / ".bartizan-XXXXXX").string();
   UniqueFd named(::mkostemp(path.data(), O_CLOEXEC));
-  if (!named.valid()) return errno_error(errno, "base/file", fmt::format("temporary file {}", path));
-  if (::unlink(path.c_str()) != 0) return errno_error(errno, "base/file", fmt::format("unlink {}", path));
+  if (!named.valid())
+    return errno_error(errno, "base/file", fmt::format("temporary file {}", path));
+  if (::unlink(path.c_str()) != 0)
+    return errno_error(errno, "base/file", fmt::format("unlink {}", path));
   return named;
 }
 
 Result<uint64_t> file_size(int fd, const std::filesystem::path& name) {
   struct stat status;
-  if (::fstat(fd, &status) != 0) return errno_error(errno, "base/file", fmt::format("stat {}", name.string()));
+  if (::fstat(fd, &status) != 0)
+    return errno_error(errno, "base/file", fmt::format("stat {}", name.string()));
   return static_cast<uint64_t>(status.st_size);
 }
 
@@ -44,8 +49,8 @@ Result<Bytes> read_file(const std::filesystem::path& path, uint64_t limit) {
     if (count < 0) return errno_error(errno, "base/file", fmt::format("read {}", path.string()));
     if (count == 0) return content;
     if (content.size() + static_cast<size_t>(count) > limit) {
-      return make_error(ErrorCode::resource_exhausted, "base/file", "{}: larger than the limit of {} bytes",
-                        path.string(), limit);
+      return make_error(ErrorCode::resource_exhausted, "base/file",
+                        "{}: larger than the limit of {} bytes", path.string(), limit);
     }
     content.insert(content.end(), chunk, chunk + count);
   }
@@ -55,8 +60,10 @@ Result<void> read_exactly(int fd, std::span<uint8_t> to, uint64_t offset, std::s
   while (!to.empty()) {
     ssize_t count = ::pread(fd, to.data(), to.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno_error(errno, "base/file", fmt::format("read {} at {}", name, offset));
-    if (count == 0) return make_error(ErrorCode::corrupt, "base/file", "{}: ends at byte {}", name, offset);
+    if (count < 0)
+      return errno_error(errno, "base/file", fmt::format("read {} at {}", name, offset));
+    if (count == 0)
+      return make_error(ErrorCode::corrupt, "base/file", "{}: ends at byte {}", name, offset);
     to = to.subspan(static_cast<size_t>(count));
     offset += static_cast<uint64_t>(count);
   }
@@ -67,7 +74,8 @@ Result<void> write_exactly(int fd, ByteView from, uint64_t offset, std::string_v
   while (!from.empty()) {
     ssize_t count = ::pwrite(fd, from.data(), from.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno_error(errno, "base/file", fmt::format("write {} at {}", name, offset));
+    if (count < 0)
+      return errno_error(errno, "base/file", fmt::format("write {} at {}", name, offset));
     from = from.subspan(static_cast<size_t>(count));
     offset += static_cast<uint64_t>(count);
   }
@@ -98,7 +106,8 @@ Result<void> write_file(const std::filesystem::path& path, ByteView content, mod
 }
 
 Unfinished::~Unfinished() {
-  std::error_code ignored;  // nothing to tell and nobody to tell it to: an error is already on its way
+  // nothing to tell and nobody to tell it to: an error is already on its way
+  std::error_code ignored;
   if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
 }
 

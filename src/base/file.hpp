@@ -1,5 +1,5 @@
-// Files: whole reads and writes that handle EINTR and short counts, and an output file that either appears
-// complete under its name or not at all.
+// Files: whole reads and writes that handle EINTR and short counts, and an output file that either
+// appears complete under its name or not at all.
 #pragma once
 
 #include <cstdint>
@@ -7,29 +7,36 @@
 #include <string>
 #include <string_view>
 
+#include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 #include "base/unique_fd.hpp"
-#include "bartizan/result.hpp"
 
 namespace bartizan {
 
-Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, mode_t mode = 0600);  // adds O_CLOEXEC
+// adds O_CLOEXEC
+Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, mode_t mode = 0600);
 Result<uint64_t> file_size(int fd, const std::filesystem::path& name);
 
-// The whole file; more than `limit` bytes is resource_exhausted (a hostile file must not fill memory).
+// The whole file; more than `limit` bytes is resource_exhausted (a hostile file must not fill
+// memory).
 Result<Bytes> read_file(const std::filesystem::path& path, uint64_t limit);
 
-Result<void> read_exactly(int fd, std::span<uint8_t> to, uint64_t offset, std::string_view name);  // pread
-Result<void> write_exactly(int fd, ByteView from, uint64_t offset, std::string_view name);         // pwrite
-Result<void> write_all(int fd, ByteView from, std::string_view name);                              // write
+// pread
+Result<void> read_exactly(int fd, std::span<uint8_t> to, uint64_t offset, std::string_view name);
+// pwrite
+Result<void> write_exactly(int fd, ByteView from, uint64_t offset, std::string_view name);
+// write
+Result<void> write_all(int fd, ByteView from, std::string_view name);
 
-// A file in `folder` for reading and writing that has no name: nothing is left of it however this process ends.
+// A file in `folder` for reading and writing that has no name: nothing is left of it however this
+// process ends.
 Result<UniqueFd> unnamed_file(const std::filesystem::path& folder);
 
 // Writes `content` to a temporary neighbour of `path` and renames it over `path`.
 Result<void> write_file(const std::filesystem::path& path, ByteView content, mode_t mode = 0644);
 
-// A file or folder that is being made. `commit()` keeps it; otherwise the destructor removes it with all it holds.
+// A file or folder that is being made. `commit()` keeps it; otherwise the destructor removes it
+// with all it holds.
 class Unfinished {
  public:
   explicit Unfinished(std::filesystem::path path) : path_(std::move(path)) {}

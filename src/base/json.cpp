@@ -7,9 +7,11 @@
 namespace bartizan {
 namespace {
 
-// A document nested deeper than this comes from an attacker who wants our stack, not from an image tool.
+// A document nested deeper than this comes from an attacker who wants our stack, not from an image
+// tool.
 constexpr int kMaxDepth = 32;
-constexpr int64_t kMaxExactInteger = (int64_t{1} << 53) - 1;  // RFC 8785 §3.2.2.3: IEEE doubles hold no more
+// RFC 8785 §3.2.2.3: IEEE doubles hold no more
+constexpr int64_t kMaxExactInteger = (int64_t{1} << 53) - 1;
 
 // Watches a parse for depth and duplicate keys, which nlohmann::json would accept.
 class Watcher {
@@ -38,14 +40,17 @@ bool is_ascii(std::string_view text) {
   return true;
 }
 
-// nlohmann's compact dump equals RFC 8785 when numbers are exact integers and keys are ASCII (whose byte order is
-// their UTF-16 order); this refuses the rest.
+// nlohmann's compact dump equals RFC 8785 when numbers are exact integers and keys are ASCII (whose
+// byte order is their UTF-16 order); this refuses the rest.
 Result<void> check_canonical(const Json& value) {
-  if (value.is_number_float()) return make_error(ErrorCode::invalid_argument, "base/json", "no canonical form for a fraction");
-  if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(kMaxExactInteger)) {
+  if (value.is_number_float())
+    return make_error(ErrorCode::invalid_argument, "base/json", "no canonical form for a fraction");
+  if (value.is_number_unsigned() &&
+      value.get<uint64_t>() > static_cast<uint64_t>(kMaxExactInteger)) {
     return make_error(ErrorCode::invalid_argument, "base/json", "integer beyond 2^53 - 1");
   }
-  if (value.is_number_integer() && !value.is_number_unsigned() && value.get<int64_t>() < -kMaxExactInteger) {
+  if (value.is_number_integer() && !value.is_number_unsigned() &&
+      value.get<int64_t>() < -kMaxExactInteger) {
     return make_error(ErrorCode::invalid_argument, "base/json", "integer below -(2^53 - 1)");
   }
   if (value.is_array()) {
@@ -53,7 +58,8 @@ Result<void> check_canonical(const Json& value) {
   }
   if (value.is_object()) {
     for (const auto& [key, item] : value.items()) {
-      if (!is_ascii(key)) return make_error(ErrorCode::invalid_argument, "base/json", "key is not ASCII");
+      if (!is_ascii(key))
+        return make_error(ErrorCode::invalid_argument, "base/json", "key is not ASCII");
       TRY(check_canonical(item));
     }
   }
@@ -70,12 +76,15 @@ Result<Json> parse_json(std::string_view text, std::string_view what) {
   Watcher watcher;
   Json value = Json::parse(
       text.begin(), text.end(),
-      [&watcher](int depth, Json::parse_event_t event, Json& parsed) { return watcher(depth, event, parsed); },
+      [&watcher](int depth, Json::parse_event_t event, Json& parsed) {
+        return watcher(depth, event, parsed);
+      },
       /*allow_exceptions=*/false);
   if (!watcher.problem().empty()) {
     return make_error(ErrorCode::corrupt, "base/json", "{}: {}", what, watcher.problem());
   }
-  if (value.is_discarded()) return make_error(ErrorCode::corrupt, "base/json", "{}: not valid JSON", what);
+  if (value.is_discarded())
+    return make_error(ErrorCode::corrupt, "base/json", "{}: not valid JSON", what);
   return value;
 }
 
@@ -89,9 +98,11 @@ Result<std::string> canonical_json(const Json& value) {
 }
 
 Result<const Json*> json_member(const Json& object, std::string_view key, std::string_view what) {
-  if (!object.is_object()) return make_error(ErrorCode::corrupt, "base/json", "{}: not an object", what);
+  if (!object.is_object())
+    return make_error(ErrorCode::corrupt, "base/json", "{}: not an object", what);
   auto found = object.find(std::string(key));
-  if (found == object.end()) return make_error(ErrorCode::corrupt, "base/json", "{}: {} is missing", what, key);
+  if (found == object.end())
+    return make_error(ErrorCode::corrupt, "base/json", "{}: {} is missing", what, key);
   return &*found;
 }
 

@@ -1,26 +1,29 @@
-// JSON from outside, with bounds, and JSON Canonicalization Scheme text (RFC 8785) for what gets hashed.
+// JSON from outside, with bounds, and JSON Canonicalization Scheme text (RFC 8785) for what gets
+// hashed.
 #pragma once
 
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
-#include "base/bytes.hpp"
 #include "bartizan/result.hpp"
+#include "base/bytes.hpp"
 
 namespace bartizan {
 
 using Json = nlohmann::json;
 
-// Parses `text`. `corrupt` if it is no JSON, nests deeper than 32 (a hostile file must not exhaust the stack), or
-// holds the same key twice in one object (two readers must not see two documents). `what` names it in errors.
+// Parses `text`. `corrupt` if it is no JSON, nests deeper than 32 (a hostile file must not exhaust
+// the stack), or holds the same key twice in one object (two readers must not see two documents).
+// `what` names it in errors.
 Result<Json> parse_json(std::string_view text, std::string_view what);
 
-// RFC 8785 for the subset that bartizan writes: objects, arrays, strings, booleans, null and integers within
-// ±(2^53 - 1). Anything else is invalid_argument.
+// RFC 8785 for the subset that bartizan writes: objects, arrays, strings, booleans, null and
+// integers within ±(2^53 - 1). Anything else is invalid_argument.
 Result<std::string> canonical_json(const Json& value);
 
-// Member access that names the path on failure: `corrupt`, "manifest: disk.verity.root_hash: not a string".
+// Member access that names the path on failure: `corrupt`, "manifest: disk.verity.root_hash: not a
+// string".
 Result<const Json*> json_member(const Json& object, std::string_view key, std::string_view what);
 Result<std::string> json_string(const Json& object, std::string_view key, std::string_view what);
 Result<uint64_t> json_unsigned(const Json& object, std::string_view key, std::string_view what);

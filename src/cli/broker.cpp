@@ -52,7 +52,7 @@ sigset_t block_stop_signals() {
   return set;
 }
 
-void announce(const Broker& broker, const ServeArguments& arguments, const Output& output) {
+void announce(const Broker& broker, const ServeArguments& arguments, const Printer& output) {
   const std::string ca = (arguments.options.state / "ca.pem").string();
   const std::string token = broker.admin_token_path().string();
   output.result(
@@ -60,7 +60,7 @@ void announce(const Broker& broker, const ServeArguments& arguments, const Outpu
       {{"url", broker.url()}, {"ca", ca}, {"admin token", token}});
 }
 
-Result<int> serve(ServeArguments& arguments, Output& output) {
+Result<int> serve(ServeArguments& arguments, Printer& output) {
   auto endpoint = parse_endpoint(arguments.listen);
   CLI_CHECK(endpoint);
   arguments.options.address = endpoint->address;
@@ -90,7 +90,7 @@ struct AuditArguments {
   std::string workload_id;
 };
 
-Result<int> audit(const AuditArguments& arguments, Output& output) {
+Result<int> audit(const AuditArguments& arguments, Printer& output) {
   auto access = access_of(arguments.access);
   CLI_CHECK(access);
   auto text = broker_audit(*access, arguments.workload_id);
@@ -118,14 +118,14 @@ Result<int> audit(const AuditArguments& arguments, Output& output) {
 
 }  // namespace
 
-void add_broker(CLI::App& app, Session& session) {
+void add_broker(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<ServeArguments>();
   CLI::App& command = add_command(
       app, session, "broker",
       "Serve keys to launches that prove what they are, until SIGINT or SIGTERM",
       "  bartizan broker --state state/\n"
       "  bartizan broker --state state/ --listen 0.0.0.0:8443 --tls-name broker.example.org\n",
-      [arguments](Output& output) { return serve(*arguments, output); });
+      [arguments](Printer& output) { return serve(*arguments, output); });
   command
       .add_option("--state", arguments->options.state, "Folder of store, certificates and token")
       ->required();
@@ -143,13 +143,13 @@ void add_broker(CLI::App& app, Session& session) {
   command.add_flag("--verbose", arguments->verbose, "Log each decision");
 }
 
-void add_audit(CLI::App& app, Session& session) {
+void add_audit(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<AuditArguments>();
   CLI::App& command = add_command(
       app, session, "audit", "Show the broker's last decisions about a workload, newest first",
       "  bartizan audit WORKLOAD --broker https://127.0.0.1:8443 --ca state/ca.pem "
       "--token-file state/admin.token\n",
-      [arguments](Output& output) { return audit(*arguments, output); });
+      [arguments](Printer& output) { return audit(*arguments, output); });
   command.add_option("WORKLOAD", arguments->workload_id, "Workload id")->required();
   add_access_options(command, arguments->access);
 }

@@ -134,13 +134,13 @@ Result<void> prepare(Arguments& arguments) {
   return set_created(arguments);
 }
 
-Result<BuildReport> build_with_bar(Arguments& arguments, const Output& output) {
+Result<BuildReport> build_with_bar(Arguments& arguments, const Printer& output) {
   ProgressBar bar(output);
   arguments.options.progress = bar.sink();
   return build_image(arguments.options);
 }
 
-Result<int> build(Arguments& arguments, Output& output) {
+Result<int> build(Arguments& arguments, Printer& output) {
   CLI_CHECK(prepare(arguments));
   auto report = build_with_bar(arguments, output);
   CLI_CHECK(report);
@@ -163,7 +163,7 @@ Result<int> build(Arguments& arguments, Output& output) {
 
 }  // namespace
 
-void add_build(CLI::App& app, Session& session) {
+void add_build(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App& command = add_command(
       app, session, "build", "Turn an OCI image into a confidential image",
@@ -178,7 +178,7 @@ void add_build(CLI::App& app, Session& session) {
       "  bartizan build oci/ -o confidential.tar --base-image oci:base/ --key-out disk.key\n"
       "  # a workload that writes much, and a passphrase on paper for the day the broker is gone\n"
       "  bartizan build oci/ -o confidential/ --key-out disk.key --scratch 1G --recovery-file -\n",
-      [arguments](Output& output) { return build(*arguments, output); });
+      [arguments](Printer& output) { return build(*arguments, output); });
   declare(command, *arguments);
 }
 

@@ -2,7 +2,7 @@
 
 namespace bartizan::cli {
 
-CLI::App& add_command(CLI::App& parent, Session& session, const std::string& name,
+CLI::App& add_command(CLI::App& parent, Invocation& session, const std::string& name,
                       const std::string& description, const std::string& examples, Work work) {
   CLI::App* command = parent.add_subcommand(name, description);
   command->add_flag("--json", session.output.json,

@@ -19,29 +19,29 @@ constexpr int kExitError = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitNotLaunched = 125;  // `run` only, so that a workload's own 1 is told apart
 
-struct Session {
-  Output output;
+struct Invocation {
+  Printer output;
   std::function<Result<int>()> work;  // what the command line asks for
   int error_status = kExitError;
 };
 
-using Work = std::function<Result<int>(Output&)>;
+using Work = std::function<Result<int>(Printer&)>;
 
 // A subcommand with --json and a footer of examples.
-CLI::App& add_command(CLI::App& parent, Session& session, const std::string& name,
+CLI::App& add_command(CLI::App& parent, Invocation& session, const std::string& name,
                       const std::string& description, const std::string& examples, Work work);
 
-void add_build(CLI::App& app, Session& session);
-void add_inspect(CLI::App& app, Session& session);
-void add_verify(CLI::App& app, Session& session);
-void add_diff(CLI::App& app, Session& session);
-void add_measure(CLI::App& app, Session& session);
-void add_probe(CLI::App& app, Session& session);
-void add_bundle(CLI::App& app, Session& session);
-void add_broker(CLI::App& app, Session& session);
-void add_register(CLI::App& app, Session& session);
-void add_audit(CLI::App& app, Session& session);
-void add_run(CLI::App& app, Session& session);
+void add_build(CLI::App& app, Invocation& session);
+void add_inspect(CLI::App& app, Invocation& session);
+void add_verify(CLI::App& app, Invocation& session);
+void add_diff(CLI::App& app, Invocation& session);
+void add_measure(CLI::App& app, Invocation& session);
+void add_probe(CLI::App& app, Invocation& session);
+void add_bundle(CLI::App& app, Invocation& session);
+void add_broker(CLI::App& app, Invocation& session);
+void add_register(CLI::App& app, Invocation& session);
+void add_audit(CLI::App& app, Invocation& session);
+void add_run(CLI::App& app, Invocation& session);
 
 }  // namespace bartizan::cli
 

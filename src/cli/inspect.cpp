@@ -13,14 +13,14 @@ struct Arguments {
   std::string reference, disk_key_file;
 };
 
-Result<int> inspect(const Arguments& arguments, Output& output) {
+Result<int> inspect(const Arguments& arguments, Printer& output) {
   auto info = inspect_image(arguments.image, arguments.reference);
   CLI_CHECK(info);
   output.tree(view::to_json(*info), image_tree(*info, arguments.image.string()));
   return 0;
 }
 
-Result<int> verify(const Arguments& arguments, Output& output) {
+Result<int> verify(const Arguments& arguments, Printer& output) {
   auto key = read_optional_secret(arguments.disk_key_file);
   CLI_CHECK(key);
   {
@@ -36,7 +36,7 @@ Result<int> verify(const Arguments& arguments, Output& output) {
 }
 
 // As diff(1): status 1 says that there are differences.
-Result<int> diff(const Arguments& arguments, Output& output) {
+Result<int> diff(const Arguments& arguments, Printer& output) {
   auto differences = diff_images(arguments.image, arguments.other);
   CLI_CHECK(differences);
   std::vector<std::pair<std::string, std::string>> lines;
@@ -49,7 +49,7 @@ Result<int> diff(const Arguments& arguments, Output& output) {
 
 }  // namespace
 
-void add_inspect(CLI::App& app, Session& session) {
+void add_inspect(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App& command = add_command(
       app, session, "inspect", "Show what is public about an image with an encrypted disk",
@@ -57,18 +57,20 @@ void add_inspect(CLI::App& app, Session& session) {
       "  # also what oci2cw or buildah mkcw made, or a LUKS disk image\n"
       "  bartizan inspect disk.img\n"
       "  bartizan inspect confidential/ --json | jq -r .workload_digest\n",
-      [arguments](Output& output) { return inspect(*arguments, output); });
-  command.add_option("IMAGE", arguments->image, "OCI layout folder or archive, an unpacked image, or a disk image")
+      [arguments](Printer& output) { return inspect(*arguments, output); });
+  command
+      .add_option("IMAGE", arguments->image,
+                  "OCI layout folder or archive, an unpacked image, or a disk image")
       ->required();
   command.add_option("--reference", arguments->reference, "Tag; default: the only image");
 }
 
-void add_verify(CLI::App& app, Session& session) {
+void add_verify(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App& command =
       add_command(app, session, "verify", "Check an image's disk against its manifest, and its key",
                   "  bartizan verify confidential/ --key-file disk.key\n",
-                  [arguments](Output& output) { return verify(*arguments, output); });
+                  [arguments](Printer& output) { return verify(*arguments, output); });
   command
       .add_option("IMAGE", arguments->image, "OCI layout folder or archive, or an unpacked image")
       ->required();
@@ -76,13 +78,13 @@ void add_verify(CLI::App& app, Session& session) {
       ->type_name("FILE");
 }
 
-void add_diff(CLI::App& app, Session& session) {
+void add_diff(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App& command =
       add_command(app, session, "diff", "Show in what two confidential images differ",
                   "  # status 1 if they do\n"
                   "  bartizan diff confidential/ rebuilt/\n",
-                  [arguments](Output& output) { return diff(*arguments, output); });
+                  [arguments](Printer& output) { return diff(*arguments, output); });
   command.add_option("A", arguments->image, "OCI layout folder or archive, or an unpacked image")
       ->required();
   command.add_option("B", arguments->other, "The other one")->required();

@@ -22,7 +22,7 @@ constexpr const char* kFooter =
     "Exit status: 0 done; 1 an error, told on stderr (or as JSON with --json); 2 the command line\n"
     "is wrong. For `run` see `bartizan run --help`.\n";
 
-void add_commands(CLI::App& app, Session& session) {
+void add_commands(CLI::App& app, Invocation& session) {
   app.require_subcommand(1);
   app.set_version_flag("--version", BARTIZAN_VERSION);
   app.footer(kFooter);
@@ -41,7 +41,7 @@ void add_commands(CLI::App& app, Session& session) {
 
 // The command line could not be parsed, or asks for help.
 int usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv,
-          Session& session) {
+          Invocation& session) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
   for (int i = 1; i < argc; ++i) session.output.json |= !std::strcmp(argv[i], "--json");
   std::string message = error.what();
@@ -51,7 +51,7 @@ int usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** ar
   return kExitUsage;
 }
 
-int run_work(Session& session) {
+int run_work(Invocation& session) {
   Result<int> status = session.work();
   if (status.ok()) return *status;
   session.output.error(status.error());
@@ -60,7 +60,7 @@ int run_work(Session& session) {
 
 int command_main(int argc, char** argv) {
   CLI::App app{"Confidential images and confidential VMs", "bartizan"};
-  Session session;
+  Invocation session;
   add_commands(app, session);
   try {
     app.parse(argc, argv);

@@ -141,7 +141,7 @@ std::string variant(const Measurement& measurement) {
   return text + ", host kernel " + std::string(to_string(measurement.host_kernel));
 }
 
-void print_one(const Measurement& measurement, bool pages, Output& output) {
+void print_one(const Measurement& measurement, bool pages, Printer& output) {
   Lines lines = {{"tee", std::string(to_string(measurement.tee))},
                  {"digest", view::to_hex(measurement.digest)},
                  {"pages", cost(measurement)}};
@@ -151,7 +151,7 @@ void print_one(const Measurement& measurement, bool pages, Output& output) {
   output.result(view::to_json(measurement), lines);
 }
 
-void print_set(const std::vector<Measurement>& set, bool pages, Output& output) {
+void print_set(const std::vector<Measurement>& set, bool pages, Printer& output) {
   Lines lines;
   view::Json json = view::to_json(set);
   for (size_t i = 0; i < set.size(); ++i) {
@@ -180,7 +180,7 @@ Result<void> set_id(const char* option, const std::string& text, std::array<uint
 }
 
 Result<void> write_id_block(const MeasureArguments& arguments, const Measurement& measurement,
-                            Output& output) {
+                            Printer& output) {
   IdBlockOptions options = arguments.id;
   options.digest = measurement.digest;
   CLI_CHECK(set_id("--family-id", arguments.family_id, &options.family_id));
@@ -207,7 +207,7 @@ Result<void> check_id_block(const MeasureArguments& arguments, const MeasureOpti
                {}};
 }
 
-Result<int> measure_launch(const MeasureArguments& arguments, Output& output) {
+Result<int> measure_launch(const MeasureArguments& arguments, Printer& output) {
   std::optional<ImageInfo> image;
   if (!arguments.image.empty()) {
     auto info = inspect_image(arguments.image);
@@ -232,7 +232,7 @@ std::string yes_or(bool yes, const std::string& missing) {
   return yes ? "yes" : "no: " + missing;
 }
 
-Result<int> probe_host(const ProbeOptions& options, Output& output) {
+Result<int> probe_host(const ProbeOptions& options, Printer& output) {
   auto host = probe(options);
   CLI_CHECK(host);
   std::vector<std::pair<std::string, std::string>> lines = {
@@ -319,7 +319,7 @@ void add_id_options(CLI::App& command, MeasureArguments& to) {
 
 }  // namespace
 
-void add_measure(CLI::App& app, Session& session) {
+void add_measure(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<MeasureArguments>();
   CLI::App& command = add_command(
       app, session, "measure", "Compute what a launch will measure; needs no KVM",
@@ -328,7 +328,7 @@ void add_measure(CLI::App& app, Session& session) {
       "  bartizan measure --image confidential/ --tee simulated --json | jq -r .digest\n"
       "  bartizan measure --tee snp --ovmf OVMF.fd --kernel vmlinuz --append 'console=ttyS0' \\\n"
       "      --cpus 4 --vcpu-type EPYC-Milan,EPYC-Genoa --host-kernel all\n",
-      [arguments](Output& output) { return measure_launch(*arguments, output); });
+      [arguments](Printer& output) { return measure_launch(*arguments, output); });
   add_launch_options(command, arguments->launch, "the image's, or 1 and 512");
   command.add_option("--image", arguments->image, "Take --cpus and --memory from this image")
       ->type_name("IMAGE");
@@ -337,13 +337,13 @@ void add_measure(CLI::App& app, Session& session) {
   add_id_options(command, *arguments);
 }
 
-void add_probe(CLI::App& app, Session& session) {
+void add_probe(CLI::App& app, Invocation& session) {
   auto options = std::make_shared<ProbeOptions>();
   CLI::App& command =
       add_command(app, session, "probe", "Tell what this host can run, and what is missing",
                   "  bartizan probe\n"
                   "  bartizan probe --json | jq '.tees[] | select(.available) | .tee'\n",
-                  [options](Output& output) { return probe_host(*options, output); });
+                  [options](Printer& output) { return probe_host(*options, output); });
   command.add_option("--kvm-device", options->kvm_device, "KVM's device")->capture_default_str();
   command
       .add_option("--time-limit", options->guest_time_limit_ms, "Milliseconds for the probe guest")

@@ -58,8 +58,8 @@ std::string human_time(double seconds) {
 
 }  // namespace
 
-void Output::result(const view::Json& value,
-                    const std::vector<std::pair<std::string, std::string>>& lines) const {
+void Printer::result(const view::Json& value,
+                     const std::vector<std::pair<std::string, std::string>>& lines) const {
   if (json) {
     print_line(stdout, view::to_text(value));
   } else {
@@ -71,21 +71,21 @@ void Output::result(const view::Json& value,
   std::fflush(stdout);
 }
 
-void Output::tree(const view::Json& value, const std::vector<std::string>& lines) const {
+void Printer::tree(const view::Json& value, const std::vector<std::string>& lines) const {
   if (json) print_line(stdout, view::to_text(value));
   for (size_t i = 0; i < lines.size() && !json; ++i) print_line(stdout, lines[i]);
   std::fflush(stdout);
 }
 
-void Output::text(const std::string& text) const {
+void Printer::text(const std::string& text) const {
   if (!json) std::fputs(text.c_str(), stdout), std::fflush(stdout);
 }
 
-void Output::note(std::string_view line) const {
+void Printer::note(std::string_view line) const {
   print_line(stderr, "bartizan: " + std::string(line));
 }
 
-void Output::error(const Error& error) const {
+void Printer::error(const Error& error) const {
   if (json) {
     print_line(stdout, view::to_text({{"error", view::to_json(error)}}));
     std::fflush(stdout);
@@ -98,13 +98,13 @@ void Output::error(const Error& error) const {
     print_line(stderr, "  " + std::string(to_string(error.code)) + ": " + std::string(text));
 }
 
-LogSink Output::log() const {
+LogSink Printer::log() const {
   return [verbose = verbose](LogLevel level, std::string_view line) {
     if (verbose || level <= LogLevel::warning) print_line(stderr, "bartizan: " + std::string(line));
   };
 }
 
-ProgressBar::ProgressBar(const Output& output) : visible_(!output.json && isatty(STDERR_FILENO)) {
+ProgressBar::ProgressBar(const Printer& output) : visible_(!output.json && isatty(STDERR_FILENO)) {
   struct sigaction action = {};
   action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);

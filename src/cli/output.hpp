@@ -12,7 +12,7 @@
 
 namespace bartizan::cli {
 
-struct Output {
+struct Printer {
   bool json = false;
   bool verbose = false;
 
@@ -37,7 +37,7 @@ std::string progress_line(const Progress& progress, double seconds, size_t width
 // turns SIGINT and SIGTERM into a cancellation, so that an interrupted build leaves nothing behind.
 class ProgressBar {
  public:
-  explicit ProgressBar(const Output& output);
+  explicit ProgressBar(const Printer& output);
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
   ~ProgressBar();

@@ -15,7 +15,7 @@ struct Endpoint {
 
 Result<Endpoint> parse_endpoint(const std::string& text);      // "ADDRESS:PORT", "[IPV6]:PORT"
 Result<PublishedPort> parse_publish(const std::string& text);  // "[ADDRESS:]HOST:GUEST"
-Result<VsockPort> parse_vsock(const std::string& text, bool listen);  // "PORT=PATH"
+Result<VsockPort> parse_vsock(const std::string& text, bool listen);       // "PORT=PATH"
 Result<uint64_t> parse_size(const char* option, const std::string& text);  // "512M", "1G", bytes
 
 // Any number of bytes, at least one.

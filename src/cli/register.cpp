@@ -91,7 +91,7 @@ Result<Workload> workload_of(const RegisterArguments& arguments) {
   return workload;
 }
 
-void tell(const Workload& workload, std::string_view kind, Output& output) {
+void tell(const Workload& workload, std::string_view kind, Printer& output) {
   const std::string digest = view::to_hex(workload.workload_digest);
   view::Json all = view::Json::array();
   std::vector<std::pair<std::string, std::string>> lines = {
@@ -112,7 +112,7 @@ void tell(const Workload& workload, std::string_view kind, Output& output) {
                 lines);
 }
 
-Result<int> show_policy(const Workload& workload, Output& output) {
+Result<int> show_policy(const Workload& workload, Printer& output) {
   auto policy = trustee_resource_policy(workload);
   CLI_CHECK(policy);
   if (output.json) output.result({{"policy", *policy}}, {});
@@ -120,7 +120,7 @@ Result<int> show_policy(const Workload& workload, Output& output) {
   return 0;
 }
 
-Result<int> register_image(const RegisterArguments& arguments, Output& output) {
+Result<int> register_image(const RegisterArguments& arguments, Printer& output) {
   auto workload = workload_of(arguments);
   CLI_CHECK(workload);
   if (arguments.show_policy) return show_policy(*workload, output);
@@ -173,7 +173,7 @@ void add_register_access(CLI::App& command, RegisterArguments& to) {
 
 }  // namespace
 
-void add_register(CLI::App& app, Session& session) {
+void add_register(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<RegisterArguments>();
   CLI::App& command = add_command(
       app, session, "register",
@@ -185,7 +185,7 @@ void add_register(CLI::App& app, Session& session) {
       "      --ca kbs.pem --admin-key admin.key --key-file disk.key --tee snp \\\n"
       "      --measurement $(bartizan measure --tee snp --cpus 1-4 --json | jq -r \\\n"
       "          '[.measurements[].digest] | join(\",\")')\n",
-      [arguments](Output& output) { return register_image(*arguments, output); });
+      [arguments](Printer& output) { return register_image(*arguments, output); });
   command.add_option("IMAGE", arguments->image, "Confidential image")->required();
   add_register_access(command, *arguments);
   add_launch_options(command, arguments->launch, "the image's");

@@ -19,7 +19,7 @@ constexpr size_t kMaxPatternBytes = 64 * 1024;
 struct Arguments {
   LaunchArguments launch;
   TeeArguments tee;
-  std::string image, passphrase_file, kvm_device = "/dev/kvm", scratch, find_in_memory, name;
+  std::string image, key_file, kvm_device = "/dev/kvm", scratch, find_in_memory, name;
   std::vector<std::string> publish, vsock, vsock_listen;
   uint32_t stop_timeout = 10;
   bool log_guest = false, stats = false, verbose = false, no_network = false;
@@ -33,7 +33,7 @@ void declare(CLI::App& command, Arguments& to) {
       .add_option("--publish,-p", to.publish, "Host TCP port that leads to a guest's; HOST 0: any")
       ->type_name("[ADDRESS:]HOST:GUEST");
   command
-      .add_option("--passphrase-file", to.passphrase_file,
+      .add_option("--key-file", to.key_file,
                   "Give the guest the disk key yourself: for tests and --tee none")
       ->type_name("FILE");
   command
@@ -115,7 +115,7 @@ Result<void> fill_ports(const Arguments& arguments, MachineOptions& to) {
 }
 
 Result<MachineOptions> machine_options(const Arguments& arguments, const LaunchOptions& launch,
-                                       const ImageInfo& image, const Output& output) {
+                                       const ImageInfo& image, const Printer& output) {
   MachineOptions to;
   to.name = arguments.name.empty() ? image.workload_id : arguments.name;
   to.vcpus = launch.vcpus;
@@ -143,27 +143,27 @@ Result<MachineOptions> machine_options(const Arguments& arguments, const LaunchO
   return to;
 }
 
-Result<Context> make_context(const Arguments& arguments, const Output& output) {
+Result<Context> make_context(const Arguments& arguments, const Printer& output) {
   auto image = inspect_image(arguments.image);
   CLI_CHECK(image);
   auto launch = launch_options(arguments.launch, &*image);
   CLI_CHECK(launch);
   auto options = machine_options(arguments, *launch, *image, output);
   CLI_CHECK(options);
-  auto passphrase = read_optional_secret(arguments.passphrase_file);
-  CLI_CHECK(passphrase);
+  auto disk_key = read_optional_secret(arguments.key_file);
+  CLI_CHECK(disk_key);
   auto context = Context::create(*std::move(options));
   CLI_CHECK(context);
   CLI_CHECK(context->set_tee(launch->tee));
-  CLI_CHECK(context->attach_image(arguments.image, *std::move(passphrase)));
+  CLI_CHECK(context->attach_image(arguments.image, *std::move(disk_key)));
   return context;
 }
 
-void note_stats(const MachineStats& stats, const Output& output) {
-  for (const Phase& phase : stats.phases) {
+void note_stats(const MachineStats& stats, const Printer& output) {
+  for (const BootStageStats& stage : stats.stages) {
     char line[128];
-    std::snprintf(line, sizeof line, "%10.1f ms %8llu exits  %s", phase.milliseconds,
-                  static_cast<unsigned long long>(phase.exits), phase.name.c_str());
+    std::snprintf(line, sizeof line, "%10.1f ms %8llu exits  %s", stage.milliseconds,
+                  static_cast<unsigned long long>(stage.exits), stage.name.c_str());
     output.note(line);
   }
   output.note("exits " + std::to_string(stats.exits) + ", to pid1 " +
@@ -185,7 +185,7 @@ Result<view::Json> search_memory(const Context& context, const std::string& patt
 }
 
 Result<int> report(const Context& context, const ExitReason& reason, const Arguments& arguments,
-                   const std::string& pattern, const Output& output) {
+                   const std::string& pattern, const Printer& output) {
   view::Json result = {{"exit", view::to_json(reason)},
                        {"published", view::to_json(context.published_ports())}};
   if (reason.kind != ExitKind::exit_code) output.note(reason.describe());
@@ -221,7 +221,7 @@ Result<std::string> read_pattern(const std::string& path) {
   return *std::move(text);
 }
 
-Result<int> run(const Arguments& arguments, Output& output) {
+Result<int> run(const Arguments& arguments, Printer& output) {
   output.verbose = arguments.verbose;
   auto pattern = read_pattern(arguments.find_in_memory);
   CLI_CHECK(pattern);
@@ -239,19 +239,19 @@ Result<int> run(const Arguments& arguments, Output& output) {
 
 }  // namespace
 
-void add_run(CLI::App& app, Session& session) {
+void add_run(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App& command = add_command(
       app, session, "run", "Launch a confidential image; its exit status is ours",
       "  # the guest fetches its key from the broker; curl -k https://127.0.0.1:8080/ reaches it\n"
       "  bartizan run confidential/ --tee simulated --publish 8080:443\n"
       "  # without broker and protection, with the console\n"
-      "  bartizan run confidential/ --tee none --passphrase-file my.key --log-guest\n\n"
+      "  bartizan run confidential/ --tee none --key-file my.key --log-guest\n\n"
       "Exit status: the workload's; 128 + N if signal N killed it; 125 if the launch or the guest\n"
       "failed or had to be stopped. SIGINT and SIGTERM ask the workload to end, and again: at "
       "once; SIGHUP, SIGUSR1\n"
       "and SIGUSR2 are passed on. With --json the workload's output goes to stderr.\n",
-      [arguments, &session](Output& output) {
+      [arguments, &session](Printer& output) {
         session.error_status = kExitNotLaunched;
         return run(*arguments, output);
       });

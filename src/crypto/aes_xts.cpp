@@ -5,7 +5,8 @@
 
 namespace bartizan::crypto {
 
-constexpr uint64_t kTweakUnit = 512;  // dm-crypt counts IVs in 512-byte sectors unless told otherwise
+// dm-crypt counts IVs in 512-byte sectors unless told otherwise
+constexpr uint64_t kTweakUnit = 512;
 
 struct AesXts::State {
   CipherContext context{EVP_CIPHER_CTX_new()};
@@ -19,10 +20,12 @@ AesXts::~AesXts() = default;
 Result<AesXts> AesXts::create(ByteView key, uint32_t sector_size, Direction direction) {
   const EVP_CIPHER* cipher = key.size() == 64 ? EVP_aes_256_xts() : EVP_aes_128_xts();
   if (key.size() != 64 && key.size() != 32) {
-    return make_error(ErrorCode::invalid_argument, "crypto/aes_xts", "key of {} bytes: 32 or 64 needed", key.size());
+    return make_error(ErrorCode::invalid_argument, "crypto/aes_xts",
+                      "key of {} bytes: 32 or 64 needed", key.size());
   }
   if (sector_size % kTweakUnit != 0 || sector_size == 0) {
-    return make_error(ErrorCode::invalid_argument, "crypto/aes_xts", "sector size {}: not a multiple of 512", sector_size);
+    return make_error(ErrorCode::invalid_argument, "crypto/aes_xts",
+                      "sector size {}: not a multiple of 512", sector_size);
   }
   auto state = std::make_unique<State>();
   state->sector_size = sector_size;
@@ -36,14 +39,16 @@ Result<AesXts> AesXts::create(ByteView key, uint32_t sector_size, Direction dire
 Result<void> AesXts::process(ByteView from, std::span<uint8_t> to, uint64_t offset) {
   const uint32_t size = state_->sector_size;
   if (from.size() != to.size() || from.size() % size != 0 || offset % size != 0) {
-    return make_error(ErrorCode::invalid_argument, "crypto/aes_xts", "{} bytes at {}: not whole sectors", from.size(), offset);
+    return make_error(ErrorCode::invalid_argument, "crypto/aes_xts",
+                      "{} bytes at {}: not whole sectors", from.size(), offset);
   }
   for (size_t at = 0; at < from.size(); at += size) {
     uint8_t tweak[16] = {};
     store_le<uint64_t>(tweak, (offset + at) / kTweakUnit);
     int produced = 0;
     if (EVP_CipherInit_ex(state_->context.get(), nullptr, nullptr, nullptr, tweak, -1) != 1 ||
-        EVP_CipherUpdate(state_->context.get(), to.data() + at, &produced, from.data() + at, static_cast<int>(size)) != 1) {
+        EVP_CipherUpdate(state_->context.get(), to.data() + at, &produced, from.data() + at,
+                         static_cast<int>(size)) != 1) {
       return openssl_error("AES-XTS");
     }
   }

@@ -60,7 +60,9 @@ Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 Hasher::~Hasher() = default;
 
-void Hasher::update(ByteView data) { EVP_DigestUpdate(state_->context.get(), data.data(), data.size()); }
+void Hasher::update(ByteView data) {
+  EVP_DigestUpdate(state_->context.get(), data.data(), data.size());
+}
 
 Bytes Hasher::finish() {
   Bytes digest(EVP_MAX_MD_SIZE);
@@ -96,13 +98,14 @@ Result<SecretBytes> hkdf_sha256(ByteView key, ByteView salt, std::string_view la
   PrivateKeyContext context(EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nullptr));
   SecretBytes derived(size);
   size_t produced = size;
-  bool done = context && EVP_PKEY_derive_init(context.get()) > 0 &&
-              EVP_PKEY_CTX_set_hkdf_md(context.get(), EVP_sha256()) > 0 &&
-              EVP_PKEY_CTX_set1_hkdf_salt(context.get(), salt.data(), static_cast<int>(salt.size())) > 0 &&
-              EVP_PKEY_CTX_set1_hkdf_key(context.get(), key.data(), static_cast<int>(key.size())) > 0 &&
-              EVP_PKEY_CTX_add1_hkdf_info(context.get(), reinterpret_cast<const uint8_t*>(label.data()),
-                                          static_cast<int>(label.size())) > 0 &&
-              EVP_PKEY_derive(context.get(), derived.mutable_bytes().data(), &produced) > 0;
+  bool done =
+      context && EVP_PKEY_derive_init(context.get()) > 0 &&
+      EVP_PKEY_CTX_set_hkdf_md(context.get(), EVP_sha256()) > 0 &&
+      EVP_PKEY_CTX_set1_hkdf_salt(context.get(), salt.data(), static_cast<int>(salt.size())) > 0 &&
+      EVP_PKEY_CTX_set1_hkdf_key(context.get(), key.data(), static_cast<int>(key.size())) > 0 &&
+      EVP_PKEY_CTX_add1_hkdf_info(context.get(), reinterpret_cast<const uint8_t*>(label.data()),
+                                  static_cast<int>(label.size())) > 0 &&
+      EVP_PKEY_derive(context.get(), derived.mutable_bytes().data(), &produced) > 0;
   if (!done || produced != size) return openssl_error("HKDF");
   return derived;
 }
@@ -120,13 +123,15 @@ Result<SecretBytes> random_secret(size_t size) {
   return secret;
 }
 
-Result<SecretBytes> pbkdf2(ByteView password, ByteView salt, uint32_t iterations, std::string_view hash_name,
-                           size_t key_size) {
+Result<SecretBytes> pbkdf2(ByteView password, ByteView salt, uint32_t iterations,
+                           std::string_view hash_name, size_t key_size) {
   const EVP_MD* digest = EVP_get_digestbyname(std::string(hash_name).c_str());
-  if (!digest) return make_error(ErrorCode::unsupported, "crypto", "hash \"{}\" is not known", hash_name);
+  if (!digest)
+    return make_error(ErrorCode::unsupported, "crypto", "hash \"{}\" is not known", hash_name);
   SecretBytes key(key_size);
-  if (PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(password.data()), static_cast<int>(password.size()),
-                        salt.data(), static_cast<int>(salt.size()), static_cast<int>(iterations), digest,
+  if (PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(password.data()),
+                        static_cast<int>(password.size()), salt.data(),
+                        static_cast<int>(salt.size()), static_cast<int>(iterations), digest,
                         static_cast<int>(key_size), key.mutable_bytes().data()) != 1) {
     return openssl_error("PBKDF2");
   }

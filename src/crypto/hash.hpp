@@ -4,9 +4,9 @@
 #include <array>
 #include <memory>
 
-#include "base/bytes.hpp"
 #include "bartizan/result.hpp"
 #include "bartizan/secret_bytes.hpp"
+#include "base/bytes.hpp"
 
 namespace bartizan::crypto {
 
@@ -34,7 +34,8 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
-// SHA-256 of one prefix before many pieces (salted blocks): without the cost of a fresh context for each. One thread.
+// SHA-256 of one prefix before many pieces (salted blocks): without the cost of a fresh context for
+// each. One thread.
 class PrefixHasher {
  public:
   explicit PrefixHasher(ByteView prefix);
@@ -55,8 +56,8 @@ Result<void> random_bytes(std::span<uint8_t> to);
 Result<SecretBytes> random_secret(size_t size);
 
 // `hash_name` as LUKS2 and OpenSSL spell it ("sha256").
-Result<SecretBytes> pbkdf2(ByteView password, ByteView salt, uint32_t iterations, std::string_view hash_name,
-                           size_t key_size);
+Result<SecretBytes> pbkdf2(ByteView password, ByteView salt, uint32_t iterations,
+                           std::string_view hash_name, size_t key_size);
 
 // Constant time in the content.
 bool equal_constant_time(ByteView a, ByteView b);

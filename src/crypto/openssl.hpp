@@ -1,4 +1,5 @@
-// Owning pointers for OpenSSL objects and the one way to turn its error queue into an Error. Inside src/crypto only.
+// Owning pointers for OpenSSL objects and the one way to turn its error queue into an Error. Inside
+// src/crypto only.
 #pragma once
 
 #include <openssl/bn.h>

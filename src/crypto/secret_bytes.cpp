@@ -8,7 +8,9 @@
 
 namespace bartizan {
 
-SecretBytes SecretBytes::from_string(std::string_view text) { return SecretBytes(as_bytes(text)); }
+SecretBytes SecretBytes::from_string(std::string_view text) {
+  return SecretBytes(as_bytes(text));
+}
 
 SecretBytes& SecretBytes::operator=(SecretBytes&& other) noexcept {
   if (this == &other) return *this;

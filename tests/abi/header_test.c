@@ -32,7 +32,7 @@ static int frees_take_null(void) {
 
 /* An error comes as a number and as an object, and the output keeps what it held. */
 static int errors_are_told(void) {
-  bartizan_error *error = NULL;
+  bartizan_error* error = NULL;
   int32_t tee = 77;
   CHECK(bartizan_tee_from_name("no such tee", &tee, &error) == BARTIZAN_ERROR_INVALID_ARGUMENT);
   CHECK(tee == 77);
@@ -53,7 +53,7 @@ static int structs_grow_at_their_end(void) {
     bartizan_machine_options known;
     char later[16];
   } longer;
-  bartizan_context *context = NULL;
+  bartizan_context* context = NULL;
   memset(&longer, 0, sizeof longer);
   longer.known.struct_size = sizeof longer;
   CHECK(bartizan_context_create(&longer.known, &context, NULL) == BARTIZAN_OK);
@@ -80,8 +80,8 @@ static int structs_grow_at_their_end(void) {
 
 /* The machine's verbs want their order. */
 static int verbs_have_an_order(void) {
-  bartizan_context *context = NULL;
-  bartizan_string *json = NULL;
+  bartizan_context* context = NULL;
+  bartizan_string* json = NULL;
   CHECK(bartizan_context_create(NULL, &context, NULL) == BARTIZAN_OK);
   CHECK(bartizan_context_set_tee(context, 99, NULL) == BARTIZAN_ERROR_INVALID_ARGUMENT);
   CHECK(bartizan_context_set_tee(context, BARTIZAN_TEE_NONE, NULL) == BARTIZAN_OK);
@@ -96,5 +96,6 @@ static int verbs_have_an_order(void) {
 
 int main(void) {
   CHECK(strcmp(bartizan_version(), "") != 0);
-  return frees_take_null() || errors_are_told() || structs_grow_at_their_end() || verbs_have_an_order();
+  return frees_take_null() || errors_are_told() || structs_grow_at_their_end() ||
+         verbs_have_an_order();
 }

@@ -19,11 +19,11 @@ namespace bartizan::test {
 // the first evidence is sent again and again.
 class Guest : public EvidenceSource {
  public:
-  explicit Guest(const SimulatedSigner& signer) : signer_(signer) {}
+  explicit Guest(const attest::evidence::SimulatedSigner& signer) : signer_(signer) {}
   Tee tee() const override { return claimed; }
   Result<Evidence> evidence(std::span<const uint8_t> report_data) override {
     if (replay && last) return *last;
-    snp::Report report = signer_.report_template();
+    attest::evidence::SnpReport report = signer_.report_template();
     report.measurement = measurement;
     report.host_data = host_data;
     std::copy(report_data.begin(), report_data.end(), report.report_data.begin());
@@ -36,12 +36,12 @@ class Guest : public EvidenceSource {
   Tee claimed = Tee::simulated;
   std::array<uint8_t, 48> measurement{};
   std::array<uint8_t, 32> host_data{};
-  std::function<void(snp::Report&)> bend;
+  std::function<void(attest::evidence::SnpReport&)> bend;
   bool replay = false;
   std::optional<Evidence> last;
 
  private:
-  const SimulatedSigner& signer_;
+  const attest::evidence::SimulatedSigner& signer_;
 };
 
 class BrokerTest : public ::testing::Test {
@@ -60,7 +60,7 @@ class BrokerTest : public ::testing::Test {
     auto broker = Broker::start(std::move(options));
     ASSERT_TRUE(broker.ok()) << broker.error().describe();
     broker_.emplace(std::move(*broker));
-    auto signer = SimulatedSigner::create();
+    auto signer = attest::evidence::SimulatedSigner::create();
     ASSERT_TRUE(signer.ok()) << signer.error().describe();
     signer_.emplace(std::move(*signer));
   }
@@ -102,7 +102,7 @@ class BrokerTest : public ::testing::Test {
 
   std::filesystem::path folder_;
   std::optional<Broker> broker_;
-  std::optional<SimulatedSigner> signer_;
+  std::optional<attest::evidence::SimulatedSigner> signer_;
   std::mutex mutex_;
   std::string log_;
 };

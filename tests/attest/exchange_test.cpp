@@ -94,14 +94,21 @@ TEST_F(Exchange, SimulatedEvidenceNeedsPermission) {
 TEST_F(Exchange, RefusalsByContent) {
   struct Case {
     const char* reason;
-    std::function<void(snp::Report&)> bend;
+    std::function<void(attest::evidence::SnpReport&)> bend;
   };
   const Case cases[] = {
-      {"debug", [](snp::Report& report) { report.policy |= snp::kPolicyDebug; }},
-      {"policy", [](snp::Report& report) { report.policy |= snp::kPolicyMigrationAgent; }},
-      {"vmpl", [](snp::Report& report) { report.vmpl = 1; }},
-      {"tcb", [](snp::Report& report) { report.reported_tcb -= uint64_t{1} << 56; }},
-      {"certificate_chain", [](snp::Report& report) { report.chip_id[0] ^= 1; }},
+      {"debug",
+       [](attest::evidence::SnpReport& report) {
+         report.policy |= attest::evidence::kPolicyDebug;
+       }},
+      {"policy",
+       [](attest::evidence::SnpReport& report) {
+         report.policy |= attest::evidence::kPolicyMigrationAgent;
+       }},
+      {"vmpl", [](attest::evidence::SnpReport& report) { report.vmpl = 1; }},
+      {"tcb",
+       [](attest::evidence::SnpReport& report) { report.reported_tcb -= uint64_t{1} << 56; }},
+      {"certificate_chain", [](attest::evidence::SnpReport& report) { report.chip_id[0] ^= 1; }},
   };
   for (const Case& one : cases) {
     Guest bent = guest(1);
@@ -112,15 +119,15 @@ TEST_F(Exchange, RefusalsByContent) {
 
 TEST_F(Exchange, MinimumTcbIsDemandedInEachComponent) {
   Workload strict = workload(4);
-  snp::TcbVersion tcb =
-      snp::TcbVersion::decode(signer_->report_template().reported_tcb, snp::Product::milan);
-  strict.minimum_tcb = tcb.encode(snp::Product::milan);
+  attest::evidence::TcbVersion tcb = attest::evidence::TcbVersion::decode(
+      signer_->report_template().reported_tcb, attest::evidence::Product::milan);
+  strict.minimum_tcb = tcb.encode(attest::evidence::Product::milan);
   add(strict);
   Guest four = guest(4);
   EXPECT_TRUE(request(four, strict.resource).ok());
   tcb.bootloader += 1;
   tcb.microcode = 0;
-  strict.minimum_tcb = tcb.encode(snp::Product::milan);
+  strict.minimum_tcb = tcb.encode(attest::evidence::Product::milan);
   add(strict);  // replaces
   expect_refused(request(four, strict.resource), "tcb");
 }

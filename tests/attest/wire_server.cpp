@@ -31,12 +31,12 @@ void run(const std::filesystem::path& state) {
   options.port = 0;
   Broker broker = Broker::start(std::move(options)).value();
   Bytes token = read_file(broker.admin_token_path(), 4096).value();
-  SimulatedSigner signer = SimulatedSigner::create().value();
+  attest::evidence::SimulatedSigner signer = attest::evidence::SimulatedSigner::create().value();
   register_workload({broker.url(), broker.ca_pem(), SecretBytes(ByteView(token))}, workload_one())
       .value();
   std::cout << Json{{"url", broker.url()}, {"ca", broker.ca_pem()}, {"token", as_text(token)}}
             << std::endl;
-  SimulatedSigner::Fields fields;
+  attest::evidence::SimulatedSigner::Fields fields;
   fields.host_data.fill(1);
   fields.measurement.fill(2);
   for (std::string line; std::getline(std::cin, line);) {

@@ -58,7 +58,7 @@ static void tell_file(const char* path) {
 
 static void tell_input(void) {
   struct stat status;
-  const char* kind = fstat(0, &status) != 0      ? "closed"
+  const char* kind = fstat(0, &status) != 0     ? "closed"
                      : S_ISFIFO(status.st_mode) ? "a pipe"
                      : isatty(0)                ? "a terminal"
                                                 : "something else";
@@ -79,8 +79,9 @@ static void read_all(const char* path) {
 static void count_processors(void) {
   char line[4096];
   int count = 0;
-  FILE *file = fopen("/proc/cpuinfo", "r");
-  while (file != NULL && fgets(line, sizeof line, file) != NULL) count += strncmp(line, "processor\t", 10) == 0;
+  FILE* file = fopen("/proc/cpuinfo", "r");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL)
+    count += strncmp(line, "processor\t", 10) == 0;
   if (file != NULL) fclose(file);
   printf("cpus %d\n", count);
 }
@@ -141,11 +142,12 @@ static void check_file(const char* value) {
 }
 
 static void talk(unsigned port) {
-  struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port};
+  struct sockaddr_vm address = {
+      .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port};
   char answer[64] = "";
   int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
-  if (fd < 0 || connect(fd, (struct sockaddr*)&address, sizeof address) != 0 || write(fd, "ping", 4) != 4 ||
-      read(fd, answer, sizeof answer - 1) < 0) {
+  if (fd < 0 || connect(fd, (struct sockaddr*)&address, sizeof address) != 0 ||
+      write(fd, "ping", 4) != 4 || read(fd, answer, sizeof answer - 1) < 0) {
     printf("vsock %u: %s\n", port, strerrorname_np(errno));
   } else {
     printf("vsock %u: \"%s\"\n", port, answer);

@@ -1,5 +1,5 @@
 // A launch whose plan somebody changed between measuring and loading, as a host could: what the
-// boot stub says to it. The library offers no such thing; this program is of its rooms.
+// boot stub says to it. The library offers no such thing; this program is of its components.
 //
 //   stub_guest BUNDLE TEE VCPUS NAME   flips one byte of NAME ("kernel", "initrd", "boot_params",
 //   …; "nothing") and prints how the guest ended: a line of JSON. A guest that reaches PID 1 is
@@ -14,8 +14,8 @@
 
 #include "base/errors.hpp"
 #include "base/json.hpp"
-#include "machine/plan.hpp"
-#include "machine/session.hpp"
+#include "plan/measure/launch_planner.hpp"
+#include "vmm/machine/running_machine.hpp"
 
 namespace {
 
@@ -27,34 +27,34 @@ std::shared_ptr<const Bytes> flipped(const Bytes& bytes) {
   return std::make_shared<const Bytes>(std::move(changed));
 }
 
-bool tamper(tee::LaunchPlan& plan, const std::string& name) {
+bool tamper(plan::tee::LaunchPlan& plan, const std::string& name) {
   if (name == "nothing") return true;
-  auto staged = std::ranges::find(plan.staged, name, &tee::StagedBlob::what);
+  auto staged = std::ranges::find(plan.staged, name, &plan::tee::StagedBlob::what);
   if (staged != plan.staged.end()) {
     staged->bytes = flipped(*staged->bytes);
     return true;
   }
-  auto item = std::ranges::find(plan.items, name, &tee::PlanItem::what);
+  auto item = std::ranges::find(plan.items, name, &plan::tee::PlanItem::what);
   if (item == plan.items.end()) return false;
   item->bytes = flipped(*item->bytes);
   return true;
 }
 
-Result<ExitReason> launch(const tee::LaunchPlan& plan, MachineStats& stats) {
-  auto commands = TRY(machine::Commands::create());
+Result<ExitReason> launch(const plan::tee::LaunchPlan& plan, MachineStats& stats) {
+  auto commands = TRY(vmm::machine::Commands::create());
   UniqueFd ended(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  machine::SessionOptions how{"stub",    kvm::linux_kernel(), "/dev/kvm", {}, {},
-                              &commands, ended.get(),         {},         {}};
+  vmm::machine::RunningMachineOptions how{
+      "stub", vmm::kvm::linux_kernel(), "/dev/kvm", {}, {}, &commands, ended.get(), {}, {}};
   how.guest_log = [](LogLevel, std::string_view line) {
     std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
   };
-  machine::DeviceOptions devices;
+  vmm::machine::DeviceOptions devices;
   devices.network = false;
   devices.disk = UniqueFd(::memfd_create("disk", MFD_CLOEXEC));
   devices.disk_size = 4096;
   if (::ftruncate(devices.disk.get(), 4096) != 0) std::exit(2);
   devices.manifest = Bytes(16, '{');  // PID 1 will not take it, but it is PID 1 then
-  auto session = TRY(machine::Session::start(std::move(how), plan, std::move(devices)));
+  auto session = TRY(vmm::machine::RunningMachine::start(std::move(how), plan, std::move(devices)));
   auto reason = session->wait(std::nullopt);
   stats = session->stats();
   return *std::move(reason);
@@ -71,7 +71,7 @@ int main(int count, char** words) {
   auto tee = tee_from_string(words[2]);
   if (!tee.ok()) return 2;
   options.tee = *tee;
-  auto plan = machine::make_plan(options, false);
+  auto plan = plan::measure::make_plan(options, false);
   if (!plan.ok() || !tamper(*plan, words[4])) return 2;
   MachineStats stats;
   auto reason = launch(*plan, stats);
@@ -80,7 +80,7 @@ int main(int count, char** words) {
     return 1;
   }
   Json answer = {{"kind", static_cast<int>(reason->kind)},
-                 {"station", reason->station},
+                 {"stage", reason->stage},
                  {"text", reason->describe()},
                  {"exits", stats.exits},
                  {"exits_to_pid1", stats.exits_to_pid1},

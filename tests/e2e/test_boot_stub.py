@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from conftest import LAUNCH_TIME_LIMIT_S, SOURCE
-from test_journey import MAX_EXITS_TO_PID1, MAX_EXITS_TO_PID1_SIMULATED
+from test_launch import MAX_EXITS_TO_PID1, MAX_EXITS_TO_PID1_SIMULATED
 
 LIMITS = {"none": MAX_EXITS_TO_PID1, "simulated": MAX_EXITS_TO_PID1_SIMULATED}
 GUEST_FAILURE = 2
@@ -38,7 +38,7 @@ def test_stock_kernel_reaches_pid1(facts, stub_guest, series, tee):
         pytest.skip(f"no /boot/vmlinuz-{series}.*-cloud-amd64")
     ended = stub_guest(releases[-1], tee)
     # The manifest is none, so PID 1 gives up there: by then the kernel is long up.
-    assert ended["kind"] == GUEST_FAILURE and ended["station"] == "manifest", ended
+    assert ended["kind"] == GUEST_FAILURE and ended["stage"] == "manifest", ended
     assert 0 < ended["exits_to_pid1"] <= LIMITS[tee], ended
     assert ended["private_page_refusals"] == 0
 
@@ -47,7 +47,7 @@ def test_stock_kernel_reaches_pid1(facts, stub_guest, series, tee):
 @pytest.mark.parametrize("changed", TAMPERED)
 def test_changed_byte_stops_the_boot(facts, stub_guest, changed, tee):
     ended = stub_guest(sorted(facts["bundles"])[-1], tee, changed)
-    assert ended["text"] == f"guest failed at station launch: boot stub: {TAMPERED[changed]}"
+    assert ended["text"] == f"guest failed at stage launch: boot stub: {TAMPERED[changed]}"
     assert ended["kind"] == GUEST_FAILURE
     assert ended["exits_to_pid1"] == 0
 

@@ -8,8 +8,8 @@ import subprocess
 from conftest import LAUNCH_TIME_LIMIT_S, SOURCE
 
 NO_TEE = 3
-PHASES = ["launch", "pid1", "modules", "manifest", "network", "evidence", "broker", "verity", "crypt", "overlay", "workload"]
-MEMBERS = {"ok", "exit", "phases", "digest", "evidence_expected"}
+STAGES = ["launch", "pid1", "modules", "manifest", "network", "evidence", "broker", "verity", "crypt", "overlay", "workload"]
+MEMBERS = {"ok", "exit", "stages", "digest", "evidence_expected"}
 DECISION_MEMBERS = {"decision", "reason", "expected", "got", "evidence"}
 
 
@@ -22,11 +22,11 @@ def strings(value):
 
 def check_guest(guest):
     assert guest["ok"] and guest["exit"] == "exited with status 42", guest
-    assert sorted(guest["phases"], key=guest["phases"].get) == PHASES
+    assert sorted(guest["stages"], key=guest["stages"].get) == STAGES
 
 
 def test_baseline(work):
-    done = subprocess.run([SOURCE / "build/dev/src/machine/bartizan_hardware_check"], capture_output=True, text=True,
+    done = subprocess.run([SOURCE / "build/dev/src/hardware_check/bartizan-hardware-check"], capture_output=True, text=True,
                           timeout=2 * LAUNCH_TIME_LIMIT_S, env={**os.environ, "BARTIZAN_BUNDLE": str(work / "bundle")})
     report = json.loads(done.stdout)
     offered = [tee["tee"] for tee in report["tees"] if tee["available"]]

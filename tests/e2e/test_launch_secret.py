@@ -57,12 +57,12 @@ def test_launch_secret_opens_the_disk(work, launch, bundle_with):
     assert ended.status == 7, ended
 
 
-@pytest.mark.parametrize("content, station, words", [
+@pytest.mark.parametrize("content, stage, words", [
     (lambda work: secret(work, "exit7", digest=bytes(range(32))), "manifest", ["launch_secret"]),
     (lambda work: b"", "evidence", ["no owner judged this launch"]),
 ], ids=["for another manifest", "none"])
-def test_launch_secret_that_does_not_fit(work, launch, bundle_with, content, station, words):
+def test_launch_secret_that_does_not_fit(work, launch, bundle_with, content, stage, words):
     ended = launch("exit7", bundle=bundle_with(content(work)), tee="none", key=False)
     assert ended.status == 125, ended
-    assert (ended.exit["kind"], ended.exit["station"]) == ("guest_failure", station), ended
+    assert (ended.exit["kind"], ended.exit["stage"]) == ("guest_failure", stage), ended
     assert all(word in ended.exit["detail"] for word in words), ended.exit

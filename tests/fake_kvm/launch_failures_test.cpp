@@ -1,9 +1,9 @@
 // Every call of every launch fails once, errno by errno: an Error that names the call and what its
 // documentation gives as the cause; nothing is left (descriptors and threads: test_main; ASIDs
 // here).
-#include "boot/stub_table.hpp"
 #include "fake_kvm/launch_support.hpp"
-#include "tee/causes.hpp"
+#include "guest_abi/stub_table.hpp"
+#include "vmm/launch/causes.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 class EachCallFails : public ::testing::TestWithParam<Tee> {
  protected:
   // With all that makes calls of its own.
-  static tee::LaunchBinding bound() {
+  static vmm::launch::LaunchIdentity bound() {
     auto bound = binding();
     if (GetParam() != Tee::snp) return bound;
     bound.certificate_table = Bytes(48, 1);
@@ -25,7 +25,7 @@ class EachCallFails : public ::testing::TestWithParam<Tee> {
 TEST_P(EachCallFails, NamesItAndItsCause) {
   auto wanted = plan(GetParam());
   auto blob = std::make_shared<const Bytes>(5000, uint8_t{1});
-  wanted.staged.push_back({{boot::kStagingFirst}, "kernel", blob});
+  wanted.staged.push_back({{guest_abi::kStagingFirst}, "kernel", blob});
   auto whole = std::make_shared<TeeKernel>();
   ASSERT_TRUE(create(whole, wanted, bound()).ok());
   ASSERT_GT(whole->calls(), 20u);
@@ -40,7 +40,7 @@ TEST_P(EachCallFails, NamesItAndItsCause) {
       const std::string text = machine.error().describe();
       EXPECT_EQ(machine.error().os_errno, number) << call;
       EXPECT_THAT(text, HasSubstr(call));
-      EXPECT_THAT(text, HasSubstr(std::string(tee::cause_of(call, number))));
+      EXPECT_THAT(text, HasSubstr(std::string(vmm::launch::cause_of(call, number))));
       if (kernel->vm_count() > 0) {
         EXPECT_FALSE(kernel->last_vm().alive()) << call;
       }

@@ -3,7 +3,7 @@
 #include <fstream>
 
 #include "fake_kvm/launch_support.hpp"
-#include "machine/hardware_check.hpp"
+#include "hardware_check/hardware_check.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -33,7 +33,7 @@ class HardwareCheck : public ::testing::Test {
     }
   }
   Json check() {
-    return machine::hardware_check(
+    return hardware_check::hardware_check(
         {{kernel, "/dev/kvm", root}, std::chrono::milliseconds(200), stock});
   }
   static fakes::GuestStep shutdown() {
@@ -46,7 +46,7 @@ class HardwareCheck : public ::testing::Test {
   static fakes::GuestStep termination(uint64_t code = 0x2a) {
     return fakes::guest::exit([code](kvm_run& run) {
       run.exit_reason = KVM_EXIT_SYSTEM_EVENT;
-      run.system_event.type = kvm::kSystemEventSevTerminate;
+      run.system_event.type = vmm::kvm::kSystemEventSevTerminate;
       run.system_event.ndata = 1;
       run.system_event.data[0] = 0x100 | 7 << 12 | code << 16;
       return 0;
@@ -159,7 +159,7 @@ TEST_F(HardwareCheck, StockGuestsAttest) {
   EXPECT_EQ(report["tees"][2]["attestation"]["decision"], "released");
   EXPECT_FALSE(report["tees"][0].contains("attestation")) << "not offered";
   EXPECT_EQ(asked, (std::vector<Tee>{Tee::snp, Tee::none, Tee::simulated}));
-  EXPECT_EQ(machine::hardware_check_status(report), 0);
+  EXPECT_EQ(hardware_check::hardware_check_status(report), 0);
 }
 
 TEST_F(HardwareCheck, AStockGuestThatIsRefused) {
@@ -173,7 +173,7 @@ TEST_F(HardwareCheck, AStockGuestThatIsRefused) {
   EXPECT_EQ(report["tees"][2]["attestation"]["ok"], false);
   EXPECT_THAT(report["tees"][2]["attestation"]["error"].get<std::string>(), HasSubstr("no broker"));
   EXPECT_EQ(report["baseline"]["simulated"]["reason"], "measurement");
-  EXPECT_EQ(machine::hardware_check_status(report), 1);
+  EXPECT_EQ(hardware_check::hardware_check_status(report), 1);
 }
 
 // Whoever cannot run ten instructions need not try a kernel; and without a bundle nobody does.
@@ -183,22 +183,22 @@ TEST_F(HardwareCheck, NoStockGuestAfterAFailureOrWithoutABundle) {
   EXPECT_EQ(report["stock_guest"], false);
   EXPECT_FALSE(report.contains("baseline"));
   EXPECT_FALSE(report["tees"][2].contains("attestation"));
-  EXPECT_EQ(machine::hardware_check_status(report), 0);
+  EXPECT_EQ(hardware_check::hardware_check_status(report), 0);
   stock = [](Tee) -> Result<Json> { return Json{{"ok", true}}; };
   kernel->scripts()[0] = {termination(1)};
   report = check();
   EXPECT_FALSE(report["tees"][2].contains("attestation"));
-  EXPECT_EQ(machine::hardware_check_status(report), 1);
+  EXPECT_EQ(hardware_check::hardware_check_status(report), 1);
   kernel->host().vm_types = 1;
-  EXPECT_EQ(machine::hardware_check_status(check()), 3);
+  EXPECT_EQ(hardware_check::hardware_check_status(check()), 3);
 }
 
 // The guest's programs: what is launched is code, page tables with the C-bit, and nothing secret.
 TEST_F(HardwareCheck, PlansHoldTheHostsCBit) {
-  auto plan = machine::hardware_check_plan(Tee::snp, 47);
+  auto plan = hardware_check::hardware_check_plan(Tee::snp, 47);
   EXPECT_EQ(plan.cpus[0].cr3 >> 47 & 1, 1u);
   EXPECT_EQ((*plan.items[4].bytes)[5] & 0x80, 0x80);  // bit 47 of the first entry
-  EXPECT_EQ(machine::hardware_check_plan(Tee::tdx, 0).ram[1].base.value, 0xfffff000u);
+  EXPECT_EQ(hardware_check::hardware_check_plan(Tee::tdx, 0).ram[1].base.value, 0xfffff000u);
 }
 
 }  // namespace

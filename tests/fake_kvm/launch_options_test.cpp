@@ -4,7 +4,7 @@
 #include "fake_kvm/launch_support.hpp"
 #include "fake_kvm/tee_id_block.hpp"
 #include "fake_kvm/tee_owner.hpp"
-#include "machine/tee_options.hpp"
+#include "vmm/machine/tee_options.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -12,24 +12,25 @@ namespace {
 using fakes::guest::expect_shared;
 using fakes::guest::map_gpa;
 using fakes::guest::request_certs;
-using machine::check_tee_options;
-using machine::make_binding;
-using machine::policy_of;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using vcpu::End;
+using vmm::machine::check_tee_options;
+using vmm::machine::make_binding;
+using vmm::machine::policy_of;
+using vmm::vcpu::End;
 
 constexpr uint64_t kPlace = 0x300000;
 
 Bytes table_of(size_t certificate_bytes) {
-  return snp::encode_certificate_table({Bytes(certificate_bytes, 1), Bytes(100, 2), Bytes(100, 3)});
+  return attest::evidence::encode_certificate_table(
+      {Bytes(certificate_bytes, 1), Bytes(100, 2), Bytes(100, 3)});
 }
 
 class SnpCertificates : public ::testing::Test, protected Launches {
  protected:
-  tee::LaunchBinding with(Bytes table, bool required = false) {
+  vmm::launch::LaunchIdentity with(Bytes table, bool required = false) {
     auto bound = binding();
     bound.certificate_table = std::move(table);
     bound.require_certificates = required;
@@ -38,8 +39,8 @@ class SnpCertificates : public ::testing::Test, protected Launches {
   // What the guest is answered when it offers `pages` at `at`; kPlace and the next three are
   // shared.
   uint64_t answer(const Bytes& table, uint64_t at, uint64_t pages) {
-    kernel->scripts()[0] = {map_gpa(kPlace, 4 * 4096, false), request_certs(at, pages),
-                            power_off()};
+    kernel->scripts()[0] = {fakes::guest::map_gpa(kPlace, 4 * 4096, false),
+                            fakes::guest::request_certs(at, pages), power_off()};
     EXPECT_EQ(run(launch(plan(Tee::snp, 1), with(table))).kind, End::Kind::shutdown);
     return kernel->last_vm().vcpus().at(0).answers.back();
   }
@@ -49,8 +50,9 @@ TEST_F(SnpCertificates, ReachTheGuest) {
   const Bytes table = table_of(5000);
   Bytes pages = table;
   pages.resize(2 * 4096);
-  kernel->scripts()[0] = {map_gpa(kPlace, 4 * 4096, false), request_certs(kPlace, 4),
-                          expect_shared(kPlace, pages), power_off()};
+  kernel->scripts()[0] = {fakes::guest::map_gpa(kPlace, 4 * 4096, false),
+                          fakes::guest::request_certs(kPlace, 4),
+                          fakes::guest::expect_shared(kPlace, pages), power_off()};
   EXPECT_EQ(run(launch(plan(Tee::snp, 1), with(table))).kind, End::Kind::shutdown);
   EXPECT_THAT(machine->remarks(), IsEmpty());
   EXPECT_THAT(kernel->findings(), IsEmpty());
@@ -65,7 +67,8 @@ TEST_F(SnpCertificates, TooSmallABufferIsToldTheSize) {
 
 // Private pages, pages half private, no RAM at all, the end of the address space.
 TEST_F(SnpCertificates, AHostileBufferIsRefused) {
-  for (uint64_t at : {uint64_t{0x800000}, kPlace + 3 * 4096, uint64_t{0xd000'0000}, ~uint64_t{0xfff}}) {
+  for (uint64_t at :
+       {uint64_t{0x800000}, kPlace + 3 * 4096, uint64_t{0xd000'0000}, ~uint64_t{0xfff}}) {
     EXPECT_EQ(answer(table_of(5000), at, 4), static_cast<uint64_t>(EIO)) << at;
   }
   EXPECT_EQ(answer(table_of(5000), kPlace, ~0ull), 0u) << "what is not needed is not touched";
@@ -93,10 +96,10 @@ TEST_F(SnpCertificates, UnlessTheyAreRequired) {
 
 class FromOptions : public ::testing::Test, protected Launches {
  protected:
-  tee::LaunchBinding bound(const TeeOptions& options, const tee::LaunchPlan& plan) {
-    auto made = make_binding(options, plan, binding().workload_digest);
+  vmm::launch::LaunchIdentity bound(const TeeOptions& options, const plan::tee::LaunchPlan& plan) {
+    auto made = vmm::machine::make_binding(options, plan, binding().workload_digest);
     if (!made.ok()) ADD_FAILURE() << made.error().describe();
-    return made.ok() ? *made : tee::LaunchBinding();
+    return made.ok() ? *made : vmm::launch::LaunchIdentity();
   }
 };
 
@@ -183,17 +186,18 @@ TEST_F(FromOptions, Policies) {
   wanted.policy = 0x30000 | 1 << 18;
   EXPECT_THAT(failure(wanted), HasSubstr("the policy has bits that KVM does not allow"));
   TeeOptions options;
-  EXPECT_EQ(policy_of(options, Tee::snp), 0x30000u);
-  EXPECT_EQ(policy_of(options, Tee::sev), 0xbu);
-  EXPECT_EQ(policy_of(options, Tee::sev_es), 0xfu);
-  EXPECT_EQ(policy_of(options, Tee::tdx), 0u);
-  EXPECT_EQ(policy_of(options, Tee::none), 0u);
+  EXPECT_EQ(vmm::machine::policy_of(options, Tee::snp), 0x30000u);
+  EXPECT_EQ(vmm::machine::policy_of(options, Tee::sev), 0xbu);
+  EXPECT_EQ(vmm::machine::policy_of(options, Tee::sev_es), 0xfu);
+  EXPECT_EQ(vmm::machine::policy_of(options, Tee::tdx), 0u);
+  EXPECT_EQ(vmm::machine::policy_of(options, Tee::none), 0u);
   options.policy = 0x1'0000'0001;
-  EXPECT_EQ(policy_of(options, Tee::snp), options.policy);
+  EXPECT_EQ(vmm::machine::policy_of(options, Tee::snp), options.policy);
 }
 
 std::string refusal(const TeeOptions& options, std::optional<Tee> tee = {}) {
-  auto checked = tee ? check_tee_options(options, *tee) : check_tee_options(options);
+  auto checked = tee ? vmm::machine::check_tee_options(options, *tee)
+                     : vmm::machine::check_tee_options(options);
   return checked.ok() ? "" : checked.error().describe();
 }
 
@@ -274,7 +278,7 @@ TEST(HugePagesTest, HaveNames) {
     EXPECT_EQ(huge_pages_from_string(to_string(pages)).value(), pages);
   }
   EXPECT_THAT(huge_pages_from_string("huge").error().describe(), HasSubstr("\"huge\""));
-  EXPECT_EQ(machine::backing_of(HugePages::reserved), memory::Backing::reserved);
+  EXPECT_EQ(vmm::machine::backing_of(HugePages::reserved), vmm::memory::Backing::reserved);
 }
 
 }  // namespace

@@ -4,12 +4,12 @@
 #include "base/errors.hpp"
 #include "fake_kvm/launch_support.hpp"
 #include "fakes/tee_kernel_chain.hpp"
-#include "machine/launch_secret_page.hpp"
-#include "machine/pre_attestation.hpp"
-#include "machine/tee_options.hpp"
-#include "manifest/launch_secret.hpp"
-#include "unit/boot/fake_kernel.hpp"
-#include "unit/manifest/sample.hpp"
+#include "guest_abi/launch_secret.hpp"
+#include "plan/measure/launch_secret_page.hpp"
+#include "unit/guest_abi/sample.hpp"
+#include "unit/plan/boot/fake_kernel.hpp"
+#include "vmm/machine/pre_attestation.hpp"
+#include "vmm/machine/tee_options.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -18,7 +18,7 @@ using fakes::guest::expect_private;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using vcpu::End;
+using vmm::vcpu::End;
 
 class PreAttestation : public ::testing::TestWithParam<Tee> {
  protected:
@@ -30,7 +30,7 @@ class PreAttestation : public ::testing::TestWithParam<Tee> {
     options_.bundle = folder_->path();
     options_.vcpus = 2;
     options_.ram_mib = 256;
-    write_bundle(options_.bundle, boot::fake_kernel(), Bytes(5000, 0xab));
+    write_bundle(options_.bundle, plan::boot::fake_kernel(), Bytes(5000, 0xab));
     BrokerOptions serving;
     serving.state = folder_->path() / "state";
     serving.port = 0;
@@ -40,15 +40,17 @@ class PreAttestation : public ::testing::TestWithParam<Tee> {
     tee_options_.platform_certificates = fakes::fake_chain().certificates;
   }
   Bytes make_manifest() {
-    Manifest manifest = sample_manifest();
-    manifest.broker = Manifest::Broker{broker_->url(), broker_->ca_pem(), "default/disk-key/one"};
+    guest_abi::Manifest manifest = sample_manifest();
+    manifest.broker =
+        guest_abi::Manifest::Broker{broker_->url(), broker_->ca_pem(), "default/disk-key/one"};
     auto bytes = manifest.serialize().value();
-    EXPECT_TRUE(Manifest::parse(bytes).ok()) << Manifest::parse(bytes).error().describe();
+    EXPECT_TRUE(guest_abi::Manifest::parse(bytes).ok())
+        << guest_abi::Manifest::parse(bytes).error().describe();
     return bytes;
   }
-  tee::LaunchPlan wanted() {
-    auto plan = machine::make_plan(options_, false).value();
-    plan.policy = machine::policy_of(tee_options_, GetParam());
+  plan::tee::LaunchPlan wanted() {
+    auto plan = plan::measure::make_plan(options_, false).value();
+    plan.policy = vmm::machine::policy_of(tee_options_, GetParam());
     return plan;
   }
   BrokerAccess access() {
@@ -58,7 +60,7 @@ class PreAttestation : public ::testing::TestWithParam<Tee> {
   void register_launch(const Bytes& digest) {
     Workload workload;
     workload.id = "one";
-    auto bound = workload_digest(manifest_);
+    auto bound = guest_abi::workload_digest(manifest_);
     workload.workload_digest.assign(bound.begin(), bound.end());
     workload.measurements = {digest};
     workload.resource = "default/disk-key/one";
@@ -67,9 +69,11 @@ class PreAttestation : public ::testing::TestWithParam<Tee> {
     auto done = register_workload(access(), workload);
     ASSERT_TRUE(done.ok()) << done.error().describe();
   }
-  Result<void> launch(const tee::LaunchPlan& plan) {
-    auto bound = TRY(machine::make_binding(tee_options_, plan, workload_digest(manifest_)));
-    TRY(machine::settle_owner(*kernel_, {tee_options_, manifest_, key_from_caller_}, plan, &bound));
+  Result<void> launch(const plan::tee::LaunchPlan& plan) {
+    auto bound =
+        TRY(vmm::machine::make_binding(tee_options_, plan, guest_abi::workload_digest(manifest_)));
+    TRY(vmm::machine::resolve_guest_owner(*kernel_, {tee_options_, manifest_, key_from_caller_},
+                                          plan, &bound));
     machine_ = TRY(create(kernel_, plan, std::move(bound)));
     return {};
   }
@@ -94,16 +98,17 @@ TEST_P(PreAttestation, TheBrokersKeyReachesTheGuest) {
   auto plan = wanted();
   auto launched = launch(plan);
   ASSERT_TRUE(launched.ok()) << launched.error().describe();
-  LaunchSecret meant;
-  meant.workload_digest = workload_digest(manifest_);
-  meant.passphrase = SecretBytes::from_string("correct horse");
-  SecretBytes table = write_launch_secret(meant).value();
-  Bytes file(kLaunchSecretBytes);
+  guest_abi::LaunchSecret meant;
+  meant.workload_digest = guest_abi::workload_digest(manifest_);
+  meant.disk_key = SecretBytes::from_string("correct horse");
+  SecretBytes table = guest_abi::write_launch_secret(meant).value();
+  Bytes file(guest_abi::kLaunchSecretBytes);
   std::ranges::copy(table.bytes(), file.begin());
-  Bytes head = machine::launch_secret_page();
-  head.resize(machine::kSecretOffset);
-  kernel_->scripts()[0] = {expect_private(plan.secret.value - machine::kSecretOffset, head),
-                           expect_private(plan.secret.value, file), power_off()};
+  Bytes head = plan::measure::launch_secret_page();
+  head.resize(plan::measure::kSecretOffset);
+  kernel_->scripts()[0] = {
+      fakes::guest::expect_private(plan.secret.value - plan::measure::kSecretOffset, head),
+      fakes::guest::expect_private(plan.secret.value, file), power_off()};
   EXPECT_EQ(run(*machine_).kind, End::Kind::shutdown);
   EXPECT_THAT(kernel_->findings(), IsEmpty());
   EXPECT_EQ(kernel_->last_vm().record().digest, measure(options_).value().digest);
@@ -120,7 +125,7 @@ TEST_P(PreAttestation, TheBrokersKeyReachesTheGuest) {
 TEST_P(PreAttestation, ALaunchOfSomethingElse) {
   register_launch(measure(options_).value().digest);
   auto plan = wanted();
-  auto item = std::ranges::find(plan.items, "command_line", &tee::PlanItem::what);
+  auto item = std::ranges::find(plan.items, "command_line", &plan::tee::PlanItem::what);
   Bytes changed = *item->bytes;
   changed[0] ^= 1;
   item->bytes = std::make_shared<const Bytes>(changed);

@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "fake_kvm/launch_support.hpp"
-#include "machine/probe_tee.hpp"
+#include "vmm/host/probe_tee.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -31,7 +31,7 @@ class TeeProbeTest : public ::testing::Test {
     std::filesystem::create_directories((root / name).parent_path());
     std::ofstream(root / name) << text;
   }
-  TeeProbe probe(Tee tee) { return machine::probe_hardware_tee(tee, {kernel, "/dev/kvm", root}); }
+  TeeProbe probe(Tee tee) { return vmm::host::probe_hardware_tee(tee, {kernel, "/dev/kvm", root}); }
 
   std::filesystem::path root;
   std::shared_ptr<TeeKernel> kernel = std::make_shared<TeeKernel>();
@@ -42,7 +42,7 @@ TEST_F(TeeProbeTest, AHostThatHasAll) {
     TeeProbe answer = probe(tee);
     EXPECT_TRUE(answer.available) << to_string(tee) << answer.missing;
     EXPECT_EQ(answer.missing + answer.advice, "");
-    EXPECT_TRUE(machine::require_tee(tee, {kernel, "/dev/kvm", root}).ok());
+    EXPECT_TRUE(vmm::host::require_tee(tee, {kernel, "/dev/kvm", root}).ok());
   }
   EXPECT_EQ(probe(Tee::sev).capacity, 410u);
   EXPECT_EQ(probe(Tee::sev).in_use, 3u);
@@ -61,7 +61,7 @@ TEST_F(TeeProbeTest, OtherVendorsHost) {
   std::filesystem::remove_all(root / "sys/module/kvm_intel");
   EXPECT_THAT(probe(Tee::tdx).missing, HasSubstr("kvm_intel/parameters/tdx: not there"));
   EXPECT_THAT(probe(Tee::tdx).advice, HasSubstr("needs an Intel Xeon"));
-  auto refused = machine::require_tee(Tee::tdx, {kernel, "/dev/kvm", root});
+  auto refused = vmm::host::require_tee(Tee::tdx, {kernel, "/dev/kvm", root});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
   EXPECT_THAT(refused.error().message, HasSubstr("TEE tdx: /sys/module/kvm_intel"));

@@ -12,11 +12,11 @@ using fakes::guest::write_shared;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using vcpu::End;
+using vmm::vcpu::End;
 
 class SevLaunch : public ::testing::TestWithParam<Tee>, protected Launches {
  protected:
-  tee::LaunchBinding owned(const Owner& owner) {
+  vmm::launch::LaunchIdentity owned(const Owner& owner) {
     auto bound = binding();
     bound.owner_certificate = owner.certificate;
     bound.session = owner.session;
@@ -26,7 +26,7 @@ class SevLaunch : public ::testing::TestWithParam<Tee>, protected Launches {
 INSTANTIATE_TEST_SUITE_P(Kinds, SevLaunch, ::testing::Values(Tee::sev, Tee::sev_es),
                          [](const auto& info) { return info.param == Tee::sev ? "sev" : "es"; });
 
-std::array<uint8_t, 48> blob(const tee::SevMeasurement& measurement) {
+std::array<uint8_t, 48> blob(const vmm::launch::SevMeasurement& measurement) {
   std::array<uint8_t, 48> bytes{};
   std::copy(measurement.measure.begin(), measurement.measure.end(), bytes.begin());
   std::copy(measurement.nonce.begin(), measurement.nonce.end(), bytes.begin() + 32);
@@ -44,10 +44,11 @@ TEST_P(SevLaunch, LaunchesWhatIsMeasured) {
 }
 
 TEST_P(SevLaunch, TheGuestSeesThePlan) {
-  kernel->scripts()[0] = {expect_private(0x1000 + 3 * 4096, {0xf4, 0xf4}),
-                          expect_private(0x1000 + 3 * 4096 + 7, {0, 0}),
-                          expect_private(0x8000, Bytes(4096)),
-                          expect_private(0x100000 + 299 * 4096, Bytes(4096, 0x90)), power_off()};
+  kernel->scripts()[0] = {fakes::guest::expect_private(0x1000 + 3 * 4096, {0xf4, 0xf4}),
+                          fakes::guest::expect_private(0x1000 + 3 * 4096 + 7, {0, 0}),
+                          fakes::guest::expect_private(0x8000, Bytes(4096)),
+                          fakes::guest::expect_private(0x100000 + 299 * 4096, Bytes(4096, 0x90)),
+                          power_off()};
   EXPECT_EQ(run(launch(plan(GetParam()))).kind, End::Kind::shutdown);
   EXPECT_THAT(kernel->findings(), IsEmpty());
 }
@@ -60,13 +61,13 @@ TEST_P(SevLaunch, PreAttestationAndASecret) {
   auto bound = owned(owner);
   const Bytes secret(64, 0x5e);
   auto digest = expected_digest(wanted);
-  bound.owner =
-      [&](const tee::SevMeasurement& measurement) -> Result<std::optional<tee::SevSecret>> {
+  bound.owner = [&](const vmm::launch::SevMeasurement& measurement)
+      -> Result<std::optional<vmm::launch::SevSecret>> {
     EXPECT_TRUE(owner.verifies(blob(measurement), 1, 55, 21, digest));
     auto sealed = owner.seal(secret, blob(measurement));
-    return std::optional(tee::SevSecret{sealed.header, sealed.ciphertext, {0x8010}});
+    return std::optional(vmm::launch::SevSecret{sealed.header, sealed.ciphertext, {0x8010}});
   };
-  kernel->scripts()[0] = {expect_private(0x8010, secret), power_off()};
+  kernel->scripts()[0] = {fakes::guest::expect_private(0x8010, secret), power_off()};
   EXPECT_EQ(run(launch(wanted, bound)).kind, End::Kind::shutdown);
   EXPECT_THAT(kernel->findings(), IsEmpty());
   EXPECT_THAT(kernel->transcript(), HasSubstr("KVM_SEV_LAUNCH_SECRET hdr_len=52 guest_len=64"));
@@ -75,7 +76,8 @@ TEST_P(SevLaunch, PreAttestationAndASecret) {
 TEST_P(SevLaunch, AnOwnerWhoDoesNotAcceptEndsTheLaunch) {
   Owner owner(static_cast<uint32_t>(plan(GetParam()).policy));
   auto bound = owned(owner);
-  bound.owner = [](const tee::SevMeasurement&) -> Result<std::optional<tee::SevSecret>> {
+  bound.owner =
+      [](const vmm::launch::SevMeasurement&) -> Result<std::optional<vmm::launch::SevSecret>> {
     return Error{ErrorCode::verification_failed, 0, "owner", "not mine", {}, {}, {}};
   };
   EXPECT_THAT(failure(plan(GetParam()), bound), HasSubstr("not mine"));
@@ -86,12 +88,12 @@ TEST_P(SevLaunch, AnOwnerWhoDoesNotAcceptEndsTheLaunch) {
 TEST_P(SevLaunch, ASecretForAnotherLaunch) {
   Owner owner(static_cast<uint32_t>(plan(GetParam()).policy));
   auto bound = owned(owner);
-  bound.owner =
-      [&](const tee::SevMeasurement& measurement) -> Result<std::optional<tee::SevSecret>> {
+  bound.owner = [&](const vmm::launch::SevMeasurement& measurement)
+      -> Result<std::optional<vmm::launch::SevSecret>> {
     auto other = blob(measurement);
     other[0] ^= 1;
     auto sealed = owner.seal(Bytes(16), other);
-    return std::optional(tee::SevSecret{sealed.header, sealed.ciphertext, {0x8000}});
+    return std::optional(vmm::launch::SevSecret{sealed.header, sealed.ciphertext, {0x8000}});
   };
   EXPECT_THAT(failure(plan(GetParam()), bound),
               HasSubstr("KVM_SEV_LAUNCH_SECRET: firmware error 0xb, bad measurement"));
@@ -106,8 +108,9 @@ TEST_P(SevLaunch, ASecretThatDoesNotFit) {
        {Case{51, 16, 0x8000}, Case{52, 0, 0x8000}, Case{52, 15, 0x8000}, Case{52, 16, 0x8008},
         Case{52, 32, 0x8ff0}, Case{52, 16, 0xd0000000}}) {
     auto bound = binding();
-    bound.owner = [&](const tee::SevMeasurement&) -> Result<std::optional<tee::SevSecret>> {
-      return std::optional(tee::SevSecret{Bytes(header), Bytes(size), {at}});
+    bound.owner =
+        [&](const vmm::launch::SevMeasurement&) -> Result<std::optional<vmm::launch::SevSecret>> {
+      return std::optional(vmm::launch::SevSecret{Bytes(header), Bytes(size), {at}});
     };
     EXPECT_THAT(failure(plan(GetParam()), bound), HasSubstr("launch secret: header of"));
   }
@@ -129,7 +132,8 @@ TEST_P(SevLaunch, APolicyOfTheOtherKind) {
 }
 
 TEST_P(SevLaunch, DevicesSeeWhatTheGuestShares) {
-  kernel->scripts()[0] = {map_gpa(0x300000, 4096, false), write_shared(0x300000, {9}), power_off()};
+  kernel->scripts()[0] = {fakes::guest::map_gpa(0x300000, 4096, false),
+                          fakes::guest::write_shared(0x300000, {9}), power_off()};
   VirtualMachine& vm = launch(plan(GetParam()));
   EXPECT_EQ(run(vm).kind, End::Kind::shutdown);
   uint8_t byte = 0;

@@ -7,7 +7,7 @@
 
 #include "fake_kvm/launch_support.hpp"
 #include "fake_kvm/tee_id_block.hpp"
-#include "tee/snp/cpuid_page.hpp"
+#include "vmm/launch/snp/cpuid_page.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -25,7 +25,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using vcpu::End;
+using vmm::vcpu::End;
 
 class SnpLaunch : public ::testing::Test, protected Launches {};
 
@@ -34,7 +34,7 @@ TEST_F(SnpLaunch, LaunchesWhatIsMeasured) {
   launch(wanted);
   EXPECT_TRUE(record().finished);
   EXPECT_EQ(record().digest, expected_digest(wanted));
-  EXPECT_EQ(record().policy, tee::kDefaultSnpPolicy);
+  EXPECT_EQ(record().policy, plan::tee::kDefaultSnpPolicy);
   EXPECT_EQ(record().vmsas.size(), 2u);
   EXPECT_EQ(record().loaded.size(), 5u + 3 + 1 + 1 + 1 + 300);
   EXPECT_THAT(kernel->findings(), IsEmpty());
@@ -45,11 +45,11 @@ TEST_F(SnpLaunch, LaunchesWhatIsMeasured) {
 
 // Content reaches the guest: bytes, and the zeros behind them.
 TEST_F(SnpLaunch, TheGuestSeesThePlan) {
-  kernel->scripts()[0] = {expect_private(0x1000 + 3 * 4096, {0xf4, 0xf4}),
-                          expect_private(0x1000 + 3 * 4096 + 7, {0, 0}),
-                          expect_private(0x5000, Bytes(4096)),
-                          expect_private(0x10000, {1, 2, 3}),
-                          expect_private(0x100000 + 299 * 4096, Bytes(4096, 0x90)),
+  kernel->scripts()[0] = {fakes::guest::expect_private(0x1000 + 3 * 4096, {0xf4, 0xf4}),
+                          fakes::guest::expect_private(0x1000 + 3 * 4096 + 7, {0, 0}),
+                          fakes::guest::expect_private(0x5000, Bytes(4096)),
+                          fakes::guest::expect_private(0x10000, {1, 2, 3}),
+                          fakes::guest::expect_private(0x100000 + 299 * 4096, Bytes(4096, 0x90)),
                           power_off()};
   EXPECT_EQ(run(launch(plan(Tee::snp))).kind, End::Kind::shutdown);
   EXPECT_THAT(kernel->findings(), IsEmpty());
@@ -137,12 +137,12 @@ TEST_F(SnpLaunch, IdBlock) {
 TEST_F(SnpLaunch, SixtyFiveGiBAndAHugeConversion) {
   constexpr uint64_t kGiB = 1024 * kMiB;
   auto wanted = plan(Tee::snp, 2, 65 * kGiB);
-  kernel->scripts()[0] = {validate(0x1'0000'0000, 8192),
-                          map_gpa(0x1'0000'0000, 2 * kGiB, false),
-                          write_shared(0x1'2000'0000, {7}),
-                          map_gpa(0x1'0000'0000, 2 * kGiB, true),
-                          validate(0x1'2000'0000, 4096),
-                          expect_private(0x1'2000'0000, {0}),
+  kernel->scripts()[0] = {fakes::guest::validate(0x1'0000'0000, 8192),
+                          fakes::guest::map_gpa(0x1'0000'0000, 2 * kGiB, false),
+                          fakes::guest::write_shared(0x1'2000'0000, {7}),
+                          fakes::guest::map_gpa(0x1'0000'0000, 2 * kGiB, true),
+                          fakes::guest::validate(0x1'2000'0000, 4096),
+                          fakes::guest::expect_private(0x1'2000'0000, {0}),
                           power_off()};
   VirtualMachine& vm = launch(wanted);
   EXPECT_EQ(vm.memory().size(), 65 * kGiB);
@@ -156,27 +156,28 @@ TEST_F(SnpLaunch, SixtyFiveGiBAndAHugeConversion) {
 }
 
 TEST_F(SnpLaunch, ConvertedPagesLiveOnOneSideOnly) {
-  kernel->scripts()[0] = {validate(0x800000, 64 * 4096),
-                          write_private(0x800000, Bytes(64 * 4096, 1)),
-                          map_gpa(0x800000, 32 * 4096, false),
-                          write_shared(0x800000, Bytes(32 * 4096, 2)),
-                          map_gpa(0x800000, 16 * 4096, true),
-                          validate(0x800000, 16 * 4096),
-                          expect_private(0x800000, Bytes(4096)),
-                          expect_private(0x800000 + 32 * 4096, {1}),
+  kernel->scripts()[0] = {fakes::guest::validate(0x800000, 64 * 4096),
+                          fakes::guest::write_private(0x800000, Bytes(64 * 4096, 1)),
+                          fakes::guest::map_gpa(0x800000, 32 * 4096, false),
+                          fakes::guest::write_shared(0x800000, Bytes(32 * 4096, 2)),
+                          fakes::guest::map_gpa(0x800000, 16 * 4096, true),
+                          fakes::guest::validate(0x800000, 16 * 4096),
+                          fakes::guest::expect_private(0x800000, Bytes(4096)),
+                          fakes::guest::expect_private(0x800000 + 32 * 4096, {1}),
                           power_off()};
   VirtualMachine& vm = launch(plan(Tee::snp));
   EXPECT_EQ(run(vm).kind, End::Kind::shutdown);
   EXPECT_THAT(kernel->findings(), IsEmpty());
   EXPECT_EQ(kernel->last_vm().memory().pages_held_twice(), 0u);
   EXPECT_EQ(vm.memory().shared_pages(), 16u);
-  EXPECT_EQ(vm.memory().state({0x800000}), memory::PageState::private_);
-  EXPECT_EQ(vm.memory().state({0x800000 + 16 * 4096}), memory::PageState::shared);
+  EXPECT_EQ(vm.memory().state({0x800000}), vmm::memory::PageState::private_);
+  EXPECT_EQ(vm.memory().state({0x800000 + 16 * 4096}), vmm::memory::PageState::shared);
 }
 
 // Devices reach shared pages and no others.
 TEST_F(SnpLaunch, DevicesSeeSharedPages) {
-  kernel->scripts()[0] = {map_gpa(0x300000, 4096, false), write_shared(0x300000, {9}), power_off()};
+  kernel->scripts()[0] = {fakes::guest::map_gpa(0x300000, 4096, false),
+                          fakes::guest::write_shared(0x300000, {9}), power_off()};
   VirtualMachine& vm = launch(plan(Tee::snp));
   EXPECT_EQ(run(vm).kind, End::Kind::shutdown);
   uint8_t byte = 0;
@@ -187,9 +188,10 @@ TEST_F(SnpLaunch, DevicesSeeSharedPages) {
 
 // Memory used the other way round, without a call before: KVM_EXIT_MEMORY_FAULT.
 TEST_F(SnpLaunch, MemoryFaultsConvert) {
-  kernel->scripts()[0] = {touch_shared(0x400000),        write_shared(0x400000, {5}),
-                          expect_shared(0x400000, {5}),  validate(0x400000, 4096),
-                          expect_private(0x400000, {0}), power_off()};
+  kernel->scripts()[0] = {
+      fakes::guest::touch_shared(0x400000),        fakes::guest::write_shared(0x400000, {5}),
+      fakes::guest::expect_shared(0x400000, {5}),  fakes::guest::validate(0x400000, 4096),
+      fakes::guest::expect_private(0x400000, {0}), power_off()};
   EXPECT_EQ(run(launch(plan(Tee::snp))).kind, End::Kind::shutdown);
   EXPECT_THAT(kernel->findings(), IsEmpty());
   EXPECT_EQ(kernel->last_vm().memory().pages_held_twice(), 0u);
@@ -209,14 +211,14 @@ TEST_F(SnpLaunch, AStaleExitIsNotBelieved) {
 }
 
 TEST_F(SnpLaunch, PrivateAccessWhereNoRamIsEndsTheGuest) {
-  kernel->scripts()[0] = {touch_private(0xd000'0000), power_off()};
+  kernel->scripts()[0] = {fakes::guest::touch_private(0xd000'0000), power_off()};
   auto end = run(launch(plan(Tee::snp)));
   EXPECT_EQ(end.kind, End::Kind::crash);
   EXPECT_THAT(end.detail, HasSubstr("private access to guest address 0xd0000000"));
 }
 
 TEST_F(SnpLaunch, AConversionOfWhatIsNotRamIsRefused) {
-  kernel->scripts()[0] = {map_gpa(16 * kMiB - 4096, 8192, false), power_off()};
+  kernel->scripts()[0] = {fakes::guest::map_gpa(16 * kMiB - 4096, 8192, false), power_off()};
   auto end = run(launch(plan(Tee::snp)));
   EXPECT_EQ(end.kind, End::Kind::crash);
   EXPECT_THAT(end.detail, HasSubstr("SEV guest ended itself: reason set 1, code 0x1"));
@@ -225,7 +227,7 @@ TEST_F(SnpLaunch, AConversionOfWhatIsNotRamIsRefused) {
 // The kernel may run out of memory while the guest converts: it is told no, and devices have not
 // been given what the guest still owns.
 TEST_F(SnpLaunch, AConversionThatTheKernelRefusesIsTheGuestsToKnow) {
-  kernel->scripts()[0] = {map_gpa(0x800000, 8192, false), power_off()};
+  kernel->scripts()[0] = {fakes::guest::map_gpa(0x800000, 8192, false), power_off()};
   VirtualMachine& vm = launch(plan(Tee::snp, 1));
   kernel->fail_call = kernel->calls();
   kernel->fail_errno = ENOMEM;
@@ -233,11 +235,11 @@ TEST_F(SnpLaunch, AConversionThatTheKernelRefusesIsTheGuestsToKnow) {
   EXPECT_EQ(kernel->failed_call(), "KVM_SET_MEMORY_ATTRIBUTES");
   EXPECT_EQ(end.kind, End::Kind::crash);
   EXPECT_EQ(kernel->last_vm().vcpus().at(0).answers.back(), static_cast<uint64_t>(EINVAL));
-  EXPECT_EQ(vm.memory().state({0x800000}), memory::PageState::private_);
+  EXPECT_EQ(vm.memory().state({0x800000}), vmm::memory::PageState::private_);
 }
 
 TEST(CpuidPage, HoldsWhatTheTableSaysAndFits) {
-  kvm::CpuidTable table;
+  vmm::kvm::CpuidTable table;
   table.find_or_add(1).eax = 0x800f12;
   table.find_or_add(2);  // says nothing
   kvm_cpuid_entry2 state{};
@@ -246,7 +248,7 @@ TEST(CpuidPage, HoldsWhatTheTableSaysAndFits) {
   state.eax = 7;
   state.ebx = 0x340;
   table.entries().push_back(state);
-  auto page = tee::snp::cpuid_page(table);
+  auto page = vmm::launch::snp::cpuid_page(table);
   ASSERT_TRUE(page.ok());
   ASSERT_EQ(page->size(), 4096u);
   auto word = [&page](size_t at) { return load_le<uint32_t>(page->data() + at); };
@@ -257,13 +259,13 @@ TEST(CpuidPage, HoldsWhatTheTableSaysAndFits) {
   EXPECT_EQ(word(64 + 8), 1u) << "the state in which a guest asks first";
   EXPECT_EQ(word(64 + 28), 0x240u) << "and its size";
   for (uint32_t leaf = 0x40; leaf < 0x80; ++leaf) table.find_or_add(leaf).eax = 1;
-  EXPECT_EQ(tee::snp::cpuid_page(table).error().code, ErrorCode::unsupported);
+  EXPECT_EQ(vmm::launch::snp::cpuid_page(table).error().code, ErrorCode::unsupported);
 }
 
 TEST_F(SnpLaunch, TwoProcessorsConvertTheSamePages) {
   for (uint32_t id : {0u, 1u}) {
     for (int round = 0; round < 20; ++round) {
-      kernel->scripts()[id].push_back(map_gpa(0x500000, 8 * 4096, false));
+      kernel->scripts()[id].push_back(fakes::guest::map_gpa(0x500000, 8 * 4096, false));
     }
     kernel->scripts()[id].push_back(power_off());
   }
@@ -300,7 +302,7 @@ TEST_F(SnpLaunch, APolicyThatTheHostRefuses) {
   auto wanted = plan(Tee::snp);
   wanted.policy |= 1 << 18;
   EXPECT_THAT(failure(wanted), HasSubstr("the policy has bits that KVM does not allow"));
-  wanted.policy = tee::kDefaultSnpPolicy | 2 << 8;
+  wanted.policy = plan::tee::kDefaultSnpPolicy | 2 << 8;
   EXPECT_THAT(failure(wanted), HasSubstr("firmware error 0x7, policy failure"));
 }
 

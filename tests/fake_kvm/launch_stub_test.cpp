@@ -3,10 +3,10 @@
 #include <cstring>
 #include <filesystem>
 
-#include "boot/layout.hpp"
 #include "fake_kvm/launch_support.hpp"
 #include "guest/stub/image.hpp"
-#include "unit/boot/fake_kernel.hpp"
+#include "plan/boot/layout.hpp"
+#include "unit/plan/boot/fake_kernel.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -18,7 +18,7 @@ using fakes::guest::touch_shared;
 using fakes::guest::validate;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using vcpu::End;
+using vmm::vcpu::End;
 
 Bytes newest_debian_kernel() {
   std::filesystem::path newest;
@@ -31,7 +31,7 @@ Bytes newest_debian_kernel() {
       newest = entry.path();
   }
   if (newest.empty()) return {};
-  return read_file(newest, boot::kMaxKernelBytes).value();
+  return read_file(newest, plan::boot::kMaxKernelBytes).value();
 }
 
 class StubLaunch : public ::testing::TestWithParam<Tee> {
@@ -45,17 +45,19 @@ class StubLaunch : public ::testing::TestWithParam<Tee> {
     options_.vcpus = 2;
     options_.ram_mib = 256;
   }
-  void small_bundle() { write_bundle(options_.bundle, boot::fake_kernel(), Bytes(5000, 0xab)); }
-  tee::LaunchPlan wanted() { return machine::make_plan(options_, false).value(); }
-  VirtualMachine& launch(const tee::LaunchPlan& plan) {
+  void small_bundle() {
+    write_bundle(options_.bundle, plan::boot::fake_kernel(), Bytes(5000, 0xab));
+  }
+  plan::tee::LaunchPlan wanted() { return plan::measure::make_plan(options_, false).value(); }
+  VirtualMachine& launch(const plan::tee::LaunchPlan& plan) {
     auto made = create(kernel_, plan);
     if (!made.ok()) ADD_FAILURE() << made.error().describe();
     machine_ = std::move(*made);
     return *machine_;
   }
-  boot::StubTable table(const tee::LaunchPlan& plan) {
-    auto item = std::ranges::find(plan.items, "launch_table", &tee::PlanItem::what);
-    return load_le<boot::StubTable>(item->bytes->data());
+  guest_abi::StubTable table(const plan::tee::LaunchPlan& plan) {
+    auto item = std::ranges::find(plan.items, "launch_table", &plan::tee::PlanItem::what);
+    return load_le<guest_abi::StubTable>(item->bytes->data());
   }
   bool validates() const { return GetParam() == Tee::snp || GetParam() == Tee::tdx; }
   const fakes::LaunchRecord& record() { return kernel_->last_vm().record(); }
@@ -85,14 +87,14 @@ TEST_P(StubLaunch, DebiansKernelLaunchesAsMeasured) {
   EXPECT_EQ(record().policy, GetParam() == Tee::tdx ? record().policy : plan.policy);
   EXPECT_THAT(kernel_->findings(), IsEmpty());
   auto measured = measure(options_).value();
-  EXPECT_EQ(measured.digest, record().digest) << "the public face says the same";
-  EXPECT_LE(measured.page_count, tee::kMaxLoadedPages);
+  EXPECT_EQ(measured.digest, record().digest) << "the public interface says the same";
+  EXPECT_LE(measured.page_count, plan::tee::kMaxLoadedPages);
 }
 
 // Readable, and reviewed in diffs. The stub here is none: its code changes more often than calls.
 TEST_P(StubLaunch, Transcript) {
   small_bundle();
-  auto plan = machine::make_plan(options_, false, Bytes(5000, 0x90)).value();
+  auto plan = plan::measure::make_plan(options_, false, Bytes(5000, 0x90)).value();
   launch(plan);
   EXPECT_EQ(record().digest, expected_digest(plan));
   EXPECT_THAT(kernel_->findings(), IsEmpty());
@@ -105,33 +107,36 @@ TEST_P(StubLaunch, TheStubFindsWhatItNeeds) {
   small_bundle();
   options_.ram_mib = 128;
   auto plan = wanted();
-  auto code = boot_stub();
+  auto code = guest::stub::boot_stub();
   auto table = this->table(plan);
   auto& script = kernel_->scripts()[0];
   if (GetParam() == Tee::tdx) {
-    uint32_t distance = boot::kStubAddress - static_cast<uint32_t>(boot::kTdxResetVector + 5);
+    uint32_t distance =
+        guest_abi::kStubAddress - static_cast<uint32_t>(guest_abi::kTdxResetVector + 5);
     Bytes jump = {0xe9, 0, 0, 0, 0};
     store_le(&jump[1], distance);
-    script.push_back(expect_private(boot::kTdxResetVector, jump));
+    script.push_back(fakes::guest::expect_private(guest_abi::kTdxResetVector, jump));
   }
-  script.push_back(expect_private(boot::kStubAddress, Bytes(code.begin(), code.end())));
-  script.push_back(touch_private(boot::kStubStackAddress, 4096));
   script.push_back(
-      touch_private(boot::kStubPageTables, boot::kStubPageTablesEnd - boot::kStubPageTables));
-  script.push_back(touch_shared(boot::kStagingAddress));
+      fakes::guest::expect_private(guest_abi::kStubAddress, Bytes(code.begin(), code.end())));
+  script.push_back(fakes::guest::touch_private(guest_abi::kStubStackAddress, 4096));
+  script.push_back(fakes::guest::touch_private(
+      guest_abi::kStubPageTables, guest_abi::kStubPageTablesEnd - guest_abi::kStubPageTables));
+  script.push_back(fakes::guest::touch_shared(guest_abi::kStagingAddress));
   for (const auto& blob : plan.staged) {
-    script.push_back(expect_shared(blob.address.value, *blob.bytes));
+    script.push_back(fakes::guest::expect_shared(blob.address.value, *blob.bytes));
   }
   for (uint32_t i = 0; i < table.range_count; i++) {
     // Of large ranges the first pages will do.
     uint64_t size = std::min<uint64_t>(table.ranges[i].pages * 4096, 2 * kMiB);
-    script.push_back(validate(table.ranges[i].address, size));
+    script.push_back(fakes::guest::validate(table.ranges[i].address, size));
   }
   for (const auto& item : plan.items)
-    script.push_back(touch_private(item.address.value, item.size));
-  script.push_back(touch_private(0, 4096));
+    script.push_back(fakes::guest::touch_private(item.address.value, item.size));
+  script.push_back(fakes::guest::touch_private(0, 4096));
   if (GetParam() == Tee::tdx)
-    script.push_back(touch_private(boot::kLowRamEnd, 0x100000 - boot::kLowRamEnd));
+    script.push_back(
+        fakes::guest::touch_private(plan::boot::kLowRamEnd, 0x100000 - plan::boot::kLowRamEnd));
   script.push_back(power_off());
   auto& machine = launch(plan);
   auto end = run(machine);
@@ -146,28 +151,30 @@ TEST_P(StubLaunch, StagingIsNoRamAndIsGivenBack) {
   auto plan = wanted();
   auto& machine = launch(plan);
   uint8_t byte = 0;
-  auto read = machine.memory().read({boot::kStagingFirst}, {&byte, 1});
+  auto read = machine.memory().read({guest_abi::kStagingFirst}, {&byte, 1});
   EXPECT_EQ(read.error().code, ErrorCode::invalid_argument) << "not RAM";
   machine.give_back_staging();
-  kernel_->scripts()[0] = {expect_shared(boot::kStagingFirst, Bytes(8192)), power_off()};
+  kernel_->scripts()[0] = {fakes::guest::expect_shared(guest_abi::kStagingFirst, Bytes(8192)),
+                           power_off()};
   EXPECT_EQ(run(machine).kind, End::Kind::shutdown);
   EXPECT_THAT(kernel_->findings(), IsEmpty());
 }
 
 TEST_P(StubLaunch, LargeGuestsAreLaidOutAlike) {
   small_bundle();
-  options_.ram_mib = machine::kMaxRamMib;
+  options_.ram_mib = plan::measure::kMaxRamMib;
   auto plan = wanted();
   uint64_t ram = 0;
   for (const auto& region : plan.ram) {
-    if (region.base.value != boot::kTdxResetPage) ram += region.size;
+    if (region.base.value != guest_abi::kTdxResetPage) ram += region.size;
   }
-  EXPECT_EQ(ram, uint64_t{machine::kMaxRamMib} << 20);
-  EXPECT_EQ(plan.ram.back().base.value, boot::kMmioHoleEnd);
+  EXPECT_EQ(ram, uint64_t{plan::measure::kMaxRamMib} << 20);
+  EXPECT_EQ(plan.ram.back().base.value, plan::boot::kMmioHoleEnd);
   if (validates()) {
     auto table = this->table(plan);
     const auto& last = table.ranges[table.range_count - 1];
-    EXPECT_EQ(last.address + last.pages * 4096, boot::kMmioHoleEnd + ram - boot::kMmioHoleStart);
+    EXPECT_EQ(last.address + last.pages * 4096,
+              plan::boot::kMmioHoleEnd + ram - plan::boot::kMmioHoleStart);
   }
   options_.ram_mib = 64 * 1024;
   launch(wanted());
@@ -178,16 +185,17 @@ TEST_P(StubLaunch, LargeGuestsAreLaidOutAlike) {
 TEST_P(StubLaunch, PagesDoNotGrowWithTheBundle) {
   small_bundle();
   auto small = measure(options_).value();
-  write_bundle(options_.bundle, boot::fake_kernel("6.1.0-test", 2 * kMiB), Bytes(8 * kMiB));  // the largest initrd
+  // the largest initrd
+  write_bundle(options_.bundle, plan::boot::fake_kernel("6.1.0-test", 2 * kMiB), Bytes(8 * kMiB));
   options_.ram_mib = 4096;
   auto large = measure(options_).value();
   EXPECT_EQ(large.page_count, small.page_count);
-  EXPECT_LE(small.page_count, tee::kMaxLoadedPages);
+  EXPECT_LE(small.page_count, plan::tee::kMaxLoadedPages);
   EXPECT_NE(large.digest, small.digest);
-  options_.vcpus = boot::kMaxVcpus;
+  options_.vcpus = plan::boot::kMaxVcpus;
   auto many = measure(options_).value();
   bool vmsas = GetParam() == Tee::sev_es || GetParam() == Tee::snp;
-  EXPECT_EQ(many.page_count - small.page_count, vmsas ? boot::kMaxVcpus - 2 : 0)
+  EXPECT_EQ(many.page_count - small.page_count, vmsas ? plan::boot::kMaxVcpus - 2 : 0)
       << "one register page a vCPU, and nothing else";
 }
 
@@ -235,15 +243,15 @@ TEST_P(StubLaunch, FurtherProcessorsBeginWhereTheContractSays) {
   auto plan = wanted();
   const auto& boot = plan.cpus[0];
   const auto& other = plan.cpus[1];
-  EXPECT_EQ(boot.rip, boot::kStubAddress);
+  EXPECT_EQ(boot.rip, guest_abi::kStubAddress);
   EXPECT_EQ(boot.cr0, 0x11u);
   EXPECT_EQ(boot.efer, 0x100u);
   EXPECT_EQ(boot.cr4, 0x20u);
   EXPECT_EQ(boot.cr3, 0u) << "nothing of the host's in it";
   if (GetParam() == Tee::snp) {
-    EXPECT_EQ(other.rip, boot::kStubAddress + boot::kStubPark32);
+    EXPECT_EQ(other.rip, guest_abi::kStubAddress + guest_abi::kStubPark32);
   } else if (GetParam() == Tee::sev_es) {
-    EXPECT_EQ(other.cs.base + other.rip, boot::kStubAddress + boot::kStubApEntry16);
+    EXPECT_EQ(other.cs.base + other.rip, guest_abi::kStubAddress + guest_abi::kStubApEntry16);
     EXPECT_EQ(other.cr0 & 1, 0u) << "real mode";
   } else {
     EXPECT_EQ(other.rip, 0xfff0u);

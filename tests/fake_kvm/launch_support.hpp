@@ -11,31 +11,31 @@
 #include <sstream>
 
 #include "base/file.hpp"
-#include "boot/bzimage.hpp"
-#include "bundle/bundle_json.hpp"
 #include "crypto/hash.hpp"
 #include "fakes/tee_kernel.hpp"
-#include "machine/plan.hpp"
-#include "machine/virtual_machine.hpp"
+#include "plan/boot/bzimage.hpp"
+#include "plan/bundle/bundle_json.hpp"
+#include "plan/measure/launch_planner.hpp"
+#include "vmm/vcpu/virtual_machine.hpp"
 
 namespace bartizan::launches {
 
 using fakes::TeeKernel;
-using machine::VirtualMachine;
-using tee::PageKind;
+using plan::tee::PageKind;
+using vmm::vcpu::VirtualMachine;
 
 constexpr uint64_t kMiB = 1 << 20;
 constexpr uint8_t kHostCBit = 51;  // of fakes::TeeHost
 
-inline tee::PlanItem item(uint64_t address, PageKind kind, const char* what, uint64_t pages,
-                          Bytes bytes = {}) {
+inline plan::tee::PlanItem item(uint64_t address, PageKind kind, const char* what, uint64_t pages,
+                                Bytes bytes = {}) {
   auto content = bytes.empty() ? nullptr : std::make_shared<const Bytes>(std::move(bytes));
-  return {{address}, kind, what, pages * memory::kPageSize, std::move(content)};
+  return {{address}, kind, what, pages * vmm::memory::kPageSize, std::move(content)};
 }
 
 // The state after reset, as plans describe waiting processors.
-inline tee::CpuState parked() {
-  tee::CpuState cpu;
+inline plan::tee::CpuState parked() {
+  plan::tee::CpuState cpu;
   cpu.rip = 0xfff0;
   cpu.cr0 = 0x60000010;
   cpu.cs = {0xf000, 0x9b, 0xffff, 0xffff0000};
@@ -47,14 +47,14 @@ inline tee::CpuState parked() {
 }
 
 // Every kind of page; code longer than it has bytes; long mode with the C-bit in CR3.
-inline tee::LaunchPlan plan(Tee tee, size_t vcpus = 2, uint64_t ram = 16 * kMiB) {
-  tee::LaunchPlan plan;
+inline plan::tee::LaunchPlan plan(Tee tee, size_t vcpus = 2, uint64_t ram = 16 * kMiB) {
+  plan::tee::LaunchPlan plan;
   plan.tee = tee;
-  plan.policy = tee == Tee::snp ? tee::kDefaultSnpPolicy : 0;
+  plan.policy = tee == Tee::snp ? plan::tee::kDefaultSnpPolicy : 0;
   if (tee == Tee::sev) plan.policy = 1;
   if (tee == Tee::sev_es) plan.policy = 5;
   plan.c_bit = tee == Tee::tdx ? 0 : kHostCBit;
-  for (const memory::Region& region : memory::ram_layout(ram)) {
+  for (const vmm::memory::Region& region : vmm::memory::ram_layout(ram)) {
     plan.ram.push_back({region.base, region.size});
   }
   plan.items = {item(0x1000, PageKind::normal, "code", 5, Bytes(3 * 4096 + 7, 0xf4)),
@@ -63,7 +63,8 @@ inline tee::LaunchPlan plan(Tee tee, size_t vcpus = 2, uint64_t ram = 16 * kMiB)
                 item(0x11000, PageKind::secrets, "secrets", 1),
                 item(0x12000, PageKind::cpuid, "cpuid", 1),
                 item(0x100000, PageKind::normal, "kernel", 300, Bytes(300 * 4096, 0x90))};
-  tee::CpuState& boot = (plan.cpus = std::vector<tee::CpuState>(vcpus, parked())).front();
+  plan::tee::CpuState& boot =
+      (plan.cpus = std::vector<plan::tee::CpuState>(vcpus, parked())).front();
   boot.rip = 0x1000;
   boot.rsi = 0x7000;
   boot.cs = {0x10, 0xa9b, 0xffffffff, 0};
@@ -79,27 +80,27 @@ inline tee::LaunchPlan plan(Tee tee, size_t vcpus = 2, uint64_t ram = 16 * kMiB)
 inline void write_bundle(const std::filesystem::path& folder, const Bytes& kernel,
                          const Bytes& initrd) {
   BundleInfo info;
-  info.kernel_release = boot::parse_bzimage(kernel).value().release;
+  info.kernel_release = plan::boot::parse_bzimage(kernel).value().release;
   info.kernel_sha256 = to_hex(crypto::sha256(kernel));
   info.initrd_sha256 = to_hex(crypto::sha256(initrd));
   info.command_line = "quiet panic=-1";
   write_file(folder / "kernel", kernel).value();
   write_file(folder / "initrd", initrd).value();
-  auto json = bundle::bundle_json(info).value();
+  auto json = plan::bundle::bundle_json(info).value();
   write_file(folder / "bundle.json", as_bytes(json)).value();
 }
 
-inline tee::LaunchBinding binding() {
-  tee::LaunchBinding binding;
+inline vmm::launch::LaunchIdentity binding() {
+  vmm::launch::LaunchIdentity binding;
   for (size_t i = 0; i < binding.workload_digest.size(); ++i) {
     binding.workload_digest[i] = static_cast<uint8_t>(i + 1);
   }
   return binding;
 }
 
-inline Result<std::unique_ptr<VirtualMachine>> create(std::shared_ptr<TeeKernel> kernel,
-                                                      const tee::LaunchPlan& plan,
-                                                      tee::LaunchBinding bound = binding()) {
+inline Result<std::unique_ptr<VirtualMachine>> create(
+    std::shared_ptr<TeeKernel> kernel, const plan::tee::LaunchPlan& plan,
+    vmm::launch::LaunchIdentity bound = binding()) {
   return VirtualMachine::create(std::move(kernel), "/dev/kvm", plan, std::move(bound));
 }
 
@@ -112,11 +113,11 @@ inline fakes::GuestStep power_off() {
 }
 
 // Runs until the first vCPU ends; how it ended.
-inline vcpu::End run(VirtualMachine& machine) {
+inline vmm::vcpu::End run(VirtualMachine& machine) {
   std::mutex mutex;
   std::condition_variable changed;
-  std::optional<vcpu::End> first;
-  auto started = machine.run([&](uint32_t, const vcpu::End& end) {
+  std::optional<vmm::vcpu::End> first;
+  auto started = machine.run([&](uint32_t, const vmm::vcpu::End& end) {
     std::lock_guard lock(mutex);
     if (!first) first = end;
     changed.notify_all();
@@ -131,21 +132,23 @@ inline vcpu::End run(VirtualMachine& machine) {
   return *first;
 }
 
-inline std::vector<uint8_t> expected_digest(const tee::LaunchPlan& plan) {
-  auto measured = machine::measure_plan(plan);
+inline std::vector<uint8_t> expected_digest(const plan::tee::LaunchPlan& plan) {
+  auto measured = plan::measure::measure_plan(plan);
   return measured.ok() ? measured->digest : std::vector<uint8_t>();
 }
 
 // A machine on a fake kernel, launched or refused: what the fixtures of all TEEs are made of.
 class Launches {
  protected:
-  VirtualMachine& launch(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
+  VirtualMachine& launch(const plan::tee::LaunchPlan& plan,
+                         vmm::launch::LaunchIdentity bound = binding()) {
     auto made = create(kernel, plan, std::move(bound));
     if (!made.ok()) ADD_FAILURE() << made.error().describe();
     machine = std::move(*made);
     return *machine;
   }
-  std::string failure(const tee::LaunchPlan& plan, tee::LaunchBinding bound = binding()) {
+  std::string failure(const plan::tee::LaunchPlan& plan,
+                      vmm::launch::LaunchIdentity bound = binding()) {
     auto made = create(kernel, plan, std::move(bound));
     return made.ok() ? "no failure" : made.error().describe();
   }

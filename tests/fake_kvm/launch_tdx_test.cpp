@@ -9,7 +9,7 @@
 
 #include "base/unique_fd.hpp"
 #include "fake_kvm/launch_support.hpp"
-#include "tee/tdx/quote.hpp"
+#include "vmm/launch/tdx/quote.hpp"
 
 namespace bartizan::launches {
 namespace {
@@ -25,7 +25,7 @@ using fakes::guest::write_private;
 using fakes::guest::write_shared;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using vcpu::End;
+using vmm::vcpu::End;
 
 constexpr uint64_t kBuffer = 0x900000;
 constexpr uint64_t kBufferSize = 0x4000;
@@ -37,7 +37,7 @@ TEST_F(TdxLaunch, LaunchesWhatIsMeasured) {
   launch(wanted);
   EXPECT_TRUE(record().finished);
   EXPECT_EQ(record().digest, expected_digest(wanted));
-  EXPECT_EQ(record().attributes, kvm::kTdxAttributeSeptVeDisable);
+  EXPECT_EQ(record().attributes, vmm::kvm::kTdxAttributeSeptVeDisable);
   EXPECT_EQ(record().xfam & 3, 3u);
   EXPECT_EQ(record().loaded.size(), 5u + 3 + 1 + 300);
   EXPECT_THAT(kernel->findings(), IsEmpty());
@@ -57,16 +57,16 @@ TEST_F(TdxLaunch, InterruptedByASignalEverySoOften) {
 }
 
 TEST_F(TdxLaunch, TheGuestSeesThePlanAndConverts) {
-  kernel->scripts()[0] = {expect_private(0x1000, {0xf4, 0xf4}),
-                          expect_private(0x8000, Bytes(3 * 4096)),
-                          expect_private(0x10000, {1, 2, 3}),
-                          validate(0x800000, 64 * 4096),
-                          write_private(0x800000, Bytes(64 * 4096, 1)),
-                          map_gpa(0x800000, 32 * 4096, false),
-                          write_shared(0x800000, Bytes(32 * 4096, 2)),
-                          map_gpa(0x800000, 16 * 4096, true),
-                          validate(0x800000, 16 * 4096),
-                          touch_shared(0xa00000),
+  kernel->scripts()[0] = {fakes::guest::expect_private(0x1000, {0xf4, 0xf4}),
+                          fakes::guest::expect_private(0x8000, Bytes(3 * 4096)),
+                          fakes::guest::expect_private(0x10000, {1, 2, 3}),
+                          fakes::guest::validate(0x800000, 64 * 4096),
+                          fakes::guest::write_private(0x800000, Bytes(64 * 4096, 1)),
+                          fakes::guest::map_gpa(0x800000, 32 * 4096, false),
+                          fakes::guest::write_shared(0x800000, Bytes(32 * 4096, 2)),
+                          fakes::guest::map_gpa(0x800000, 16 * 4096, true),
+                          fakes::guest::validate(0x800000, 16 * 4096),
+                          fakes::guest::touch_shared(0xa00000),
                           power_off()};
   EXPECT_EQ(run(launch(plan(Tee::tdx))).kind, End::Kind::shutdown);
   EXPECT_THAT(kernel->findings(), IsEmpty());
@@ -76,8 +76,9 @@ TEST_F(TdxLaunch, TheGuestSeesThePlanAndConverts) {
 TEST_F(TdxLaunch, MemoryAboveFourGiB) {
   auto wanted = plan(Tee::tdx, 4, 5 * 1024 * kMiB);
   wanted.items.push_back(item(0x1'0000'0000, PageKind::normal, "high", 2, Bytes{1, 2}));
-  kernel->scripts()[0] = {expect_private(0x1'0000'0000, {1, 2}), validate(0x1'1000'0000, 4096),
-                          map_gpa(0x1'2000'0000, 64 * kMiB, false), power_off()};
+  kernel->scripts()[0] = {fakes::guest::expect_private(0x1'0000'0000, {1, 2}),
+                          fakes::guest::validate(0x1'1000'0000, 4096),
+                          fakes::guest::map_gpa(0x1'2000'0000, 64 * kMiB, false), power_off()};
   VirtualMachine& vm = launch(wanted);
   EXPECT_EQ(record().digest, expected_digest(wanted));
   EXPECT_EQ(run(vm).kind, End::Kind::shutdown);
@@ -89,9 +90,10 @@ TEST_F(TdxLaunch, MemoryAboveFourGiB) {
 TEST_F(TdxLaunch, SixtyFiveGiBAndAHugeConversion) {
   auto wanted = plan(Tee::tdx, 4, 65 * 1024 * kMiB);
   wanted.items.push_back(item(0x8'0000'0000, PageKind::normal, "high", 2, Bytes{1, 2}));
-  kernel->scripts()[0] = {expect_private(0x8'0000'0000, {1, 2}), validate(0xf'0000'0000, 8192),
-                          map_gpa(0xf'0000'0000, 1024 * kMiB, false),
-                          write_shared(0xf'2000'0000, {7}), power_off()};
+  kernel->scripts()[0] = {fakes::guest::expect_private(0x8'0000'0000, {1, 2}),
+                          fakes::guest::validate(0xf'0000'0000, 8192),
+                          fakes::guest::map_gpa(0xf'0000'0000, 1024 * kMiB, false),
+                          fakes::guest::write_shared(0xf'2000'0000, {7}), power_off()};
   VirtualMachine& vm = launch(wanted);
   EXPECT_EQ(vm.memory().size(), 65 * 1024 * kMiB);
   EXPECT_EQ(record().digest, expected_digest(wanted));
@@ -111,7 +113,7 @@ TEST_F(TdxLaunch, WantedAttributes) {
   EXPECT_THAT(failure(wanted), HasSubstr("attributes 0x10000000 lack 0x1"));
   kernel->host().tdx_attributes |= kDebug;
   launch(wanted);
-  EXPECT_EQ(record().attributes, kvm::kTdxAttributeSeptVeDisable | kDebug);
+  EXPECT_EQ(record().attributes, vmm::kvm::kTdxAttributeSeptVeDisable | kDebug);
 }
 
 // Only what the module lets a VMM choose is chosen; a long list is asked for again.
@@ -147,7 +149,7 @@ TEST_F(TdxLaunch, APageTwice) {
 }
 
 TEST_F(TdxLaunch, TouchBeforeAcceptEndsTheGuest) {
-  kernel->scripts()[0] = {touch_private(0x800000), power_off()};
+  kernel->scripts()[0] = {fakes::guest::touch_private(0x800000), power_off()};
   auto end = run(launch(plan(Tee::tdx)));
   EXPECT_EQ(end.kind, End::Kind::crash);
   EXPECT_THAT(end.detail, HasSubstr("KVM_RUN"));
@@ -156,7 +158,7 @@ TEST_F(TdxLaunch, TouchBeforeAcceptEndsTheGuest) {
 TEST_F(TdxLaunch, AFatalErrorIsReportedWithItsText) {
   kernel->scripts()[0] = {fakes::guest::exit([](kvm_run& run) {
     run.exit_reason = KVM_EXIT_SYSTEM_EVENT;
-    run.system_event.type = kvm::kSystemEventTdxFatal;
+    run.system_event.type = vmm::kvm::kSystemEventTdxFatal;
     run.system_event.ndata = 16;
     std::memset(run.system_event.data, 0, 16 * 8);
     std::memcpy(&run.system_event.data[14], "no virt", 7);
@@ -265,8 +267,9 @@ class Quote : public TdxLaunch {
                uint64_t size = kBufferSize) {
     auto bound = binding();
     bound.quote_service = service;
-    kernel->scripts()[0] = {map_gpa(kBuffer, kBufferSize, false), write_shared(kBuffer, head),
-                            tdvmcall(kvm::kTdvmcallGetQuote, {at, size}),
+    kernel->scripts()[0] = {fakes::guest::map_gpa(kBuffer, kBufferSize, false),
+                            fakes::guest::write_shared(kBuffer, head),
+                            fakes::guest::tdvmcall(vmm::kvm::kTdvmcallGetQuote, {at, size}),
                             fakes::guest::exit([this](kvm_run& run) {
                               for (int i = 0; i < 2000 && status() == ~0ull; ++i) ::usleep(1000);
                               run.exit_reason = KVM_EXIT_SHUTDOWN;
@@ -287,7 +290,7 @@ class Quote : public TdxLaunch {
 TEST_F(Quote, GoesToTheServiceAndBack) {
   Bytes quote(5000, 0x77);
   Service service(answer(quote));
-  EXPECT_EQ(ask(service.path()), kvm::kTdvmcallSuccess);
+  EXPECT_EQ(ask(service.path()), vmm::kvm::kTdvmcallSuccess);
   EXPECT_EQ(status(), 0u);
   Bytes seen(quote.size());
   ASSERT_TRUE(machine->memory().read({kBuffer + 24}, seen).ok());
@@ -302,16 +305,16 @@ TEST_F(Quote, ServiceThatRefusesOrTalksNonsense) {
   for (Bytes bad : {answer(Bytes(10, 1), 0x12001), answer({}), Bytes{0xff, 0xff, 0xff, 0xff},
                     Bytes{0, 0, 0, 4, 1, 2, 3, 4}, answer(Bytes(kBufferSize, 1))}) {
     Service service(bad);
-    EXPECT_EQ(ask(service.path()), kvm::kTdvmcallSuccess);
+    EXPECT_EQ(ask(service.path()), vmm::kvm::kTdvmcallSuccess);
     EXPECT_EQ(status(), 0x8000'0000'0000'0001);
     machine.reset();
   }
 }
 
 TEST_F(Quote, NoService) {
-  EXPECT_EQ(ask(""), kvm::kTdvmcallSuccess);
+  EXPECT_EQ(ask(""), vmm::kvm::kTdvmcallSuccess);
   EXPECT_EQ(status(), 0x8000'0000'0000'0001);
-  EXPECT_EQ(ask("/nonexistent/qgs"), kvm::kTdvmcallSuccess);
+  EXPECT_EQ(ask("/nonexistent/qgs"), vmm::kvm::kTdvmcallSuccess);
   EXPECT_EQ(status(), 0x8000'0000'0000'0001);
   EXPECT_THAT(kernel->findings(), IsEmpty());
 }
@@ -319,16 +322,16 @@ TEST_F(Quote, NoService) {
 // A service in another VM, or behind the host's own loopback CID where that exists.
 TEST_F(Quote, ServiceAddresses) {
   for (const char* good : {"", "/run/qgs", "vsock:2:4050", "vsock:1:4294967294"}) {
-    EXPECT_TRUE(tee::tdx::check_quote_service(good).ok()) << good;
+    EXPECT_TRUE(vmm::launch::tdx::check_quote_service(good).ok()) << good;
   }
   for (const char* bad : {"qgs", "vsock:", "vsock:2", "vsock:x:1", "vsock:2:", "vsock:2:4050 ",
                           "vsock:4294967295:1", "vsock:1:4294967296", "vsock:-1:1"}) {
-    auto checked = tee::tdx::check_quote_service(bad);
+    auto checked = vmm::launch::tdx::check_quote_service(bad);
     ASSERT_FALSE(checked.ok()) << bad;
     EXPECT_EQ(checked.error().code, ErrorCode::invalid_argument);
     EXPECT_THAT(checked.error().message, HasSubstr(bad));
   }
-  EXPECT_FALSE(tee::tdx::check_quote_service("/" + std::string(200, 'x')).ok());
+  EXPECT_FALSE(vmm::launch::tdx::check_quote_service("/" + std::string(200, 'x')).ok());
   auto bound = binding();
   bound.quote_service = "qgs";
   EXPECT_THAT(failure(plan(Tee::tdx), bound), HasSubstr("quote service \"qgs\""));
@@ -346,7 +349,7 @@ TEST_F(Quote, ServiceBehindAVsock) {
   }
   Bytes quote(5000, 0x55);
   Service service(std::move(listener), answer(quote));
-  EXPECT_EQ(ask("vsock:1:1650553460"), kvm::kTdvmcallSuccess);
+  EXPECT_EQ(ask("vsock:1:1650553460"), vmm::kvm::kTdvmcallSuccess);
   EXPECT_EQ(status(), 0u);
   Bytes seen(quote.size());
   ASSERT_TRUE(machine->memory().read({kBuffer + 24}, seen).ok());
@@ -355,7 +358,7 @@ TEST_F(Quote, ServiceBehindAVsock) {
 
 // A vsock address that leads nowhere is as good as no service.
 TEST_F(Quote, NobodyBehindAVsock) {
-  EXPECT_EQ(ask("vsock:1:9"), kvm::kTdvmcallSuccess);
+  EXPECT_EQ(ask("vsock:1:9"), vmm::kvm::kTdvmcallSuccess);
   EXPECT_EQ(status(), 0x8000'0000'0000'0001);
 }
 
@@ -369,21 +372,24 @@ TEST_F(Quote, BadBuffers) {
                                                                     {0xd0000000, 4096},
                                                                     {~0xfffull, 4096},
                                                                     {kBuffer, 1ull << 40}}) {
-    EXPECT_EQ(ask("", request_head(), at, size), kvm::kTdvmcallInvalidOperand) << at << " " << size;
+    EXPECT_EQ(ask("", request_head(), at, size), vmm::kvm::kTdvmcallInvalidOperand)
+        << at << " " << size;
     machine.reset();
   }
-  EXPECT_EQ(ask("", request_head(2)), kvm::kTdvmcallInvalidOperand);
+  EXPECT_EQ(ask("", request_head(2)), vmm::kvm::kTdvmcallInvalidOperand);
   machine.reset();
-  EXPECT_EQ(ask("", request_head(1, 0xffffffff)), kvm::kTdvmcallInvalidOperand);
+  EXPECT_EQ(ask("", request_head(1, 0xffffffff)), vmm::kvm::kTdvmcallInvalidOperand);
   machine.reset();
-  EXPECT_EQ(ask("", request_head(1, 1023)), kvm::kTdvmcallInvalidOperand);
+  EXPECT_EQ(ask("", request_head(1, 1023)), vmm::kvm::kTdvmcallInvalidOperand);
 }
 
 // Other calls keep KVM's own answer.
 TEST_F(Quote, OtherCallsAreUnsupported) {
-  kernel->scripts()[0] = {tdvmcall(kvm::kTdvmcallSetupEventNotify, {40}), power_off()};
+  kernel->scripts()[0] = {fakes::guest::tdvmcall(vmm::kvm::kTdvmcallSetupEventNotify, {40}),
+                          power_off()};
   run(launch(plan(Tee::tdx, 1)));
-  EXPECT_EQ(kernel->last_vm().vcpus().at(0).answers.back(), kvm::kTdvmcallSubfunctionUnsupported);
+  EXPECT_EQ(kernel->last_vm().vcpus().at(0).answers.back(),
+            vmm::kvm::kTdvmcallSubfunctionUnsupported);
 }
 
 }  // namespace

@@ -5,11 +5,11 @@
 #include <linux/kvm_para.h>
 #include <linux/psp-sev.h>
 
-#include "kvm/gmem_abi.hpp"
-#include "kvm/sev_abi.hpp"
-#include "kvm/tdx_abi.hpp"
+#include "vmm/kvm/gmem_abi.hpp"
+#include "vmm/kvm/sev_abi.hpp"
+#include "vmm/kvm/tdx_abi.hpp"
 
-namespace bartizan::kvm {
+namespace bartizan::vmm::kvm {
 
 #define SAME_SIZE(ours, theirs) static_assert(sizeof(ours) == sizeof(theirs))
 #define SAME(ours, our_field, theirs, their_field)                            \
@@ -255,4 +255,4 @@ SAME_VALUE(kExitDataOffset + offsetof(ExitTdx, setup_event_notify.vector),
            offsetof(kvm_run, tdx.setup_event_notify.vector));
 SAME_VALUE(kSystemEventTdxFatal, KVM_SYSTEM_EVENT_TDX_FATAL);
 
-}  // namespace bartizan::kvm
+}  // namespace bartizan::vmm::kvm

@@ -8,20 +8,20 @@
 
 #include "base/file.hpp"
 #include "fakes/tee_kernel_firmware.hpp"
-#include "tee/sev/digest.hpp"
-#include "tee/snp/digest.hpp"
-#include "tee/snp/id_block.hpp"
-#include "tee/snp/vmsa.hpp"
-#include "tee/tdx/digest.hpp"
+#include "plan/tee/sev/digest.hpp"
+#include "plan/tee/snp/digest.hpp"
+#include "plan/tee/snp/id_block.hpp"
+#include "plan/tee/snp/vmsa.hpp"
+#include "plan/tee/tdx/digest.hpp"
 #include "tee_support.hpp"
 
 namespace bartizan::fakes {
 namespace {
 
-using kvm::SevCommandId;
-using kvm::SevFirmwareError;
-using kvm::VmType;
-using tee::PageKind;
+using plan::tee::PageKind;
+using vmm::kvm::SevCommandId;
+using vmm::kvm::SevFirmwareError;
+using vmm::kvm::VmType;
 
 constexpr uint64_t kSeed = 20240612;
 
@@ -35,7 +35,7 @@ TEST(Agreement, SnpChain) {
   std::mt19937_64 random(kSeed);
   constexpr PageKind kKinds[] = {PageKind::normal,     PageKind::vmsa,    PageKind::zero,
                                  PageKind::unmeasured, PageKind::secrets, PageKind::cpuid};
-  tee::snp::LaunchDigest ours;
+  plan::tee::snp::LaunchDigest ours;
   SnpChain fake;
   for (int i = 0; i < 200; ++i) {
     PageKind kind = kKinds[random() % std::size(kKinds)];
@@ -49,7 +49,7 @@ TEST(Agreement, SnpChain) {
 
 TEST(Agreement, Mrtd) {
   std::mt19937_64 random(kSeed);
-  tee::tdx::Mrtd ours;
+  plan::tee::tdx::Mrtd ours;
   TdxChain fake;
   for (int i = 0; i < 100; ++i) {
     uint64_t gpa = (random() % (1ull << 36)) / kPage * kPage;
@@ -67,7 +67,7 @@ TEST(Agreement, Mrtd) {
   EXPECT_EQ(ours.finish(), fake.value());
 }
 
-kvm_segment to_kvm(const tee::Segment& from) {
+kvm_segment to_kvm(const plan::tee::Segment& from) {
   kvm_segment to{};
   to.selector = from.selector;
   to.base = from.base;
@@ -83,11 +83,11 @@ kvm_segment to_kvm(const tee::Segment& from) {
   return to;
 }
 
-tee::CpuState random_cpu(std::mt19937_64& random) {
-  tee::CpuState cpu;
+plan::tee::CpuState random_cpu(std::mt19937_64& random) {
+  plan::tee::CpuState cpu;
   auto segment = [&random](uint16_t attributes) {
     auto number = static_cast<uint32_t>(random());
-    return tee::Segment{static_cast<uint16_t>(random()), attributes, number, random() >> 20};
+    return plan::tee::Segment{static_cast<uint16_t>(random()), attributes, number, random() >> 20};
   };
   cpu.rip = random();
   cpu.rsp = random();
@@ -108,10 +108,10 @@ tee::CpuState random_cpu(std::mt19937_64& random) {
 }
 
 // As a VMM gives registers to KVM: what it read, with all that it wants changed.
-void set_registers(TeeCalls& calls, const tee::CpuState& cpu) {
+void set_registers(TeeCalls& calls, const plan::tee::CpuState& cpu) {
   int vcpu = calls.vcpus[0].get();
   kvm_sregs sregs{};
-  ASSERT_EQ(calls.call(vcpu, kvm::request::get_sregs, &sregs), 0);
+  ASSERT_EQ(calls.call(vcpu, vmm::kvm::request::get_sregs, &sregs), 0);
   sregs.cs = to_kvm(cpu.cs);
   sregs.ds = to_kvm(cpu.ds);
   sregs.es = to_kvm(cpu.es);
@@ -128,7 +128,7 @@ void set_registers(TeeCalls& calls, const tee::CpuState& cpu) {
   sregs.cr3 = cpu.cr3;
   sregs.cr4 = cpu.cr4;
   sregs.efer = cpu.efer;
-  ASSERT_EQ(calls.call(vcpu, kvm::request::set_sregs, &sregs), 0);
+  ASSERT_EQ(calls.call(vcpu, vmm::kvm::request::set_sregs, &sregs), 0);
   kvm_regs regs{};
   regs.rip = cpu.rip;
   regs.rsp = cpu.rsp;
@@ -136,15 +136,15 @@ void set_registers(TeeCalls& calls, const tee::CpuState& cpu) {
   regs.rsi = cpu.rsi;
   regs.rdx = cpu.rdx;
   regs.rflags = cpu.rflags;
-  ASSERT_EQ(calls.call(vcpu, kvm::request::set_regs, &regs), 0);
+  ASSERT_EQ(calls.call(vcpu, vmm::kvm::request::set_regs, &regs), 0);
 }
 
 void start_snp(TeeCalls& calls) {
   ASSERT_EQ(calls.create_vm(VmType::snp), 0);
   ASSERT_EQ(calls.init2(), 0);
   ASSERT_EQ(calls.create_vcpu(), 0);
-  kvm::SnpLaunchStart start;
-  start.policy = tee::kDefaultSnpPolicy;
+  vmm::kvm::SnpLaunchStart start;
+  start.policy = plan::tee::kDefaultSnpPolicy;
   ASSERT_EQ(calls.sev_command(SevCommandId::snp_launch_start, &start), 0);
 }
 
@@ -153,11 +153,11 @@ TEST(Agreement, Vmsa) {
   for (int i = 0; i < 50; ++i) {
     TeeCalls calls;
     start_snp(calls);
-    tee::CpuState cpu = random_cpu(random);
+    plan::tee::CpuState cpu = random_cpu(random);
     set_registers(calls, cpu);
-    kvm::SnpLaunchFinish finish;
+    vmm::kvm::SnpLaunchFinish finish;
     ASSERT_EQ(calls.sev_command(SevCommandId::snp_launch_finish, &finish), 0);
-    Bytes ours = tee::snp::vmsa_page(cpu, {.sev_features = tee::snp::kSnpActive});
+    Bytes ours = plan::tee::snp::vmsa_page(cpu, {.sev_features = plan::tee::snp::kSnpActive});
     const Page& fake = calls.machine().record().vmsas[0];
     for (size_t at = 0; at < fake.size(); ++at) {
       ASSERT_EQ(ours[at], fake[at]) << "offset " << std::hex << at;
@@ -175,20 +175,20 @@ struct IdBlockAgreement : ::testing::Test {
   }
   int finish(const std::optional<crypto::EcKey>& author) {
     auto id_key = crypto::EcKey::generate(crypto::Curve::p384).value();
-    auto block = tee::snp::id_block(fields);
-    auto auth = tee::snp::id_auth(block, id_key, author).value();
-    kvm::SnpLaunchFinish wish;
+    auto block = plan::tee::snp::id_block(fields);
+    auto auth = plan::tee::snp::id_auth(block, id_key, author).value();
+    vmm::kvm::SnpLaunchFinish wish;
     wish.id_block_uaddr = reinterpret_cast<uint64_t>(block.data());
     wish.id_auth_uaddr = reinterpret_cast<uint64_t>(auth.data());
     wish.id_block_en = 1;
     wish.auth_key_en = author.has_value();
     int result = calls.sev_command(SevCommandId::snp_launch_finish, &wish);
-    EXPECT_TRUE(result != 0 ||
-                calls.machine().record().id_key_digest == tee::snp::key_digest(id_key).value());
+    EXPECT_TRUE(result != 0 || calls.machine().record().id_key_digest ==
+                                   plan::tee::snp::key_digest(id_key).value());
     return result;
   }
   TeeCalls calls;
-  tee::snp::IdBlockFields fields;
+  plan::tee::snp::IdBlockFields fields;
 };
 
 TEST_F(IdBlockAgreement, OursIsAccepted) {
@@ -212,12 +212,12 @@ TEST(FakeFirmware, AcceptsPublishedSignatures) {
       std::filesystem::path(BARTIZAN_SOURCE_DIR) / "../shared/vectors/measure/test_auth_block.bin";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "vectors are absent";
   Bytes auth = read_file(path, 8192).value();
-  tee::snp::IdBlockFields fields;
+  plan::tee::snp::IdBlockFields fields;
   auto digest = from_hex(
       "a14d638341e5674628fe1e02fbedebe5e5ab4faf1dd72d8966068e615bb99efd"
       "13d214b35c231715b38e263dc6059745");
   std::copy(digest->begin(), digest->end(), fields.launch_digest.begin());
-  auto block = tee::snp::id_block(fields);
+  auto block = plan::tee::snp::id_block(fields);
   std::span<const uint8_t, kIdAuthBytes> auth_bytes(auth.data(), kIdAuthBytes);
   IdBlockCheck check{block, auth_bytes, true, fields.launch_digest, fields.policy};
   EXPECT_EQ(check.check(), SevFirmwareError::success);
@@ -233,22 +233,22 @@ TEST(Agreement, SevEs) {
   ASSERT_EQ(calls.create_vm(VmType::sev_es), 0);
   ASSERT_EQ(calls.init2(), 0);
   ASSERT_EQ(calls.create_vcpu(), 0);
-  kvm::SevLaunchStart start{.policy = 5};
+  vmm::kvm::SevLaunchStart start{.policy = 5};
   ASSERT_EQ(calls.sev_command(SevCommandId::launch_start, &start), 0);
-  tee::LaunchPlan plan;
+  plan::tee::LaunchPlan plan;
   plan.tee = Tee::sev_es;
   for (uint64_t gpa : {0x1000, 0x5000}) {
     Page page = random_page(random);
     std::copy(page.begin(), page.end(), memory.data() + gpa);
     auto bytes = std::make_shared<Bytes>(page.begin(), page.end());
     plan.items.push_back({{gpa}, PageKind::normal, "page", kPage, bytes});
-    kvm::SevLaunchUpdateData update{memory.address() + gpa, kPage};
+    vmm::kvm::SevLaunchUpdateData update{memory.address() + gpa, kPage};
     ASSERT_EQ(calls.sev_command(SevCommandId::launch_update_data, &update), 0);
   }
   plan.cpus.push_back(random_cpu(random));
   set_registers(calls, plan.cpus[0]);
   ASSERT_EQ(calls.sev_command(SevCommandId::launch_update_vmsa), 0);
-  auto ours = tee::sev::launch_digest(plan);
+  auto ours = plan::tee::sev::launch_digest(plan);
   EXPECT_EQ(calls.machine().record().digest, std::vector<uint8_t>(ours.begin(), ours.end()));
 }
 

@@ -10,12 +10,12 @@
 namespace bartizan::fakes {
 namespace {
 
-using kvm::SevCommandId;
-using kvm::TdxCommandId;
-using kvm::VmType;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using vmm::kvm::SevCommandId;
+using vmm::kvm::TdxCommandId;
+using vmm::kvm::VmType;
 
 constexpr uint64_t kRam = 16 * 4096;
 
@@ -35,7 +35,7 @@ struct Launched : TeeCalls {
     kernel.scripts()[0] = std::move(script);
     EXPECT_EQ(create_vm(type), 0);
     if (hypercalls) {
-      EXPECT_EQ(enable_cap(kvm::kCapExitHypercall, 1 << 12), 0);
+      EXPECT_EQ(enable_cap(vmm::kvm::kCapExitHypercall, 1 << 12), 0);
     }
     source[0] = 0x77;
     if (type == VmType::snp)
@@ -51,21 +51,21 @@ struct Launched : TeeCalls {
     ASSERT_EQ(add_private_slot(0, 0, memory), 0);
     ASSERT_EQ(set_private(0, kRam), 0);
     ASSERT_EQ(create_vcpu(), 0);
-    kvm::SnpLaunchStart start;
+    vmm::kvm::SnpLaunchStart start;
     start.policy = 0x30000;
     ASSERT_EQ(sev_command(SevCommandId::snp_launch_start, &start), 0);
-    kvm::SnpLaunchUpdate update{0, source.address(), 4096, 1};
+    vmm::kvm::SnpLaunchUpdate update{0, source.address(), 4096, 1};
     ASSERT_EQ(sev_command(SevCommandId::snp_launch_update, &update), 0);
-    kvm::SnpLaunchFinish finish;
+    vmm::kvm::SnpLaunchFinish finish;
     ASSERT_EQ(sev_command(SevCommandId::snp_launch_finish, &finish), 0);
   }
   void launch_tdx() {
-    ASSERT_EQ(enable_cap(kvm::kCapSplitIrqchip, 24), 0);
+    ASSERT_EQ(enable_cap(vmm::kvm::kCapSplitIrqchip, 24), 0);
     struct {
-      kvm::TdxInitVm head;
+      vmm::kvm::TdxInitVm head;
       kvm_cpuid_entry2 entry{};
     } init;
-    init.head.attributes = kvm::kTdxAttributeSeptVeDisable;
+    init.head.attributes = vmm::kvm::kTdxAttributeSeptVeDisable;
     init.head.cpuid.count = 1;
     init.entry.function = 0x80000008;
     init.entry.eax = 48 << 16;
@@ -74,15 +74,15 @@ struct Launched : TeeCalls {
     ASSERT_EQ(set_private(0, kRam), 0);
     ASSERT_EQ(create_vcpu(), 0);
     struct {
-      kvm::CpuidHead head{1, 0};
+      vmm::kvm::CpuidHead head{1, 0};
       kvm_cpuid_entry2 entry{};
     } cpuid;
     cpuid.entry.function = 1;
     cpuid.entry.ecx = 1 << 21;
     int vcpu = vcpus[0].get();
-    ASSERT_EQ(call(vcpu, kvm::request::set_cpuid2, &cpuid), 0);
+    ASSERT_EQ(call(vcpu, vmm::kvm::request::set_cpuid2, &cpuid), 0);
     ASSERT_EQ(tdx_command(vcpu, TdxCommandId::init_vcpu, nullptr), 0);
-    kvm::TdxInitMemRegion region{source.address(), 0, 1};
+    vmm::kvm::TdxInitMemRegion region{source.address(), 0, 1};
     ASSERT_EQ(tdx_command(vcpu, TdxCommandId::init_mem_region, &region, 1), 0);
     ASSERT_EQ(tdx_command(vm.get(), TdxCommandId::finalize_vm, nullptr), 0);
   }
@@ -140,11 +140,11 @@ TEST_P(GuestTest, MemoryFaultForAPrivateAccess) {
   Launched vm(GetParam(), {guest::validate(0x3000, 4096)});
   ASSERT_EQ(vm.set_private(0x3000, 4096, false), 0);
   EXPECT_EQ(vm.run(), -EFAULT);
-  EXPECT_EQ(vm.reason(), kvm::kExitMemoryFault);
-  auto fault = vm.exit_data<kvm::ExitMemoryFault>();
+  EXPECT_EQ(vm.reason(), vmm::kvm::kExitMemoryFault);
+  auto fault = vm.exit_data<vmm::kvm::ExitMemoryFault>();
   EXPECT_EQ(fault.gpa, 0x3000u);
   EXPECT_EQ(fault.size, 4096u);
-  EXPECT_EQ(fault.flags, kvm::kMemoryFaultPrivate);
+  EXPECT_EQ(fault.flags, vmm::kvm::kMemoryFaultPrivate);
   ASSERT_EQ(vm.set_private(0x3000, 4096), 0);
   EXPECT_EQ(vm.run(), 0);
   EXPECT_EQ(vm.reason(), static_cast<uint32_t>(KVM_EXIT_HLT));
@@ -153,7 +153,7 @@ TEST_P(GuestTest, MemoryFaultForAPrivateAccess) {
 TEST_P(GuestTest, MemoryFaultForASharedAccess) {
   Launched vm(GetParam(), {guest::touch_shared(0x3008)});
   EXPECT_EQ(vm.run(), -EFAULT);
-  auto fault = vm.exit_data<kvm::ExitMemoryFault>();
+  auto fault = vm.exit_data<vmm::kvm::ExitMemoryFault>();
   EXPECT_EQ(fault.gpa, 0x3000u);
   EXPECT_EQ(fault.flags, 0u);
 }
@@ -162,7 +162,7 @@ TEST_P(GuestTest, MemoryFaultWithoutASlot) {
   Launched vm(GetParam(), {guest::touch_private(kMiB)});
   ASSERT_EQ(vm.set_private(kMiB, 4096), 0);
   EXPECT_EQ(vm.run(), -EFAULT);
-  EXPECT_EQ(vm.exit_data<kvm::ExitMemoryFault>().gpa, kMiB);
+  EXPECT_EQ(vm.exit_data<vmm::kvm::ExitMemoryFault>().gpa, kMiB);
 }
 
 TEST_P(GuestTest, ToSharedAndBack) {
@@ -174,10 +174,10 @@ TEST_P(GuestTest, ToSharedAndBack) {
     ASSERT_EQ(vm.run(), 0);
     ASSERT_EQ(vm.reason(), static_cast<uint32_t>(KVM_EXIT_HYPERCALL));
     auto& call = vm.runs[0]->hypercall;
-    EXPECT_EQ(call.nr, kvm::kHypercallMapGpaRange);
+    EXPECT_EQ(call.nr, vmm::kvm::kHypercallMapGpaRange);
     EXPECT_EQ(call.args[0], 0x3000u);
     EXPECT_EQ(call.args[1], 2u);
-    EXPECT_EQ(call.args[2], to_private ? kvm::kMapGpaEncrypted : 0);
+    EXPECT_EQ(call.args[2], to_private ? vmm::kvm::kMapGpaEncrypted : 0);
     ASSERT_EQ(vm.set_private(0x3000, 8192, to_private), 0);
     if (to_private) {
       EXPECT_EQ(vm.memory[0x3000], 5);
@@ -195,7 +195,7 @@ TEST_P(GuestTest, HypercallAnswers) {
   ASSERT_EQ(vm.run(), 0);
   vm.runs[0]->hypercall.ret = static_cast<uint64_t>(-EINVAL);
   EXPECT_EQ(vm.run(), -EINVAL);
-  EXPECT_EQ(vm.reason(), kvm::kExitMemoryFault) << "stale: must not be looked at";
+  EXPECT_EQ(vm.reason(), vmm::kvm::kExitMemoryFault) << "stale: must not be looked at";
 }
 
 TEST_P(GuestTest, HypercallTryAgain) {
@@ -229,8 +229,9 @@ TEST_P(GuestTest, HypercallsNotEnabled) {
   Launched vm(GetParam(), {guest::map_gpa(0x3000, 4096, false)}, false);
   EXPECT_EQ(vm.run(), 0);
   EXPECT_EQ(vm.reason(), static_cast<uint32_t>(KVM_EXIT_SYSTEM_EVENT));
-  EXPECT_EQ(vm.runs[0]->system_event.type,
-            GetParam() == VmType::snp ? kvm::kSystemEventSevTerminate : kvm::kSystemEventTdxFatal);
+  EXPECT_EQ(vm.runs[0]->system_event.type, GetParam() == VmType::snp
+                                               ? vmm::kvm::kSystemEventSevTerminate
+                                               : vmm::kvm::kSystemEventTdxFatal);
   EXPECT_THAT(vm.kernel.findings(), ElementsAre(HasSubstr("KVM_CAP_EXIT_HYPERCALL")));
 }
 
@@ -238,7 +239,7 @@ TEST_P(GuestTest, AKickLeavesAStaleExit) {
   Launched vm(GetParam(), {});
   vm.runs[0]->immediate_exit = 1;
   EXPECT_EQ(vm.run(), -EINTR);
-  EXPECT_EQ(vm.reason(), kvm::kExitMemoryFault);
+  EXPECT_EQ(vm.reason(), vmm::kvm::kExitMemoryFault);
 }
 
 // MapGPA comes in pieces of at most 2 MiB; an SNP list of pages as one range.
@@ -253,14 +254,14 @@ TEST_P(GuestTest, HugeConversions) {
 TEST(FakeTeeQuote, BufferAndStatusAreChecked) {
   constexpr uint64_t kStatusInFlight = UINT64_MAX;
   auto run_with = [](uint64_t gpa, uint64_t status, uint64_t answer) {
-    Launched vm(VmType::tdx,
-                {guest::tdvmcall(kvm::kTdvmcallGetQuote, {gpa, 4096}), guest::map_gpa(0, 0, true)});
+    Launched vm(VmType::tdx, {guest::tdvmcall(vmm::kvm::kTdvmcallGetQuote, {gpa, 4096}),
+                              guest::map_gpa(0, 0, true)});
     EXPECT_EQ(vm.set_private(0x3000, 4096, false), 0);
     EXPECT_EQ(vm.run(), 0);
-    EXPECT_EQ(vm.reason(), kvm::kExitTdx);
-    auto& exit = vm.exit_data<kvm::ExitTdx>();
-    EXPECT_EQ(exit.nr, kvm::kTdvmcallGetQuote);
-    EXPECT_EQ(exit.ret, kvm::kTdvmcallSubfunctionUnsupported);
+    EXPECT_EQ(vm.reason(), vmm::kvm::kExitTdx);
+    auto& exit = vm.exit_data<vmm::kvm::ExitTdx>();
+    EXPECT_EQ(exit.nr, vmm::kvm::kTdvmcallGetQuote);
+    EXPECT_EQ(exit.ret, vmm::kvm::kTdvmcallSubfunctionUnsupported);
     EXPECT_EQ(exit.get_quote.gpa, gpa);
     std::memcpy(vm.memory.data() + 0x3008, &status, sizeof status);
     exit.ret = answer;
@@ -271,7 +272,7 @@ TEST(FakeTeeQuote, BufferAndStatusAreChecked) {
   EXPECT_THAT(run_with(0x3000, 0, 0), ElementsAre(HasSubstr("says that it is done")));
   EXPECT_THAT(run_with(0x4000, kStatusInFlight, 0), ElementsAre(HasSubstr("not shared RAM")));
   EXPECT_THAT(run_with(0x3008, kStatusInFlight, 0), ElementsAre(HasSubstr("not shared RAM")));
-  EXPECT_THAT(run_with(0x4000, 0, kvm::kTdvmcallInvalidOperand), IsEmpty());
+  EXPECT_THAT(run_with(0x4000, 0, vmm::kvm::kTdvmcallInvalidOperand), IsEmpty());
 }
 
 TEST(FakeTeeCerts, RequestedOnlyIfEnabled) {
@@ -283,15 +284,15 @@ TEST(FakeTeeCerts, RequestedOnlyIfEnabled) {
   ASSERT_EQ(calls.sev_command(SevCommandId::snp_enable_req_certs), 0);
   ASSERT_EQ(calls.add_private_slot(0, 0, memory), 0);
   ASSERT_EQ(calls.create_vcpu(), 0);
-  kvm::SnpLaunchStart start;
+  vmm::kvm::SnpLaunchStart start;
   start.policy = 0x30000;
-  kvm::SnpLaunchFinish finish;
+  vmm::kvm::SnpLaunchFinish finish;
   ASSERT_EQ(calls.sev_command(SevCommandId::snp_launch_start, &start), 0);
   ASSERT_EQ(calls.sev_command(SevCommandId::snp_launch_finish, &finish), 0);
   calls.kernel.scripts()[0] = {guest::request_certs(0x3000, 1), guest::request_certs(0x3000, 1)};
   ASSERT_EQ(calls.run(), 0);
-  auto& exit = calls.exit_data<kvm::ExitSnpReqCerts>();
-  EXPECT_EQ(calls.runs[0]->exit_reason, kvm::kExitSnpReqCerts);
+  auto& exit = calls.exit_data<vmm::kvm::ExitSnpReqCerts>();
+  EXPECT_EQ(calls.runs[0]->exit_reason, vmm::kvm::kExitSnpReqCerts);
   EXPECT_EQ(exit.npages, 1u);
   exit.ret = ENOSPC;
   exit.npages = 2;
@@ -306,7 +307,7 @@ TEST(FakeTeeCerts, AnswersAreChecked) {
     Launched vm(VmType::snp, {guest::request_certs(gpa, 1)}, true, true);
     EXPECT_EQ(vm.set_private(0x3000, 4096, false), 0);
     EXPECT_EQ(vm.run(), 0);
-    auto& exit = vm.exit_data<kvm::ExitSnpReqCerts>();
+    auto& exit = vm.exit_data<vmm::kvm::ExitSnpReqCerts>();
     if (written) vm.memory[gpa] = 1;
     exit.ret = ret;
     exit.npages = npages;

@@ -6,29 +6,29 @@
 #include <latch>
 
 #include "fakes/tee_kernel.hpp"
-#include "machine/virtual_machine.hpp"
+#include "vmm/vcpu/virtual_machine.hpp"
 
 namespace bartizan {
 namespace {
 
-using machine::VirtualMachine;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using vmm::vcpu::VirtualMachine;
 
 constexpr uint64_t kRam = 16 << 20;
 
-tee::LaunchPlan plan(Tee tee) {
-  tee::LaunchPlan plan;
+plan::tee::LaunchPlan plan(Tee tee) {
+  plan::tee::LaunchPlan plan;
   plan.tee = tee;
-  for (const memory::Region& region : memory::ram_layout(kRam)) {
+  for (const vmm::memory::Region& region : vmm::memory::ram_layout(kRam)) {
     plan.ram.push_back({region.base, region.size});
   }
   auto code = std::make_shared<Bytes>(Bytes{0xf4});
-  plan.items.push_back({{0x1000}, tee::PageKind::normal, "code", 4096, code});
+  plan.items.push_back({{0x1000}, plan::tee::PageKind::normal, "code", 4096, code});
   plan.cpus.resize(2);
   plan.cpus[0].rip = 0x1000;
-  plan.cpus[0].cs.attributes =
-      0xa9b;  // 64-bit code, which KVM takes with paging and long mode only
+  // 64-bit code, which KVM takes with paging and long mode only
+  plan.cpus[0].cs.attributes = 0xa9b;
   plan.cpus[0].cr0 = 0x80000011;
   plan.cpus[0].cr3 = 0x2000;
   plan.cpus[0].cr4 = 0x20;
@@ -57,7 +57,7 @@ TEST_P(OnTeeKernel, RunsAScript) {
   VirtualMachine& machine = **created;
   std::latch ended(1);
   std::atomic<bool> seen{false};
-  auto started = machine.run([&](uint32_t, const vcpu::End&) {
+  auto started = machine.run([&](uint32_t, const vmm::vcpu::End&) {
     if (!seen.exchange(true)) ended.count_down();
   });
   ASSERT_TRUE(started.ok());

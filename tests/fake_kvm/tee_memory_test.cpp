@@ -8,8 +8,8 @@
 namespace bartizan::fakes {
 namespace {
 
-using kvm::VmType;
 using ::testing::HasSubstr;
+using vmm::kvm::VmType;
 
 struct SnpMachine : TeeCalls {
   SnpMachine() { EXPECT_EQ(create_vm(VmType::snp), 0); }
@@ -43,7 +43,8 @@ TEST(FakeTeeMemory, VmTypes) {
   EXPECT_EQ(calls.create_vm(VmType::sev), -EINVAL);
   EXPECT_EQ(calls.create_vm(VmType::snp), 0);
   EXPECT_EQ(calls.create_vm(VmType::normal), 0);
-  EXPECT_EQ(calls.call(calls.kvm.get(), kvm::request::check_extension, size_t{kvm::kCapVmTypes}),
+  EXPECT_EQ(calls.call(calls.kvm.get(), vmm::kvm::request::check_extension,
+                       size_t{vmm::kvm::kCapVmTypes}),
             1 << 0 | 1 << 4);
 }
 
@@ -51,7 +52,7 @@ TEST(FakeTeeMemory, GuestMemfd) {
   SnpMachine calls;
   EXPECT_EQ(calls.create_gmem(0), -EINVAL);
   EXPECT_EQ(calls.create_gmem(4095), -EINVAL);
-  EXPECT_EQ(calls.create_gmem(kMiB, kvm::kGuestMemfdInitShared), -EINVAL);
+  EXPECT_EQ(calls.create_gmem(kMiB, vmm::kvm::kGuestMemfdInitShared), -EINVAL);
   EXPECT_EQ(calls.create_gmem(kMiB, 4), -EINVAL);
   EXPECT_EQ(calls.create_gmem(kMiB), 0);
   EXPECT_EQ(calls.kernel.mmap(kMiB, PROT_READ, MAP_SHARED, calls.gmem.get()), MAP_FAILED);
@@ -83,22 +84,24 @@ TEST(FakeTeeMemory, SlotsWithGuestMemfd) {
   HostMemory memory(kMiB);
   ASSERT_EQ(calls.create_gmem(kMiB), 0);
   auto slot = calls.region(0, 0, memory);
-  slot.flags = kvm::kSlotGuestMemfd;
+  slot.flags = vmm::kvm::kSlotGuestMemfd;
   slot.guest_memfd = static_cast<uint32_t>(calls.gmem.get());
   auto changed = [&slot](auto change) {
     auto copy = slot;
     change(copy);
     return copy;
   };
-  using Region = kvm::MemoryRegion2;
-  EXPECT_EQ(calls.set_region(changed([](Region& r) { r.flags |= kvm::kSlotReadOnly; })), -EINVAL);
-  EXPECT_EQ(calls.set_region(changed([](Region& r) { r.flags |= kvm::kSlotLogDirty; })), -EINVAL);
+  using Region = vmm::kvm::MemoryRegion2;
+  EXPECT_EQ(calls.set_region(changed([](Region& r) { r.flags |= vmm::kvm::kSlotReadOnly; })),
+            -EINVAL);
+  EXPECT_EQ(calls.set_region(changed([](Region& r) { r.flags |= vmm::kvm::kSlotLogDirty; })),
+            -EINVAL);
   EXPECT_EQ(calls.set_region(changed([](Region& r) { r.guest_memfd_offset = 8; })), -EINVAL);
   EXPECT_EQ(calls.set_region(changed([](Region& r) { r.guest_memfd_offset = 4096; })), -EINVAL);
   EXPECT_EQ(calls.set_region(changed([](Region& r) { r.guest_memfd = 999; })), -EBADF);
   uint32_t other = static_cast<uint32_t>(calls.sev.get());
   EXPECT_EQ(calls.set_region(changed([&](Region& r) { r.guest_memfd = other; })), -EINVAL);
-  EXPECT_EQ(calls.on_vm(kvm::request::set_user_memory_region, &slot), -EINVAL);
+  EXPECT_EQ(calls.on_vm(vmm::kvm::request::set_user_memory_region, &slot), -EINVAL);
   EXPECT_EQ(calls.set_region(slot), 0);
   // It cannot be changed, and its file not be bound twice; deleted it can be.
   EXPECT_EQ(calls.set_region(slot), -EINVAL);
@@ -118,25 +121,25 @@ TEST(FakeTeeMemory, GuestMemfdOfAnotherVm) {
   UniqueFd first = std::move(calls.gmem);
   ASSERT_EQ(calls.create_vm(VmType::snp), 0);
   auto slot = calls.region(0, 0, memory);
-  slot.flags = kvm::kSlotGuestMemfd;
+  slot.flags = vmm::kvm::kSlotGuestMemfd;
   slot.guest_memfd = static_cast<uint32_t>(first.get());
   EXPECT_EQ(calls.set_region(slot), -EINVAL);
 }
 
 TEST(FakeTeeMemory, Attributes) {
   SnpMachine calls;
-  kvm::MemoryAttributes wish;
+  vmm::kvm::MemoryAttributes wish;
   wish.size = kMiB;
   wish.attributes = 1;
-  EXPECT_EQ(calls.on_vm(kvm::request::set_memory_attributes, &wish), -EINVAL);
-  wish.attributes = kvm::kAttributePrivate;
+  EXPECT_EQ(calls.on_vm(vmm::kvm::request::set_memory_attributes, &wish), -EINVAL);
+  wish.attributes = vmm::kvm::kAttributePrivate;
   wish.flags = 1;
-  EXPECT_EQ(calls.on_vm(kvm::request::set_memory_attributes, &wish), -EINVAL);
+  EXPECT_EQ(calls.on_vm(vmm::kvm::request::set_memory_attributes, &wish), -EINVAL);
   EXPECT_EQ(calls.set_private(0, 0), -EINVAL);
   EXPECT_EQ(calls.set_private(1, 4096), -EINVAL);
   EXPECT_EQ(calls.set_private(0, 4095), -EINVAL);
   EXPECT_EQ(calls.set_private(UINT64_MAX - 4095, 8192), -EINVAL);
-  EXPECT_EQ(calls.on_vm(kvm::request::set_memory_attributes, nullptr), -EFAULT);
+  EXPECT_EQ(calls.on_vm(vmm::kvm::request::set_memory_attributes, nullptr), -EFAULT);
   EXPECT_EQ(calls.set_private(0, kMiB), 0);  // a slot is not needed
   EXPECT_TRUE(calls.machine().memory().is_private(255));
   EXPECT_FALSE(calls.machine().memory().is_private(256));
@@ -176,22 +179,22 @@ TEST(FakeTeeMemory, HeldTwiceUntilGivenBack) {
 
 TEST(FakeTeeMemory, Capabilities) {
   SnpMachine calls;
-  EXPECT_EQ(calls.enable_cap(kvm::kCapExitHypercall, 1 << 11), -EINVAL);
-  EXPECT_EQ(calls.enable_cap(kvm::kCapExitHypercall, 1 << 12 | 1), -EINVAL);
-  EXPECT_EQ(calls.enable_cap(kvm::kCapExitHypercall, 1 << 12), 0);
+  EXPECT_EQ(calls.enable_cap(vmm::kvm::kCapExitHypercall, 1 << 11), -EINVAL);
+  EXPECT_EQ(calls.enable_cap(vmm::kvm::kCapExitHypercall, 1 << 12 | 1), -EINVAL);
+  EXPECT_EQ(calls.enable_cap(vmm::kvm::kCapExitHypercall, 1 << 12), 0);
 }
 
 TEST(FakeTeeMemory, DeviceAttributes) {
   TeeCalls calls;
   uint64_t value = 0;
-  kvm::DeviceAttribute wish{0, kvm::kDeviceGroupSev, kvm::kDeviceSnpPolicyBits,
-                            reinterpret_cast<uint64_t>(&value)};
-  EXPECT_EQ(calls.call(calls.kvm.get(), kvm::request::get_device_attr, &wish), 0);
+  vmm::kvm::DeviceAttribute wish{0, vmm::kvm::kDeviceGroupSev, vmm::kvm::kDeviceSnpPolicyBits,
+                                 reinterpret_cast<uint64_t>(&value)};
+  EXPECT_EQ(calls.call(calls.kvm.get(), vmm::kvm::request::get_device_attr, &wish), 0);
   EXPECT_EQ(value, calls.kernel.host().snp_policy_bits);
   wish.attr = 3;
-  EXPECT_EQ(calls.call(calls.kvm.get(), kvm::request::has_device_attr, &wish), -ENXIO);
+  EXPECT_EQ(calls.call(calls.kvm.get(), vmm::kvm::request::has_device_attr, &wish), -ENXIO);
   wish.group = 2;
-  EXPECT_EQ(calls.call(calls.kvm.get(), kvm::request::has_device_attr, &wish), -ENXIO);
+  EXPECT_EQ(calls.call(calls.kvm.get(), vmm::kvm::request::has_device_attr, &wish), -ENXIO);
 }
 
 // A descriptor that was closed, or that is none of the kernel's, is EBADF, even when its number is
@@ -200,11 +203,11 @@ TEST(FakeTeeMemory, DescriptorsAreTheFilesTheyWere) {
   SnpMachine calls;
   int number = calls.vm.get();
   calls.vm.reset();
-  EXPECT_EQ(calls.call(number, kvm::request::create_vcpu, size_t{0}), -EBADF);
+  EXPECT_EQ(calls.call(number, vmm::kvm::request::create_vcpu, size_t{0}), -EBADF);
   UniqueFd other(::memfd_create("other", MFD_CLOEXEC));
   UniqueFd same_number(::fcntl(other.get(), F_DUPFD_CLOEXEC, number));
   ASSERT_EQ(same_number.get(), number);
-  EXPECT_EQ(calls.call(number, kvm::request::create_vcpu, size_t{0}), -EBADF);
+  EXPECT_EQ(calls.call(number, vmm::kvm::request::create_vcpu, size_t{0}), -EBADF);
 }
 
 TEST(FakeTeeMemory, NthCallFails) {

@@ -13,13 +13,13 @@
 namespace bartizan::fakes {
 namespace {
 
-using kvm::SevCommandId;
-using kvm::SevFirmwareError;
-using kvm::SevGuestState;
-using kvm::VmType;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using vmm::kvm::SevCommandId;
+using vmm::kvm::SevFirmwareError;
+using vmm::kvm::SevGuestState;
+using vmm::kvm::VmType;
 
 struct SevTest : ::testing::TestWithParam<VmType> {
   bool es() const { return GetParam() == VmType::sev_es; }
@@ -31,16 +31,16 @@ struct SevTest : ::testing::TestWithParam<VmType> {
     ASSERT_EQ(calls.init2(), 0);
     ASSERT_EQ(calls.create_vcpu(), 0);
   }
-  int start(kvm::SevLaunchStart wish) {
+  int start(vmm::kvm::SevLaunchStart wish) {
     return calls.sev_command(SevCommandId::launch_start, &wish);
   }
   int start() { return start({.policy = policy()}); }
   int pin() {
-    kvm::EncryptedRegion region{memory.address(), memory.size()};
-    return calls.on_vm(kvm::request::register_encrypted_region, &region);
+    vmm::kvm::EncryptedRegion region{memory.address(), memory.size()};
+    return calls.on_vm(vmm::kvm::request::register_encrypted_region, &region);
   }
   int update(uint64_t at, uint32_t size) {
-    kvm::SevLaunchUpdateData wish{memory.address() + at, size};
+    vmm::kvm::SevLaunchUpdateData wish{memory.address() + at, size};
     return calls.sev_command(SevCommandId::launch_update_data, &wish);
   }
   int update_vmsa() { return calls.sev_command(SevCommandId::launch_update_vmsa); }
@@ -50,12 +50,12 @@ struct SevTest : ::testing::TestWithParam<VmType> {
   }
   int finish() { return calls.sev_command(SevCommandId::launch_finish); }
   SevGuestState state() {
-    kvm::SevGuestStatus status;
+    vmm::kvm::SevGuestStatus status;
     EXPECT_EQ(calls.sev_command(SevCommandId::guest_status, &status), 0);
     return static_cast<SevGuestState>(status.state);
   }
   int secret(const Owner::Secret& packet, uint64_t at) {
-    kvm::SevLaunchSecret wish;
+    vmm::kvm::SevLaunchSecret wish;
     wish.hdr_uaddr = reinterpret_cast<uint64_t>(packet.header.data());
     wish.hdr_len = static_cast<uint32_t>(packet.header.size());
     wish.guest_uaddr = memory.address() + at;
@@ -64,8 +64,8 @@ struct SevTest : ::testing::TestWithParam<VmType> {
     wish.trans_len = wish.guest_len;
     return calls.sev_command(SevCommandId::launch_secret, &wish);
   }
-  kvm::SevLaunchStart session_of(Owner& owner) {
-    kvm::SevLaunchStart start;
+  vmm::kvm::SevLaunchStart session_of(Owner& owner) {
+    vmm::kvm::SevLaunchStart start;
     start.policy = policy();
     start.dh_uaddr = reinterpret_cast<uint64_t>(owner.certificate.data());
     start.dh_len = static_cast<uint32_t>(owner.certificate.size());
@@ -77,7 +77,7 @@ struct SevTest : ::testing::TestWithParam<VmType> {
   TeeCalls calls;
   HostMemory memory{16 * 4096};
   std::array<uint8_t, 48> measurement{};
-  kvm::SevLaunchMeasure wish;
+  vmm::kvm::SevLaunchMeasure wish;
 };
 
 INSTANTIATE_TEST_SUITE_P(FakeTee, SevTest, ::testing::Values(VmType::sev, VmType::sev_es),
@@ -157,7 +157,7 @@ TEST_P(SevTest, KvmWithoutSev) {
 
 TEST_P(SevTest, NoDeviceInTheCommand) {
   prepare();
-  kvm::SevLaunchStart wish;
+  vmm::kvm::SevLaunchStart wish;
   wish.policy = policy();
   EXPECT_EQ(calls.sev_command(SevCommandId::launch_start, &wish, 0), -EBADF);
   ASSERT_EQ(start(), 0);
@@ -183,7 +183,7 @@ TEST_P(SevTest, UpdateArguments) {
   EXPECT_EQ(calls.error, SevFirmwareError::invalid_address);
   EXPECT_EQ(update(0, 8), -EIO);
   EXPECT_EQ(calls.error, SevFirmwareError::invalid_length);
-  kvm::SevLaunchUpdateData unmapped{0x1000, 4096};
+  vmm::kvm::SevLaunchUpdateData unmapped{0x1000, 4096};
   EXPECT_EQ(calls.sev_command(SevCommandId::launch_update_data, &unmapped), -ENOMEM);
 }
 
@@ -276,7 +276,7 @@ TEST_P(SevEsOnlyTest, VmsaOnce) {
   ASSERT_EQ(update_vmsa(), 0);
   EXPECT_EQ(update_vmsa(), -EINVAL);
   kvm_regs regs{};
-  EXPECT_EQ(calls.call(calls.vcpus[0].get(), kvm::request::get_regs, &regs), -EINVAL);
+  EXPECT_EQ(calls.call(calls.vcpus[0].get(), vmm::kvm::request::get_regs, &regs), -EINVAL);
 }
 
 TEST_P(SevEsOnlyTest, VmsaOfADebuggedVcpu) {
@@ -291,10 +291,10 @@ TEST_P(SevEsOnlyTest, VmsaOfADebuggedVcpu) {
 TEST_P(SevTest, UnregisterWhatWasNotRegistered) {
   prepare();
   ASSERT_EQ(pin(), 0);
-  kvm::EncryptedRegion region{memory.address(), 4096};
-  EXPECT_EQ(calls.on_vm(kvm::request::unregister_encrypted_region, &region), -EINVAL);
+  vmm::kvm::EncryptedRegion region{memory.address(), 4096};
+  EXPECT_EQ(calls.on_vm(vmm::kvm::request::unregister_encrypted_region, &region), -EINVAL);
   region.size = memory.size();
-  EXPECT_EQ(calls.on_vm(kvm::request::unregister_encrypted_region, &region), 0);
+  EXPECT_EQ(calls.on_vm(vmm::kvm::request::unregister_encrypted_region, &region), 0);
 }
 
 TEST_P(SevTest, UnpinnedRamIsFound) {
@@ -323,7 +323,7 @@ TEST_P(SevTest, EnteredBeforeFinish) {
 TEST_P(SevTest, DebugNeedsThePolicy) {
   prepare();
   ASSERT_EQ(start(), 0);
-  kvm::SevDebug wish{memory.address(), memory.address() + 4096, 16};
+  vmm::kvm::SevDebug wish{memory.address(), memory.address() + 4096, 16};
   EXPECT_EQ(calls.sev_command(SevCommandId::debug_decrypt, &wish), -EIO);
   EXPECT_EQ(calls.error, SevFirmwareError::policy_failure);
 }
@@ -335,7 +335,7 @@ TEST(FakeTeeLegacy, EsInitLeavesTheFpuOut) {
   ASSERT_EQ(calls.create_vm(VmType::normal), 0);
   ASSERT_EQ(calls.sev_command(SevCommandId::es_init), 0);
   ASSERT_EQ(calls.create_vcpu(), 0);
-  kvm::SevLaunchStart start{.policy = 5};
+  vmm::kvm::SevLaunchStart start{.policy = 5};
   ASSERT_EQ(calls.sev_command(SevCommandId::launch_start, &start), 0);
   ASSERT_EQ(calls.sev_command(SevCommandId::launch_update_vmsa), 0);
   const Page& vmsa = calls.machine().record().vmsas[0];

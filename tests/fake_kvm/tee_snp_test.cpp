@@ -13,13 +13,13 @@
 namespace bartizan::fakes {
 namespace {
 
-using kvm::SevCommandId;
-using kvm::SevFirmwareError;
-using kvm::SnpPageType;
-using kvm::VmType;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using vmm::kvm::SevCommandId;
+using vmm::kvm::SevFirmwareError;
+using vmm::kvm::SnpPageType;
+using vmm::kvm::VmType;
 
 constexpr uint64_t kPolicy = 0x30000;
 
@@ -27,7 +27,7 @@ struct SnpLaunch {
   // Up to LAUNCH_START, all RAM private, one vCPU.
   void prepare() {
     ASSERT_EQ(calls.create_vm(VmType::snp), 0);
-    ASSERT_EQ(calls.enable_cap(kvm::kCapExitHypercall, 1 << 12), 0);
+    ASSERT_EQ(calls.enable_cap(vmm::kvm::kCapExitHypercall, 1 << 12), 0);
     ASSERT_EQ(calls.init2(), 0);
     ASSERT_EQ(calls.add_private_slot(0, 0, memory), 0);
     ASSERT_EQ(calls.create_vcpu(), 0);
@@ -35,20 +35,20 @@ struct SnpLaunch {
     ASSERT_EQ(calls.set_private(0, memory.size()), 0);
   }
   int start(uint64_t policy = kPolicy, uint16_t flags = 0) {
-    kvm::SnpLaunchStart wish;
+    vmm::kvm::SnpLaunchStart wish;
     wish.policy = policy;
     wish.flags = flags;
     return calls.sev_command(SevCommandId::snp_launch_start, &wish);
   }
-  kvm::SnpLaunchUpdate pages(uint64_t gpa, uint64_t size, SnpPageType type) {
-    kvm::SnpLaunchUpdate wish;
+  vmm::kvm::SnpLaunchUpdate pages(uint64_t gpa, uint64_t size, SnpPageType type) {
+    vmm::kvm::SnpLaunchUpdate wish;
     wish.gfn_start = gpa / 4096;
     wish.uaddr = type == SnpPageType::zero ? 0 : source.address();
     wish.len = size;
     wish.type = static_cast<uint8_t>(type);
     return wish;
   }
-  int update(kvm::SnpLaunchUpdate& wish) {
+  int update(vmm::kvm::SnpLaunchUpdate& wish) {
     return calls.sev_command(SevCommandId::snp_launch_update, &wish);
   }
   int update(uint64_t gpa, uint64_t size = 4096, SnpPageType type = SnpPageType::normal) {
@@ -57,7 +57,7 @@ struct SnpLaunch {
     EXPECT_TRUE(result != 0 || wish.len == 0);
     return result;
   }
-  int finish(kvm::SnpLaunchFinish wish = {}) {
+  int finish(vmm::kvm::SnpLaunchFinish wish = {}) {
     return calls.sev_command(SevCommandId::snp_launch_finish, &wish);
   }
 
@@ -75,7 +75,7 @@ TEST_F(SnpTest, GoodLaunch) {
   EXPECT_EQ(update(0x4000, 4096, SnpPageType::zero), 0);
   EXPECT_EQ(update(0x5000, 4096, SnpPageType::secrets), 0);
   EXPECT_EQ(update(0x6000, 4096, SnpPageType::unmeasured), 0);
-  kvm::SnpLaunchFinish wish;
+  vmm::kvm::SnpLaunchFinish wish;
   wish.host_data[0] = 0xaa;
   wish.host_data[31] = 0xbb;
   EXPECT_EQ(finish(wish), 0);
@@ -126,11 +126,11 @@ TEST_F(SnpTest, AsidsRunOut) {
 
 TEST_F(SnpTest, OldCommandsAfterInit2) {
   prepare();
-  kvm::SevGuestStatus status;
+  vmm::kvm::SevGuestStatus status;
   EXPECT_EQ(calls.sev_command(SevCommandId::guest_status, &status), -EPERM);
-  kvm::SevLaunchMeasure measure;
+  vmm::kvm::SevLaunchMeasure measure;
   EXPECT_EQ(calls.sev_command(SevCommandId::launch_measure, &measure), -EPERM);
-  kvm::SevDebug debug;
+  vmm::kvm::SevDebug debug;
   EXPECT_EQ(calls.sev_command(SevCommandId::debug_decrypt, &debug), -EPERM);
 }
 
@@ -142,7 +142,7 @@ TEST_F(SnpTest, Start) {
   EXPECT_EQ(start(kPolicy & ~(1u << 17)), -EINVAL);  // must be one
   EXPECT_EQ(start(kPolicy | 2 << 8), -EIO);          // ABI 2.0 wanted
   EXPECT_EQ(calls.error, SevFirmwareError::policy_failure);
-  kvm::SnpLaunchStart wish;
+  vmm::kvm::SnpLaunchStart wish;
   wish.policy = kPolicy;
   EXPECT_EQ(calls.sev_command(SevCommandId::snp_launch_start, &wish, 0), -ENOTTY);
   EXPECT_EQ(start(), 0);
@@ -164,7 +164,7 @@ TEST_F(SnpTest, UpdateArguments) {
     change(wish);
     EXPECT_EQ(update(wish), result);
   };
-  using Update = kvm::SnpLaunchUpdate;
+  using Update = vmm::kvm::SnpLaunchUpdate;
   expect([](Update& u) { u.len = 0; }, -EINVAL);
   expect([](Update& u) { u.len = 4095; }, -EINVAL);
   expect([](Update& u) { u.flags = 1; }, -EINVAL);
@@ -270,7 +270,7 @@ TEST_F(SnpTest, CpuidPageWithTooManyEntries) {
 
 TEST_F(SnpTest, FinishArguments) {
   prepare();
-  kvm::SnpLaunchFinish wish;
+  vmm::kvm::SnpLaunchFinish wish;
   wish.flags = 1;
   EXPECT_EQ(finish(wish), -EINVAL);
   wish.flags = 0;
@@ -290,12 +290,12 @@ TEST_F(SnpTest, RegistersAreTheGuestsAfterFinish) {
   prepare();
   kvm_regs regs{};
   kvm_sregs sregs{};
-  EXPECT_EQ(calls.call(calls.vcpus[0].get(), kvm::request::get_regs, &regs), 0);
+  EXPECT_EQ(calls.call(calls.vcpus[0].get(), vmm::kvm::request::get_regs, &regs), 0);
   ASSERT_EQ(finish(), 0);
-  EXPECT_EQ(calls.call(calls.vcpus[0].get(), kvm::request::get_regs, &regs), -EINVAL);
-  EXPECT_EQ(calls.call(calls.vcpus[0].get(), kvm::request::set_regs, &regs), -EINVAL);
-  EXPECT_EQ(calls.call(calls.vcpus[0].get(), kvm::request::get_sregs, &sregs), -EINVAL);
-  EXPECT_EQ(calls.call(calls.vcpus[0].get(), kvm::request::set_sregs, &sregs), -EINVAL);
+  EXPECT_EQ(calls.call(calls.vcpus[0].get(), vmm::kvm::request::get_regs, &regs), -EINVAL);
+  EXPECT_EQ(calls.call(calls.vcpus[0].get(), vmm::kvm::request::set_regs, &regs), -EINVAL);
+  EXPECT_EQ(calls.call(calls.vcpus[0].get(), vmm::kvm::request::get_sregs, &sregs), -EINVAL);
+  EXPECT_EQ(calls.call(calls.vcpus[0].get(), vmm::kvm::request::set_sregs, &sregs), -EINVAL);
 }
 
 TEST_F(SnpTest, FinishWithSharedRamIsFound) {
@@ -306,10 +306,10 @@ TEST_F(SnpTest, FinishWithSharedRamIsFound) {
 }
 
 struct IdBlockTest : SnpTest {
-  kvm::SnpLaunchFinish with(IdBlockMaker& maker) {
+  vmm::kvm::SnpLaunchFinish with(IdBlockMaker& maker) {
     block = maker.block();
     auth = maker.auth(block);
-    kvm::SnpLaunchFinish wish;
+    vmm::kvm::SnpLaunchFinish wish;
     wish.id_block_uaddr = reinterpret_cast<uint64_t>(block.data());
     wish.id_auth_uaddr = reinterpret_cast<uint64_t>(auth.data());
     wish.id_block_en = 1;
@@ -381,7 +381,7 @@ TEST_F(IdBlockTest, UnknownAlgorithmOrVersion) {
 }
 
 TEST_F(IdBlockTest, AuthorKeyWithoutIdBlock) {
-  kvm::SnpLaunchFinish wish;
+  vmm::kvm::SnpLaunchFinish wish;
   wish.auth_key_en = 1;
   EXPECT_EQ(finish(wish), -EIO);
   EXPECT_EQ(calls.error, SevFirmwareError::invalid_parameter);
@@ -400,7 +400,7 @@ TEST_F(SnpTest, VmsaIsMadeOfTheRegistersAndKvmsRules) {
   prepare();
   kvm_sregs sregs{};
   int vcpu = calls.vcpus[0].get();
-  ASSERT_EQ(calls.call(vcpu, kvm::request::get_sregs, &sregs), 0);
+  ASSERT_EQ(calls.call(vcpu, vmm::kvm::request::get_sregs, &sregs), 0);
   EXPECT_EQ(sregs.ds.type, 3);  // reading shows the accessed bit
   sregs.cs.type = 0xb;
   sregs.cs.l = 1;
@@ -412,11 +412,11 @@ TEST_F(SnpTest, VmsaIsMadeOfTheRegistersAndKvmsRules) {
   sregs.cr4 = 0x20;
   sregs.efer = 0x500;
   sregs.cr3 = 0x9000;
-  ASSERT_EQ(calls.call(vcpu, kvm::request::set_sregs, &sregs), 0);
+  ASSERT_EQ(calls.call(vcpu, vmm::kvm::request::set_sregs, &sregs), 0);
   kvm_regs regs{};
   regs.rip = 0x100200;
   regs.rsi = 0x7000;
-  ASSERT_EQ(calls.call(vcpu, kvm::request::set_regs, &regs), 0);
+  ASSERT_EQ(calls.call(vcpu, vmm::kvm::request::set_regs, &regs), 0);
   ASSERT_EQ(finish(), 0);
   const Page& vmsa = calls.machine().record().vmsas[0];
   auto word = [&vmsa](size_t at) {
@@ -447,21 +447,21 @@ TEST_F(SnpTest, LongModeNeedsPaeAndTheCBitInCpuid) {
   prepare();
   int vcpu = calls.vcpus[0].get();
   kvm_sregs sregs{};
-  ASSERT_EQ(calls.call(vcpu, kvm::request::get_sregs, &sregs), 0);
+  ASSERT_EQ(calls.call(vcpu, vmm::kvm::request::get_sregs, &sregs), 0);
   sregs.cr0 = 0x80000011;
   sregs.efer = 0x500;
-  EXPECT_EQ(calls.call(vcpu, kvm::request::set_sregs, &sregs), -EINVAL);
+  EXPECT_EQ(calls.call(vcpu, vmm::kvm::request::set_sregs, &sregs), -EINVAL);
   sregs.cr4 = 0x20;
   sregs.cr3 = 1ull << 51 | 0x9000;
-  EXPECT_EQ(calls.call(vcpu, kvm::request::set_sregs, &sregs), -EINVAL);
+  EXPECT_EQ(calls.call(vcpu, vmm::kvm::request::set_sregs, &sregs), -EINVAL);
   struct {
-    kvm::CpuidHead head{1, 0};
+    vmm::kvm::CpuidHead head{1, 0};
     kvm_cpuid_entry2 entry{};
   } table;
   table.entry.function = 0x8000001f;
   table.entry.ebx = 51 | 1 << 6;
-  ASSERT_EQ(calls.call(vcpu, kvm::request::set_cpuid2, &table), 0);
-  EXPECT_EQ(calls.call(vcpu, kvm::request::set_sregs, &sregs), 0);
+  ASSERT_EQ(calls.call(vcpu, vmm::kvm::request::set_cpuid2, &table), 0);
+  EXPECT_EQ(calls.call(vcpu, vmm::kvm::request::set_sregs, &sregs), 0);
 }
 
 // One more zero page of any type changes the digest; contents count for normal pages alone.

@@ -13,7 +13,7 @@
 
 #include "base/unique_fd.hpp"
 #include "fakes/tee_kernel.hpp"
-#include "kvm/kvm_abi.hpp"
+#include "vmm/kvm/kvm_abi.hpp"
 
 namespace bartizan::fakes {
 
@@ -45,24 +45,24 @@ class TeeCalls {
     sev = UniqueFd(kernel.open("/dev/sev", O_RDWR));
   }
 
-  int call(int fd, const kvm::Request& request, const void* argument) {
+  int call(int fd, const vmm::kvm::IoctlRequest& request, const void* argument) {
     return call(fd, request, reinterpret_cast<unsigned long>(argument));
   }
-  int call(int fd, const kvm::Request& request, unsigned long argument = 0) {
+  int call(int fd, const vmm::kvm::IoctlRequest& request, unsigned long argument = 0) {
     int result = kernel.ioctl(fd, request, argument);
     return result < 0 ? -errno : result;
   }
-  int on_vm(const kvm::Request& request, const void* argument = nullptr) {
+  int on_vm(const vmm::kvm::IoctlRequest& request, const void* argument = nullptr) {
     return call(vm.get(), request, argument);
   }
 
-  int create_vm(kvm::VmType type) {
-    int fd = call(kvm.get(), kvm::request::create_vm, static_cast<unsigned long>(type));
+  int create_vm(vmm::kvm::VmType type) {
+    int fd = call(kvm.get(), vmm::kvm::request::create_vm, static_cast<unsigned long>(type));
     if (fd >= 0) vm = UniqueFd(fd);
     return fd < 0 ? fd : 0;
   }
   int create_vcpu(uint32_t id = 0) {
-    int fd = call(vm.get(), kvm::request::create_vcpu, id);
+    int fd = call(vm.get(), vmm::kvm::request::create_vcpu, id);
     if (fd < 0) return fd;
     vcpus.emplace_back(fd);
     void* page = kernel.mmap(sizeof(kvm_run), PROT_READ | PROT_WRITE, MAP_SHARED, fd);
@@ -72,77 +72,80 @@ class TeeCalls {
   ~TeeCalls() {
     for (kvm_run* run : runs) kernel.munmap(run, sizeof(kvm_run));
   }
-  int run(size_t vcpu = 0) { return call(vcpus.at(vcpu).get(), kvm::request::run); }
+  int run(size_t vcpu = 0) { return call(vcpus.at(vcpu).get(), vmm::kvm::request::run); }
   template <typename T>
   T& exit_data(size_t vcpu = 0) {
-    return *reinterpret_cast<T*>(reinterpret_cast<uint8_t*>(runs.at(vcpu)) + kvm::kExitDataOffset);
+    return *reinterpret_cast<T*>(reinterpret_cast<uint8_t*>(runs.at(vcpu)) +
+                                 vmm::kvm::kExitDataOffset);
   }
   int enable_cap(uint32_t cap, uint64_t value) {
     kvm_enable_cap wish{};
     wish.cap = cap;
     wish.args[0] = value;
-    return on_vm(kvm::request::enable_cap, &wish);
+    return on_vm(vmm::kvm::request::enable_cap, &wish);
   }
 
   // SEV, SEV-ES, SNP. `error` is what the firmware said.
-  int sev_command(kvm::SevCommandId id, void* data = nullptr) {
+  int sev_command(vmm::kvm::SevCommandId id, void* data = nullptr) {
     return sev_command(id, data, static_cast<uint32_t>(sev.get()));
   }
-  int sev_command(kvm::SevCommandId id, void* data, uint32_t device) {
-    kvm::SevCommand command;
+  int sev_command(vmm::kvm::SevCommandId id, void* data, uint32_t device) {
+    vmm::kvm::SevCommand command;
     command.id = static_cast<uint32_t>(id);
     command.data = reinterpret_cast<uint64_t>(data);
     command.sev_fd = device;
-    int result = on_vm(kvm::request::sev(id), &command);
-    error = static_cast<kvm::SevFirmwareError>(command.error);
+    int result = on_vm(vmm::kvm::request::sev(id), &command);
+    error = static_cast<vmm::kvm::SevFirmwareError>(command.error);
     return result;
   }
-  int init2(kvm::SevInit2 init = {}) { return sev_command(kvm::SevCommandId::init2, &init); }
+  int init2(vmm::kvm::SevInit2 init = {}) {
+    return sev_command(vmm::kvm::SevCommandId::init2, &init);
+  }
 
   // TDX, on the VM or on a vCPU.
-  int tdx_command(int fd, kvm::TdxCommandId id, void* data, uint32_t flags = 0) {
-    kvm::TdxCommand command;
+  int tdx_command(int fd, vmm::kvm::TdxCommandId id, void* data, uint32_t flags = 0) {
+    vmm::kvm::TdxCommand command;
     command.id = static_cast<uint32_t>(id);
     command.flags = flags;
     command.data = reinterpret_cast<uint64_t>(data);
-    int result = call(fd, kvm::request::tdx(id), &command);
+    int result = call(fd, vmm::kvm::request::tdx(id), &command);
     hw_error = command.hw_error;
     return result;
   }
 
   // guest_memfd and plain slots.
   int create_gmem(uint64_t size, uint64_t flags = 0) {
-    kvm::CreateGuestMemfd wish;
+    vmm::kvm::CreateGuestMemfd wish;
     wish.size = size;
     wish.flags = flags;
-    int fd = on_vm(kvm::request::create_guest_memfd, &wish);
+    int fd = on_vm(vmm::kvm::request::create_guest_memfd, &wish);
     if (fd >= 0) gmem = UniqueFd(fd);
     return fd < 0 ? fd : 0;
   }
-  kvm::MemoryRegion2 region(uint32_t slot, uint64_t gpa, HostMemory& memory) {
-    kvm::MemoryRegion2 made;
+  vmm::kvm::MemoryRegion2 region(uint32_t slot, uint64_t gpa, HostMemory& memory) {
+    vmm::kvm::MemoryRegion2 made;
     made.slot = slot;
     made.guest_phys_addr = gpa;
     made.memory_size = memory.size();
     made.userspace_addr = memory.address();
     return made;
   }
-  int set_region(kvm::MemoryRegion2 wish) {
-    return on_vm(kvm::request::set_user_memory_region2, &wish);
+  int set_region(vmm::kvm::MemoryRegion2 wish) {
+    return on_vm(vmm::kvm::request::set_user_memory_region2, &wish);
   }
   int add_private_slot(uint32_t slot, uint64_t gpa, HostMemory& memory) {
     if (int bad = create_gmem(memory.size()); bad != 0) return bad;
     auto wish = region(slot, gpa, memory);
-    wish.flags = kvm::kSlotGuestMemfd;
+    wish.flags = vmm::kvm::kSlotGuestMemfd;
     wish.guest_memfd = static_cast<uint32_t>(gmem.get());
     return set_region(wish);
   }
   int set_private(uint64_t gpa, uint64_t size, bool is_private = true) {
-    kvm::MemoryAttributes wish;
+    vmm::kvm::MemoryAttributes wish;
     wish.address = gpa;
     wish.size = size;
-    wish.attributes = is_private ? kvm::kAttributePrivate : 0;
-    return on_vm(kvm::request::set_memory_attributes, &wish);
+    wish.attributes = is_private ? vmm::kvm::kAttributePrivate : 0;
+    return on_vm(vmm::kvm::request::set_memory_attributes, &wish);
   }
 
   TeeVm& machine() { return kernel.last_vm(); }
@@ -151,7 +154,7 @@ class TeeCalls {
   UniqueFd kvm, sev, vm, gmem;
   std::vector<UniqueFd> vcpus;
   std::vector<kvm_run*> runs;
-  kvm::SevFirmwareError error = kvm::SevFirmwareError::success;
+  vmm::kvm::SevFirmwareError error = vmm::kvm::SevFirmwareError::success;
   uint64_t hw_error = 0;
 };
 

@@ -11,11 +11,11 @@
 namespace bartizan::fakes {
 namespace {
 
-using kvm::TdxCommandId;
-using kvm::VmType;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using vmm::kvm::TdxCommandId;
+using vmm::kvm::VmType;
 
 template <typename Head>
 struct WithEntries {
@@ -23,8 +23,8 @@ struct WithEntries {
   kvm_cpuid_entry2 entries[8] = {};
 };
 
-WithEntries<kvm::CpuidHead> x2apic_cpuid() {
-  WithEntries<kvm::CpuidHead> table;
+WithEntries<vmm::kvm::CpuidHead> x2apic_cpuid() {
+  WithEntries<vmm::kvm::CpuidHead> table;
   table.head.count = 1;
   table.entries[0].function = 1;
   table.entries[0].ecx = 1u << 21;
@@ -32,11 +32,11 @@ WithEntries<kvm::CpuidHead> x2apic_cpuid() {
 }
 
 struct TdxLaunch {
-  using Init = WithEntries<kvm::TdxInitVm>;
+  using Init = WithEntries<vmm::kvm::TdxInitVm>;
 
   static Init good_init() {
     Init init;
-    init.head.attributes = kvm::kTdxAttributeSeptVeDisable;
+    init.head.attributes = vmm::kvm::kTdxAttributeSeptVeDisable;
     init.head.xfam = 0xe7;
     init.head.mrconfigid[0] = 0x11;
     init.head.mrconfigid[47] = 0x22;
@@ -54,15 +54,15 @@ struct TdxLaunch {
   int init_vm(Init init = good_init()) { return on_vm(TdxCommandId::init_vm, &init); }
   int set_cpuid(size_t vcpu = 0) {
     auto table = x2apic_cpuid();
-    return calls.call(calls.vcpus.at(vcpu).get(), kvm::request::set_cpuid2, &table);
+    return calls.call(calls.vcpus.at(vcpu).get(), vmm::kvm::request::set_cpuid2, &table);
   }
   int init_vcpu(size_t vcpu = 0) {
     return on_vcpu(TdxCommandId::init_vcpu, reinterpret_cast<void*>(0x1234), 0, vcpu);
   }
-  kvm::TdxInitMemRegion region(uint64_t gpa, uint64_t pages) {
+  vmm::kvm::TdxInitMemRegion region(uint64_t gpa, uint64_t pages) {
     return {source.address(), gpa, pages};
   }
-  int add(kvm::TdxInitMemRegion& wish, bool measure = true) {
+  int add(vmm::kvm::TdxInitMemRegion& wish, bool measure = true) {
     return on_vcpu(TdxCommandId::init_mem_region, &wish, measure ? 1 : 0);
   }
   int add(uint64_t gpa, uint64_t pages, bool measure = true) {
@@ -72,8 +72,8 @@ struct TdxLaunch {
   int finalize() { return on_vm(TdxCommandId::finalize_vm); }
   void create() {
     ASSERT_EQ(calls.create_vm(VmType::tdx), 0);
-    ASSERT_EQ(calls.enable_cap(kvm::kCapSplitIrqchip, 24), 0);
-    ASSERT_EQ(calls.enable_cap(kvm::kCapExitHypercall, 1 << 12), 0);
+    ASSERT_EQ(calls.enable_cap(vmm::kvm::kCapSplitIrqchip, 24), 0);
+    ASSERT_EQ(calls.enable_cap(vmm::kvm::kCapExitHypercall, 1 << 12), 0);
   }
   void prepare() {
     create();
@@ -136,14 +136,14 @@ TEST(FakeTeeMrtd, RecordsAreTheSpecifications) {
 
 TEST_F(TdxTest, CommandsNeedACleanErrorField) {
   create();
-  kvm::TdxCommand command;
+  vmm::kvm::TdxCommand command;
   command.hw_error = 1;
-  EXPECT_EQ(calls.on_vm(kvm::request::tdx(TdxCommandId::capabilities), &command), -EINVAL);
+  EXPECT_EQ(calls.on_vm(vmm::kvm::request::tdx(TdxCommandId::capabilities), &command), -EINVAL);
 }
 
 TEST_F(TdxTest, Capabilities) {
   create();
-  WithEntries<kvm::TdxCapabilities> caps;
+  WithEntries<vmm::kvm::TdxCapabilities> caps;
   caps.head.cpuid.count = 2;
   EXPECT_EQ(on_vm(TdxCommandId::capabilities, &caps), -E2BIG);
   EXPECT_EQ(caps.head.cpuid.count, 2u);  // the caller is not told
@@ -151,7 +151,7 @@ TEST_F(TdxTest, Capabilities) {
   EXPECT_EQ(on_vm(TdxCommandId::capabilities, &caps, 1), -EINVAL);
   EXPECT_EQ(on_vm(TdxCommandId::capabilities, &caps), 0);
   EXPECT_EQ(caps.head.cpuid.count, 3u);
-  EXPECT_EQ(caps.head.supported_attrs, kvm::kTdxAttributeSeptVeDisable);
+  EXPECT_EQ(caps.head.supported_attrs, vmm::kvm::kTdxAttributeSeptVeDisable);
   EXPECT_EQ(caps.entries[2].function, 0x80000008u);
 }
 
@@ -207,11 +207,11 @@ TEST_F(TdxTest, FiveLevelAddresses) {
 
 TEST_F(TdxTest, VcpuBeforeInitVmOrWithoutSplitIrqchip) {
   ASSERT_EQ(calls.create_vm(VmType::tdx), 0);
-  EXPECT_EQ(calls.on_vm(kvm::request::create_irqchip), -ENOTTY);
+  EXPECT_EQ(calls.on_vm(vmm::kvm::request::create_irqchip), -ENOTTY);
   EXPECT_EQ(calls.create_vcpu(), -EIO);
   ASSERT_EQ(init_vm(), 0);
   EXPECT_EQ(calls.create_vcpu(), -EINVAL);
-  ASSERT_EQ(calls.enable_cap(kvm::kCapSplitIrqchip, 24), 0);
+  ASSERT_EQ(calls.enable_cap(vmm::kvm::kCapSplitIrqchip, 24), 0);
   EXPECT_EQ(calls.create_vcpu(), 0);
 }
 
@@ -242,7 +242,7 @@ TEST_F(TdxTest, RegionArguments) {
     change(wish);
     EXPECT_EQ(add(wish), -EINVAL);
   };
-  using Region = kvm::TdxInitMemRegion;
+  using Region = vmm::kvm::TdxInitMemRegion;
   expect([](Region& r) { r.source_addr = 0; });
   expect([](Region& r) { r.source_addr += 8; });
   expect([](Region& r) { r.gpa += 8; });
@@ -283,7 +283,7 @@ TEST_F(TdxTest, RegionTwice) {
 
 TEST_F(TdxTest, RegionFromBadMemory) {
   prepare();
-  kvm::TdxInitMemRegion wish{0x1000, 0x1000, 1};
+  vmm::kvm::TdxInitMemRegion wish{0x1000, 0x1000, 1};
   EXPECT_EQ(add(wish), -EFAULT);
 }
 
@@ -324,19 +324,19 @@ TEST_F(TdxTest, RegistersAreNeverTheHosts) {
   int vcpu = calls.vcpus[0].get();
   kvm_regs regs{};
   kvm_lapic_state lapic{};
-  EXPECT_EQ(calls.call(vcpu, kvm::request::set_regs, &regs), -EINVAL);
-  EXPECT_EQ(calls.call(vcpu, kvm::request::set_lapic, &lapic), -EINVAL);
+  EXPECT_EQ(calls.call(vcpu, vmm::kvm::request::set_regs, &regs), -EINVAL);
+  EXPECT_EQ(calls.call(vcpu, vmm::kvm::request::set_lapic, &lapic), -EINVAL);
 }
 
 TEST_F(TdxTest, Msrs) {
   prepare();
   struct {
-    kvm::MsrsHead head{1, 0};
+    vmm::kvm::MsrsHead head{1, 0};
     kvm_msr_entry entry{};
   } msrs;
   for (auto [index, set] : {std::pair{0x2ffu, 1}, {0x1bu, 0}, {0xc0000080u, 0}, {0x3au, 0}}) {
     msrs.entry.index = index;
-    EXPECT_EQ(calls.call(calls.vcpus[0].get(), kvm::request::set_msrs, &msrs), set) << index;
+    EXPECT_EQ(calls.call(calls.vcpus[0].get(), vmm::kvm::request::set_msrs, &msrs), set) << index;
   }
 }
 
@@ -370,16 +370,16 @@ TEST_F(TdxTest, VcpusOfOtherTypesTakeNoCommands) {
 
 TEST_F(TdxTest, PreFault) {
   prepare();
-  kvm::PreFaultMemory wish;
+  vmm::kvm::PreFaultMemory wish;
   wish.gpa = 0xf000;
   wish.size = 8192;
   int vcpu = calls.vcpus[0].get();
-  EXPECT_EQ(calls.call(vcpu, kvm::request::pre_fault_memory, &wish), -EOPNOTSUPP);
+  EXPECT_EQ(calls.call(vcpu, vmm::kvm::request::pre_fault_memory, &wish), -EOPNOTSUPP);
   ASSERT_EQ(finalize(), 0);
   wish.flags = 1;
-  EXPECT_EQ(calls.call(vcpu, kvm::request::pre_fault_memory, &wish), -EINVAL);
+  EXPECT_EQ(calls.call(vcpu, vmm::kvm::request::pre_fault_memory, &wish), -EINVAL);
   wish.flags = 0;
-  EXPECT_EQ(calls.call(vcpu, kvm::request::pre_fault_memory, &wish), 0);
+  EXPECT_EQ(calls.call(vcpu, vmm::kvm::request::pre_fault_memory, &wish), 0);
   EXPECT_EQ(wish.gpa, 0x10000u);
   EXPECT_EQ(wish.size, 4096u);
 }

@@ -1,10 +1,10 @@
 # The fake kernel's TEEs, judged by hand-made call sequences; no launcher of ours is in these.
 bartizan_test(fake_tee_test LABEL fake-kvm
   SOURCES tee_guest_test.cpp tee_memory_test.cpp tee_sev_test.cpp tee_snp_test.cpp tee_tdx_test.cpp
-  USES kvm LINKS bartizan_tee_kernel OpenSSL::Crypto)
+  USES vmm/kvm LINKS bartizan_tee_kernel OpenSSL::Crypto)
 # The same digests by two hands: src/tee from plans, the fake kernel from calls.
-bartizan_test(fake_tee_agreement_test LABEL fake-kvm SOURCES tee_agreement_test.cpp USES tee LINKS bartizan_tee_kernel)
-bartizan_test(fake_tee_machine_test LABEL fake-kvm SOURCES tee_machine_test.cpp USES machine LINKS bartizan_tee_kernel)
+bartizan_test(fake_tee_agreement_test LABEL fake-kvm SOURCES tee_agreement_test.cpp USES plan/tee LINKS bartizan_tee_kernel)
+bartizan_test(fake_tee_machine_test LABEL fake-kvm SOURCES tee_machine_test.cpp USES vmm/machine hardware_check LINKS bartizan_tee_kernel)
 
 if(BARTIZAN_SANITIZE)
   return()  # it compiles only: once is enough

@@ -8,25 +8,25 @@
 #include <latch>
 
 #include "fakes/fake_kvm.hpp"
-#include "machine/virtual_machine.hpp"
-#include "vcpu/kick.hpp"
+#include "vmm/vcpu/kick.hpp"
+#include "vmm/vcpu/virtual_machine.hpp"
 
 namespace bartizan {
 namespace {
 
-using machine::VirtualMachine;
 using ::testing::HasSubstr;
-using vcpu::End;
+using vmm::vcpu::End;
+using vmm::vcpu::VirtualMachine;
 
 constexpr uint64_t kMiB = 1024 * 1024;
 
-tee::LaunchPlan plan(Tee tee, size_t vcpus = 1, uint64_t ram = 16 * kMiB) {
-  tee::LaunchPlan plan;
+plan::tee::LaunchPlan plan(Tee tee, size_t vcpus = 1, uint64_t ram = 16 * kMiB) {
+  plan::tee::LaunchPlan plan;
   plan.tee = tee;
-  for (const memory::Region& region : memory::ram_layout(ram))
+  for (const vmm::memory::Region& region : vmm::memory::ram_layout(ram))
     plan.ram.push_back({region.base, region.size});
   plan.items.push_back(
-      {{0x1000}, tee::PageKind::normal, "code", 4096, std::make_shared<Bytes>(Bytes{0xf4})});
+      {{0x1000}, plan::tee::PageKind::normal, "code", 4096, std::make_shared<Bytes>(Bytes{0xf4})});
   plan.cpus.resize(vcpus);
   plan.cpus[0].rip = 0x1000;
   plan.cpus[0].rsi = 0x7000;
@@ -51,7 +51,7 @@ const kvm_cpuid_entry2* leaf(const fakes::FakeKvm::FakeVcpu& vcpu, uint32_t numb
 
 // Everything that the machine does before the guest runs; descriptors for the devices included.
 Result<std::unique_ptr<VirtualMachine>> build(std::shared_ptr<fakes::FakeKvm> kvm,
-                                              const tee::LaunchPlan& plan) {
+                                              const plan::tee::LaunchPlan& plan) {
   auto machine = VirtualMachine::create(kvm, "/dev/kvm", plan);
   if (!machine.ok()) return machine;
   UniqueFd event(::eventfd(0, EFD_CLOEXEC));
@@ -84,11 +84,11 @@ INSTANTIATE_TEST_SUITE_P(Tees, FailEachCall, ::testing::Values(Tee::none, Tee::s
 
 TEST(VirtualMachine, TellsKvmAboutMemoryAroundTheHole) {
   auto kvm = fake();
-  auto machine = build(kvm, plan(Tee::none, 1, memory::kMmioHoleStart + 64 * kMiB));
+  auto machine = build(kvm, plan(Tee::none, 1, vmm::memory::kMmioHoleStart + 64 * kMiB));
   ASSERT_TRUE(machine.ok()) << machine.error().describe();
   ASSERT_EQ(kvm->slots.size(), 2u);
   EXPECT_EQ(kvm->slots[0].guest_phys_addr, 0u);
-  EXPECT_EQ(kvm->slots[0].memory_size, memory::kMmioHoleStart);
+  EXPECT_EQ(kvm->slots[0].memory_size, vmm::memory::kMmioHoleStart);
   EXPECT_EQ(kvm->slots[1].guest_phys_addr, 0x1'0000'0000u);
   EXPECT_EQ(kvm->slots[1].memory_size, 64 * kMiB);
   EXPECT_TRUE(kvm->irqchip);
@@ -275,16 +275,16 @@ TEST(VirtualMachine, AKernelWithoutTheTeeIsAnErrorThatSaysWhy) {
 TEST(Kick, KeepsTheCallersHandlerAndRefusesAnIgnoredSignal) {
   struct sigaction before {
   }, mine{}, now{};
-  ::sigaction(vcpu::kick_signal(), nullptr, &before);
+  ::sigaction(vmm::vcpu::kick_signal(), nullptr, &before);
   mine.sa_handler = [](int) {};
-  ::sigaction(vcpu::kick_signal(), &mine, nullptr);
-  ASSERT_TRUE(vcpu::prepare_kick_signal().ok());
-  ::sigaction(vcpu::kick_signal(), nullptr, &now);
+  ::sigaction(vmm::vcpu::kick_signal(), &mine, nullptr);
+  ASSERT_TRUE(vmm::vcpu::prepare_kick_signal().ok());
+  ::sigaction(vmm::vcpu::kick_signal(), nullptr, &now);
   EXPECT_EQ(now.sa_handler, mine.sa_handler);
   mine.sa_handler = SIG_IGN;
-  ::sigaction(vcpu::kick_signal(), &mine, nullptr);
+  ::sigaction(vmm::vcpu::kick_signal(), &mine, nullptr);
   EXPECT_EQ(build(fake(), plan(Tee::none)).error().code, ErrorCode::invalid_state);
-  ::sigaction(vcpu::kick_signal(), &before, nullptr);
+  ::sigaction(vmm::vcpu::kick_signal(), &before, nullptr);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "kvm/kvm_abi.hpp"
+#include "vmm/kvm/kvm_abi.hpp"
 
 namespace bartizan::fakes {
 namespace {
@@ -51,7 +51,7 @@ std::vector<kvm_cpuid_entry2> supported() {
 }
 
 int get_supported_cpuid(void* argument) {
-  auto* head = static_cast<kvm::CpuidHead*>(argument);
+  auto* head = static_cast<vmm::kvm::CpuidHead*>(argument);
   auto entries = supported();
   if (head->count < entries.size()) return fail(E2BIG);
   head->count = static_cast<uint32_t>(entries.size());
@@ -97,7 +97,7 @@ int FakeKvm::munmap(void* address, size_t size) {
   return ::munmap(address, size);
 }
 
-int FakeKvm::ioctl(int fd, const kvm::Request& request, unsigned long argument) {
+int FakeKvm::ioctl(int fd, const vmm::kvm::IoctlRequest& request, unsigned long argument) {
   std::unique_lock lock(mutex_);
   if (must_fail(request.name)) return fail(fail_errno);
   auto owner = owners_.find(fd);
@@ -120,7 +120,7 @@ int FakeKvm::system_call(unsigned long number, unsigned long argument) {
       return kRunSize;
     case KVM_CREATE_VM:
       return argument == 0 ? new_descriptor({Kind::vm, 0}, 0) : fail(EINVAL);
-    case kvm::request::get_supported_cpuid.number:
+    case vmm::kvm::request::get_supported_cpuid.number:
       return get_supported_cpuid(reinterpret_cast<void*>(argument));
     default:
       return fail(ENOTTY);
@@ -172,8 +172,8 @@ int FakeKvm::vm_call(unsigned long number, unsigned long argument) {
       auto* wish = static_cast<kvm_irqfd*>(pointer);
       return irqfds.emplace(wish->gsi, static_cast<int>(wish->fd)).second ? 0 : fail(EBUSY);
     }
-    case kvm::request::set_gsi_routing.number: {
-      auto* head = static_cast<kvm::GsiRoutingHead*>(pointer);
+    case vmm::kvm::request::set_gsi_routing.number: {
+      auto* head = static_cast<vmm::kvm::GsiRoutingHead*>(pointer);
       auto* first = reinterpret_cast<kvm_irq_routing_entry*>(head + 1);
       routes.assign(first, first + head->count);
       return 0;
@@ -202,19 +202,19 @@ int FakeKvm::vm_call(unsigned long number, unsigned long argument) {
 int FakeKvm::vcpu_call(FakeVcpu& vcpu, unsigned long number, unsigned long argument) {
   void* pointer = reinterpret_cast<void*>(argument);
   switch (number) {
-    case kvm::request::set_cpuid2.number: {
-      auto* head = static_cast<kvm::CpuidHead*>(pointer);
+    case vmm::kvm::request::set_cpuid2.number: {
+      auto* head = static_cast<vmm::kvm::CpuidHead*>(pointer);
       auto* first = reinterpret_cast<kvm_cpuid_entry2*>(head + 1);
       vcpu.cpuid.assign(first, first + head->count);
       return 0;
     }
-    case kvm::request::set_msrs.number: {
-      auto* entry = reinterpret_cast<kvm_msr_entry*>(static_cast<kvm::MsrsHead*>(pointer) + 1);
+    case vmm::kvm::request::set_msrs.number: {
+      auto* entry = reinterpret_cast<kvm_msr_entry*>(static_cast<vmm::kvm::MsrsHead*>(pointer) + 1);
       vcpu.msrs[entry->index] = entry->data;
       return 1;
     }
-    case kvm::request::get_msrs.number: {
-      auto* entry = reinterpret_cast<kvm_msr_entry*>(static_cast<kvm::MsrsHead*>(pointer) + 1);
+    case vmm::kvm::request::get_msrs.number: {
+      auto* entry = reinterpret_cast<kvm_msr_entry*>(static_cast<vmm::kvm::MsrsHead*>(pointer) + 1);
       entry->data = vcpu.msrs[entry->index];
       return 1;
     }

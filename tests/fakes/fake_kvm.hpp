@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "kvm/cpuid.hpp"
-#include "kvm/kernel_api.hpp"
+#include "vmm/kvm/cpuid.hpp"
+#include "vmm/kvm/kernel_api.hpp"
 
 namespace bartizan::fakes {
 
-class FakeKvm final : public kvm::KernelApi {
+class FakeKvm final : public vmm::kvm::KernelApi {
  public:
   // Fills kvm_run like an exit would; returns what KVM_RUN returns (negative: an errno).
   using Exit = std::function<int(kvm_run&)>;
@@ -33,7 +33,7 @@ class FakeKvm final : public kvm::KernelApi {
 
   ~FakeKvm() override;
   int open(const char* path, int flags) override;
-  int ioctl(int fd, const kvm::Request& request, unsigned long argument) override;
+  int ioctl(int fd, const vmm::kvm::IoctlRequest& request, unsigned long argument) override;
   void* mmap(size_t size, int protection, int flags, int fd) override;
   int munmap(void* address, size_t size) override;
 

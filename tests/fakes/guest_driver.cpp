@@ -120,7 +120,7 @@ GuestDriver::GuestDriver(Options options, const Make& make) : options_(options) 
     memory_ = std::make_unique<PlainMemory>(kMemoryBytes);
   loop_ = EventLoop::create().value();
   transport_ =
-      virtio::MmioTransport::create(*memory_, *loop_, interrupt_, make(*loop_), {}).value();
+      vmm::virtio::MmioTransport::create(*memory_, *loop_, interrupt_, make(*loop_), {}).value();
   for (size_t i = 0; i < transport_->queue_count(); ++i) {
     queues_.push_back(std::make_unique<DriverQueue>(*memory_, kQueuesAt + i * kQueueStride,
                                                     options.queue_size, options.event_index));
@@ -143,8 +143,8 @@ bool GuestDriver::start(uint64_t drop_features) {
     offered |= static_cast<uint64_t>(read(0x10)) << 32 * half;
   }
   uint64_t wanted = offered & ~drop_features;
-  if (!options_.event_index) wanted &= ~virtio::kFeatureEventIndex;
-  if (!options_.indirect) wanted &= ~virtio::kFeatureIndirect;
+  if (!options_.event_index) wanted &= ~vmm::virtio::kFeatureEventIndex;
+  if (!options_.indirect) wanted &= ~vmm::virtio::kFeatureIndirect;
   for (uint32_t half = 0; half < 2; ++half) {
     write(0x24, half);
     write(0x20, static_cast<uint32_t>(wanted >> 32 * half));

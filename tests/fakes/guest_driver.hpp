@@ -17,11 +17,11 @@
 
 #include "base/event_loop.hpp"
 #include "fakes/racing_memory.hpp"
-#include "virtio/mmio.hpp"
+#include "vmm/virtio/mmio.hpp"
 
 namespace bartizan::fakes {
 
-class CountingInterrupt : public virtio::Interrupt {
+class CountingInterrupt : public vmm::virtio::Interrupt {
  public:
   void trigger() override;
   uint64_t count() const;
@@ -99,12 +99,12 @@ class GuestDriver {
     bool racing = false;
   };
   // `device` is what `make(loop)` returns, so that devices can be made on the loop before it runs.
-  using Make = std::function<std::shared_ptr<virtio::Device>(EventLoop&)>;
+  using Make = std::function<std::shared_ptr<vmm::virtio::Device>(EventLoop&)>;
   GuestDriver(Options options, const Make& make);
   ~GuestDriver();
 
   PlainMemory& memory() { return *memory_; }
-  virtio::MmioTransport& transport() { return *transport_; }
+  vmm::virtio::MmioTransport& transport() { return *transport_; }
   EventLoop& loop() { return *loop_; }
   CountingInterrupt& interrupt() { return interrupt_; }
   DriverQueue& queue(size_t index) { return *queues_[index]; }
@@ -120,7 +120,7 @@ class GuestDriver {
   // Sends a chain and notifies if the device wants it.
   DriverQueue::Sent send(size_t queue, const std::vector<Bytes>& readable,
                          const std::vector<uint32_t>& writable = {}, bool indirect = false);
-  void notify(size_t queue) { write(virtio::kNotifyOffset, static_cast<uint32_t>(queue)); }
+  void notify(size_t queue) { write(vmm::virtio::kNotifyOffset, static_cast<uint32_t>(queue)); }
 
   // The next used chain; nullopt after `limit`.
   std::optional<DriverQueue::Used> wait(size_t queue,
@@ -145,7 +145,7 @@ class GuestDriver {
   std::unique_ptr<PlainMemory> memory_;
   std::unique_ptr<EventLoop> loop_;
   CountingInterrupt interrupt_;
-  std::shared_ptr<virtio::MmioTransport> transport_;
+  std::shared_ptr<vmm::virtio::MmioTransport> transport_;
   std::vector<std::unique_ptr<DriverQueue>> queues_;
   std::thread thread_;
 };

@@ -12,17 +12,17 @@
 #include <set>
 #include <vector>
 
-#include "memory/guest_memory.hpp"
+#include "vmm/memory/guest_memory.hpp"
 
 namespace bartizan::fakes {
 
-class PlainMemory : public memory::DeviceMemory {
+class PlainMemory : public vmm::memory::DeviceMemory {
  public:
   explicit PlainMemory(uint64_t size) : bytes_(size) {}
 
-  Result<void> read(memory::GuestAddress from, std::span<uint8_t> to) override;
-  Result<void> write(memory::GuestAddress to, ByteView from) override;
-  Result<std::span<uint8_t>> window(memory::GuestAddress at, uint64_t size) override;
+  Result<void> read(vmm::memory::GuestAddress from, std::span<uint8_t> to) override;
+  Result<void> write(vmm::memory::GuestAddress to, ByteView from) override;
+  Result<std::span<uint8_t>> window(vmm::memory::GuestAddress at, uint64_t size) override;
 
   // The guest's side: private pages are its own.
   void guest_write(uint64_t at, ByteView from);
@@ -54,7 +54,7 @@ class PlainMemory : public memory::DeviceMemory {
 
 class RacingMemory : public PlainMemory {
  public:
-  using PlainMemory::PlainMemory;
+  using fakes::PlainMemory;
   void exempt(uint64_t at, uint64_t size);
 
  private:

@@ -20,7 +20,7 @@ namespace {
 const char* descriptor_name(unsigned long number) {
   if (number == KVM_CREATE_VM) return "vm";
   if (number == KVM_CREATE_VCPU) return "vcpu";
-  return number == kvm::request::create_guest_memfd.number ? "gmem" : nullptr;
+  return number == vmm::kvm::request::create_guest_memfd.number ? "gmem" : nullptr;
 }
 
 std::string outcome(unsigned long number, int result) {
@@ -96,7 +96,7 @@ const TeeKernel::Target* TeeKernel::target(int fd) const {
   return ours ? &found->second : nullptr;
 }
 
-int TeeKernel::ioctl(int fd, const kvm::Request& request, unsigned long argument) {
+int TeeKernel::ioctl(int fd, const vmm::kvm::IoctlRequest& request, unsigned long argument) {
   std::unique_lock lock(mutex_);
   if (request.number == SEV_ISSUE_CMD) return sev_device_call(fd, request, argument);
   const Target* known = target(fd);
@@ -120,7 +120,8 @@ int TeeKernel::ioctl(int fd, const kvm::Request& request, unsigned long argument
 
 // The driver of the security processor (Linux drivers/crypto/ccp/sev-dev.c): of its commands those
 // that change nothing.
-int TeeKernel::sev_device_call(int fd, const kvm::Request& request, unsigned long argument) {
+int TeeKernel::sev_device_call(int fd, const vmm::kvm::IoctlRequest& request,
+                               unsigned long argument) {
   auto* command = reinterpret_cast<sev_issue_cmd*>(argument);
   int result = 0;
   if (must_fail(request.name)) {
@@ -144,14 +145,15 @@ int TeeKernel::sev_device_call(int fd, const kvm::Request& request, unsigned lon
   return -1;
 }
 
-void TeeKernel::record(const Target& to, const kvm::Request& request, int result) {
+void TeeKernel::record(const Target& to, const vmm::kvm::IoctlRequest& request, int result) {
   std::string line = request.name;
   if (to.kind == Kind::vcpu) line = fmt::format("vcpu {} {}", to.vcpu, line);
   if (!shared_.detail.empty()) line += " " + shared_.detail;
   transcript_.push_back(fmt::format("{} -> {}", line, outcome(request.number, result)));
 }
 
-int TeeKernel::dispatch(const Target& to, const kvm::Request& request, unsigned long argument) {
+int TeeKernel::dispatch(const Target& to, const vmm::kvm::IoctlRequest& request,
+                        unsigned long argument) {
   if (to.kind == Kind::system) return system_call(request, argument);
   TeeVm& vm = *vms_[to.vm];
   if (to.kind == Kind::vcpu) return vm.vcpu_call(to.vcpu, request, argument);
@@ -166,11 +168,11 @@ int TeeKernel::dispatch(const Target& to, const kvm::Request& request, unsigned 
 int TeeKernel::create_vm(unsigned long type) {
   shared_.detail = fmt::format("type={}", type);
   if (type >= 32 || (host().vm_types >> type & 1) == 0) return -EINVAL;
-  auto vm_type = static_cast<kvm::VmType>(type);
+  auto vm_type = static_cast<vmm::kvm::VmType>(type);
   std::unique_ptr<TeeVm> vm;
-  if (vm_type == kvm::VmType::snp)
+  if (vm_type == vmm::kvm::VmType::snp)
     vm = make_snp_vm(shared_);
-  else if (vm_type == kvm::VmType::tdx)
+  else if (vm_type == vmm::kvm::VmType::tdx)
     vm = make_tdx_vm(shared_);
   else
     vm = make_sev_vm(vm_type, shared_);
@@ -180,34 +182,34 @@ int TeeKernel::create_vm(unsigned long type) {
   return fd;
 }
 
-int TeeKernel::device_attribute(const kvm::Request& request, unsigned long argument) {
-  kvm::DeviceAttribute wish;
+int TeeKernel::device_attribute(const vmm::kvm::IoctlRequest& request, unsigned long argument) {
+  vmm::kvm::DeviceAttribute wish;
   if (!shared_.user.read(argument, wish)) return -EFAULT;
   shared_.detail = fmt::format("group={} attr={}", wish.group, wish.attr);
   if (wish.flags != 0) return -EINVAL;
-  if (wish.group != kvm::kDeviceGroupSev) return -ENXIO;
+  if (wish.group != vmm::kvm::kDeviceGroupSev) return -ENXIO;
   uint64_t value = 0;
-  if (wish.attr == kvm::kDeviceSevVmsaFeatures)
+  if (wish.attr == vmm::kvm::kDeviceSevVmsaFeatures)
     value = host().vmsa_features;
-  else if (wish.attr == kvm::kDeviceSnpPolicyBits)
+  else if (wish.attr == vmm::kvm::kDeviceSnpPolicyBits)
     value = host().snp_policy_bits;
-  else if (wish.attr == kvm::kDeviceSnpReqCertsSupport)
+  else if (wish.attr == vmm::kvm::kDeviceSnpReqCertsSupport)
     value = host().snp_certs;
   else
     return -ENXIO;
-  if (request.number == kvm::request::has_device_attr.number) return 0;
+  if (request.number == vmm::kvm::request::has_device_attr.number) return 0;
   return shared_.user.write(wish.addr, value) ? 0 : -EFAULT;
 }
 
 // As an ordinary host's, and with SEV the leaf by which KVM shows the C-bit (cpuid.c:
 // __do_cpuid_func): features and position as the processor has them.
-int TeeKernel::supported_cpuid(const kvm::Request& request, unsigned long argument) {
-  auto* head = reinterpret_cast<kvm::CpuidHead*>(argument);
-  const uint32_t room = head->count;
+int TeeKernel::supported_cpuid(const vmm::kvm::IoctlRequest& request, unsigned long argument) {
+  auto* head = reinterpret_cast<vmm::kvm::CpuidHead*>(argument);
+  const uint32_t space = head->count;
   if (plain_.ioctl(plain_fd_, request, argument) < 0) return -errno;
   constexpr uint32_t kSevTypes = 1 << 2 | 1 << 3 | 1 << 4;
   if ((host().vm_types & kSevTypes) == 0) return 0;
-  if (head->count == room) return -E2BIG;
+  if (head->count == space) return -E2BIG;
   kvm_cpuid_entry2 leaf{};
   leaf.function = 0x8000001f;
   const std::pair<uint32_t, uint32_t> kFeatures[] = {{2, 1}, {3, 3}, {4, 4}};  // VM type, EAX bit
@@ -218,24 +220,24 @@ int TeeKernel::supported_cpuid(const kvm::Request& request, unsigned long argume
   return 0;
 }
 
-int TeeKernel::system_call(const kvm::Request& request, unsigned long argument) {
+int TeeKernel::system_call(const vmm::kvm::IoctlRequest& request, unsigned long argument) {
   switch (request.number) {
     case KVM_CREATE_VM:
       return create_vm(argument);
-    case kvm::request::has_device_attr.number:
-    case kvm::request::get_device_attr.number:
+    case vmm::kvm::request::has_device_attr.number:
+    case vmm::kvm::request::get_device_attr.number:
       return device_attribute(request, argument);
-    case kvm::request::get_supported_cpuid.number:
+    case vmm::kvm::request::get_supported_cpuid.number:
       return supported_cpuid(request, argument);
     case KVM_CHECK_EXTENSION: {
       shared_.detail = fmt::format("cap={}", argument);
       auto asked = static_cast<int>(argument);
       auto own = host().capabilities.find(asked);
       if (own != host().capabilities.end()) return own->second;
-      if (asked == kvm::kCapVmTypes) return static_cast<int>(host().vm_types);
-      if (asked == kvm::kCapMaxVcpus) return host().max_vcpus;
-      if (asked == kvm::kCapMemoryAttributes) return kvm::kAttributePrivate;
-      if (asked == kvm::kCapExitHypercall) return 1 << kvm::kHypercallMapGpaRange;
+      if (asked == vmm::kvm::kCapVmTypes) return static_cast<int>(host().vm_types);
+      if (asked == vmm::kvm::kCapMaxVcpus) return host().max_vcpus;
+      if (asked == vmm::kvm::kCapMemoryAttributes) return vmm::kvm::kAttributePrivate;
+      if (asked == vmm::kvm::kCapExitHypercall) return 1 << vmm::kvm::kHypercallMapGpaRange;
       return 1;
     }
     default: {

@@ -17,18 +17,18 @@
 #include "fakes/tee_kernel_guest.hpp"
 #include "fakes/tee_kernel_host.hpp"
 #include "fakes/tee_kernel_vm.hpp"
-#include "kvm/kernel_api.hpp"
+#include "vmm/kvm/kernel_api.hpp"
 
 namespace bartizan::fakes {
 
-class TeeKernel : public kvm::KernelApi {
+class TeeKernel : public vmm::kvm::KernelApi {
  public:
   TeeKernel();
   explicit TeeKernel(TeeHost host);
   ~TeeKernel() override;
 
   int open(const char* path, int flags) override;
-  int ioctl(int fd, const kvm::Request& request, unsigned long argument) override;
+  int ioctl(int fd, const vmm::kvm::IoctlRequest& request, unsigned long argument) override;
   void* mmap(size_t size, int protection, int flags, int fd) override;
   int munmap(void* address, size_t size) override;
 
@@ -62,13 +62,13 @@ class TeeKernel : public kvm::KernelApi {
   bool must_fail(const std::string& name);
   int new_file(const char* name);
   const Target* target(int fd) const;
-  int sev_device_call(int fd, const kvm::Request& request, unsigned long argument);
-  int dispatch(const Target& to, const kvm::Request& request, unsigned long argument);
-  int system_call(const kvm::Request& request, unsigned long argument);
-  int supported_cpuid(const kvm::Request& request, unsigned long argument);
+  int sev_device_call(int fd, const vmm::kvm::IoctlRequest& request, unsigned long argument);
+  int dispatch(const Target& to, const vmm::kvm::IoctlRequest& request, unsigned long argument);
+  int system_call(const vmm::kvm::IoctlRequest& request, unsigned long argument);
+  int supported_cpuid(const vmm::kvm::IoctlRequest& request, unsigned long argument);
   int create_vm(unsigned long type);
-  int device_attribute(const kvm::Request& request, unsigned long argument);
-  void record(const Target& to, const kvm::Request& request, int result);
+  int device_attribute(const vmm::kvm::IoctlRequest& request, unsigned long argument);
+  void record(const Target& to, const vmm::kvm::IoctlRequest& request, int result);
   bool asid_free() const;
 
   mutable std::mutex mutex_;

@@ -47,8 +47,8 @@ class RunningHash {
 class SnpChain {
  public:
   static constexpr uint8_t kVmsaType = 2;
-  static constexpr uint64_t kVmsaGpa =
-      0xfffffffff000;  // KVM's INITIAL_VMSA_GPA, the same for every vCPU
+  // KVM's INITIAL_VMSA_GPA, the same for every vCPU
+  static constexpr uint64_t kVmsaGpa = 0xfffffffff000;
   void add(uint8_t page_type, uint64_t gpa, std::span<const uint8_t, 4096> content);
   const Digest384& value() const { return value_; }
   uint64_t records() const { return records_; }

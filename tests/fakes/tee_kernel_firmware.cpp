@@ -17,7 +17,7 @@
 namespace bartizan::fakes {
 namespace {
 
-using kvm::SevFirmwareError;
+using vmm::kvm::SevFirmwareError;
 
 using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Free<EVP_PKEY_CTX_free>>;
 

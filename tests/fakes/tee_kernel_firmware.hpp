@@ -22,7 +22,7 @@ struct IdBlockCheck {
   Digest384 launch_digest{};
   uint64_t policy = 0;
 
-  kvm::SevFirmwareError check();
+  vmm::kvm::SevFirmwareError check();
 
   Digest384 id_key_digest{}, author_key_digest{};  // out
 };

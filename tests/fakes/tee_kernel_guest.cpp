@@ -19,7 +19,7 @@ using Kind = GuestStep::Kind;
 // Where the exit's own fields are; <linux/kvm.h> of Debian 12 does not know these exits.
 template <typename T>
 T& exit_data(kvm_run& run) {
-  return *reinterpret_cast<T*>(reinterpret_cast<uint8_t*>(&run) + kvm::kExitDataOffset);
+  return *reinterpret_cast<T*>(reinterpret_cast<uint8_t*>(&run) + vmm::kvm::kExitDataOffset);
 }
 
 }  // namespace
@@ -27,15 +27,16 @@ T& exit_data(kvm_run& run) {
 // After any errno but EFAULT the exit reason is left over from earlier: here from a fault that
 // never was.
 int TeeVm::fail_run(TeeVcpu& vcpu, int error) {
-  vcpu.run->exit_reason = kvm::kExitMemoryFault;
-  exit_data<kvm::ExitMemoryFault>(*vcpu.run) = {kvm::kMemoryFaultPrivate, 0xdead000, kPage};
+  vcpu.run->exit_reason = vmm::kvm::kExitMemoryFault;
+  exit_data<vmm::kvm::ExitMemoryFault>(*vcpu.run) = {vmm::kvm::kMemoryFaultPrivate, 0xdead000,
+                                                     kPage};
   return -error;
 }
 
 int TeeVm::memory_fault(TeeVcpu& vcpu, uint64_t gpa, bool is_private) {
-  vcpu.run->exit_reason = kvm::kExitMemoryFault;
-  exit_data<kvm::ExitMemoryFault>(*vcpu.run) = {is_private ? kvm::kMemoryFaultPrivate : 0,
-                                                gpa / kPage * kPage, kPage};
+  vcpu.run->exit_reason = vmm::kvm::kExitMemoryFault;
+  exit_data<vmm::kvm::ExitMemoryFault>(*vcpu.run) = {is_private ? vmm::kvm::kMemoryFaultPrivate : 0,
+                                                     gpa / kPage * kPage, kPage};
   return -EFAULT;
 }
 
@@ -98,8 +99,8 @@ std::optional<int> TeeVm::do_step(TeeVcpu& vcpu, const GuestStep& step) {
       return 0;
     case Kind::request_certs:
       if (!certs_enabled()) return std::nullopt;  // KVM answers with an empty table by itself
-      vcpu.run->exit_reason = kvm::kExitSnpReqCerts;
-      exit_data<kvm::ExitSnpReqCerts>(*vcpu.run) = {step.gpa, step.size, 0};
+      vcpu.run->exit_reason = vmm::kvm::kExitSnpReqCerts;
+      exit_data<vmm::kvm::ExitSnpReqCerts>(*vcpu.run) = {step.gpa, step.size, 0};
       vcpu.pending = TeeVcpu::Pending::certs;
       return 0;
     case Kind::exit:
@@ -191,7 +192,7 @@ std::optional<int> TeeVm::validate(TeeVcpu& vcpu, const GuestStep& step) {
 }
 
 std::optional<int> TeeVm::map_gpa(TeeVcpu& vcpu, const GuestStep& step) {
-  if ((exit_hypercall_ >> kvm::kHypercallMapGpaRange & 1) == 0) {
+  if ((exit_hypercall_ >> vmm::kvm::kHypercallMapGpaRange & 1) == 0) {
     shared_.find(
         fmt::format("vcpu {}: {:#x}: page state change refused: KVM_CAP_EXIT_HYPERCALL "
                     "is not enabled",
@@ -208,10 +209,10 @@ std::optional<int> TeeVm::map_gpa(TeeVcpu& vcpu, const GuestStep& step) {
   }
   vcpu.run->exit_reason = KVM_EXIT_HYPERCALL;
   auto& call = vcpu.run->hypercall;
-  call.nr = kvm::kHypercallMapGpaRange;
+  call.nr = vmm::kvm::kHypercallMapGpaRange;
   call.args[0] = gpa;
   call.args[1] = size / kPage;
-  call.args[2] = step.flag ? kvm::kMapGpaEncrypted : 0;
+  call.args[2] = step.flag ? vmm::kvm::kMapGpaEncrypted : 0;
   call.ret = 0;
   vcpu.pending = TeeVcpu::Pending::map_gpa;
   return 0;
@@ -253,7 +254,7 @@ int TeeVm::complete(TeeVcpu& vcpu) {
   }
   ++vcpu.next_step;
   if (pending == TeeVcpu::Pending::tdvmcall) {
-    vcpu.answers.push_back(exit_data<kvm::ExitTdx>(*vcpu.run).ret);
+    vcpu.answers.push_back(exit_data<vmm::kvm::ExitTdx>(*vcpu.run).ret);
     check_tdvmcall(vcpu, step);
     return 0;
   }
@@ -262,7 +263,7 @@ int TeeVm::complete(TeeVcpu& vcpu) {
 
 // The guest gets what is in its buffer on 0, the number of pages on ENOSPC, "busy" on EAGAIN.
 int TeeVm::complete_certs(TeeVcpu& vcpu, const GuestStep& step) {
-  const auto answer = exit_data<kvm::ExitSnpReqCerts>(*vcpu.run);
+  const auto answer = exit_data<vmm::kvm::ExitSnpReqCerts>(*vcpu.run);
   vcpu.answers.push_back(answer.ret);
   bool known = answer.ret == 0 || answer.ret == ENOSPC || answer.ret == EAGAIN || answer.ret == EIO;
   if (!known) return -EINVAL;

@@ -9,8 +9,8 @@
 #include <map>
 #include <vector>
 
-#include "kvm/sev_abi.hpp"
-#include "kvm/tdx_abi.hpp"
+#include "vmm/kvm/sev_abi.hpp"
+#include "vmm/kvm/tdx_abi.hpp"
 
 namespace bartizan::fakes {
 
@@ -48,7 +48,7 @@ struct TeeHost {
   std::function<bool(CpuidPageEntry&)> correct_cpuid;
 
   // Intel.
-  uint64_t tdx_attributes = kvm::kTdxAttributeSeptVeDisable;
+  uint64_t tdx_attributes = vmm::kvm::kTdxAttributeSeptVeDisable;
   uint64_t tdx_xfam = 0x602e7;
   bool tdx_five_level_ept = true;
   bool tdx_busy = false;  // the module answers FINALIZE with "operand busy"

@@ -14,7 +14,8 @@ namespace bartizan::fakes {
 namespace {
 
 constexpr size_t kChunk = 1 << 16;
-constexpr uint32_t kKnownSlotFlags = kvm::kSlotLogDirty | kvm::kSlotReadOnly | kvm::kSlotGuestMemfd;
+constexpr uint32_t kKnownSlotFlags =
+    vmm::kvm::kSlotLogDirty | vmm::kvm::kSlotReadOnly | vmm::kvm::kSlotGuestMemfd;
 
 bool aligned(uint64_t value) {
   return value % kPage == 0;
@@ -108,9 +109,9 @@ uint64_t PageSet::size() const {
   return total;
 }
 
-int SlotTable::create_guest_memfd(const kvm::CreateGuestMemfd& wish) {
+int SlotTable::create_guest_memfd(const vmm::kvm::CreateGuestMemfd& wish) {
   if (!has_private_memory_) return -EINVAL;
-  if ((wish.flags & ~kvm::kGuestMemfdMmap) != 0)
+  if ((wish.flags & ~vmm::kvm::kGuestMemfdMmap) != 0)
     return -EINVAL;  // INIT_SHARED: not with private memory
   if (wish.size == 0 || !aligned(wish.size)) return -EINVAL;
   if (wish.size > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return -EINVAL;
@@ -133,7 +134,7 @@ std::shared_ptr<GuestMemfd> SlotTable::file_of(int fd) const {
   return nullptr;
 }
 
-int SlotTable::check_new(const kvm::MemoryRegion2& region,
+int SlotTable::check_new(const vmm::kvm::MemoryRegion2& region,
                          std::shared_ptr<GuestMemfd>& file) const {
   for (const auto& [id, other] : slots_) {
     if (id != region.slot &&
@@ -141,7 +142,7 @@ int SlotTable::check_new(const kvm::MemoryRegion2& region,
       return -EEXIST;
     }
   }
-  if ((region.flags & kvm::kSlotGuestMemfd) == 0) return 0;
+  if ((region.flags & vmm::kvm::kSlotGuestMemfd) == 0) return 0;
   if (!file_identity(static_cast<int>(region.guest_memfd))) return -EBADF;
   file = file_of(static_cast<int>(region.guest_memfd));
   if (!file) return -EINVAL;  // another kind of file, or another VM's
@@ -160,11 +161,11 @@ int SlotTable::remove(uint32_t id) {
   return 0;
 }
 
-int SlotTable::set_region(const kvm::MemoryRegion2& region, bool second_version) {
-  bool wants_file = (region.flags & kvm::kSlotGuestMemfd) != 0;
+int SlotTable::set_region(const vmm::kvm::MemoryRegion2& region, bool second_version) {
+  bool wants_file = (region.flags & vmm::kvm::kSlotGuestMemfd) != 0;
   if ((region.flags & ~kKnownSlotFlags) != 0) return -EINVAL;
   if (wants_file && (!second_version || !has_private_memory_)) return -EINVAL;
-  if (wants_file && (region.flags & ~kvm::kSlotGuestMemfd) != 0) return -EINVAL;
+  if (wants_file && (region.flags & ~vmm::kvm::kSlotGuestMemfd) != 0) return -EINVAL;
   if (!aligned(region.guest_phys_addr) || !aligned(region.memory_size) ||
       !aligned(region.userspace_addr) || (wants_file && !aligned(region.guest_memfd_offset))) {
     return -EINVAL;
@@ -183,9 +184,9 @@ int SlotTable::set_region(const kvm::MemoryRegion2& region, bool second_version)
   return 0;
 }
 
-int SlotTable::set_attributes(const kvm::MemoryAttributes& wish) {
+int SlotTable::set_attributes(const vmm::kvm::MemoryAttributes& wish) {
   if (!has_private_memory_ || wish.flags != 0) return -EINVAL;
-  if ((wish.attributes & ~kvm::kAttributePrivate) != 0) return -EINVAL;
+  if ((wish.attributes & ~vmm::kvm::kAttributePrivate) != 0) return -EINVAL;
   if (wish.size == 0 || wish.address + wish.size < wish.address) return -EINVAL;
   if (!aligned(wish.address) || !aligned(wish.size)) return -EINVAL;
   if (wish.attributes != 0)

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
-#include "kvm/gmem_abi.hpp"
+#include "vmm/kvm/gmem_abi.hpp"
 
 namespace bartizan::fakes {
 
@@ -76,9 +76,9 @@ class SlotTable {
  public:
   explicit SlotTable(bool has_private_memory) : has_private_memory_(has_private_memory) {}
 
-  int set_region(const kvm::MemoryRegion2& region, bool second_version);
-  int create_guest_memfd(const kvm::CreateGuestMemfd& wish);
-  int set_attributes(const kvm::MemoryAttributes& wish);
+  int set_region(const vmm::kvm::MemoryRegion2& region, bool second_version);
+  int create_guest_memfd(const vmm::kvm::CreateGuestMemfd& wish);
+  int set_attributes(const vmm::kvm::MemoryAttributes& wish);
 
   const Slot* find(uint64_t gpa) const;
   const std::map<uint32_t, Slot>& slots() const { return slots_; }
@@ -94,7 +94,7 @@ class SlotTable {
   uint64_t pages_held_twice() const;
 
  private:
-  int check_new(const kvm::MemoryRegion2& region, std::shared_ptr<GuestMemfd>& file) const;
+  int check_new(const vmm::kvm::MemoryRegion2& region, std::shared_ptr<GuestMemfd>& file) const;
   int remove(uint32_t id);
   bool private_side_held(const Slot& slot, uint64_t gpa) const;
 

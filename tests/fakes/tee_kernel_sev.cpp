@@ -14,9 +14,9 @@
 namespace bartizan::fakes {
 namespace {
 
-using kvm::SevCommandId;
-using kvm::SevFirmwareError;
-using kvm::SevGuestState;
+using vmm::kvm::SevCommandId;
+using vmm::kvm::SevFirmwareError;
+using vmm::kvm::SevGuestState;
 
 constexpr uint64_t kFirmwareBlobLimit = 16 * 1024;  // SEV_FW_BLOB_MAX_SIZE
 constexpr uint32_t kPolicyNoDebug = 1 << 0, kPolicyEs = 1 << 2;
@@ -24,7 +24,7 @@ constexpr uint64_t kPageMask = ~(kPage - 1);
 
 }  // namespace
 
-int SevVm::firmware_says(kvm::SevCommand& command, SevFirmwareError error) {
+int SevVm::firmware_says(vmm::kvm::SevCommand& command, SevFirmwareError error) {
   command.error = static_cast<uint32_t>(error);
   return error == SevFirmwareError::success ? 0 : -EIO;
 }
@@ -32,7 +32,7 @@ int SevVm::firmware_says(kvm::SevCommand& command, SevFirmwareError error) {
 int SevVm::encrypt_op(uint64_t argument) {
   if ((host_.vm_types & (1u << 2 | 1u << 3 | 1u << 4)) == 0) return -ENOTTY;  // kvm_amd without SEV
   if (argument == 0) return 0;
-  kvm::SevCommand command;
+  vmm::kvm::SevCommand command;
   if (!user_.read(argument, command)) return -EFAULT;
   command.error = static_cast<uint32_t>(SevFirmwareError::not_called);
   if (!allowed(command.id)) return -EPERM;
@@ -40,7 +40,7 @@ int SevVm::encrypt_op(uint64_t argument) {
   return user_.write(argument, command) ? result : -EFAULT;
 }
 
-int SevVm::execute(kvm::SevCommand& command) {
+int SevVm::execute(vmm::kvm::SevCommand& command) {
   auto id = static_cast<SevCommandId>(command.id);
   if (id == SevCommandId::init2) return init2(command);
   if (id == SevCommandId::init || id == SevCommandId::es_init) return legacy_init(command);
@@ -70,29 +70,29 @@ int SevVm::execute(kvm::SevCommand& command) {
   }
 }
 
-int SevVm::init2(kvm::SevCommand& command) {
-  if (type_ == kvm::VmType::normal) return -EINVAL;
-  kvm::SevInit2 init;
+int SevVm::init2(vmm::kvm::SevCommand& command) {
+  if (type_ == vmm::kvm::VmType::normal) return -EINVAL;
+  vmm::kvm::SevInit2 init;
   if (!user_.read(command.data, init)) return -EFAULT;
   shared_.detail = fmt::format("vmsa_features={:#x} flags={:#x} ghcb_version={}",
                                init.vmsa_features, init.flags, init.ghcb_version);
-  bool es = type_ != kvm::VmType::sev;
+  bool es = type_ != vmm::kvm::VmType::sev;
   if (!vcpus_.empty() || init.flags != 0 || active_) return -EINVAL;
   if ((init.vmsa_features & ~(es ? host_.vmsa_features : 0)) != 0) return -EINVAL;
   if (init.ghcb_version > 2 || (!es && init.ghcb_version != 0)) return -EINVAL;
-  if (type_ == kvm::VmType::snp && init.ghcb_version == 1) return -EINVAL;
+  if (type_ == vmm::kvm::VmType::snp && init.ghcb_version == 1) return -EINVAL;
   if (!shared_.asid_free()) return -EBUSY;
   active_ = true;
   es_ = es;
-  uint64_t snp_active = type_ == kvm::VmType::snp ? 1 : 0;
+  uint64_t snp_active = type_ == vmm::kvm::VmType::snp ? 1 : 0;
   record_.features = init.vmsa_features | snp_active;
   return 0;
 }
 
 // INIT and ES_INIT on a VM of the default type: the interface before Linux 6.10, which leaves the
 // FPU out of the VMSA.
-int SevVm::legacy_init(kvm::SevCommand& command) {
-  if (type_ != kvm::VmType::normal || !vcpus_.empty() || active_) return -EINVAL;
+int SevVm::legacy_init(vmm::kvm::SevCommand& command) {
+  if (type_ != vmm::kvm::VmType::normal || !vcpus_.empty() || active_) return -EINVAL;
   if (!shared_.asid_free()) return -EBUSY;
   active_ = true;
   es_ = static_cast<SevCommandId>(command.id) == SevCommandId::es_init;
@@ -107,8 +107,8 @@ int SevVm::copy_blob(uint64_t address, uint64_t size, std::vector<uint8_t>& to) 
   return user_.read(address, to.data(), size) ? 0 : -EFAULT;
 }
 
-int SevVm::launch_start(kvm::SevCommand& command) {
-  kvm::SevLaunchStart start;
+int SevVm::launch_start(vmm::kvm::SevCommand& command) {
+  vmm::kvm::SevLaunchStart start;
   if (!user_.read(command.data, start)) return -EFAULT;
   std::vector<uint8_t> owner, session;
   shared_.detail = fmt::format("policy={:#x} dh_len={} session_len={}", start.policy, start.dh_len,
@@ -131,7 +131,7 @@ int SevVm::launch_start(kvm::SevCommand& command) {
   return firmware_says(command, SevFirmwareError::success);
 }
 
-SevFirmwareError SevVm::open_session(const kvm::SevLaunchStart& start,
+SevFirmwareError SevVm::open_session(const vmm::kvm::SevLaunchStart& start,
                                      const std::vector<uint8_t>& owner,
                                      const std::vector<uint8_t>& session) {
   if (((start.policy & kPolicyEs) != 0) != es_) return SevFirmwareError::policy_failure;
@@ -152,7 +152,7 @@ SevFirmwareError SevVm::open_session(const kvm::SevLaunchStart& start,
 
 // Every command that reaches the firmware needs the device: the one given here, and the one of
 // LAUNCH_START, whose number KVM keeps.
-int SevVm::check_device(const kvm::SevCommand& command) const {
+int SevVm::check_device(const vmm::kvm::SevCommand& command) const {
   bool ok = shared_.is_sev_device(command.sev_fd) && state_ != SevGuestState::invalid &&
             shared_.is_sev_device(device_);
   return ok ? 0 : -EBADF;
@@ -170,8 +170,8 @@ void SevVm::transform(uint64_t address, std::span<uint8_t> bytes) const {
   }
 }
 
-int SevVm::update_data(kvm::SevCommand& command) {
-  kvm::SevLaunchUpdateData update;
+int SevVm::update_data(vmm::kvm::SevCommand& command) {
+  vmm::kvm::SevLaunchUpdateData update;
   if (!user_.read(command.data, update)) return -EFAULT;
   if (update.len == 0 || update.uaddr + update.len < update.uaddr) return -EINVAL;
   std::vector<uint8_t> bytes(update.len);
@@ -211,7 +211,7 @@ Page SevVm::take_vmsa(TeeVcpu& vcpu) {
   return page;
 }
 
-int SevVm::update_vmsa(kvm::SevCommand& command) {
+int SevVm::update_vmsa(vmm::kvm::SevCommand& command) {
   if (!es_) return -ENOTTY;
   if (int bad = check_vmsas(); bad != 0) return bad;
   if (int bad = check_device(command); bad != 0) return bad;
@@ -237,9 +237,9 @@ std::vector<uint8_t> SevVm::measurement() {
   return blob;
 }
 
-int SevVm::measure(kvm::SevCommand& command) {
+int SevVm::measure(vmm::kvm::SevCommand& command) {
   constexpr uint32_t kBlobSize = 48;
-  kvm::SevLaunchMeasure wish;
+  vmm::kvm::SevLaunchMeasure wish;
   if (!user_.read(command.data, wish)) return -EFAULT;
   shared_.detail = fmt::format("len={}", wish.len);
   if (wish.len > kFirmwareBlobLimit) return -EINVAL;
@@ -261,8 +261,8 @@ int SevVm::measure(kvm::SevCommand& command) {
   return copied ? firmware_says(command, SevFirmwareError::success) : -EFAULT;
 }
 
-int SevVm::secret(kvm::SevCommand& command) {
-  kvm::SevLaunchSecret wish;
+int SevVm::secret(vmm::kvm::SevCommand& command) {
+  vmm::kvm::SevLaunchSecret wish;
   if (!user_.read(command.data, wish)) return -EFAULT;
   shared_.detail = fmt::format("hdr_len={} guest_len={} trans_len={}", wish.hdr_len, wish.guest_len,
                                wish.trans_len);
@@ -312,7 +312,7 @@ SevFirmwareError SevVm::open_secret(std::span<const uint8_t> header,
   return SevFirmwareError::success;
 }
 
-int SevVm::finish(kvm::SevCommand& command) {
+int SevVm::finish(vmm::kvm::SevCommand& command) {
   if (int bad = check_device(command); bad != 0) return bad;
   if (state_ != SevGuestState::secret) {
     return firmware_says(command, SevFirmwareError::invalid_guest_state);
@@ -330,16 +330,16 @@ int SevVm::finish(kvm::SevCommand& command) {
   return firmware_says(command, SevFirmwareError::success);
 }
 
-int SevVm::guest_status(kvm::SevCommand& command) {
+int SevVm::guest_status(vmm::kvm::SevCommand& command) {
   if (int bad = check_device(command); bad != 0) return bad;
-  kvm::SevGuestStatus status{handle_, static_cast<uint32_t>(record_.policy),
-                             static_cast<uint32_t>(state_)};
+  vmm::kvm::SevGuestStatus status{handle_, static_cast<uint32_t>(record_.policy),
+                                  static_cast<uint32_t>(state_)};
   if (!user_.write(command.data, status)) return -EFAULT;
   return firmware_says(command, SevFirmwareError::success);
 }
 
-int SevVm::debug(kvm::SevCommand& command) {
-  kvm::SevDebug wish;
+int SevVm::debug(vmm::kvm::SevCommand& command) {
+  vmm::kvm::SevDebug wish;
   if (!user_.read(command.data, wish)) return -EFAULT;
   if (wish.len == 0 || wish.src_uaddr + wish.len < wish.src_uaddr || wish.dst_uaddr == 0) {
     return -EINVAL;
@@ -356,7 +356,7 @@ int SevVm::debug(kvm::SevCommand& command) {
   return firmware_says(command, SevFirmwareError::success);
 }
 
-int SevVm::encrypted_region(const kvm::EncryptedRegion& region, bool add) {
+int SevVm::encrypted_region(const vmm::kvm::EncryptedRegion& region, bool add) {
   if (!active_) return -ENOTTY;
   auto same = [&region](const auto& known) {
     return known.addr == region.addr && known.size == region.size;
@@ -411,13 +411,13 @@ void SevVm::write_private(uint64_t gpa, std::span<const uint8_t> plain) {
 void SevVm::page_state_refused(TeeVcpu& vcpu) {
   constexpr uint64_t kTerminate = 0x100 | 1 << 12 | 1 << 16;  // GHCB: Linux' set 1, reason PSC
   vcpu.run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
-  vcpu.run->system_event.type = kvm::kSystemEventSevTerminate;
+  vcpu.run->system_event.type = vmm::kvm::kSystemEventSevTerminate;
   vcpu.run->system_event.ndata = 1;
   vcpu.run->system_event.data[0] = kTerminate;
   vcpu.dead = true;
 }
 
-std::unique_ptr<TeeVm> make_sev_vm(kvm::VmType type, TeeShared& shared) {
+std::unique_ptr<TeeVm> make_sev_vm(vmm::kvm::VmType type, TeeShared& shared) {
   return std::make_unique<SevVm>(type, shared);
 }
 

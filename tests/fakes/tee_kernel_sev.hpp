@@ -19,27 +19,27 @@ void fake_aes128_ctr(std::span<const uint8_t> key, std::span<const uint8_t> iv,
 
 // What the platform's key holder does at LAUNCH_START with the owner's certificate and session
 // blob: checks both and gets the transport keys.
-kvm::SevFirmwareError unwrap_session(std::span<const uint8_t> owner_certificate,
-                                     std::span<const uint8_t> session, uint32_t policy,
-                                     SevTransportKeys& keys);
+vmm::kvm::SevFirmwareError unwrap_session(std::span<const uint8_t> owner_certificate,
+                                          std::span<const uint8_t> session, uint32_t policy,
+                                          SevTransportKeys& keys);
 // The platform's Diffie-Hellman certificate (PDH), 0x824 bytes: what an owner makes a session for.
 // Unsigned.
 std::vector<uint8_t> fake_platform_certificate();
 
 class SevVm : public TeeVm {
  public:
-  using TeeVm::TeeVm;
+  using fakes::TeeVm;
   bool holds_asid() const override { return active_; }
   const SevTransportKeys& transport_keys() const { return keys_; }
-  kvm::SevGuestState state() const { return state_; }
+  vmm::kvm::SevGuestState state() const { return state_; }
 
  protected:
   int encrypt_op(uint64_t argument) override;
   bool ready_to_run(const TeeVcpu&) const override {
-    return type_ == kvm::VmType::normal || active_;
+    return type_ == vmm::kvm::VmType::normal || active_;
   }
   bool launched() const override { return !active_ || record_.finished; }
-  int encrypted_region(const kvm::EncryptedRegion& region, bool add) override;
+  int encrypted_region(const vmm::kvm::EncryptedRegion& region, bool add) override;
   bool pinned(const Slot& slot) const;
   void check_pinned(uint64_t gpa, const Slot* slot);
   std::vector<uint8_t> read_private(uint64_t gpa, uint64_t size) override;
@@ -47,44 +47,45 @@ class SevVm : public TeeVm {
   void page_state_refused(TeeVcpu& vcpu) override;
 
   virtual bool allowed(uint32_t) const { return true; }
-  virtual int execute(kvm::SevCommand& command);
-  int init2(kvm::SevCommand& command);
+  virtual int execute(vmm::kvm::SevCommand& command);
+  int init2(vmm::kvm::SevCommand& command);
   int check_vmsas();
   Page take_vmsa(TeeVcpu& vcpu);
   int copy_blob(uint64_t address, uint64_t size, std::vector<uint8_t>& to);
-  static int firmware_says(kvm::SevCommand& command, kvm::SevFirmwareError error);
+  static int firmware_says(vmm::kvm::SevCommand& command, vmm::kvm::SevFirmwareError error);
 
   bool active_ = false;
   uint32_t device_ = UINT32_MAX;
 
  private:
-  int legacy_init(kvm::SevCommand& command);
-  int launch_start(kvm::SevCommand& command);
-  kvm::SevFirmwareError open_session(const kvm::SevLaunchStart& start,
-                                     const std::vector<uint8_t>& owner,
-                                     const std::vector<uint8_t>& session);
-  int update_data(kvm::SevCommand& command);
-  int update_vmsa(kvm::SevCommand& command);
-  int measure(kvm::SevCommand& command);
-  int secret(kvm::SevCommand& command);
-  int finish(kvm::SevCommand& command);
-  int guest_status(kvm::SevCommand& command);
-  int debug(kvm::SevCommand& command);
-  int check_device(const kvm::SevCommand& command) const;
+  int legacy_init(vmm::kvm::SevCommand& command);
+  int launch_start(vmm::kvm::SevCommand& command);
+  vmm::kvm::SevFirmwareError open_session(const vmm::kvm::SevLaunchStart& start,
+                                          const std::vector<uint8_t>& owner,
+                                          const std::vector<uint8_t>& session);
+  int update_data(vmm::kvm::SevCommand& command);
+  int update_vmsa(vmm::kvm::SevCommand& command);
+  int measure(vmm::kvm::SevCommand& command);
+  int secret(vmm::kvm::SevCommand& command);
+  int finish(vmm::kvm::SevCommand& command);
+  int guest_status(vmm::kvm::SevCommand& command);
+  int debug(vmm::kvm::SevCommand& command);
+  int check_device(const vmm::kvm::SevCommand& command) const;
   std::vector<uint8_t> measurement();
-  kvm::SevFirmwareError open_secret(std::span<const uint8_t> header,
-                                    std::span<const uint8_t> ciphertext, std::span<uint8_t> plain);
+  vmm::kvm::SevFirmwareError open_secret(std::span<const uint8_t> header,
+                                         std::span<const uint8_t> ciphertext,
+                                         std::span<uint8_t> plain);
   void transform(uint64_t address, std::span<uint8_t> bytes) const;
 
   bool es_ = false;
   bool copies_fpu_ = true;
-  kvm::SevGuestState state_ = kvm::SevGuestState::invalid;
+  vmm::kvm::SevGuestState state_ = vmm::kvm::SevGuestState::invalid;
   uint32_t handle_ = 0;
   uint64_t memory_key_ = 0x6a09e667f3bcc908;
   SevTransportKeys keys_;
   RunningHash digest_{RunningHash::Kind::sha256};
   std::vector<uint8_t> measurement_;
-  std::vector<kvm::EncryptedRegion> regions_;
+  std::vector<vmm::kvm::EncryptedRegion> regions_;
   std::vector<uint64_t> encrypted_;  // where LAUNCH_UPDATE_DATA encrypted
 };
 

@@ -14,9 +14,9 @@
 namespace bartizan::fakes {
 namespace {
 
-using kvm::SevCommandId;
-using kvm::SevFirmwareError;
-using kvm::SnpPageType;
+using vmm::kvm::SevCommandId;
+using vmm::kvm::SevFirmwareError;
+using vmm::kvm::SnpPageType;
 
 constexpr uint64_t kPolicyMustBeOne = 1 << 17;
 constexpr uint32_t kMaxCpuidEntries = 64;
@@ -28,12 +28,12 @@ bool known_type(uint8_t type) {
 
 class SnpVm : public SevVm {
  public:
-  explicit SnpVm(TeeShared& shared) : SevVm(kvm::VmType::snp, shared) {}
+  explicit SnpVm(TeeShared& shared) : SevVm(vmm::kvm::VmType::snp, shared) {}
 
  protected:
   // After INIT2 only SNP's own commands. (SEV_INIT2 itself below 100 is then refused, too.)
   bool allowed(uint32_t id) const override { return !active_ || id >= 100; }
-  int execute(kvm::SevCommand& command) override;
+  int execute(vmm::kvm::SevCommand& command) override;
   bool private_needs_attribute() const override { return true; }
   int unvalidated(TeeVcpu& vcpu, uint64_t gpa) override;
   bool certs_enabled() const override { return certs_; }
@@ -45,14 +45,16 @@ class SnpVm : public SevVm {
   }
 
  private:
-  int start(kvm::SevCommand& command);
-  int update(kvm::SevCommand& command);
-  uint64_t load_pages(const kvm::SnpLaunchUpdate& update, uint64_t pages, kvm::SevCommand& command);
-  bool load_page(const kvm::SnpLaunchUpdate& update, uint64_t index, kvm::SevCommand& command);
+  int start(vmm::kvm::SevCommand& command);
+  int update(vmm::kvm::SevCommand& command);
+  uint64_t load_pages(const vmm::kvm::SnpLaunchUpdate& update, uint64_t pages,
+                      vmm::kvm::SevCommand& command);
+  bool load_page(const vmm::kvm::SnpLaunchUpdate& update, uint64_t index,
+                 vmm::kvm::SevCommand& command);
   SevFirmwareError accept_cpuid(Page& page, uint64_t source);
   bool correct(CpuidPageEntry& entry) const;
-  int finish(kvm::SevCommand& command);
-  int check_id_block(const kvm::SnpLaunchFinish& finish, kvm::SevCommand& command);
+  int finish(vmm::kvm::SevCommand& command);
+  int check_id_block(const vmm::kvm::SnpLaunchFinish& finish, vmm::kvm::SevCommand& command);
   void lint();
 
   bool context_ = false;
@@ -61,7 +63,7 @@ class SnpVm : public SevVm {
   PageSet added_;
 };
 
-int SnpVm::execute(kvm::SevCommand& command) {
+int SnpVm::execute(vmm::kvm::SevCommand& command) {
   switch (static_cast<SevCommandId>(command.id)) {
     case SevCommandId::snp_launch_start:
       return active_ ? start(command) : -ENOTTY;
@@ -79,8 +81,8 @@ int SnpVm::execute(kvm::SevCommand& command) {
   }
 }
 
-int SnpVm::start(kvm::SevCommand& command) {
-  kvm::SnpLaunchStart start;
+int SnpVm::start(vmm::kvm::SevCommand& command) {
+  vmm::kvm::SnpLaunchStart start;
   if (!user_.read(command.data, start)) return -EFAULT;
   shared_.detail = fmt::format("policy={:#x} flags={:#x}", start.policy, start.flags);
   if (context_ || start.flags != 0) return -EINVAL;
@@ -98,8 +100,8 @@ int SnpVm::start(kvm::SevCommand& command) {
   return firmware_says(command, SevFirmwareError::success);
 }
 
-int SnpVm::update(kvm::SevCommand& command) {
-  kvm::SnpLaunchUpdate update;
+int SnpVm::update(vmm::kvm::SevCommand& command) {
+  vmm::kvm::SnpLaunchUpdate update;
   if (!context_) return -EINVAL;
   if (!user_.read(command.data, update)) return -EFAULT;
   shared_.detail =
@@ -111,9 +113,9 @@ int SnpVm::update(kvm::SevCommand& command) {
   uint64_t gpa = update.gfn_start * kPage;
   const Slot* slot = memory_.find(gpa);
   if (update.gfn_start >> 40 != 0 || slot == nullptr || !slot->file) return -EINVAL;
-  uint64_t room = (slot->gpa + slot->size - gpa) / kPage;
+  uint64_t space = (slot->gpa + slot->size - gpa) / kPage;
   command.error = 0;
-  uint64_t done = load_pages(update, std::min(update.len / kPage, room), command);
+  uint64_t done = load_pages(update, std::min(update.len / kPage, space), command);
   if (done == 0) return -EIO;
   update.gfn_start += done;
   update.len -= done * kPage;
@@ -122,8 +124,8 @@ int SnpVm::update(kvm::SevCommand& command) {
   return user_.write(command.data, update) ? 0 : -EFAULT;
 }
 
-uint64_t SnpVm::load_pages(const kvm::SnpLaunchUpdate& update, uint64_t pages,
-                           kvm::SevCommand& command) {
+uint64_t SnpVm::load_pages(const vmm::kvm::SnpLaunchUpdate& update, uint64_t pages,
+                           vmm::kvm::SevCommand& command) {
   uint64_t done = 0;
   while (done < pages) {
     bool signal = host_.interrupt_after_pages != 0 && done == host_.interrupt_after_pages;
@@ -134,8 +136,8 @@ uint64_t SnpVm::load_pages(const kvm::SnpLaunchUpdate& update, uint64_t pages,
 }
 
 // False: this page was refused; command.error tells if the firmware did it.
-bool SnpVm::load_page(const kvm::SnpLaunchUpdate& update, uint64_t index,
-                      kvm::SevCommand& command) {
+bool SnpVm::load_page(const vmm::kvm::SnpLaunchUpdate& update, uint64_t index,
+                      vmm::kvm::SevCommand& command) {
   uint64_t number = update.gfn_start + index, source = update.uaddr + index * kPage;
   if (!memory_.is_private(number) || added_.contains(number)) return false;
   Page page{};
@@ -199,8 +201,8 @@ bool SnpVm::correct(CpuidPageEntry& entry) const {
   return std::memcmp(&before, &entry, sizeof entry) != 0;
 }
 
-int SnpVm::finish(kvm::SevCommand& command) {
-  kvm::SnpLaunchFinish finish;
+int SnpVm::finish(vmm::kvm::SevCommand& command) {
+  vmm::kvm::SnpLaunchFinish finish;
   if (!context_) return -EINVAL;
   if (!user_.read(command.data, finish)) return -EFAULT;
   shared_.detail =
@@ -222,7 +224,7 @@ int SnpVm::finish(kvm::SevCommand& command) {
   return firmware_says(command, SevFirmwareError::success);
 }
 
-int SnpVm::check_id_block(const kvm::SnpLaunchFinish& finish, kvm::SevCommand& command) {
+int SnpVm::check_id_block(const vmm::kvm::SnpLaunchFinish& finish, vmm::kvm::SevCommand& command) {
   if (finish.id_block_en == 0) {
     if (finish.auth_key_en == 0) return 0;
     return firmware_says(command, SevFirmwareError::invalid_parameter);

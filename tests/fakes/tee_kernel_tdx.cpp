@@ -12,7 +12,7 @@
 namespace bartizan::fakes {
 namespace {
 
-using kvm::TdxCommandId;
+using vmm::kvm::TdxCommandId;
 
 constexpr uint64_t kOperandInvalid = 0xc000010000000000;
 constexpr uint64_t kChunk = 256;  // TDH.MR.EXTEND
@@ -55,7 +55,7 @@ bool emulated_msr(uint32_t index) {
 
 class TdxVm : public TeeVm {
  public:
-  explicit TdxVm(TeeShared& shared) : TeeVm(kvm::VmType::tdx, shared) {}
+  explicit TdxVm(TeeShared& shared) : TeeVm(vmm::kvm::VmType::tdx, shared) {}
 
  protected:
   int encrypt_op(uint64_t argument) override;
@@ -76,17 +76,17 @@ class TdxVm : public TeeVm {
  private:
   enum class State { uninitialised, initialised, runnable };
   bool shared_bit_set(uint64_t gpa) const { return gpa >> (address_bits_ - 1) != 0; }
-  int execute(kvm::TdxCommand& command);
-  int capabilities(const kvm::TdxCommand& command);
-  int init_vm(kvm::TdxCommand& command);
-  int check_init(const kvm::TdxInitVm& init) const;
-  int check_cpuid(const std::vector<kvm_cpuid_entry2>& entries, kvm::TdxCommand& command);
-  int finalize(const kvm::TdxCommand& command);
-  int init_vcpu(TeeVcpu& vcpu, const kvm::TdxCommand& command);
-  int get_cpuid(TeeVcpu& vcpu, const kvm::TdxCommand& command);
-  int init_region(TeeVcpu& vcpu, const kvm::TdxCommand& command);
-  int check_region(const kvm::TdxInitMemRegion& region) const;
-  int add_page(const kvm::TdxInitMemRegion& region, bool measure);
+  int execute(vmm::kvm::TdxCommand& command);
+  int capabilities(const vmm::kvm::TdxCommand& command);
+  int init_vm(vmm::kvm::TdxCommand& command);
+  int check_init(const vmm::kvm::TdxInitVm& init) const;
+  int check_cpuid(const std::vector<kvm_cpuid_entry2>& entries, vmm::kvm::TdxCommand& command);
+  int finalize(const vmm::kvm::TdxCommand& command);
+  int init_vcpu(TeeVcpu& vcpu, const vmm::kvm::TdxCommand& command);
+  int get_cpuid(TeeVcpu& vcpu, const vmm::kvm::TdxCommand& command);
+  int init_region(TeeVcpu& vcpu, const vmm::kvm::TdxCommand& command);
+  int check_region(const vmm::kvm::TdxInitMemRegion& region) const;
+  int add_page(const vmm::kvm::TdxInitMemRegion& region, bool measure);
   void check_quote_buffer(uint64_t gpa, uint64_t size, uint64_t answer);
 
   State state_ = State::uninitialised;
@@ -101,14 +101,14 @@ int TdxVm::may_create_vcpu() {
 }
 
 int TdxVm::encrypt_op(uint64_t argument) {
-  kvm::TdxCommand command;
+  vmm::kvm::TdxCommand command;
   if (!user_.read(argument, command)) return -EFAULT;
   if (command.hw_error != 0) return -EINVAL;
   int result = execute(command);
   return user_.write(argument, command) ? result : -EFAULT;
 }
 
-int TdxVm::execute(kvm::TdxCommand& command) {
+int TdxVm::execute(vmm::kvm::TdxCommand& command) {
   switch (static_cast<TdxCommandId>(command.id)) {
     case TdxCommandId::capabilities:
       return capabilities(command);
@@ -121,11 +121,11 @@ int TdxVm::execute(kvm::TdxCommand& command) {
   }
 }
 
-int TdxVm::capabilities(const kvm::TdxCommand& command) {
-  kvm::TdxCapabilities answer;
+int TdxVm::capabilities(const vmm::kvm::TdxCommand& command) {
+  vmm::kvm::TdxCapabilities answer;
   uint64_t entries_at = command.data + sizeof answer;
   if (command.flags != 0) return -EINVAL;
-  if (!user_.read(command.data + offsetof(kvm::TdxCapabilities, cpuid), answer.cpuid)) {
+  if (!user_.read(command.data + offsetof(vmm::kvm::TdxCapabilities, cpuid), answer.cpuid)) {
     return -EFAULT;
   }
   const auto& entries = host_.tdx_configurable;
@@ -140,7 +140,7 @@ int TdxVm::capabilities(const kvm::TdxCommand& command) {
   return copied ? 0 : -EFAULT;
 }
 
-int TdxVm::check_init(const kvm::TdxInitVm& init) const {
+int TdxVm::check_init(const vmm::kvm::TdxInitVm& init) const {
   for (uint64_t reserved : init.reserved) {
     if (reserved != 0) return -EINVAL;
   }
@@ -149,14 +149,14 @@ int TdxVm::check_init(const kvm::TdxInitVm& init) const {
   return (init.xfam & ~host_.tdx_xfam) != 0 ? -EINVAL : 0;
 }
 
-int TdxVm::init_vm(kvm::TdxCommand& command) {
+int TdxVm::init_vm(vmm::kvm::TdxCommand& command) {
   if (state_ != State::uninitialised || command.flags != 0) return -EINVAL;
-  kvm::TdxInitVm init;
+  vmm::kvm::TdxInitVm init;
   if (!user_.read(command.data, init)) return -EFAULT;
   shared_.detail =
       fmt::format("attributes={:#x} xfam={:#x} mrconfigid={} cpuids={}", init.attributes, init.xfam,
                   short_hash(init.mrconfigid), init.cpuid.count);
-  if (init.cpuid.count > kvm::kTdxMaxInitCpuids) return -E2BIG;
+  if (init.cpuid.count > vmm::kvm::kTdxMaxInitCpuids) return -E2BIG;
   std::vector<kvm_cpuid_entry2> entries(init.cpuid.count);
   uint64_t entries_at = command.data + sizeof init;
   if (!user_.read(entries_at, entries.data(), entries.size() * sizeof(kvm_cpuid_entry2))) {
@@ -170,13 +170,14 @@ int TdxVm::init_vm(kvm::TdxCommand& command) {
   record_.host_data.assign(std::begin(init.mrconfigid), std::end(init.mrconfigid));
   record_.owner.assign(std::begin(init.mrowner), std::end(init.mrowner));
   record_.owner_config.assign(std::begin(init.mrownerconfig), std::end(init.mrownerconfig));
-  if ((init.attributes & kvm::kTdxAttributeSeptVeDisable) == 0) {
+  if ((init.attributes & vmm::kvm::kTdxAttributeSeptVeDisable) == 0) {
     shared_.find("TD without SEPT_VE_DISABLE: Linux guests refuse to start in it");
   }
   return 0;
 }
 
-int TdxVm::check_cpuid(const std::vector<kvm_cpuid_entry2>& entries, kvm::TdxCommand& command) {
+int TdxVm::check_cpuid(const std::vector<kvm_cpuid_entry2>& entries,
+                       vmm::kvm::TdxCommand& command) {
   constexpr uint32_t kTsx = 1u << 4 | 1u << 11, kWaitpkg = 1u << 5;
   const auto& known = host_.tdx_configurable;
   uint32_t bits = 0;
@@ -203,7 +204,7 @@ int TdxVm::check_cpuid(const std::vector<kvm_cpuid_entry2>& entries, kvm::TdxCom
   return 0;
 }
 
-int TdxVm::finalize(const kvm::TdxCommand& command) {
+int TdxVm::finalize(const vmm::kvm::TdxCommand& command) {
   if (state_ != State::initialised || command.flags != 0) return -EINVAL;
   if (host_.tdx_busy) return -EBUSY;
   auto digest = mrtd_.value();
@@ -225,7 +226,7 @@ int TdxVm::finalize(const kvm::TdxCommand& command) {
 
 int TdxVm::vcpu_encrypt_op(TeeVcpu& vcpu, uint64_t argument) {
   if (state_ != State::initialised) return -EINVAL;
-  kvm::TdxCommand command;
+  vmm::kvm::TdxCommand command;
   if (!user_.read(argument, command)) return -EFAULT;
   if (command.hw_error != 0) return -EINVAL;
   switch (static_cast<TdxCommandId>(command.id)) {  // hw_error is not copied back
@@ -240,7 +241,7 @@ int TdxVm::vcpu_encrypt_op(TeeVcpu& vcpu, uint64_t argument) {
   }
 }
 
-int TdxVm::init_vcpu(TeeVcpu& vcpu, const kvm::TdxCommand& command) {
+int TdxVm::init_vcpu(TeeVcpu& vcpu, const vmm::kvm::TdxCommand& command) {
   shared_.detail = fmt::format("rcx={:#x}", command.data);
   if (command.flags != 0 || vcpu.initialised) return -EINVAL;
   bool x2apic = std::any_of(vcpu.cpuid.begin(), vcpu.cpuid.end(), [](const auto& entry) {
@@ -252,8 +253,8 @@ int TdxVm::init_vcpu(TeeVcpu& vcpu, const kvm::TdxCommand& command) {
   return 0;
 }
 
-int TdxVm::get_cpuid(TeeVcpu& vcpu, const kvm::TdxCommand& command) {
-  kvm::CpuidHead head;
+int TdxVm::get_cpuid(TeeVcpu& vcpu, const vmm::kvm::TdxCommand& command) {
+  vmm::kvm::CpuidHead head;
   if (command.flags != 0) return -EINVAL;
   if (!user_.read(command.data, head)) return -EFAULT;
   if (head.count < vcpu.cpuid.size()) return -E2BIG;
@@ -264,7 +265,7 @@ int TdxVm::get_cpuid(TeeVcpu& vcpu, const kvm::TdxCommand& command) {
   return copied ? 0 : -EFAULT;
 }
 
-int TdxVm::check_region(const kvm::TdxInitMemRegion& region) const {
+int TdxVm::check_region(const vmm::kvm::TdxInitMemRegion& region) const {
   if (region.source_addr == 0 || region.source_addr % kPage != 0 || region.gpa % kPage != 0) {
     return -EINVAL;
   }
@@ -275,10 +276,10 @@ int TdxVm::check_region(const kvm::TdxInitMemRegion& region) const {
   return region.gpa + region.nr_pages * kPage > limit ? -EINVAL : 0;
 }
 
-int TdxVm::init_region(TeeVcpu& vcpu, const kvm::TdxCommand& command) {
+int TdxVm::init_region(TeeVcpu& vcpu, const vmm::kvm::TdxCommand& command) {
   if (!vcpu.initialised) return -EINVAL;
-  if ((command.flags & ~kvm::kTdxMeasureMemoryRegion) != 0) return -EINVAL;
-  kvm::TdxInitMemRegion region;
+  if ((command.flags & ~vmm::kvm::kTdxMeasureMemoryRegion) != 0) return -EINVAL;
+  vmm::kvm::TdxInitMemRegion region;
   if (!user_.read(command.data, region)) return -EFAULT;
   shared_.detail =
       fmt::format("gpa={:#x} pages={} measure={}", region.gpa, region.nr_pages, command.flags);
@@ -297,7 +298,7 @@ int TdxVm::init_region(TeeVcpu& vcpu, const kvm::TdxCommand& command) {
 }
 
 // TDH.MEM.PAGE.ADD, then, if wanted, TDH.MR.EXTEND of each chunk: MRTD depends on this order.
-int TdxVm::add_page(const kvm::TdxInitMemRegion& region, bool measure) {
+int TdxVm::add_page(const vmm::kvm::TdxInitMemRegion& region, bool measure) {
   uint64_t number = region.gpa / kPage;
   const Slot* slot = memory_.find(region.gpa);
   if (slot == nullptr || !slot->file || !memory_.is_private(number)) return -EINVAL;
@@ -325,27 +326,27 @@ int TdxVm::unvalidated(TeeVcpu& vcpu, uint64_t gpa) {
 void TdxVm::page_state_refused(TeeVcpu& vcpu) {
   constexpr uint32_t kRegisters = 16;
   vcpu.run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
-  vcpu.run->system_event.type = kvm::kSystemEventTdxFatal;
+  vcpu.run->system_event.type = vmm::kvm::kSystemEventTdxFatal;
   vcpu.run->system_event.ndata = kRegisters;
   std::memset(vcpu.run->system_event.data, 0, kRegisters * sizeof(uint64_t));
   vcpu.dead = true;
 }
 
 void TdxVm::fill_tdvmcall(TeeVcpu& vcpu, const GuestStep& step) {
-  vcpu.run->exit_reason = kvm::kExitTdx;
-  auto* exit =
-      reinterpret_cast<kvm::ExitTdx*>(reinterpret_cast<uint8_t*>(vcpu.run) + kvm::kExitDataOffset);
+  vcpu.run->exit_reason = vmm::kvm::kExitTdx;
+  auto* exit = reinterpret_cast<vmm::kvm::ExitTdx*>(reinterpret_cast<uint8_t*>(vcpu.run) +
+                                                    vmm::kvm::kExitDataOffset);
   *exit = {};
   exit->nr = step.gpa;
-  bool info = exit->nr == kvm::kTdvmcallGetInfo;
-  exit->ret = info ? kvm::kTdvmcallSuccess : kvm::kTdvmcallSubfunctionUnsupported;
+  bool info = exit->nr == vmm::kvm::kTdvmcallGetInfo;
+  exit->ret = info ? vmm::kvm::kTdvmcallSuccess : vmm::kvm::kTdvmcallSubfunctionUnsupported;
   size_t count = std::min(step.arguments.size(), std::size(exit->raw));
   std::copy_n(step.arguments.begin(), count, exit->raw);
 }
 
 void TdxVm::check_tdvmcall(TeeVcpu& vcpu, const GuestStep& step) {
   uint64_t answer = vcpu.answers.back();
-  if (step.gpa == kvm::kTdvmcallGetQuote && step.arguments.size() == 2) {
+  if (step.gpa == vmm::kvm::kTdvmcallGetQuote && step.arguments.size() == 2) {
     check_quote_buffer(step.arguments[0], step.arguments[1], answer);
   }
 }
@@ -358,13 +359,13 @@ void TdxVm::check_quote_buffer(uint64_t gpa, uint64_t size, uint64_t answer) {
   for (uint64_t at = gpa; !bad && at < gpa + size; at += kPage) {
     bad = memory_.find(at) == nullptr || memory_.is_private(at / kPage);
   }
-  if (bad && answer == kvm::kTdvmcallSuccess) {
+  if (bad && answer == vmm::kvm::kTdvmcallSuccess) {
     shared_.find(
         fmt::format("{:#x}: GetQuote accepted with a buffer that is not shared RAM or not "
                     "whole pages",
                     gpa));
   }
-  if (bad || answer != kvm::kTdvmcallSuccess) return;
+  if (bad || answer != vmm::kvm::kTdvmcallSuccess) return;
   const Slot* slot = memory_.find(gpa);
   const uint64_t buffer = slot->hva + (gpa - slot->gpa);
   uint64_t status = 0;

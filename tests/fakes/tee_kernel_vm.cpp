@@ -24,15 +24,15 @@ bool TeeShared::is_sev_device(uint32_t fd) const {
   return identity && sev_devices.contains(*identity);
 }
 
-TeeVm::TeeVm(kvm::VmType type, TeeShared& shared)
+TeeVm::TeeVm(vmm::kvm::VmType type, TeeShared& shared)
     : type_(type),
       shared_(shared),
       host_(shared.host),
       user_(shared.user),
-      memory_(type == kvm::VmType::software_protected || type == kvm::VmType::snp ||
-              type == kvm::VmType::tdx) {
+      memory_(type == vmm::kvm::VmType::software_protected || type == vmm::kvm::VmType::snp ||
+              type == vmm::kvm::VmType::tdx) {
   int system = plain_.open("/dev/kvm", O_RDWR);
-  fd_ = plain_.ioctl(system, kvm::request::create_vm, 0);
+  fd_ = plain_.ioctl(system, vmm::kvm::request::create_vm, 0);
   identity_ = file_identity(fd_).value_or(0);
   ::close(system);
 }
@@ -61,7 +61,7 @@ const Page* TeeVm::private_page(uint64_t gpa) const {
   return found == contents_.end() ? nullptr : &found->second;
 }
 
-int TeeVm::forward(int fd, const kvm::Request& request, unsigned long argument) {
+int TeeVm::forward(int fd, const vmm::kvm::IoctlRequest& request, unsigned long argument) {
   int result = plain_.ioctl(fd, request, argument);
   return result < 0 ? -errno : result;
 }
@@ -70,21 +70,21 @@ int TeeVm::check_extension(int capability) const {
   if (auto found = host_.capabilities.find(capability); found != host_.capabilities.end()) {
     return found->second;
   }
-  bool has_private = type_ == kvm::VmType::snp || type_ == kvm::VmType::tdx;
+  bool has_private = type_ == vmm::kvm::VmType::snp || type_ == vmm::kvm::VmType::tdx;
   switch (capability) {
-    case kvm::kCapVmTypes:
+    case vmm::kvm::kCapVmTypes:
       return static_cast<int>(host_.vm_types);
-    case kvm::kCapMaxVcpus:
+    case vmm::kvm::kCapMaxVcpus:
       return host_.max_vcpus;
-    case kvm::kCapMemoryAttributes:
-      return has_private ? kvm::kAttributePrivate : 0;
-    case kvm::kCapGuestMemfd:
+    case vmm::kvm::kCapMemoryAttributes:
+      return has_private ? vmm::kvm::kAttributePrivate : 0;
+    case vmm::kvm::kCapGuestMemfd:
       return has_private;
-    case kvm::kCapGuestMemfdFlags:
-      return kvm::kGuestMemfdMmap;
-    case kvm::kCapExitHypercall:
-      return 1 << kvm::kHypercallMapGpaRange;
-    case kvm::kCapX2apicApi:
+    case vmm::kvm::kCapGuestMemfdFlags:
+      return vmm::kvm::kGuestMemfdMmap;
+    case vmm::kvm::kCapExitHypercall:
+      return 1 << vmm::kvm::kHypercallMapGpaRange;
+    case vmm::kvm::kCapX2apicApi:
       return 3;
     default:
       return 1;
@@ -96,11 +96,11 @@ int TeeVm::enable_cap(uint64_t argument) {
   if (!user_.read(argument, cap)) return -EFAULT;
   shared_.detail = fmt::format("cap={} flags={} args=[{:#x}]", cap.cap, cap.flags, cap.args[0]);
   if (cap.flags != 0) return -EINVAL;
-  if (cap.cap == static_cast<uint32_t>(kvm::kCapExitHypercall)) {
-    if ((cap.args[0] & ~(1ull << kvm::kHypercallMapGpaRange)) != 0) return -EINVAL;
+  if (cap.cap == static_cast<uint32_t>(vmm::kvm::kCapExitHypercall)) {
+    if ((cap.args[0] & ~(1ull << vmm::kvm::kHypercallMapGpaRange)) != 0) return -EINVAL;
     exit_hypercall_ = cap.args[0];
   }
-  if (cap.cap == static_cast<uint32_t>(kvm::kCapSplitIrqchip)) {
+  if (cap.cap == static_cast<uint32_t>(vmm::kvm::kCapSplitIrqchip)) {
     if (plain_.irqchip || !vcpus_.empty()) return -EEXIST;
     split_irqchip_ = plain_.irqchip = true;
   }
@@ -109,13 +109,13 @@ int TeeVm::enable_cap(uint64_t argument) {
 }
 
 int TeeVm::set_region(uint64_t argument, bool second_version) {
-  kvm::MemoryRegion2 region;
+  vmm::kvm::MemoryRegion2 region;
   size_t size = second_version ? sizeof region : sizeof(kvm_userspace_memory_region);
   if (!user_.read(argument, &region, size)) return -EFAULT;
   shared_.detail = fmt::format("slot={} flags={:#x} gpa={:#x} size={:#x}", region.slot,
                                region.flags, region.guest_phys_addr, region.memory_size);
   auto file = memory_.file_of(static_cast<int>(region.guest_memfd));
-  if ((region.flags & kvm::kSlotGuestMemfd) != 0) {
+  if ((region.flags & vmm::kvm::kSlotGuestMemfd) != 0) {
     shared_.detail +=
         fmt::format(" gmem={} offset={:#x}", file ? fmt::to_string(file->number) : "?",
                     region.guest_memfd_offset);
@@ -129,7 +129,7 @@ int TeeVm::set_region(uint64_t argument, bool second_version) {
 }
 
 int TeeVm::set_attributes(uint64_t argument) {
-  kvm::MemoryAttributes wish;
+  vmm::kvm::MemoryAttributes wish;
   if (!user_.read(argument, wish)) return -EFAULT;
   shared_.detail = fmt::format("address={:#x} size={:#x} attributes={:#x}", wish.address, wish.size,
                                wish.attributes);
@@ -143,23 +143,23 @@ int TeeVm::set_attributes(uint64_t argument) {
 }
 
 int TeeVm::create_guest_memfd(uint64_t argument) {
-  kvm::CreateGuestMemfd wish;
+  vmm::kvm::CreateGuestMemfd wish;
   if (!user_.read(argument, wish)) return -EFAULT;
   shared_.detail = fmt::format("size={:#x} flags={:#x}", wish.size, wish.flags);
   return memory_.create_guest_memfd(wish);
 }
 
 int TeeVm::create_irqchip() {
-  if (type_ == kvm::VmType::tdx) return -ENOTTY;  // has_protected_eoi
+  if (type_ == vmm::kvm::VmType::tdx) return -ENOTTY;  // has_protected_eoi
   if (!vcpus_.empty()) return -EINVAL;
   if (plain_.irqchip) return -EEXIST;
   plain_.irqchip = true;
   return 0;
 }
 
-int TeeVm::create_vcpu(const kvm::Request& request, unsigned long id) {
+int TeeVm::create_vcpu(const vmm::kvm::IoctlRequest& request, unsigned long id) {
   shared_.detail = fmt::format("id={}", id);
-  if (id >= static_cast<unsigned long>(check_extension(kvm::kCapMaxVcpus))) return -EINVAL;
+  if (id >= static_cast<unsigned long>(check_extension(vmm::kvm::kCapMaxVcpus))) return -EINVAL;
   if (int refused = may_create_vcpu(); refused != 0) return refused;
   plain_.irqchip = true;  // FakeKvm wants one; KVM creates vCPUs without, too
   int fd = forward(fd_, request, id);
@@ -173,7 +173,7 @@ int TeeVm::create_vcpu(const kvm::Request& request, unsigned long id) {
   return fd;
 }
 
-int TeeVm::vm_call(const kvm::Request& request, unsigned long argument) {
+int TeeVm::vm_call(const vmm::kvm::IoctlRequest& request, unsigned long argument) {
   switch (request.number) {
     case KVM_CHECK_EXTENSION:
       shared_.detail = fmt::format("cap={}", argument);
@@ -182,24 +182,24 @@ int TeeVm::vm_call(const kvm::Request& request, unsigned long argument) {
       return enable_cap(argument);
     case KVM_SET_USER_MEMORY_REGION:
       return set_region(argument, false);
-    case kvm::request::set_user_memory_region2.number:
+    case vmm::kvm::request::set_user_memory_region2.number:
       return set_region(argument, true);
-    case kvm::request::set_memory_attributes.number:
+    case vmm::kvm::request::set_memory_attributes.number:
       return set_attributes(argument);
-    case kvm::request::create_guest_memfd.number:
+    case vmm::kvm::request::create_guest_memfd.number:
       return create_guest_memfd(argument);
     case KVM_CREATE_IRQCHIP:
       return create_irqchip();
     case KVM_CREATE_VCPU:
       return create_vcpu(request, argument);
-    case kvm::request::kMemoryEncryptOp:
+    case vmm::kvm::request::kMemoryEncryptOp:
       return encrypt_op(argument);
-    case kvm::request::register_encrypted_region.number:
-    case kvm::request::unregister_encrypted_region.number: {
-      kvm::EncryptedRegion region;
+    case vmm::kvm::request::register_encrypted_region.number:
+    case vmm::kvm::request::unregister_encrypted_region.number: {
+      vmm::kvm::EncryptedRegion region;
       if (!user_.read(argument, region)) return -EFAULT;
       shared_.detail = fmt::format("size={:#x}", region.size);
-      bool add = request.number == kvm::request::register_encrypted_region.number;
+      bool add = request.number == vmm::kvm::request::register_encrypted_region.number;
       return encrypted_region(region, add);
     }
     case KVM_SET_TSC_KHZ:
@@ -269,8 +269,8 @@ int TeeVm::get_registers(TeeVcpu& vcpu, unsigned long number, uint64_t argument)
   return ok ? 0 : -EFAULT;
 }
 
-int TeeVm::set_cpuid(TeeVcpu& vcpu, const kvm::Request& request, unsigned long argument) {
-  kvm::CpuidHead head;
+int TeeVm::set_cpuid(TeeVcpu& vcpu, const vmm::kvm::IoctlRequest& request, unsigned long argument) {
+  vmm::kvm::CpuidHead head;
   if (!user_.read(argument, head)) return -EFAULT;
   if (head.count > kMaxCpuidEntries) return -E2BIG;
   std::vector<kvm_cpuid_entry2> entries(head.count);
@@ -284,7 +284,7 @@ int TeeVm::set_cpuid(TeeVcpu& vcpu, const kvm::Request& request, unsigned long a
 }
 
 int TeeVm::set_msrs(TeeVcpu& vcpu, uint64_t argument) {
-  kvm::MsrsHead head;
+  vmm::kvm::MsrsHead head;
   if (!user_.read(argument, head)) return -EFAULT;
   if (head.count >= kMaxMsrs) return -E2BIG;
   for (uint32_t i = 0; i < head.count; ++i) {
@@ -299,7 +299,7 @@ int TeeVm::set_msrs(TeeVcpu& vcpu, uint64_t argument) {
 }
 
 int TeeVm::get_msrs(TeeVcpu& vcpu, uint64_t argument) {
-  kvm::MsrsHead head;
+  vmm::kvm::MsrsHead head;
   if (!user_.read(argument, head)) return -EFAULT;
   if (head.count >= kMaxMsrs) return -E2BIG;
   for (uint32_t i = 0; i < head.count; ++i) {
@@ -314,13 +314,13 @@ int TeeVm::get_msrs(TeeVcpu& vcpu, uint64_t argument) {
 }
 
 int TeeVm::pre_fault(uint64_t argument) {
-  kvm::PreFaultMemory wish;
+  vmm::kvm::PreFaultMemory wish;
   if (!user_.read(argument, wish)) return -EFAULT;
   shared_.detail = fmt::format("gpa={:#x} size={:#x}", wish.gpa, wish.size);
   if (wish.flags != 0 || wish.gpa % kPage != 0 || wish.size % kPage != 0 || wish.size == 0) {
     return -EINVAL;
   }
-  if (type_ != kvm::VmType::normal && !record_.finished) return -EOPNOTSUPP;
+  if (type_ != vmm::kvm::VmType::normal && !record_.finished) return -EOPNOTSUPP;
   if (wish.gpa >> 51 != 0) return -EINVAL;  // no guest address, or one with the shared bit
   uint64_t done = 0;
   for (; wish.size != 0 && memory_.find(wish.gpa) != nullptr; ++done) {
@@ -332,7 +332,7 @@ int TeeVm::pre_fault(uint64_t argument) {
   return done != 0 ? 0 : -ENOENT;
 }
 
-int TeeVm::vcpu_call(uint32_t id, const kvm::Request& request, unsigned long argument) {
+int TeeVm::vcpu_call(uint32_t id, const vmm::kvm::IoctlRequest& request, unsigned long argument) {
   TeeVcpu& vcpu = vcpus_.at(id);
   switch (request.number) {
     case KVM_SET_REGS:
@@ -355,13 +355,13 @@ int TeeVm::vcpu_call(uint32_t id, const kvm::Request& request, unsigned long arg
       return vcpu.state_protected ? -EINVAL : 0;
     case KVM_GET_LAPIC:
     case KVM_SET_LAPIC:
-      if (type_ == kvm::VmType::tdx) return -EINVAL;  // guest_apic_protected
+      if (type_ == vmm::kvm::VmType::tdx) return -EINVAL;  // guest_apic_protected
       return forward(vcpu_files_.at(id).first, request, argument);
-    case kvm::request::set_cpuid2.number:
+    case vmm::kvm::request::set_cpuid2.number:
       return set_cpuid(vcpu, request, argument);
-    case kvm::request::set_msrs.number:
+    case vmm::kvm::request::set_msrs.number:
       return set_msrs(vcpu, argument);
-    case kvm::request::get_msrs.number:
+    case vmm::kvm::request::get_msrs.number:
       return get_msrs(vcpu, argument);
     case KVM_SET_MP_STATE:
       return 0;
@@ -369,10 +369,10 @@ int TeeVm::vcpu_call(uint32_t id, const kvm::Request& request, unsigned long arg
       vcpu.guest_debug = true;
       return vcpu.state_protected ? -EINVAL : 0;
     case KVM_SET_TSC_KHZ:
-      return type_ == kvm::VmType::tdx ? -EINVAL : 0;
-    case kvm::request::pre_fault_memory.number:
+      return type_ == vmm::kvm::VmType::tdx ? -EINVAL : 0;
+    case vmm::kvm::request::pre_fault_memory.number:
       return pre_fault(argument);
-    case kvm::request::kMemoryEncryptOp:
+    case vmm::kvm::request::kMemoryEncryptOp:
       return vcpu_encrypt_op(vcpu, argument);
     default:
       return forward(vcpu_files_.at(id).first, request, argument);

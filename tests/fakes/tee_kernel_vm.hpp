@@ -78,14 +78,14 @@ struct TeeVcpu {
 
 class TeeVm {
  public:
-  TeeVm(kvm::VmType type, TeeShared& shared);
+  TeeVm(vmm::kvm::VmType type, TeeShared& shared);
   virtual ~TeeVm();
 
   int fd() const { return fd_; }
-  kvm::VmType type() const { return type_; }
+  vmm::kvm::VmType type() const { return type_; }
   bool alive() const;  // a descriptor of it is still open
-  int vm_call(const kvm::Request& request, unsigned long argument);
-  int vcpu_call(uint32_t id, const kvm::Request& request, unsigned long argument);
+  int vm_call(const vmm::kvm::IoctlRequest& request, unsigned long argument);
+  int vcpu_call(uint32_t id, const vmm::kvm::IoctlRequest& request, unsigned long argument);
   int run(uint32_t id, std::unique_lock<std::mutex>& lock);
 
   // For tests.
@@ -106,7 +106,7 @@ class TeeVm {
   virtual bool ready_to_run(const TeeVcpu&) const { return true; }
   virtual bool launched() const { return true; }  // false: entering the guest fails
   virtual bool allows_msr(uint32_t) const { return true; }
-  virtual int encrypted_region(const kvm::EncryptedRegion&, bool) { return -ENOTTY; }
+  virtual int encrypted_region(const vmm::kvm::EncryptedRegion&, bool) { return -ENOTTY; }
   virtual bool private_needs_attribute() const { return false; }
   // The guest touched a private page that is not validated or accepted.
   virtual int unvalidated(TeeVcpu&, uint64_t) { return 0; }
@@ -122,7 +122,7 @@ class TeeVm {
   std::vector<TeeVcpu*> in_creation_order();
   bool irqchip_split() const { return split_irqchip_; }
 
-  kvm::VmType type_;
+  vmm::kvm::VmType type_;
   TeeShared& shared_;
   TeeHost& host_;
   UserMemory& user_;
@@ -140,16 +140,16 @@ class TeeVm {
   int set_attributes(uint64_t argument);
   int create_guest_memfd(uint64_t argument);
   int create_irqchip();
-  int create_vcpu(const kvm::Request& request, unsigned long id);
+  int create_vcpu(const vmm::kvm::IoctlRequest& request, unsigned long id);
   int set_registers(TeeVcpu& vcpu, unsigned long number, uint64_t argument);
   int get_registers(TeeVcpu& vcpu, unsigned long number, uint64_t argument);
   int set_sregs(TeeVcpu& vcpu, uint64_t argument);
   bool valid_sregs(const TeeVcpu& vcpu, const kvm_sregs& sregs) const;
-  int set_cpuid(TeeVcpu& vcpu, const kvm::Request& request, unsigned long argument);
+  int set_cpuid(TeeVcpu& vcpu, const vmm::kvm::IoctlRequest& request, unsigned long argument);
   int set_msrs(TeeVcpu& vcpu, uint64_t argument);
   int get_msrs(TeeVcpu& vcpu, uint64_t argument);
   int pre_fault(uint64_t argument);
-  int forward(int fd, const kvm::Request& request, unsigned long argument);
+  int forward(int fd, const vmm::kvm::IoctlRequest& request, unsigned long argument);
 
   // The scripted guest. nullopt: the step is done, go on.
   std::optional<int> step(TeeVcpu& vcpu);
@@ -173,7 +173,7 @@ class TeeVm {
   uint64_t exit_hypercall_ = 0;
 };
 
-std::unique_ptr<TeeVm> make_sev_vm(kvm::VmType type, TeeShared& shared);
+std::unique_ptr<TeeVm> make_sev_vm(vmm::kvm::VmType type, TeeShared& shared);
 std::unique_ptr<TeeVm> make_snp_vm(TeeShared& shared);
 std::unique_ptr<TeeVm> make_tdx_vm(TeeShared& shared);
 

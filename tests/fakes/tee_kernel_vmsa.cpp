@@ -9,8 +9,8 @@
 namespace bartizan::fakes {
 namespace {
 
-constexpr uint64_t kCr0CacheBits =
-    1ull << 30 | 1ull << 29;  // CD, NW: cleared by a quirk that is on by default
+// CD, NW: cleared by a quirk that is on by default
+constexpr uint64_t kCr0CacheBits = 1ull << 30 | 1ull << 29;
 constexpr uint64_t kCr4MachineCheck = 1 << 6;
 constexpr uint64_t kEferSvme = 1 << 12;
 constexpr uint64_t kRflagsFixed = 2;

@@ -1,15 +1,15 @@
 // A hostile bundle.json: what parses must serialise to a document that parses to the same.
 #include <cstdlib>
 
-#include "bundle/bundle_json.hpp"
+#include "plan/bundle/bundle_json.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace bartizan;  // NOLINT
-  auto info = bundle::parse_bundle_json({reinterpret_cast<const char*>(data), size});
+  auto info = plan::bundle::parse_bundle_json({reinterpret_cast<const char*>(data), size});
   if (!info.ok()) return 0;
-  auto text = bundle::bundle_json(*info);
+  auto text = plan::bundle::bundle_json(*info);
   if (!text.ok()) std::abort();
-  auto again = bundle::parse_bundle_json(*text);
+  auto again = plan::bundle::parse_bundle_json(*text);
   if (!again.ok() || again->command_line != info->command_line ||
       again->kernel_sha256 != info->kernel_sha256 ||
       again->kernel_release != info->kernel_release) {

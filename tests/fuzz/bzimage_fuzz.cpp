@@ -2,9 +2,9 @@
 // relies on.
 #include <cstdlib>
 
-#include "boot/boot_image.hpp"
-#include "boot/bzimage.hpp"
-#include "boot/layout.hpp"
+#include "plan/boot/boot_image.hpp"
+#include "plan/boot/bzimage.hpp"
+#include "plan/boot/layout.hpp"
 
 namespace {
 const bartizan::Bytes kStub(100);
@@ -12,20 +12,20 @@ const bartizan::Bytes kStub(100);
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace bartizan;  // NOLINT
-  auto image = boot::parse_bzimage({data, size});
+  auto image = plan::boot::parse_bzimage({data, size});
   if (!image.ok()) return 0;
   if (image->payload_offset + image->payload_size > size) std::abort();
   if (image->load_address + image->init_size < image->load_address) std::abort();
   if (image->release.find('/') != std::string::npos) std::abort();
-  boot::BootInput input{std::make_shared<const Bytes>(data, data + size),
-                        std::make_shared<const Bytes>(Bytes(100)),
-                        "quiet",
-                        1,
-                        256 << 20,
-                        boot::StubPlatform::snp,
-                        51,
-                        kStub};
-  auto laid_out = boot::make_boot_image(input);
+  plan::boot::BootInput input{std::make_shared<const Bytes>(data, data + size),
+                              std::make_shared<const Bytes>(Bytes(100)),
+                              "quiet",
+                              1,
+                              256 << 20,
+                              guest_abi::StubPlatform::snp,
+                              51,
+                              kStub};
+  auto laid_out = plan::boot::make_boot_image(input);
   if (!laid_out.ok()) return 0;
   uint64_t end = 0;
   for (const auto& chunk : laid_out->chunks) {
@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (uint32_t i = 0; i < laid_out->table.blob_count; i++) {
     const auto& blob = laid_out->table.blobs[i];
     if (blob.destination + blob.size > input.ram_bytes) std::abort();
-    if (blob.source != 0 && blob.source + blob.size > boot::kStagingEnd) std::abort();
+    if (blob.source != 0 && blob.source + blob.size > guest_abi::kStagingEnd) std::abort();
   }
   return 0;
 }

@@ -18,11 +18,11 @@ struct Outcome {
   bool fine = true;
 };
 
-Outcome unpack(image::Compression compression, ByteView content, size_t piece) {
+Outcome unpack(image::layer::Compression compression, ByteView content, size_t piece) {
   Outcome outcome{};
   crypto::Hasher hasher(crypto::HashKind::sha256);
-  auto source =
-      image::decompress(compression, std::make_unique<image::MemorySource>(content), "fuzz");
+  auto source = image::layer::decompress(
+      compression, std::make_unique<image::layer::MemorySource>(content), "fuzz");
   if (!source.ok()) std::abort();
   Bytes buffer(piece);
   while (outcome.bytes < kEnough) {
@@ -43,7 +43,8 @@ Outcome unpack(image::Compression compression, ByteView content, size_t piece) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
-  auto compression = data[0] % 2 ? image::Compression::gzip : image::Compression::zstd;
+  auto compression =
+      data[0] % 2 ? image::layer::Compression::gzip : image::layer::Compression::zstd;
   ByteView content(data + 1, size - 1);
   Outcome large = unpack(compression, content, 256 * 1024), odd = unpack(compression, content, 997);
   // What is damaged may have given different amounts before it was found to be so.

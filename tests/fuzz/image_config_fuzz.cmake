@@ -1,1 +1,1 @@
-bartizan_fuzz(image_config_fuzz SOURCES image_config_fuzz.cpp USES guest)
+bartizan_fuzz(image_config_fuzz SOURCES image_config_fuzz.cpp USES guest/init/stages)

@@ -13,9 +13,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const crypto::EcKey key = crypto::EcKey::generate(crypto::Curve::p256).value();
   std::string_view text = as_text({data, size});
   if (crypto::jwe_decrypt(key, text).ok()) std::abort();
-  auto head = net::parse_head(text);
-  if (head.ok()) (void)net::body_length(*head);
-  for (char c : kbs::error_from_answer(401, text, "https://b").message) {
+  auto head = attest::client::parse_head(text);
+  if (head.ok()) (void)attest::client::body_length(*head);
+  for (char c : attest::client::error_from_answer(401, text, "https://b").message) {
     if (c >= 0 && c < 0x20) std::abort();  // a peer must not make lines in a log
   }
   return 0;

@@ -1,1 +1,1 @@
-bartizan_fuzz(kbs_request_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/kbs_request_fuzz.cpp USES attest)
+bartizan_fuzz(kbs_request_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/kbs_request_fuzz.cpp USES attest/broker attest/verify)

@@ -15,18 +15,18 @@ namespace {
 
 using namespace bartizan;  // NOLINT: a test program
 
-std::unique_ptr<broker::Service> make_service() {
+std::unique_ptr<attest::broker::Service> make_service() {
   auto file =
       std::filesystem::temp_directory_path() / ("bartizan-fuzz-" + std::to_string(::getpid()));
-  broker::Store store = broker::Store::open(file).value();
+  attest::broker::Store store = attest::broker::Store::open(file).value();
   std::filesystem::remove(file);
-  broker::Service::Options options;
+  attest::broker::Service::Options options;
   options.clock = [now = int64_t{0}]() mutable { return ++now; };  // never runs into the rate limit
-  return broker::Service::create(std::move(store), options).value();
+  return attest::broker::Service::create(std::move(store), options).value();
 }
 
-broker::Request request_of(std::string_view text) {
-  broker::Request request;
+attest::broker::HttpRequest request_of(std::string_view text) {
+  attest::broker::HttpRequest request;
   size_t line = std::min(text.find('\n'), text.size());
   std::string_view head = text.substr(0, line);
   size_t first = std::min(head.find(' '), head.size());
@@ -45,18 +45,18 @@ broker::Request request_of(std::string_view text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const std::unique_ptr<broker::Service> service = make_service();
+  static const std::unique_ptr<attest::broker::Service> service = make_service();
   std::string_view text = as_text({data, size});
-  broker::Reply reply = service->answer(request_of(text));
+  attest::broker::HttpReply reply = service->answer(request_of(text));
   if (reply.status == 500) std::abort();
   if (reply.status == 200 && reply.content_type != "application/json")
     std::abort();  // an admin's answer
   if (!reply.body.empty() && !parse_json(reply.body.view(), "reply").ok()) std::abort();
   // What stands behind a session or the token is parsed all the same.
   ByteView body = as_bytes(text.substr(std::min(text.find('\n') + 1, text.size())));
-  auto message = broker::parse_attest(body);
+  auto message = attest::broker::parse_attest(body);
   if (message.ok() && !crypto::normalize_jwk(message->tee_public_key).ok()) std::abort();
-  auto workload = broker::parse_workload(body);
+  auto workload = attest::broker::parse_workload(body);
   if (workload.ok() && (workload->measurements.empty() || workload->disk_key.empty())) std::abort();
   return 0;
 }

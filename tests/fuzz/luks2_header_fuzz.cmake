@@ -1,1 +1,1 @@
-bartizan_fuzz(luks2_header_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/luks2_header_fuzz.cpp USES image LINKS fmt::fmt)
+bartizan_fuzz(luks2_header_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/luks2_header_fuzz.cpp USES image/builder LINKS fmt::fmt)

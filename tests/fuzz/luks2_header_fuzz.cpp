@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Bytes copy = make_copy({data, size}, second);
     if (!write_exactly(disk, copy, second ? kCopyBytes : 0, "disk").ok()) std::abort();
   }
-  auto luks2 = image::read_luks2(fmt::format("/proc/self/fd/{}", disk));
+  auto luks2 = image::luks2::read_luks2(fmt::format("/proc/self/fd/{}", disk));
   if (luks2.ok() && luks2->keyslot.kdf != "pbkdf2") std::abort();
   return 0;
 }

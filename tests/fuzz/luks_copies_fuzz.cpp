@@ -46,7 +46,7 @@ void expect_noticed(Bytes head) {
                                      (at < kChecksum + kDigestBytes || at >= kBinaryBytes));
   if (!covered) return;
   head[at] ^= 1;
-  auto copies = image::check_luks_copies(head);
+  auto copies = image::luks2::check_luks_copies(head);
   if (copies.ok() && copies->version == 2 && copies->remark.empty()) std::abort();
 }
 
@@ -55,7 +55,7 @@ void expect_noticed(Bytes head) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   Bytes head = head_of(data[0], ByteView(data, size).subspan(1));
-  auto copies = image::check_luks_copies(head);
+  auto copies = image::luks2::check_luks_copies(head);
   if (!copies.ok()) {
     if (copies.error().code != ErrorCode::corrupt) std::abort();
     return 0;

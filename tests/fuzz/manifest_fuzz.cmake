@@ -1,1 +1,1 @@
-bartizan_fuzz(manifest_fuzz SOURCES manifest_fuzz.cpp USES manifest)
+bartizan_fuzz(manifest_fuzz SOURCES manifest_fuzz.cpp USES guest_abi)

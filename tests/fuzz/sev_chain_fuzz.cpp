@@ -8,9 +8,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   bartizan::ByteView bytes(data, size);
-  auto platform = bartizan::sev::verify_platform_chain(bytes, {});
+  auto platform = bartizan::attest::sev::verify_platform_chain(bytes, {});
   if (platform.ok() && platform->chip.size() != 32) std::abort();
   if (!platform.ok() && platform.error().message.empty()) std::abort();
-  if (bartizan::sev::check_root(bytes).ok() && size > bartizan::sev::kMaxChainBytes) std::abort();
+  if (bartizan::attest::sev::check_root(bytes).ok() && size > bartizan::attest::sev::kMaxChainBytes)
+    std::abort();
   return 0;
 }

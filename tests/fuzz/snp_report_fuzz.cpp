@@ -8,9 +8,9 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   bartizan::ByteView bytes(data, size);
-  auto report = bartizan::snp::Report::parse(bytes);
+  auto report = bartizan::attest::evidence::SnpReport::parse(bytes);
   if (report.ok() && report->serialize() != bartizan::Bytes(data, data + size)) std::abort();
-  auto certificates = bartizan::snp::decode_certificate_table(bytes);
+  auto certificates = bartizan::attest::evidence::decode_certificate_table(bytes);
   if (certificates.ok() && certificates->size() > 3) std::abort();
   return 0;
 }

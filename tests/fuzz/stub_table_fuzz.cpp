@@ -18,36 +18,37 @@ bool apart(uint64_t a, uint64_t a_end, uint64_t b, uint64_t b_end) {
   return a_end <= b || b_end <= a;
 }
 
-void judge(const StubBlob& blob) {
+void judge(const guest_abi::StubBlob& blob) {
   uint64_t end = blob.destination + (blob.size + 4095) / 4096 * 4096;
-  require(blob.destination >= 4096 && end > blob.destination && end <= kStagingAddress);
-  require(apart(blob.destination, end, kStubAddress, kStubReservedEnd));
+  require(blob.destination >= 4096 && end > blob.destination && end <= guest_abi::kStagingAddress);
+  require(apart(blob.destination, end, guest_abi::kStubAddress, guest_abi::kStubReservedEnd));
   if (blob.source == 0) return;
-  require(blob.source >= kStagingFirst && blob.source + blob.size > blob.source);
-  require(blob.source + blob.size <= kStagingEnd);
+  require(blob.source >= guest_abi::kStagingFirst && blob.source + blob.size > blob.source);
+  require(blob.source + blob.size <= guest_abi::kStagingEnd);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  StubTable table{};
+  guest_abi::StubTable table{};
   if (size > 0) std::memcpy(&table, data, size < sizeof table ? size : sizeof table);
-  if (bartizan::stub::check_table(table) != bartizan::stub::kDone) return 0;
-  require(table.blob_count <= kStubMaxBlobs && table.range_count <= kStubMaxRanges);
+  if (bartizan::guest::stub::check_table(table) != bartizan::guest::stub::kDone) return 0;
+  require(table.blob_count <= guest_abi::kStubMaxBlobs &&
+          table.range_count <= guest_abi::kStubMaxRanges);
   for (uint32_t i = 0; i < table.blob_count; i++) {
     judge(table.blobs[i]);
     for (uint32_t j = 0; j < i; j++) {
-      const StubBlob &a = table.blobs[i], &b = table.blobs[j];
+      const guest_abi::StubBlob &a = table.blobs[i], &b = table.blobs[j];
       require(apart(a.destination, a.destination + a.size, b.destination, b.destination + b.size));
     }
   }
   uint64_t end = 0;
   for (uint32_t i = 0; i < table.range_count; i++) {
-    const StubRange& range = table.ranges[i];
+    const guest_abi::StubRange& range = table.ranges[i];
     require(range.address >= end && range.pages > 0 && range.pages < 1ull << 39);
     end = range.address + range.pages * 4096;
     require(end <= 1ull << table.address_bit);
-    require(apart(range.address, end, kStagingAddress, 4ull << 30));
+    require(apart(range.address, end, guest_abi::kStagingAddress, 4ull << 30));
   }
   return 0;
 }

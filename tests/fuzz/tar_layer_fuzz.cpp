@@ -12,7 +12,7 @@ namespace {
 
 using namespace bartizan;  // NOLINT
 
-class CheckedSink : public image::BlockSink {
+class CheckedSink : public image::filesystem::BlockSink {
  public:
   Result<void> write(uint64_t offset, ByteView bytes) override {
     if (offset != end_ && offset != 0) std::abort();
@@ -21,25 +21,25 @@ class CheckedSink : public image::BlockSink {
   }
 
  private:
-  uint64_t end_ = image::kBlockSize;
+  uint64_t end_ = image::filesystem::kBlockSize;
 };
 
 // The same bytes as two layers: everything collides with itself.
-void merge(image::Compression compression, ByteView content) {
+void merge(image::layer::Compression compression, ByteView content) {
   CheckedSink sink;
-  image::ErofsWriter writer(sink);
-  image::LayerMerger merger(writer, std::filesystem::temp_directory_path());
+  image::filesystem::ErofsWriter writer(sink);
+  image::layer::LayerMerger merger(writer, std::filesystem::temp_directory_path());
   for (uint16_t number : {2, 1}) {
     auto applied = merger.apply(number, "layer", [&] {
-      return image::decompress(compression, std::make_unique<image::MemorySource>(content),
-                               "layer");
+      return image::layer::decompress(
+          compression, std::make_unique<image::layer::MemorySource>(content), "layer");
     });
     if (!applied.ok()) return;
   }
   auto tree = merger.finish();
   if (!tree.ok()) return;
   auto written = writer.finish(**tree, {});
-  if (written.ok() && *written % image::kBlockSize != 0) std::abort();
+  if (written.ok() && *written % image::filesystem::kBlockSize != 0) std::abort();
 }
 
 // A wrong checksum ends an archive, so that hardly a change to a header would be seen otherwise:
@@ -64,9 +64,9 @@ Bytes with_checksums(ByteView tar) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
-  auto compression = static_cast<image::Compression>(data[0] % 3);
+  auto compression = static_cast<image::layer::Compression>(data[0] % 3);
   ByteView content(data + 1, size - 1);
   merge(compression, content);
-  if (compression == image::Compression::none) merge(compression, with_checksums(content));
+  if (compression == image::layer::Compression::none) merge(compression, with_checksums(content));
   return 0;
 }

@@ -9,11 +9,11 @@
 
 #include "base/errors.hpp"
 #include "fakes/guest_driver.hpp"
-#include "virtio/block/device.hpp"
-#include "virtio/console/device.hpp"
-#include "virtio/net/device.hpp"
-#include "virtio/rng/device.hpp"
-#include "virtio/vsock/device.hpp"
+#include "vmm/virtio/block/device.hpp"
+#include "vmm/virtio/console/device.hpp"
+#include "vmm/virtio/net/device.hpp"
+#include "vmm/virtio/rng/device.hpp"
+#include "vmm/virtio/vsock/device.hpp"
 
 using namespace bartizan;  // NOLINT: a program of its own
 
@@ -41,26 +41,26 @@ Result<UniqueFd> stream() {
   return UniqueFd(ends[0]);
 }
 
-[[maybe_unused]] std::shared_ptr<virtio::Device> make_console(EventLoop& loop) {
-  virtio::ConsoleOptions options;
+[[maybe_unused]] std::shared_ptr<vmm::virtio::Device> make_console(EventLoop& loop) {
+  vmm::virtio::ConsoleOptions options;
   options.output = [](ByteView) {};
   options.input = stream().value();
-  return virtio::ConsoleDevice::create(loop, std::move(options));
+  return vmm::virtio::ConsoleDevice::create(loop, std::move(options));
 }
-[[maybe_unused]] std::shared_ptr<virtio::Device> make_block(EventLoop&) {
-  return virtio::BlockDevice::create({scratch_file(), 4096, 32768, false, "scratch"}).value();
+[[maybe_unused]] std::shared_ptr<vmm::virtio::Device> make_block(EventLoop&) {
+  return vmm::virtio::BlockDevice::create({scratch_file(), 4096, 32768, false, "scratch"}).value();
 }
-[[maybe_unused]] std::shared_ptr<virtio::Device> make_rng(EventLoop&) {
-  return virtio::RngDevice::create();
+[[maybe_unused]] std::shared_ptr<vmm::virtio::Device> make_rng(EventLoop&) {
+  return vmm::virtio::RngDevice::create();
 }
-[[maybe_unused]] std::shared_ptr<virtio::Device> make_vsock(EventLoop& loop) {
-  virtio::VsockOptions options;
+[[maybe_unused]] std::shared_ptr<vmm::virtio::Device> make_vsock(EventLoop& loop) {
+  vmm::virtio::VsockOptions options;
   options.ports[1] = [](uint32_t) { return stream(); };
-  return virtio::VsockDevice::create(loop, std::move(options));
+  return vmm::virtio::VsockDevice::create(loop, std::move(options));
 }
 // Isolated: a fuzzer must not talk to the world.
-[[maybe_unused]] std::shared_ptr<virtio::Device> make_net(EventLoop& loop) {
-  return virtio::NetDevice::create(loop, {{{"127.0.0.1", 0, 80}}, true}).value();
+[[maybe_unused]] std::shared_ptr<vmm::virtio::Device> make_net(EventLoop& loop) {
+  return vmm::virtio::NetDevice::create(loop, {{{"127.0.0.1", 0, 80}}, true}).value();
 }
 
 class Input {
@@ -86,9 +86,9 @@ class Guest {
  public:
   explicit Guest(ByteView input) : input_(input) {
     loop_ = EventLoop::create().value();
-    transport_ =
-        virtio::MmioTransport::create(memory_, *loop_, interrupt_, BARTIZAN_FUZZ_DEVICE(*loop_), {})
-            .value();
+    transport_ = vmm::virtio::MmioTransport::create(memory_, *loop_, interrupt_,
+                                                    BARTIZAN_FUZZ_DEVICE(*loop_), {})
+                     .value();
     for (size_t i = 0; i < transport_->queue_count(); ++i) {
       queues_.push_back(std::make_unique<fakes::DriverQueue>(memory_, i * kQueueStride, 16, true));
     }
@@ -175,7 +175,7 @@ class Guest {
     for (uint32_t& part : writable) part = input_.half();
     if (readable.empty() && writable.empty()) return;
     queues_[queue]->make_available(readable, writable, shape & 16);
-    transport_->write(virtio::kNotifyOffset, 4, static_cast<uint32_t>(queue));
+    transport_->write(vmm::virtio::kNotifyOffset, 4, static_cast<uint32_t>(queue));
     while (queues_[queue]->take_used()) {
     }
   }
@@ -191,7 +191,7 @@ class Guest {
   fakes::PlainMemory memory_{kMemory};
   fakes::CountingInterrupt interrupt_;
   std::unique_ptr<EventLoop> loop_;
-  std::shared_ptr<virtio::MmioTransport> transport_;
+  std::shared_ptr<vmm::virtio::MmioTransport> transport_;
   std::vector<std::unique_ptr<fakes::DriverQueue>> queues_;
   int operations_ = 0, last_rounds_ = 0;
 };

@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "fakes/racing_memory.hpp"
-#include "virtio/queue.hpp"
+#include "vmm/virtio/queue.hpp"
 
 using namespace bartizan;  // NOLINT: one function
 
@@ -17,7 +17,7 @@ void require(bool promise) {
   if (!promise) std::abort();
 }
 
-uint64_t check(const std::vector<virtio::Buffer>& buffers) {
+uint64_t check(const std::vector<vmm::virtio::Buffer>& buffers) {
   uint64_t sum = 0;
   for (const auto& buffer : buffers) {
     require(buffer.at.value + buffer.length >= buffer.at.value);
@@ -34,12 +34,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fakes::PlainMemory memory(kMemory);
   memory.guest_write(0, {data + 2, std::min<size_t>(size - 2, kMemory)});
   uint16_t entries = static_cast<uint16_t>(1 << (data[0] % 7));
-  virtio::QueueConfig config{entries, {kDescriptors},     {kAvailable},
-                             {kUsed}, (data[1] & 1) != 0, (data[1] & 2) != 0};
+  vmm::virtio::QueueConfig config{entries, {kDescriptors},     {kAvailable},
+                                  {kUsed}, (data[1] & 1) != 0, (data[1] & 2) != 0};
   if (data[1] & 4) memory.make_private(kUsed);
-  auto queue = virtio::Queue::create(memory, config, 128);
+  auto queue = vmm::virtio::Queue::create(memory, config, 128);
   require(queue.ok());
-  virtio::Chain chain;
+  vmm::virtio::Chain chain;
   for (int i = 0; i < kSteps && queue->pop(&chain); ++i) {
     require(chain.head < entries && chain.readable.size() + chain.writable.size() <= entries);
     require(check(chain.readable) == chain.readable_bytes &&

@@ -1,5 +1,5 @@
 // The file system of a scratch disk, judged by e2fsck and debugfs. Plain files, no root.
-#include "guest/ext4.hpp"
+#include "guest/init/storage/ext4.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 
 #include "base/file.hpp"
 
-namespace bartizan::guest {
+namespace bartizan::guest::init {
 namespace {
 
 namespace fs = std::filesystem;
@@ -42,7 +42,7 @@ class Ext4 : public ::testing::Test {
 TEST_F(Ext4, E2fsckAcceptsIt) {
   for (uint64_t bytes : {16ull << 20, (32ull << 20) - 4096 * 77, 300ull << 20, 3ull << 30}) {
     make_disk(bytes);
-    auto made = make_ext4(disk());
+    auto made = storage::make_ext4(disk());
     ASSERT_TRUE(made.ok()) << made.error().describe();
     EXPECT_EQ(tool("e2fsck -fn " + disk()), 0) << bytes;
     for (const char* word : {"extent", "ext_attr", "filetype", "extra_isize"})
@@ -57,7 +57,7 @@ TEST_F(Ext4, EveryBlockOfItsTablesIsWritten) {
   make_disk(64 << 20);
   // On a file libext2fs would punch holes; on a block device it makes the kernel write zeros.
   ::setenv("UNIX_IO_NOZEROOUT", "1", 1);
-  ASSERT_TRUE(make_ext4(disk()).ok());
+  ASSERT_TRUE(storage::make_ext4(disk()).ok());
   // Bit maps, inode tables, group descriptors: debugfs names their blocks.
   ASSERT_EQ(tool("dumpe2fs " + disk() + " | tee " + (folder_ / "dump").string()), 0);
   UniqueFd file = open_file(disk(), O_RDONLY).value();
@@ -81,8 +81,8 @@ TEST_F(Ext4, EveryBlockOfItsTablesIsWritten) {
 }
 
 TEST_F(Ext4, NoDiskIsAnError) {
-  EXPECT_EQ(make_ext4(disk()).error().code, ErrorCode::not_found);
+  EXPECT_EQ(storage::make_ext4(disk()).error().code, ErrorCode::not_found);
 }
 
 }  // namespace
-}  // namespace bartizan::guest
+}  // namespace bartizan::guest::init

@@ -365,7 +365,7 @@ TEST_F(BadImage, DiskCutOff) {
 }
 
 TEST_F(BadImage, FlippedBitsInDataTreeAndHeader) {
-  auto manifest = Manifest::parse(inspect_image(root_).value().manifest).value();
+  auto manifest = guest_abi::Manifest::parse(inspect_image(root_).value().manifest).value();
   std::string disk = read_text(root_ / "disk.img");
   for (uint64_t at : {uint64_t{5000}, manifest.luks2.offset + 1, manifest.verity.hash_offset + 7,
                       manifest.verity.hash_offset + 4090}) {

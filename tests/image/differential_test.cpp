@@ -106,7 +106,7 @@ TEST_F(Image, CryptsetupOpensIt) {
 }
 
 TEST_F(Image, VeritysetupVerifiesItAndSeesAFlippedBit) {
-  auto manifest = Manifest::parse(report_->manifest).value();
+  auto manifest = guest_abi::Manifest::parse(report_->manifest).value();
   std::string command =
       fmt::format("veritysetup verify {{0}} {{0}} {} --hash-offset={}",
                   to_hex(manifest.verity.root_hash), manifest.verity.hash_offset - 4096);

@@ -63,7 +63,7 @@ TEST_F(Keys, RecoveryPassphraseOpensTheDiskTooAndTheGuestNeedNotKnow) {
   EXPECT_EQ(info.luks->keyslots[0].iterations, 1000u);
   EXPECT_EQ(info.luks->keyslots[1].kdf, "argon2id");
   EXPECT_EQ(info.luks->keyslots[1].memory_kib, 192u << 10);
-  EXPECT_EQ(Manifest::parse(info.manifest).value().luks2.keyslot.kdf, "pbkdf2");
+  EXPECT_EQ(guest_abi::Manifest::parse(info.manifest).value().luks2.keyslot.kdf, "pbkdf2");
   EXPECT_TRUE(verify_image(scratch_ / "out", SecretBytes::from_string(kKey)).ok());
   EXPECT_TRUE(verify_image(scratch_ / "out", SecretBytes::from_string(kRecovery)).ok());
   EXPECT_EQ(verify_image(scratch_ / "out", SecretBytes::from_string("no")).error().reason,
@@ -131,8 +131,8 @@ class Check : public Keys {
     decrypt_filesystem(scratch_ / "out", SecretBytes::from_string(kKey), scratch_ / "fs");
     content_ = read_text(scratch_ / "fs");
   }
-  Result<image::ErofsTotals> check() {
-    return image::check_erofs(
+  Result<image::filesystem::ErofsTotals> check() {
+    return image::filesystem::check_erofs(
         [this](uint64_t number, std::span<uint8_t> to) -> Result<void> {
           std::copy_n(content_.begin() + static_cast<ptrdiff_t>(number * 4096), 4096, to.begin());
           return {};
@@ -185,7 +185,7 @@ class Forged : public Keys {
     Keys::SetUp();
     ASSERT_TRUE(build_image(options()).ok());
     auto info = inspect_image(scratch_ / "out").value();
-    manifest_ = Manifest::parse(info.manifest).value();
+    manifest_ = guest_abi::Manifest::parse(info.manifest).value();
     folder_ = scratch_ / "unpacked";
     fs::create_directory(folder_);
     extract_disk(scratch_ / "out", folder_ / "disk.img");
@@ -193,7 +193,8 @@ class Forged : public Keys {
   }
   void flip(uint64_t at_in_filesystem) {
     auto disk = open_file(folder_ / "disk.img", O_RDWR).value();
-    auto key = image::open_luks2(folder_ / "disk.img", SecretBytes::from_string(kKey)).value();
+    auto key =
+        image::luks2::open_luks2(folder_ / "disk.img", SecretBytes::from_string(kKey)).value();
     uint64_t start = at_in_filesystem / 4096 * 4096;
     Bytes block(4096);
     read_exactly(disk.get(), block, manifest_.luks2.offset + start, "disk").value();
@@ -221,7 +222,7 @@ class Forged : public Keys {
     text.replace(text.find(old), old.size(), hash);
     write_text(folder_ / "bartizan.json", text);
   }
-  Manifest manifest_;
+  guest_abi::Manifest manifest_;
   std::string text_;
   fs::path folder_;
 };

@@ -1,5 +1,5 @@
-// The output layer is hashed while it is written, on the strength of a forecast: whatever becomes
-// of the forecast, sha256sum must find each blob's name to be its digest, and the image verifies.
+// The output layer is hashed while it is written, on the strength of a prediction: whatever becomes
+// of the prediction, sha256sum must find each blob's name to be its digest, and the image verifies.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -31,9 +31,9 @@ class OutputDigest : public testing::Test {
     ASSERT_TRUE(report.ok()) << report.error().describe();
     check(options.output);
   }
-  std::optional<image::FilesystemForecast> forecast() {
-    auto source = image::read_layout(scratch_ / "src", "").value();
-    return image::forecast_filesystem(scratch_ / "src", source, scratch_.path(), {});
+  std::optional<image::builder::PredictedFilesystem> prediction() {
+    auto source = image::oci::read_layout(scratch_ / "src", "").value();
+    return image::builder::predict_filesystem(scratch_ / "src", source, scratch_.path(), {});
   }
   static std::string big() {
     std::string bytes(3'000'001, 'x');
@@ -44,10 +44,10 @@ class OutputDigest : public testing::Test {
   ScratchFolder scratch_;
 };
 
-TEST_F(OutputDigest, ForecastIsTheSuperblockThatComes) {
+TEST_F(OutputDigest, PredictionIsTheSuperblockThatComes) {
   make_layout(scratch_ / "src", {{make_tar({{"a", '0', big()}, {"gone", '0', "1"}, {"b/", '5'}})},
                                  {make_tar({{".wh.gone", '0'}, {"l", '2', "", "a"}})}});
-  auto told = forecast();
+  auto told = prediction();
   ASSERT_TRUE(told.has_value());
   BuildOptions options;
   options.source = scratch_ / "src";
@@ -61,24 +61,24 @@ TEST_F(OutputDigest, ForecastIsTheSuperblockThatComes) {
   EXPECT_EQ(std::string(told->superblock.begin(), told->superblock.end()), erofs.substr(0, 4096));
 }
 
-TEST_F(OutputDigest, WithoutForecast) {
+TEST_F(OutputDigest, WithoutPrediction) {
   std::string tar = make_tar({{"a", '0', big()}});
   write_text(scratch_ / "tar", tar);
   ASSERT_EQ(run_tool("gzip -1 " + (scratch_ / "tar").string()).status, 0);
   make_layout(scratch_ / "src", {{read_text(scratch_ / "tar.gz"),
                                   "application/vnd.oci.image.layer.v1.tar+gzip", tar}});
-  EXPECT_FALSE(forecast().has_value());
+  EXPECT_FALSE(prediction().has_value());
   build();
 }
 
-// The layer says something else while the forecast is made than when it is read in earnest.
-TEST_F(OutputDigest, WrongForecast) {
+// The layer says something else while the prediction is made than when it is read in earnest.
+TEST_F(OutputDigest, WrongPrediction) {
   std::string right = make_tar({{"a", '0', big()}, {"b", '0', std::string(5000, 'b')}});
   std::string other =
       make_tar({{"a", '0', big()}, {"b", '0', std::string(4608, 'b')}, {"c/", '5'}});
   ASSERT_EQ(right.size(), other.size());
   make_layout(scratch_ / "src", {{right}});
-  auto told = forecast();
+  auto told = prediction();
   fs::path blob;
   for (const auto& entry : fs::directory_iterator(scratch_ / "src/blobs/sha256"))
     if (entry.file_size() == right.size()) blob = entry.path();
@@ -86,7 +86,7 @@ TEST_F(OutputDigest, WrongForecast) {
     std::fstream(blob, std::ios::in | std::ios::out | std::ios::binary) << bytes;
   };
   put(other);
-  auto told_wrong = forecast();
+  auto told_wrong = prediction();
   ASSERT_TRUE(told.has_value() && told_wrong.has_value());
   ASSERT_NE(told->superblock, told_wrong->superblock);
   build([&](const Progress& progress) {

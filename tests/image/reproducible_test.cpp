@@ -45,7 +45,7 @@ class Reproducible : public testing::Test {
   }
   SecretBytes volume_key(const std::string& name) {
     extract_disk(scratch_ / name, scratch_ / "disk");
-    return image::open_luks2(scratch_ / "disk", SecretBytes::from_string(kKey)).value();
+    return image::luks2::open_luks2(scratch_ / "disk", SecretBytes::from_string(kKey)).value();
   }
 
   ScratchFolder scratch_;

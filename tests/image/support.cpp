@@ -159,8 +159,8 @@ void extract_disk(const fs::path& image, const fs::path& to) {
 void decrypt_filesystem(const fs::path& image, const SecretBytes& disk_key, const fs::path& to) {
   fs::path disk = to.string() + ".disk";
   extract_disk(image, disk);
-  auto key = image::open_luks2(disk, disk_key).value();
-  auto manifest = Manifest::parse(inspect_image(image).value().manifest).value();
+  auto key = image::luks2::open_luks2(disk, disk_key).value();
+  auto manifest = guest_abi::Manifest::parse(inspect_image(image).value().manifest).value();
   auto cipher =
       crypto::AesXts::create(key.bytes(), 4096, crypto::AesXts::Direction::decrypt).value();
   auto from = open_file(disk, O_RDONLY).value();

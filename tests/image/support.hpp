@@ -9,7 +9,7 @@
 
 #include "bartizan/image.hpp"
 #include "base/bytes.hpp"
-#include "manifest/manifest.hpp"
+#include "guest_abi/manifest.hpp"
 
 namespace bartizan::test {
 

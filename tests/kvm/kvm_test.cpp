@@ -10,33 +10,33 @@
 #include <optional>
 #include <thread>
 
-#include "machine/virtual_machine.hpp"
+#include "vmm/vcpu/virtual_machine.hpp"
 
 namespace bartizan {
 namespace {
 
-using machine::VirtualMachine;
-using vcpu::End;
+using vmm::vcpu::End;
+using vmm::vcpu::VirtualMachine;
 
 constexpr uint64_t kCode = 0x1000;
 constexpr uint16_t kDonePort = 0x0b10;
 
-tee::Segment real_mode(uint16_t attributes) {
+plan::tee::Segment real_mode(uint16_t attributes) {
   return {0, attributes, 0xffff, 0};
 }
 
 // `code` at 0x1000, in real mode, on each vCPU's first instruction (the boot processor alone starts
 // by itself).
-tee::LaunchPlan real_mode_plan(Bytes code, size_t vcpus = 1) {
-  tee::LaunchPlan plan;
+plan::tee::LaunchPlan real_mode_plan(Bytes code, size_t vcpus = 1) {
+  plan::tee::LaunchPlan plan;
   plan.ram = {{{0}, 1024 * 1024}};
   plan.items.push_back({{kCode},
-                        tee::PageKind::normal,
+                        plan::tee::PageKind::normal,
                         "code",
                         4096,
                         std::make_shared<const Bytes>(std::move(code))});
   plan.cpus.resize(vcpus);
-  tee::CpuState& cpu = plan.cpus[0];
+  plan::tee::CpuState& cpu = plan.cpus[0];
   cpu.rip = kCode;
   cpu.rsp = 0x8000;
   cpu.cr0 = 0x10;
@@ -49,7 +49,7 @@ tee::LaunchPlan real_mode_plan(Bytes code, size_t vcpus = 1) {
 }
 
 // Keeps what the guest wrote, and answers reads with a fixed value.
-class Recorder final : public devices::BusDevice {
+class Recorder final : public vmm::devices::BusDevice {
  public:
   uint64_t read(uint64_t, uint32_t) override { return 0x5a; }
   void write(uint64_t offset, uint32_t size, uint64_t value) override {
@@ -73,7 +73,7 @@ class Recorder final : public devices::BusDevice {
 };
 
 // Ends the test when the guest writes to it; a guest that never does ends it after a while.
-class Finish final : public devices::BusDevice {
+class Finish final : public vmm::devices::BusDevice {
  public:
   uint64_t read(uint64_t, uint32_t) override { return ~0ull; }
   void write(uint64_t, uint32_t, uint64_t) override { settle({End::Kind::shutdown, "done"}); }
@@ -97,11 +97,11 @@ class Finish final : public devices::BusDevice {
 class RealKvm : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto system = kvm::System::open(kvm::linux_kernel(), "/dev/kvm");
+    auto system = vmm::kvm::System::open(vmm::kvm::linux_kernel(), "/dev/kvm");
     if (!system.ok()) GTEST_SKIP() << system.error().describe();
   }
   std::unique_ptr<VirtualMachine> create(Bytes code, size_t vcpus = 1) {
-    auto machine = VirtualMachine::create(kvm::linux_kernel(), "/dev/kvm",
+    auto machine = VirtualMachine::create(vmm::kvm::linux_kernel(), "/dev/kvm",
                                           real_mode_plan(std::move(code), vcpus));
     EXPECT_TRUE(machine.ok()) << (machine.ok() ? "" : machine.error().describe());
     return machine.ok() ? std::move(*machine) : nullptr;
@@ -238,7 +238,7 @@ TEST_F(RealKvm, ATripleFaultEndsTheGuest) {
   plan.cpus[0].cr0 = 0x11;
   plan.cpus[0].cs = {8, 0xc9b, 0xfffff, 0};
   plan.cpus[0].ds = plan.cpus[0].es = plan.cpus[0].ss = {16, 0xc93, 0xfffff, 0};
-  auto machine = VirtualMachine::create(kvm::linux_kernel(), "/dev/kvm", plan);
+  auto machine = VirtualMachine::create(vmm::kvm::linux_kernel(), "/dev/kvm", plan);
   ASSERT_TRUE(machine.ok()) << machine.error().describe();
   EXPECT_EQ(run_to_end(**machine).kind, End::Kind::triple_fault);
 }

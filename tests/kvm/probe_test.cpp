@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "bartizan/tee.hpp"
-#include "machine/probe.hpp"
+#include "vmm/host/probe.hpp"
 
 namespace bartizan {
 namespace {
@@ -48,7 +48,7 @@ TEST(Probe, HardwareTeesAreToldByParameterAndDevice) {
   ASSERT_NE(::mkdtemp(folder), nullptr);
   std::filesystem::path root = folder;
   auto snp = [&] {
-    return machine::probe_host({"/nonexistent", 100}, kvm::linux_kernel(), root)->tees[4];
+    return vmm::host::probe_host({"/nonexistent", 100}, vmm::kvm::linux_kernel(), root)->tees[4];
   };
   EXPECT_THAT(snp().missing, HasSubstr("sev_snp"));
   std::filesystem::create_directories(root / "sys/module/kvm_amd/parameters");

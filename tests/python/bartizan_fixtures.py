@@ -1,4 +1,4 @@
-"""Fixtures of tests/python and tests/faces: made once a session, because image and bundle take seconds."""
+"""Fixtures of tests/python and tests/bindings: made once a session, because image and bundle take seconds."""
 
 import glob
 import os
@@ -12,7 +12,7 @@ import bartizan
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BARTIZAN_BUILD", SOURCE / "build/dev"))
-KEY = b"a passphrase for tests"
+KEY = b"a disk_key for tests"
 
 
 @pytest.fixture(scope="session")

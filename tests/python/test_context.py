@@ -18,7 +18,7 @@ def test_wait_wants_a_start():
 def test_no_kvm_device_is_told_by_name(image, bundle):
     with bartizan.Context(kvm_device="/nonexistent/kvm", bundle=bundle) as context:
         context.set_tee("none")
-        context.attach_image(image, passphrase=KEY)
+        context.attach_image(image, disk_key=KEY)
         with pytest.raises(FileNotFoundError, match="/nonexistent/kvm"):
             context.start()
 
@@ -27,7 +27,7 @@ def test_disk_without_the_shortcut(image, bundle):
     info = bartizan.inspect_image(image)
     with bartizan.Context(kvm_device="/nonexistent/kvm", bundle=bundle) as context:
         context.attach_luks_disk(
-            info.disk_path, info.manifest, offset=info.disk_offset, size=info.disk_bytes, passphrase=KEY
+            info.disk_path, info.manifest, offset=info.disk_offset, size=info.disk_bytes, disk_key=KEY
         )
         with pytest.raises(FileNotFoundError):
             context.start()

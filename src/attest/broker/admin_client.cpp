@@ -6,7 +6,7 @@
 
 #include "attest/broker/admin_post.hpp"
 #include "attest/broker/messages.hpp"
-#include "attest/broker/old_form.hpp"
+#include "attest/broker/register_workload.hpp"
 #include "attest/broker/trustee.hpp"
 #include "attest/client/https_client.hpp"
 #include "attest/client/kbs_protocol.hpp"
@@ -14,6 +14,7 @@
 #include "base/errors.hpp"
 
 namespace bartizan {
+using namespace attest::broker;  // NOLINT: the public functions of this component
 namespace {
 
 constexpr uint32_t kTimeoutMs = 30'000;
@@ -23,13 +24,14 @@ constexpr std::array<std::pair<BrokerKind, std::string_view>, 3> kKinds = {
      {BrokerKind::trustee, "trustee"},
      {BrokerKind::register_workload, "register-workload"}}};
 
-Result<std::string> call(const BrokerAccess& access, net::HttpRequest request) {
-  request.headers.emplace_back("Authorization", TRY(broker::bearer(access.admin_token)));
-  auto client =
-      TRY(net::HttpsClient::create(access.url, access.ca_pem, net::Deadline::after_ms(kTimeoutMs)));
-  net::HttpResponse response = TRY(client.send(request));
+Result<std::string> call(const BrokerAccess& access, attest::client::HttpRequest request) {
+  request.headers.emplace_back("Authorization", TRY(attest::broker::bearer(access.admin_token)));
+  auto client = TRY(attest::client::HttpsClient::create(
+      access.url, access.ca_pem, attest::client::Deadline::after_ms(kTimeoutMs)));
+  attest::client::HttpResponse response = TRY(client.send(request));
   if (response.status == 200) return std::string(as_text(response.body));
-  return kbs::error_from_answer(response.status, as_text(response.body), client.endpoint().url);
+  return attest::client::error_from_answer(response.status, as_text(response.body),
+                                           client.endpoint().url);
 }
 
 bool is_path_segment(std::string_view id) {
@@ -59,11 +61,11 @@ Result<BrokerKind> broker_kind_from_string(std::string_view name) {
 
 Result<void> register_workload(const BrokerAccess& access, const Workload& workload) {
   if (access.kind == BrokerKind::trustee)
-    return broker::register_with_trustee(access, workload, std::time(nullptr));
+    return attest::broker::register_with_trustee(access, workload, std::time(nullptr));
   if (access.kind == BrokerKind::register_workload)
-    return broker::register_in_old_form(access, workload);
-  SecretBytes body = TRY(broker::write_workload(workload));
-  net::HttpRequest request{
+    return attest::broker::register_in_old_form(access, workload);
+  SecretBytes body = TRY(attest::broker::write_workload(workload));
+  attest::client::HttpRequest request{
       "POST", std::string(kWorkloads), {{"Content-Type", "application/json"}}, std::move(body)};
   TRY(call(access, std::move(request)));
   return {};

@@ -5,7 +5,7 @@
 #include "attest/client/kbs_protocol.hpp"
 #include "base/errors.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 namespace {
 
 constexpr char kOrigin[] = "attest/broker";
@@ -63,18 +63,18 @@ Result<std::string> bearer(const SecretBytes& token) {
 Result<void> send_post(const BrokerAccess& access, Post post,
                        const std::vector<const SecretBytes*>& secrets) {
   Target target = TRY(parse_target(access.url));
-  net::HttpRequest request{"POST",
-                           target.prefix + post.path,
-                           {{"Content-Type", post.content_type}, {"Accept", "application/json"}},
-                           std::move(post.body)};
+  client::HttpRequest request{"POST",
+                              target.prefix + post.path,
+                              {{"Content-Type", post.content_type}, {"Accept", "application/json"}},
+                              std::move(post.body)};
   if (post.authorization) request.headers.emplace_back("Authorization", *post.authorization);
-  auto client = TRY(
-      net::HttpsClient::create(target.origin, access.ca_pem, net::Deadline::after_ms(kTimeoutMs)));
-  net::HttpResponse response = TRY(client.send(request));
+  auto client = TRY(client::HttpsClient::create(target.origin, access.ca_pem,
+                                                client::Deadline::after_ms(kTimeoutMs)));
+  client::HttpResponse response = TRY(client.send(request));
   if (response.status >= 200 && response.status < 300) return {};
   std::string url = client.endpoint().url + target.prefix + post.path;
-  return without_secrets(kbs::error_from_answer(response.status, as_text(response.body), url), url,
-                         response.status, secrets);
+  return without_secrets(client::error_from_answer(response.status, as_text(response.body), url),
+                         url, response.status, secrets);
 }
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -7,7 +7,7 @@
 #include "attest/client/https_client.hpp"
 #include "bartizan/broker.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 // "https://host:port/some/path" in its two parts; the second has no '/' at its end and is empty for
 // most. invalid_argument: a path of other characters than letters, digits and ". _ - ~ /".
@@ -30,4 +30,4 @@ struct Post {
 Result<void> send_post(const BrokerAccess& access, Post post,
                        const std::vector<const SecretBytes*>& secrets);
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -11,12 +11,13 @@
 #include "base/errors.hpp"
 
 namespace bartizan {
+using namespace attest::broker;  // NOLINT: the public functions of this component
 
 struct Broker::Impl {
   BrokerOptions options;
   std::string ca_pem;
-  std::unique_ptr<broker::Service> service;
-  std::unique_ptr<broker::Server> server;  // last: its threads use the service
+  std::unique_ptr<attest::broker::Service> service;
+  std::unique_ptr<attest::broker::Server> server;  // last: its threads use the service
 };
 
 Broker::Broker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -28,16 +29,16 @@ Result<Broker> Broker::start(BrokerOptions options) {
     return make_error(ErrorCode::invalid_argument, "attest/broker", "state folder is not given");
   }
   if (!options.clock) options.clock = [] { return static_cast<int64_t>(std::time(nullptr)); };
-  for (const auto& root : options.sev_roots) TRY(sev::check_root(root));
-  broker::Identity identity =
-      TRY(broker::load_identity(options.state, options.tls_names, options.clock()));
-  broker::Store store = TRY(broker::Store::open(options.state / "store.sqlite"));
+  for (const auto& root : options.sev_roots) TRY(attest::sev::check_root(root));
+  attest::broker::Identity identity =
+      TRY(attest::broker::load_identity(options.state, options.tls_names, options.clock()));
+  attest::broker::Store store = TRY(attest::broker::Store::open(options.state / "store.sqlite"));
   auto impl = std::make_unique<Impl>();
-  impl->service = TRY(broker::Service::create(
+  impl->service = TRY(attest::broker::Service::create(
       std::move(store),
       {options.clock, options.log, identity.admin_token_hash, options.sev_roots}));
   impl->server =
-      TRY(broker::Server::start(options.address, options.port, identity, *impl->service));
+      TRY(attest::broker::Server::start(options.address, options.port, identity, *impl->service));
   impl->ca_pem = identity.ca_pem;
   impl->options = std::move(options);
   return Broker(std::move(impl));
@@ -50,7 +51,7 @@ std::string Broker::ca_pem() const {
   return impl_->ca_pem;
 }
 std::filesystem::path Broker::admin_token_path() const {
-  return broker::admin_token_file(impl_->options.state);
+  return attest::broker::admin_token_file(impl_->options.state);
 }
 void Broker::stop() {
   impl_->server->stop();

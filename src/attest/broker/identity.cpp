@@ -5,7 +5,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 namespace {
 
 namespace fs = std::filesystem;
@@ -107,4 +107,4 @@ Result<Identity> load_identity(const fs::path& state, const std::vector<std::str
   return Identity{ca_pem, certificate, key, token_hash};
 }
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -11,7 +11,7 @@
 #include "crypto/hash.hpp"
 #include "crypto/x509.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 struct Identity {
   std::string ca_pem;
@@ -29,4 +29,4 @@ inline std::filesystem::path admin_token_file(const std::filesystem::path& state
   return state / "admin.token";
 }
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -11,7 +11,7 @@
 #include "base/errors.hpp"
 #include "crypto/jwe.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 namespace {
 
 constexpr std::string_view kOrigin = "attest/broker";
@@ -33,7 +33,7 @@ Result<Bytes> hex_of_size(const Json& value, size_t size, std::string_view what)
 
 // SEV and SEV-ES measure with SHA-256, the others with SHA-384.
 constexpr size_t measurement_size(Tee tee) {
-  return is_pre_attested(tee) ? 32 : 48;
+  return evidence::is_pre_attested(tee) ? 32 : 48;
 }
 
 // "0x…" or plain hex; JSON numbers above 2^53 do not survive every library.
@@ -55,8 +55,8 @@ Result<bool> flag(const Json& json, std::string_view name) {
 Result<Tee> tee_member(const Json& json) {
   if (!json.contains("tee")) return Tee::snp;
   std::string name = TRY(json_string(json, "tee", "workload"));
-  auto tee = tee_of_kbs_name(name);
-  if (tee && is_pre_attested(*tee)) return *tee;
+  auto tee = evidence::tee_of_kbs_name(name);
+  if (tee && evidence::is_pre_attested(*tee)) return *tee;
   return invalid(fmt::format("tee \"{}\": sev, sev-es, or no such member", name));
 }
 
@@ -69,7 +69,7 @@ bool is_id(std::string_view id) {
 
 Result<void> check_workload(const Workload& workload) {
   if (!is_id(workload.id)) return invalid("id is not 1 to 128 letters, digits, '_', '-' or '.'");
-  TRY(kbs::check_resource_path(workload.resource));
+  TRY(client::check_resource_path(workload.resource));
   if (workload.workload_digest.size() != kDigestSize)
     return invalid("workload_digest is not 32 bytes");
   // Without one, any look-alike stack would get the key.
@@ -79,10 +79,10 @@ Result<void> check_workload(const Workload& workload) {
   for (const Bytes& one : workload.measurements) {
     if (one.size() != size) {
       return invalid(fmt::format("measurement of {} bytes: {} has {}", one.size(),
-                                 kbs_tee_name(workload.tee), size));
+                                 evidence::kbs_tee_name(workload.tee), size));
     }
   }
-  if (is_pre_attested(workload.tee) && workload.minimum_tcb != 0)
+  if (evidence::is_pre_attested(workload.tee) && workload.minimum_tcb != 0)
     return invalid("minimum_tcb is SNP's; SEV has the least firmware in its guest policy");
   if (workload.disk_key.empty() || workload.disk_key.size() > kMaxDiskKey)
     return invalid("disk_key is not 1 to 4096 bytes");
@@ -139,16 +139,17 @@ Result<Workload> workload_from_json(const Json& json) {
 Result<Tee> parse_auth(ByteView body) {
   Json json = TRY(parse_json(as_text(body), "auth"));
   std::string version = TRY(json_string(json, "version", "auth"));
-  if (version != kbs::kVersion) {
+  if (version != client::kVersion) {
     return make_error(ErrorCode::protocol, std::string(kOrigin),
-                      "KBS protocol version \"{}\"; this broker speaks {}", version, kbs::kVersion);
+                      "KBS protocol version \"{}\"; this broker speaks {}", version,
+                      client::kVersion);
   }
   std::string name = TRY(json_string(json, "tee", "auth"));
   TRY(json_member(json, "extra-params", "auth"));
-  if (auto tee = verifiable_tee(name)) return *tee;
+  if (auto tee = evidence::verifiable_tee(name)) return *tee;
   return make_error(ErrorCode::unsupported, std::string(kOrigin),
                     "TEE \"{}\"; this broker verifies snp and {}", name,
-                    kbs_tee_name(Tee::simulated));
+                    evidence::kbs_tee_name(Tee::simulated));
 }
 
 Result<AttestMessage> parse_attest(ByteView body) {
@@ -218,8 +219,8 @@ Result<SevOpenMessage> parse_sev_open(ByteView body) {
   Json json = TRY(parse_json(as_text(body), "sev launch"));
   SevOpenMessage message;
   std::string name = TRY(json_string(json, "tee", "sev launch"));
-  auto tee = tee_of_kbs_name(name);
-  if (!tee || !is_pre_attested(*tee)) {
+  auto tee = evidence::tee_of_kbs_name(name);
+  if (!tee || !evidence::is_pre_attested(*tee)) {
     return make_error(ErrorCode::unsupported, std::string(kOrigin),
                       "sev launch: TEE \"{}\": sev or sev-es", name);
   }
@@ -259,7 +260,7 @@ Result<SecretBytes> write_workload(const Workload& workload) {
                {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
                {"resource", workload.resource},
                {"disk_key", to_base64(workload.disk_key.bytes())}};
-  if (is_pre_attested(workload.tee)) json["tee"] = kbs_tee_name(workload.tee);
+  if (evidence::is_pre_attested(workload.tee)) json["tee"] = evidence::kbs_tee_name(workload.tee);
   std::string text = json.dump();
   SecretBytes body = SecretBytes::from_string(text);
   wipe(text);
@@ -267,4 +268,4 @@ Result<SecretBytes> write_workload(const Workload& workload) {
   return body;
 }
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

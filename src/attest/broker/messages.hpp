@@ -10,7 +10,7 @@
 #include "base/bytes.hpp"
 #include "base/json.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 // POST /auth. protocol: another version; unsupported: a TEE whose evidence we cannot verify.
 Result<Tee> parse_auth(ByteView body);
@@ -39,4 +39,4 @@ Result<sev::Measured> parse_sev_measured(ByteView body);
 Result<Workload> parse_workload(ByteView body);
 Result<SecretBytes> write_workload(const Workload& workload);
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

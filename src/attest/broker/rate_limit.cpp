@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 bool RateLimit::allow(const std::string& address, int64_t now) {
   std::lock_guard lock(mutex_);
   if (buckets_.size() >= kMaxAddresses && !buckets_.count(address)) make_room();
   Bucket& bucket = buckets_.try_emplace(address, Bucket{kRequestBurst, now}).first->second;
-  double elapsed =
-      static_cast<double>(std::max<int64_t>(now - bucket.last, 0));  // a clock may step back
+  // a clock may step back
+  double elapsed = static_cast<double>(std::max<int64_t>(now - bucket.last, 0));
   bucket.tokens = std::min(kRequestBurst, bucket.tokens + elapsed * kRequestsPerSecond);
   bucket.last = now;
   if (bucket.tokens < 1) return false;
@@ -24,4 +24,4 @@ void RateLimit::make_room() {
   buckets_.erase(oldest);
 }
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

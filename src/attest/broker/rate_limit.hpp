@@ -6,7 +6,7 @@
 #include <mutex>
 #include <string>
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 // An /attest costs two RSA and two ECDSA checks, about a millisecond: at this rate one address
 // takes at most a tenth of a processor. A daemon that starts hundreds of guests at once, three
@@ -32,4 +32,4 @@ class RateLimit {
   std::map<std::string, Bucket> buckets_;  // guarded by mutex_
 };
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -18,7 +18,7 @@
 #include "base/errors.hpp"
 #include "crypto/openssl.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 namespace {
 
 constexpr std::string_view kOrigin = "attest/broker";
@@ -114,8 +114,8 @@ std::string_view reason_phrase(int status) {
   return "Internal Server Error";
 }
 
-Result<void> send_reply(net::TlsStream& stream, const Reply& reply, bool last,
-                        net::Deadline deadline) {
+Result<void> send_reply(client::TlsStream& stream, const HttpReply& reply, bool last,
+                        client::Deadline deadline) {
   std::string head =
       fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n", reply.status,
                   reason_phrase(reply.status), reply.content_type, reply.body.size());
@@ -126,13 +126,14 @@ Result<void> send_reply(net::TlsStream& stream, const Reply& reply, bool last,
 }
 
 // A message that could not be read: the peer is told why, and the connection ends.
-Reply reply_unreadable(const Error& error) {
+HttpReply reply_unreadable(const Error& error) {
   int status = error.code == ErrorCode::resource_exhausted ? 413 : 400;
-  return Reply{status, "application/json", {}, SecretBytes::from_string(kbs::error_to_json(error))};
+  return HttpReply{
+      status, "application/json", {}, SecretBytes::from_string(client::error_to_json(error))};
 }
 
 // "POST /kbs/v0/auth HTTP/1.1"; a query is not part of any of our paths.
-Result<Request> request_of(const net::MessageHead& head, const std::string& address) {
+Result<HttpRequest> request_of(const client::MessageHead& head, const std::string& address) {
   std::string_view line = head.start_line;
   size_t first = line.find(' '), last = line.rfind(' ');
   bool good = first != std::string_view::npos && last > first + 1 &&
@@ -141,28 +142,28 @@ Result<Request> request_of(const net::MessageHead& head, const std::string& addr
   if (!good)
     return make_error(ErrorCode::protocol, std::string(kOrigin), "HTTP: request line is malformed");
   std::string_view path = line.substr(first + 1, last - first - 1);
-  return Request{std::string(line.substr(0, first)),
-                 std::string(path.substr(0, path.find('?'))),
-                 std::string(head.header("cookie")),
-                 std::string(head.header("authorization")),
-                 address,
-                 {}};
+  return HttpRequest{std::string(line.substr(0, first)),
+                     std::string(path.substr(0, path.find('?'))),
+                     std::string(head.header("cookie")),
+                     std::string(head.header("authorization")),
+                     address,
+                     {}};
 }
 
 struct Turn {
-  Reply reply;
+  HttpReply reply;
   bool last = false;
 };
 
 // One request. Nothing: the peer closed.
-Result<std::optional<Turn>> next_turn(net::TlsStream& stream, net::MessageReader& reader,
+Result<std::optional<Turn>> next_turn(client::TlsStream& stream, client::MessageReader& reader,
                                       const std::string& address, Service& service,
-                                      net::Deadline deadline) {
-  std::optional<net::MessageHead> head = TRY(reader.read_head(deadline));
+                                      client::Deadline deadline) {
+  std::optional<client::MessageHead> head = TRY(reader.read_head(deadline));
   if (!head) return std::optional<Turn>();
-  Request request = TRY(request_of(*head, address));
+  HttpRequest request = TRY(request_of(*head, address));
   if (head->header("expect") == "100-continue") {
-    TRY(net::body_length(*head));
+    TRY(client::body_length(*head));
     TRY(stream.write(as_bytes("HTTP/1.1 100 Continue\r\n\r\n"), deadline));
   }
   request.body = TRY(reader.read_body(*head, deadline));
@@ -230,12 +231,12 @@ void Server::work() {
 void Server::serve(UniqueFd socket, const std::string& address) {
   int one = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  auto stream = net::TlsStream::accept(std::move(socket), context_.get(),
-                                       net::Deadline::after_ms(kRequestMs), stop_event_.get());
+  auto stream = client::TlsStream::accept(
+      std::move(socket), context_.get(), client::Deadline::after_ms(kRequestMs), stop_event_.get());
   if (!stream.ok()) return;
-  net::MessageReader reader(*stream);
+  client::MessageReader reader(*stream);
   for (int i = 1; i <= kRequestsPerConnection; ++i) {
-    net::Deadline deadline = net::Deadline::after_ms(kRequestMs);
+    client::Deadline deadline = client::Deadline::after_ms(kRequestMs);
     auto turn = next_turn(*stream, reader, address, service_, deadline);
     if (!turn.ok() && is_peers_fault(turn.error()))
       turn = std::optional<Turn>(Turn{reply_unreadable(turn.error()), true});
@@ -246,4 +247,4 @@ void Server::serve(UniqueFd socket, const std::string& address) {
   stream->close();
 }
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -13,7 +13,7 @@
 #include "attest/client/tls_stream.hpp"
 #include "base/unique_fd.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 class Server {
  public:
@@ -40,4 +40,4 @@ class Server {
   std::vector<std::thread> workers_;
 };
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -11,7 +11,7 @@
 #include "base/errors.hpp"
 #include "crypto/jwe.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 namespace {
 
 constexpr std::string_view kOrigin = "attest/broker";
@@ -21,18 +21,18 @@ constexpr std::string_view kAuditSuffix = "/audit";
 constexpr std::string_view kBearer = "Bearer ";
 constexpr size_t kMaxCookie = 4096;
 
-Reply reply_json(const Json& json) {
-  return Reply{200, "application/json", {}, SecretBytes::from_string(json.dump())};
+HttpReply reply_json(const Json& json) {
+  return HttpReply{200, "application/json", {}, SecretBytes::from_string(json.dump())};
 }
 
-Reply reply_error(const Error& error) {
+HttpReply reply_error(const Error& error) {
   Error shown = error;
-  if (kbs::status_of(error.code) == 500)
+  if (client::status_of(error.code) == 500)
     shown = make_error(ErrorCode::internal, std::string(kOrigin), "internal error");
-  return Reply{kbs::status_of(error.code),
-               "application/json",
-               {},
-               SecretBytes::from_string(kbs::error_to_json(shown))};
+  return HttpReply{client::status_of(error.code),
+                   "application/json",
+                   {},
+                   SecretBytes::from_string(client::error_to_json(shown))};
 }
 
 // "a=b; kbs-session-id=…; c=d"
@@ -42,8 +42,9 @@ std::string session_id(std::string_view cookies) {
     size_t end = std::min(cookies.find(';'), cookies.size());
     std::string_view one = cookies.substr(0, end);
     one.remove_prefix(std::min(one.find_first_not_of(' '), one.size()));
-    if (one.starts_with(kbs::kCookieName) && one.substr(kbs::kCookieName.size()).starts_with('=')) {
-      return std::string(one.substr(kbs::kCookieName.size() + 1));
+    if (one.starts_with(client::kCookieName) &&
+        one.substr(client::kCookieName.size()).starts_with('=')) {
+      return std::string(one.substr(client::kCookieName.size() + 1));
     }
     cookies.remove_prefix(std::min(end + 1, cookies.size()));
   }
@@ -63,7 +64,7 @@ std::string http_date(int64_t seconds) {
 }
 
 std::string cookie_of(const std::string& id, int64_t expires) {
-  return fmt::format("{}={}; Expires={}", kbs::kCookieName, id, http_date(expires));
+  return fmt::format("{}={}; Expires={}", client::kCookieName, id, http_date(expires));
 }
 
 Error no_session() {
@@ -80,18 +81,18 @@ Result<std::unique_ptr<Service>> Service::create(Store store, Options options) {
       new Service(std::move(store), std::move(options), std::move(token_key)));
 }
 
-Reply Service::answer(const Request& request) {
+HttpReply Service::answer(const HttpRequest& request) {
   if (!rate_limit_.allow(request.address, options_.clock())) {
     return reply_error(
         make_error(ErrorCode::resource_exhausted, std::string(kOrigin), "too many requests"));
   }
-  Result<Reply> reply = route(request);
+  Result<HttpReply> reply = route(request);
   if (reply.ok()) return std::move(*reply);
   log_refusal(request, reply.error());
   return reply_error(reply.error());
 }
 
-Result<Reply> Service::route(const Request& request) {
+Result<HttpReply> Service::route(const HttpRequest& request) {
   const std::string& path = request.path;
   bool get = request.method == "GET", post = request.method == "POST";
   if (get && path == "/healthz") return reply_json({{"status", "ok"}});
@@ -115,19 +116,19 @@ Result<Reply> Service::route(const Request& request) {
                     request.method, path);
 }
 
-Result<Reply> Service::auth(const Request& request) {
+Result<HttpReply> Service::auth(const HttpRequest& request) {
   Tee tee = TRY(parse_auth(request.body));
-  Sessions::Opened session = TRY(sessions_.open(tee, options_.clock()));
-  Reply reply = reply_json({{"nonce", session.nonce}, {"extra-params", ""}});
+  KbsSessions::Opened session = TRY(sessions_.open(tee, options_.clock()));
+  HttpReply reply = reply_json({{"nonce", session.nonce}, {"extra-params", ""}});
   reply.set_cookie = cookie_of(session.id, session.expires);
   return reply;
 }
 
 // The nonce is gone with the first try, good or bad: who may try again may try until something
 // fits.
-Result<Reply> Service::attest(const Request& request) {
+Result<HttpReply> Service::attest(const HttpRequest& request) {
   std::string id = session_id(request.cookie);
-  std::optional<Session> session = sessions_.consume(id, options_.clock());
+  std::optional<KbsSession> session = sessions_.consume(id, options_.clock());
   if (!session) return no_session();
   AttestMessage message = TRY(parse_attest(request.body));
   if (message.nonce != session->nonce) {
@@ -135,9 +136,9 @@ Result<Reply> Service::attest(const Request& request) {
                    "nonce is not the one of this session");
   }
   auto report_data =
-      TRY(kbs::report_data(message.nonce, message.tee_public_key, message.additional_evidence));
+      TRY(client::report_data(message.nonce, message.tee_public_key, message.additional_evidence));
   Evidence evidence = TRY(evidence_from_json(message.primary_evidence, session->tee));
-  auto report = TRY(snp::Report::parse(evidence.report));
+  auto report = TRY(evidence::SnpReport::parse(evidence.report));
   Workload workload = TRY(store_.registered_workload(report.host_data));
   Result<VerifiedEvidence> verified = appraise(workload, evidence, report_data);
   TRY(store_.add_decision(workload.id, decision_of(verified.ok() ? nullptr : &verified.error(),
@@ -150,14 +151,14 @@ Result<Reply> Service::attest(const Request& request) {
   sessions_.bind(id, *session);
   Json runtime = {{"nonce", message.nonce}, {"tee-pubkey", message.tee_public_key}};
   std::string token = TRY(make_token(token_key_, good, runtime, options_.clock()));
-  Reply reply = reply_json({{"token", token}});
+  HttpReply reply = reply_json({{"token", token}});
   reply.set_cookie = cookie_of(id, options_.clock() + kSessionSeconds);
   return reply;
 }
 
 // The host's own requests: it is neither guest nor owner, and brings nothing that is believed
 // unproven.
-Result<Reply> Service::sev_launch(const Request& request, std::string_view below) {
+Result<HttpReply> Service::sev_launch(const HttpRequest& request, std::string_view below) {
   if (below.empty()) return reply_json(TRY(sev_launches_.open(request.body, options_.clock())));
   std::string id(below.substr(below.starts_with('/') ? 1 : 0));
   return reply_json(TRY(sev_launches_.judge(id, request.body, options_.clock())));
@@ -176,9 +177,10 @@ Result<VerifiedEvidence> Service::appraise(const Workload& workload, const Evide
   return verify_evidence(evidence, policy);
 }
 
-Result<Reply> Service::get_resource(const Request& request, const std::string& path) {
-  TRY(kbs::check_resource_path(path));
-  std::optional<Session> session = sessions_.attested(session_id(request.cookie), options_.clock());
+Result<HttpReply> Service::get_resource(const HttpRequest& request, const std::string& path) {
+  TRY(client::check_resource_path(path));
+  std::optional<KbsSession> session =
+      sessions_.attested(session_id(request.cookie), options_.clock());
   if (!session) return no_session();
   if (path != session->resource) {
     return make_error(ErrorCode::permission_denied, std::string(kOrigin),
@@ -192,7 +194,7 @@ Result<Reply> Service::get_resource(const Request& request, const std::string& p
 
 // The hashes are compared, and in constant time: neither content nor length of the token shows in
 // the timing.
-Result<void> Service::require_admin(const Request& request) const {
+Result<void> Service::require_admin(const HttpRequest& request) const {
   std::string_view given = request.authorization;
   if (given.starts_with(kBearer)) {
     crypto::Sha256Digest hash = crypto::sha256(as_bytes(given.substr(kBearer.size())));
@@ -202,35 +204,35 @@ Result<void> Service::require_admin(const Request& request) const {
                     "admin token is missing or wrong");
 }
 
-Result<Reply> Service::put_resource(const Request& request, const std::string& path) {
+Result<HttpReply> Service::put_resource(const HttpRequest& request, const std::string& path) {
   TRY(require_admin(request));
-  TRY(kbs::check_resource_path(path));
+  TRY(client::check_resource_path(path));
   TRY(store_.put_resource(path, request.body));
-  return Reply{200, "text/xml", {}, {}};
+  return HttpReply{200, "text/xml", {}, {}};
 }
 
-Result<Reply> Service::put_workload(const Request& request) {
+Result<HttpReply> Service::put_workload(const HttpRequest& request) {
   TRY(require_admin(request));
   Workload workload = TRY(parse_workload(request.body));
   TRY(store_.put_workload(workload));
   return reply_json({{"id", workload.id}});
 }
 
-Result<Reply> Service::audit(const Request& request, const std::string& workload_id) {
+Result<HttpReply> Service::audit(const HttpRequest& request, const std::string& workload_id) {
   TRY(require_admin(request));
   if (!TRY(store_.workload_by_id(workload_id))) {
     return make_error(ErrorCode::not_found, std::string(kOrigin),
                       "workload \"{}\" is not registered", workload_id);
   }
-  return Reply{
+  return HttpReply{
       200, "application/json", {}, SecretBytes::from_string(TRY(store_.decisions(workload_id)))};
 }
 
-void Service::log_refusal(const Request& request, const Error& error) const {
+void Service::log_refusal(const HttpRequest& request, const Error& error) const {
   if (!options_.log) return;
-  LogLevel level = kbs::status_of(error.code) == 500 ? LogLevel::error : LogLevel::warning;
-  options_.log(level, kbs::one_line(fmt::format("broker: {} from {}: {}", request.method,
-                                                request.address, error.describe())));
+  LogLevel level = client::status_of(error.code) == 500 ? LogLevel::error : LogLevel::warning;
+  options_.log(level, client::one_line(fmt::format("broker: {} from {}: {}", request.method,
+                                                   request.address, error.describe())));
 }
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -6,8 +6,8 @@
 #include <functional>
 #include <string>
 
+#include "attest/broker/kbs_sessions.hpp"
 #include "attest/broker/rate_limit.hpp"
-#include "attest/broker/sessions.hpp"
 #include "attest/broker/sev_launches.hpp"
 #include "attest/broker/store.hpp"
 #include "bartizan/attest.hpp"
@@ -15,14 +15,14 @@
 #include "crypto/ec.hpp"
 #include "crypto/hash.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
-struct Request {
+struct HttpRequest {
   std::string method, path, cookie, authorization, address;
   Bytes body;
 };
 
-struct Reply {
+struct HttpReply {
   int status = 200;
   std::string content_type = "application/json";
   std::string set_cookie;
@@ -39,7 +39,7 @@ class Service {
   };
   static Result<std::unique_ptr<Service>> create(Store store, Options options);
 
-  Reply answer(const Request& request);
+  HttpReply answer(const HttpRequest& request);
 
  private:
   Service(Store store, Options options, crypto::EcKey token_key)
@@ -48,26 +48,26 @@ class Service {
         token_key_(std::move(token_key)),
         sev_launches_(store_, sessions_, std::move(options_.sev_roots)) {}
 
-  Result<Reply> route(const Request& request);
-  Result<Reply> auth(const Request& request);
-  Result<Reply> attest(const Request& request);
-  Result<Reply> sev_launch(const Request& request, std::string_view below);
-  Result<Reply> get_resource(const Request& request, const std::string& path);
-  Result<Reply> put_resource(const Request& request, const std::string& path);
-  Result<Reply> put_workload(const Request& request);
-  Result<Reply> audit(const Request& request, const std::string& workload_id);
+  Result<HttpReply> route(const HttpRequest& request);
+  Result<HttpReply> auth(const HttpRequest& request);
+  Result<HttpReply> attest(const HttpRequest& request);
+  Result<HttpReply> sev_launch(const HttpRequest& request, std::string_view below);
+  Result<HttpReply> get_resource(const HttpRequest& request, const std::string& path);
+  Result<HttpReply> put_resource(const HttpRequest& request, const std::string& path);
+  Result<HttpReply> put_workload(const HttpRequest& request);
+  Result<HttpReply> audit(const HttpRequest& request, const std::string& workload_id);
 
-  Result<void> require_admin(const Request& request) const;
+  Result<void> require_admin(const HttpRequest& request) const;
   Result<VerifiedEvidence> appraise(const Workload& workload, const Evidence& evidence,
                                     ByteView report_data);
-  void log_refusal(const Request& request, const Error& error) const;
+  void log_refusal(const HttpRequest& request, const Error& error) const;
 
   Store store_;
   Options options_;
   crypto::EcKey token_key_;
-  Sessions sessions_;
+  KbsSessions sessions_;
   SevLaunches sev_launches_;  // uses the store and the sessions
   RateLimit rate_limit_;
 };
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

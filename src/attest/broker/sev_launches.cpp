@@ -5,9 +5,9 @@
 #include "attest/sev/owner_session.hpp"
 #include "attest/sev/platform_chain.hpp"
 #include "base/errors.hpp"
-#include "manifest/launch_secret.hpp"
+#include "guest_abi/launch_secret.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 // From the first request to the second.
 struct SevLaunch {
@@ -37,13 +37,13 @@ Result<void> check_policy(const Workload& workload, uint32_t policy) {
 
 Result<void> check_tee(const Workload& workload, Tee tee) {
   if (workload.tee == tee) return {};
-  return refused(kOrigin, "tee", std::string(kbs_tee_name(workload.tee)),
-                 std::string(kbs_tee_name(tee)), "workload \"{}\" is registered for another TEE",
-                 workload.id);
+  return refused(kOrigin, "tee", std::string(evidence::kbs_tee_name(workload.tee)),
+                 std::string(evidence::kbs_tee_name(tee)),
+                 "workload \"{}\" is registered for another TEE", workload.id);
 }
 
 Json evidence_of(const SevOpenMessage& message) {
-  return {{"tee", kbs_tee_name(message.tee)},
+  return {{"tee", evidence::kbs_tee_name(message.tee)},
           {"policy", message.policy},
           {"firmware", fmt::format("{}.{} build {}", message.firmware.api_major,
                                    message.firmware.api_minor, message.firmware.build)}};
@@ -85,8 +85,8 @@ Result<Json> SevLaunches::start(const Workload& workload, const SevOpenMessage& 
   sev::Platform platform = TRY(sev::verify_platform_chain(message.certificates, roots_));
   evidence["chip"] = to_hex(platform.chip);
   auto [keys, wrapped] = TRY(sev::OwnerSession::open(platform.diffie_hellman, message.policy));
-  Sessions::Opened opened = TRY(sessions_.open(message.tee, now));
-  Session session;
+  KbsSessions::Opened opened = TRY(sessions_.open(message.tee, now));
+  KbsSession session;
   session.tee = message.tee;
   session.sev = std::make_shared<const SevLaunch>(
       SevLaunch{std::move(keys), message.firmware, workload.id, evidence});
@@ -97,7 +97,7 @@ Result<Json> SevLaunches::start(const Workload& workload, const SevOpenMessage& 
 }
 
 Result<Json> SevLaunches::judge(const std::string& id, ByteView body, int64_t now) {
-  std::optional<Session> session = sessions_.consume(id, now);
+  std::optional<KbsSession> session = sessions_.consume(id, now);
   if (!session || session->sev == nullptr) {
     return refused(kOrigin, "nonce", "a launch that was not judged before", "none",
                    "no such launch: unknown, older than {} s, or judged already", kSessionSeconds);
@@ -124,11 +124,11 @@ Result<Json> SevLaunches::release(const SevLaunch& launch, ByteView body, Json& 
   }
   std::optional<SecretBytes> key = TRY(store_.resource(workload->resource));
   if (!key) return make_error(ErrorCode::not_found, kOrigin, "resource \"{}\"", workload->resource);
-  LaunchSecret secret;
+  guest_abi::LaunchSecret secret;
   std::ranges::copy(workload->workload_digest, secret.workload_digest.begin());
-  secret.passphrase = std::move(*key);
-  sev::Sealed sealed = TRY(launch.keys.seal(TRY(write_launch_secret(secret)), seen));
+  secret.disk_key = std::move(*key);
+  sev::Sealed sealed = TRY(launch.keys.seal(TRY(guest_abi::write_launch_secret(secret)), seen));
   return Json{{"header", to_base64(sealed.header)}, {"ciphertext", to_base64(sealed.ciphertext)}};
 }
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -5,15 +5,15 @@
 
 #include <vector>
 
-#include "attest/broker/sessions.hpp"
+#include "attest/broker/kbs_sessions.hpp"
 #include "attest/broker/store.hpp"
 #include "base/json.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 class SevLaunches {
  public:
-  SevLaunches(Store& store, Sessions& sessions, std::vector<Bytes> roots)
+  SevLaunches(Store& store, KbsSessions& sessions, std::vector<Bytes> roots)
       : store_(store), sessions_(sessions), roots_(std::move(roots)) {}
 
   // The two requests of attest/sev/launch.hpp: bodies in, bodies out. What was decided is in the
@@ -28,8 +28,8 @@ class SevLaunches {
   Result<Json> release(const SevLaunch& launch, ByteView body, Json& evidence);
 
   Store& store_;
-  Sessions& sessions_;
+  KbsSessions& sessions_;
   std::vector<Bytes> roots_;
 };
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

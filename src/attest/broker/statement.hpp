@@ -10,7 +10,7 @@
 #include "base/bytes.hpp"
 #include "base/errors.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 inline Error sqlite_error(sqlite3* database, std::string_view operation) {
   int code = sqlite3_errcode(database);
@@ -81,4 +81,4 @@ class Statement {
   int next_ = 0;
 };
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -10,7 +10,7 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 namespace {
 
 constexpr int64_t kSchemaVersion = 2;
@@ -67,7 +67,7 @@ Result<std::optional<Workload>> read_workload(Statement& statement) {
   workload.allow_debug = statement.number(4) != 0;
   workload.minimum_tcb = static_cast<uint64_t>(statement.number(5));
   workload.resource = statement.text(6);
-  auto tee = tee_of_kbs_name(statement.text(7));
+  auto tee = evidence::tee_of_kbs_name(statement.text(7));
   if (!tee) return make_error(ErrorCode::corrupt, "attest/broker", "store: unknown TEE");
   workload.tee = *tee;
   return std::optional<Workload>(std::move(workload));
@@ -156,7 +156,7 @@ struct Store::State {
     row.bind(workload.id).bind(workload.workload_digest).bind(measurements);
     row.bind(int64_t{workload.allow_simulated}).bind(int64_t{workload.allow_debug});
     row.bind(static_cast<int64_t>(workload.minimum_tcb)).bind(workload.resource);
-    return row.bind(kbs_tee_name(workload.tee)).run();
+    return row.bind(evidence::kbs_tee_name(workload.tee)).run();
   }
 
   Result<void> put_resource(const std::string& path, ByteView content) {
@@ -264,4 +264,4 @@ Result<std::string> Store::decisions(const std::string& workload_id) {
   return list.dump();
 }
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -12,7 +12,7 @@
 #include "bartizan/broker.hpp"
 #include "base/bytes.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 // Decisions kept for each workload: a guest that keeps knocking must not fill the disk.
 constexpr int kMaxAuditEntries = 100;
@@ -56,4 +56,4 @@ class Store {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

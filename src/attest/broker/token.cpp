@@ -4,7 +4,7 @@
 #include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 namespace {
 
 std::string url64(std::string_view text) {
@@ -31,12 +31,12 @@ Json submodule(const VerifiedEvidence& evidence, const Json& runtime_data) {
               {"report_data", to_hex(evidence.report_data)},
               {"init_data", to_hex(evidence.host_data)},
               {"chip_id", evidence.chip_id},
-              {"policy_debug_allowed", (evidence.policy & snp::kPolicyDebug) != 0},
+              {"policy_debug_allowed", (evidence.policy & evidence::kPolicyDebug) != 0},
               {"reported_tcb", evidence.reported_tcb}};
   Json annotated = {{"init_data", to_hex(evidence.host_data)},
                     {"report_data", to_hex(evidence.report_data)},
                     {"runtime_data_claims", runtime_data}};
-  annotated[std::string(kbs_tee_name(evidence.tee))] = std::move(tee);
+  annotated[std::string(evidence::kbs_tee_name(evidence.tee))] = std::move(tee);
   return {{"ear.status", simulated ? "contraindicated" : "affirming"},
           {"ear.trustworthiness-vector",
            {{"instance-identity", simulated ? 97 : 2},
@@ -64,4 +64,4 @@ Result<std::string> make_token(const crypto::EcKey& key, const VerifiedEvidence&
   return signed_part + "." + to_base64(raw, Base64::url);
 }
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

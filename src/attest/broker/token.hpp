@@ -8,11 +8,11 @@
 #include "base/json.hpp"
 #include "crypto/ec.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 constexpr int64_t kTokenSeconds = 300;
 
 Result<std::string> make_token(const crypto::EcKey& key, const VerifiedEvidence& evidence,
                                const Json& runtime_data, int64_t now);
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

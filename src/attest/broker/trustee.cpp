@@ -8,7 +8,8 @@
 #include "crypto/ed25519.hpp"
 
 namespace bartizan {
-namespace broker {
+using namespace attest::broker;  // NOLINT: the public functions of this component
+namespace attest::broker {
 namespace {
 
 constexpr char kOrigin[] = "attest/broker";
@@ -21,7 +22,7 @@ Result<std::string> reference_name(Tee tee) {
   if (tee == Tee::snp) return std::string("snp_launch_measurement");
   if (tee == Tee::tdx) return std::string("mr_td");
   return make_error(ErrorCode::unsupported, kOrigin, "Trustee verifies snp and tdx, not {}",
-                    kbs_tee_name(tee));
+                    evidence::kbs_tee_name(tee));
 }
 
 Json hex_list(const std::vector<Bytes>& all) {
@@ -33,7 +34,7 @@ Json hex_list(const std::vector<Bytes>& all) {
 Result<void> check(const Workload& workload) {
   constexpr size_t kDigestBytes = 32, kMeasurementBytes = 48;
   TRY(reference_name(workload.tee));
-  TRY(kbs::check_resource_path(workload.resource));
+  TRY(client::check_resource_path(workload.resource));
   auto invalid = [](const char* why) {
     return make_error(ErrorCode::invalid_argument, kOrigin, "workload: {}", why);
   };
@@ -112,7 +113,7 @@ class Registration {
   }
 
   Result<void> send(const std::string& path, const char* type, SecretBytes body) {
-    Post post{std::string(kbs::kPrefix) + path, type, std::move(body), {}};
+    Post post{std::string(client::kPrefix) + path, type, std::move(body), {}};
     if (!token_.empty()) post.authorization = TRY(bearer(token_));
     return send_post(access_, std::move(post), {&workload_.disk_key, &token_, &access_.admin_key});
   }
@@ -144,10 +145,10 @@ Result<void> register_with_trustee(const BrokerAccess& access, const Workload& w
   return Registration(access, workload).run(now);
 }
 
-}  // namespace broker
+}  // namespace attest::broker
 
 Result<std::string> trustee_resource_policy(const Workload& workload) {
-  TRY(broker::check(workload));
+  TRY(check(workload));
   return fmt::format(
       "# Made by bartizan: one resource for one confidential workload.\n"
       "package policy\n\nimport rego.v1\n\ndefault allow := false\n\n"
@@ -155,8 +156,8 @@ Result<std::string> trustee_resource_policy(const Workload& workload) {
       "claims := evidence.{}\n\n"
       "allow if {{\n\tdata.plugin == \"resource\"\n\tdata[\"resource-path\"] == {}\n"
       "\tcpu[\"ear.status\"] == \"affirming\"\n{}}}\n",
-      kbs_tee_name(workload.tee), broker::path_parts(workload.resource).dump(),
-      broker::conditions(workload));
+      attest::evidence::kbs_tee_name(workload.tee), path_parts(workload.resource).dump(),
+      conditions(workload));
 }
 
 }  // namespace bartizan

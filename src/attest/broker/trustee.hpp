@@ -4,7 +4,7 @@
 
 #include "bartizan/broker.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 
 Result<void> register_with_trustee(const BrokerAccess& access, const Workload& workload,
                                    int64_t now);
@@ -12,4 +12,4 @@ Result<void> register_with_trustee(const BrokerAccess& access, const Workload& w
 // {alg EdDSA} {iat, nbf, exp, iss, aud, role}: what Trustee's administrators show (RFC 7519, 8037).
 Result<SecretBytes> make_admin_token(const BrokerAccess& access, int64_t now);
 
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
-namespace bartizan::net {
+namespace bartizan::attest::client {
 
 class Deadline {
  public:
@@ -24,4 +24,4 @@ class Deadline {
   Clock::time_point moment_;
 };
 
-}  // namespace bartizan::net
+}  // namespace bartizan::attest::client

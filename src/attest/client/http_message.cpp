@@ -5,7 +5,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::net {
+namespace bartizan::attest::client {
 namespace {
 
 constexpr std::string_view kOrigin = "attest/http";
@@ -171,4 +171,4 @@ Result<Bytes> MessageReader::read_body(const MessageHead& head, Deadline deadlin
   return take(*length);
 }
 
-}  // namespace bartizan::net
+}  // namespace bartizan::attest::client

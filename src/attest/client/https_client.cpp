@@ -4,7 +4,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::net {
+namespace bartizan::attest::client {
 namespace {
 
 constexpr std::string_view kOrigin = "attest/http";
@@ -47,8 +47,8 @@ Result<void> HttpsClient::connect() {
 
 // Nothing: the server closed the connection before it answered, as servers do with idle ones.
 Result<std::optional<HttpResponse>> HttpsClient::exchange(const HttpRequest& request) {
-  SecretBytes message =
-      SecretBytes::from_string(head_of(request, endpoint_));  // headers may hold a token
+  // headers may hold a token
+  SecretBytes message = SecretBytes::from_string(head_of(request, endpoint_));
   TRY(connection_->stream.write(message.bytes(), deadline_));
   TRY(connection_->stream.write(request.body.bytes(), deadline_));
   std::optional<MessageHead> head = TRY(connection_->reader.read_head(deadline_));
@@ -74,4 +74,4 @@ Result<HttpResponse> HttpsClient::send(const HttpRequest& request) {
                     endpoint_.url);
 }
 
-}  // namespace bartizan::net
+}  // namespace bartizan::attest::client

@@ -9,7 +9,7 @@
 #include "attest/client/http_message.hpp"
 #include "bartizan/secret_bytes.hpp"
 
-namespace bartizan::net {
+namespace bartizan::attest::client {
 
 struct HttpRequest {
   std::string method, path;
@@ -47,4 +47,4 @@ class HttpsClient {
   std::unique_ptr<Connection> connection_;
 };
 
-}  // namespace bartizan::net
+}  // namespace bartizan::attest::client

@@ -3,7 +3,7 @@
 #include "attest/client/kbs_protocol.hpp"
 #include "base/errors.hpp"
 
-namespace bartizan::net {
+namespace bartizan::attest::client {
 
 Error protocol_error(const HttpsClient& client, std::string_view what) {
   return make_error(ErrorCode::protocol, "attest/client", "{}: {}", client.endpoint().url, what);
@@ -12,7 +12,7 @@ Error protocol_error(const HttpsClient& client, std::string_view what) {
 Result<HttpResponse> exchange(HttpsClient& client, HttpRequest request) {
   HttpResponse response = TRY(client.send(request));
   if (response.status == 200) return response;
-  return kbs::error_from_answer(response.status, as_text(response.body), client.endpoint().url);
+  return client::error_from_answer(response.status, as_text(response.body), client.endpoint().url);
 }
 
 Result<Json> json_body(const HttpsClient& client, const HttpResponse& response) {
@@ -29,4 +29,4 @@ HttpRequest json_post(std::string path, const Json& body) {
           SecretBytes::from_string(body.dump())};
 }
 
-}  // namespace bartizan::net
+}  // namespace bartizan::attest::client

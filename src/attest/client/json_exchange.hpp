@@ -4,7 +4,7 @@
 #include "attest/client/https_client.hpp"
 #include "base/json.hpp"
 
-namespace bartizan::net {
+namespace bartizan::attest::client {
 
 Error protocol_error(const HttpsClient& client, std::string_view what);
 
@@ -16,4 +16,4 @@ Result<Json> json_body(const HttpsClient& client, const HttpResponse& response);
 
 HttpRequest json_post(std::string path, const Json& body);
 
-}  // namespace bartizan::net
+}  // namespace bartizan::attest::client

@@ -5,7 +5,7 @@
 #include "base/errors.hpp"
 #include "crypto/hash.hpp"
 
-namespace bartizan::kbs {
+namespace bartizan::attest::client {
 namespace {
 
 // A broker's text goes into the guest's log: no more of it than a few lines.
@@ -147,4 +147,4 @@ int status_of(ErrorCode code) {
   }
 }
 
-}  // namespace bartizan::kbs
+}  // namespace bartizan::attest::client

@@ -10,10 +10,10 @@
 #include "base/bytes.hpp"
 #include "base/json.hpp"
 
-namespace bartizan::kbs {
+namespace bartizan::attest::client {
 
-constexpr std::string_view kVersion =
-    "0.4.0";  // matched exactly: each version broke the one before
+// matched exactly: each version broke the one before
+constexpr std::string_view kVersion = "0.4.0";
 constexpr std::string_view kPrefix = "/kbs/v0";
 constexpr std::string_view kCookieName = "kbs-session-id";
 constexpr std::string_view kErrorType = "https://github.com/confidential-containers/kbs/errors/";
@@ -37,4 +37,4 @@ std::string one_line(std::string text);
 // 400, 401, 403, 404, 409, 429 or 500.
 int status_of(ErrorCode code);
 
-}  // namespace bartizan::kbs
+}  // namespace bartizan::attest::client

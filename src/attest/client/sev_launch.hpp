@@ -12,7 +12,7 @@ struct SevLaunchRequest {
   Tee tee = Tee::sev_es;
   ByteView workload_digest;
   uint32_t policy = 0;
-  sev::Firmware firmware;
+  attest::sev::Firmware firmware;
   ByteView certificates;
 };
 
@@ -20,13 +20,14 @@ struct SevLaunchRequest {
 // request_key()'s; the broker's refusals come through with reason, expected and got.
 class SevLaunchClient {
  public:
-  static Result<std::pair<SevLaunchClient, sev::Start>> open(const SevLaunchRequest& request);
-  Result<sev::Sealed> judge(const sev::Measured& seen);
+  static Result<std::pair<SevLaunchClient, attest::sev::Start>> open(
+      const SevLaunchRequest& request);
+  Result<attest::sev::Sealed> judge(const attest::sev::Measured& seen);
 
  private:
-  SevLaunchClient(net::HttpsClient client, std::string id)
+  SevLaunchClient(attest::client::HttpsClient client, std::string id)
       : client_(std::move(client)), id_(std::move(id)) {}
-  net::HttpsClient client_;
+  attest::client::HttpsClient client_;
   std::string id_;
 };
 

@@ -14,7 +14,7 @@
 #include "crypto/openssl.hpp"
 #include "crypto/x509.hpp"
 
-namespace bartizan::net {
+namespace bartizan::attest::client {
 namespace {
 
 constexpr std::string_view kOrigin = "attest/tls";
@@ -328,4 +328,4 @@ void TlsStream::close() {
   ERR_clear_error();
 }
 
-}  // namespace bartizan::net
+}  // namespace bartizan::attest::client

@@ -13,7 +13,7 @@
 
 typedef struct ssl_ctx_st SSL_CTX;  // NOLINT: OpenSSL's own name
 
-namespace bartizan::net {
+namespace bartizan::attest::client {
 
 // "https://host:port", host a name, an IPv4 address or an IPv6 address in brackets.
 struct Endpoint {
@@ -49,4 +49,4 @@ class TlsStream {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace bartizan::net
+}  // namespace bartizan::attest::client

@@ -7,7 +7,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::snp {
+namespace bartizan::attest::evidence {
 namespace {
 
 using Guid = std::array<uint8_t, 16>;
@@ -82,4 +82,4 @@ Result<std::vector<Bytes>> decode_certificate_table(ByteView table) {
   return certificates;
 }
 
-}  // namespace bartizan::snp
+}  // namespace bartizan::attest::evidence

@@ -7,7 +7,7 @@
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 
-namespace bartizan::snp {
+namespace bartizan::attest::evidence {
 
 // A table larger than this comes from a host that wants the guest's memory: the ioctl itself ends
 // at 16 KiB.
@@ -20,4 +20,4 @@ Bytes encode_certificate_table(const std::vector<Bytes>& certificates);
 // an entry that points outside the table, a GUID twice.
 Result<std::vector<Bytes>> decode_certificate_table(ByteView table);
 
-}  // namespace bartizan::snp
+}  // namespace bartizan::attest::evidence

@@ -12,12 +12,13 @@
 #include "crypto/x509.hpp"
 
 namespace bartizan {
+using namespace attest::evidence;  // NOLINT: the public functions of this component
 namespace {
 
-using snp::FirmwareVersion;
-using snp::Product;
-using snp::Report;
-using snp::TcbVersion;
+using attest::evidence::FirmwareVersion;
+using attest::evidence::Product;
+using attest::evidence::SnpReport;
+using attest::evidence::TcbVersion;
 
 constexpr std::string_view kWhat = "SNP evidence";
 // Bytes as JSON integers take four characters each: report, six certificates of 2 KiB and their
@@ -32,7 +33,7 @@ Error corrupt(std::string_view what) {
 
 // The TCB layout hangs on the product. Version 2 does not name it; Turin came later, so the old
 // layout it is.
-Result<Product> product_for_tcb(const Report& report) {
+Result<Product> product_for_tcb(const SnpReport& report) {
   if (report.version < 3) return Product::milan;
   std::optional<Product> product = report.product();
   if (!product) {
@@ -56,7 +57,7 @@ Json version_to_json(const FirmwareVersion& version) {
   return {{"major", version.major}, {"minor", version.minor}, {"build", version.build}};
 }
 
-Json report_to_json(const Report& r, Product product) {
+Json report_to_json(const SnpReport& r, Product product) {
   Json json = {{"version", r.version},
                {"guest_svn", r.guest_svn},
                {"policy", r.policy},
@@ -162,7 +163,7 @@ class MemberReader {
   std::optional<std::string> problem_;
 };
 
-void read_fixed_members(MemberReader& reader, Report& r) {
+void read_fixed_members(MemberReader& reader, SnpReport& r) {
   reader.number("version", r.version);
   reader.number("guest_svn", r.guest_svn);
   reader.number("policy", r.policy);
@@ -191,7 +192,7 @@ void read_fixed_members(MemberReader& reader, Report& r) {
 
 Result<Bytes> report_from_json(const Json& json) {
   if (!json.is_object()) return corrupt("attestation_report is not an object");
-  Report report;
+  SnpReport report;
   MemberReader reader(json, "attestation_report");
   read_fixed_members(reader, report);
   if (reader.problem()) return corrupt(*reader.problem() + " is missing or of a wrong kind");
@@ -207,7 +208,7 @@ Result<Bytes> report_from_json(const Json& json) {
   reader.adopt(signature);
   if (reader.problem()) return corrupt(*reader.problem() + " is missing or of a wrong kind");
   Bytes bytes = report.serialize();
-  TRY(Report::parse(bytes));
+  TRY(SnpReport::parse(bytes));
   return bytes;
 }
 
@@ -253,7 +254,7 @@ Result<void> check_has_snp_form(Tee tee) {
 
 Result<std::string> evidence_to_json(const Evidence& evidence) {
   TRY(check_has_snp_form(evidence.tee));
-  Report report = TRY(Report::parse(evidence.report));
+  SnpReport report = TRY(SnpReport::parse(evidence.report));
   Json chain = Json::array();
   constexpr std::string_view kTypes[] = {"VCEK", "ASK", "ARK"};
   for (size_t i = 0; i < evidence.certificates.size() && i < std::size(kTypes); ++i) {

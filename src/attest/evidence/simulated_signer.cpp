@@ -8,7 +8,7 @@
 #include "base/errors.hpp"
 #include "crypto/x509.hpp"
 
-namespace bartizan {
+namespace bartizan::attest::evidence {
 namespace {
 
 using crypto::Certificate;
@@ -17,8 +17,9 @@ using crypto::Curve;
 using crypto::EcKey;
 
 constexpr int64_t kDay = 24 * 3600;
-constexpr snp::TcbVersion kTcb = {.fmc = 0, .bootloader = 4, .tee = 0, .snp = 24, .microcode = 219};
-constexpr snp::FirmwareVersion kFirmware = {.build = 21, .minor = 55, .major = 1};
+constexpr evidence::TcbVersion kTcb = {
+    .fmc = 0, .bootloader = 4, .tee = 0, .snp = 24, .microcode = 219};
+constexpr evidence::FirmwareVersion kFirmware = {.build = 21, .minor = 55, .major = 1};
 
 Bytes der_integer(uint8_t value) {  // X.690 §8.3: a leading zero keeps it positive
   if (value < 0x80) return {2, 1, value};
@@ -36,11 +37,12 @@ CertificateRequest request(std::string_view role, std::optional<int> path_length
 
 CertificateRequest vcek_request(const std::array<uint8_t, 64>& chip_id) {
   CertificateRequest made = request("VCEK", std::nullopt);
-  made.extensions = {{std::string(snp::kOidBootloader), der_integer(kTcb.bootloader)},
-                     {std::string(snp::kOidTee), der_integer(kTcb.tee)},
-                     {std::string(snp::kOidSnp), der_integer(kTcb.snp)},
-                     {std::string(snp::kOidMicrocode), der_integer(kTcb.microcode)},
-                     {std::string(snp::kOidHardwareId), Bytes(chip_id.begin(), chip_id.end())}};
+  made.extensions = {
+      {std::string(evidence::kOidBootloader), der_integer(kTcb.bootloader)},
+      {std::string(evidence::kOidTee), der_integer(kTcb.tee)},
+      {std::string(evidence::kOidSnp), der_integer(kTcb.snp)},
+      {std::string(evidence::kOidMicrocode), der_integer(kTcb.microcode)},
+      {std::string(evidence::kOidHardwareId), Bytes(chip_id.begin(), chip_id.end())}};
   return made;
 }
 
@@ -75,8 +77,8 @@ Result<SimulatedSigner> SimulatedSigner::create() {
       State{std::move(vcek_key), {vcek.der(), ask.der(), ark.der()}, chip_id}));
 }
 
-snp::Report SimulatedSigner::report_template() const {
-  snp::Report report;
+evidence::SnpReport SimulatedSigner::report_template() const {
+  evidence::SnpReport report;
   report.version = 3;
   report.cpuid_family = 0x19;  // Milan, stepping B1
   report.cpuid_model = 0x01;
@@ -84,7 +86,7 @@ snp::Report SimulatedSigner::report_template() const {
   report.policy = Fields{}.policy;
   report.platform_info = 1;  // SMT enabled
   report.current_tcb = report.reported_tcb = report.committed_tcb = report.launch_tcb =
-      kTcb.encode(snp::Product::milan);
+      kTcb.encode(evidence::Product::milan);
   report.current = report.committed = kFirmware;
   report.report_id_ma.fill(0xff);  // no migration agent
   report.chip_id = state_->chip_id;
@@ -92,7 +94,7 @@ snp::Report SimulatedSigner::report_template() const {
 }
 
 Result<Evidence> SimulatedSigner::sign(const Fields& fields) const {
-  snp::Report report = report_template();
+  evidence::SnpReport report = report_template();
   report.measurement = fields.measurement;
   report.host_data = fields.host_data;
   report.report_data = fields.report_data;
@@ -101,17 +103,17 @@ Result<Evidence> SimulatedSigner::sign(const Fields& fields) const {
   return sign_report(report);
 }
 
-Result<Evidence> SimulatedSigner::sign_report(snp::Report report) const {
+Result<Evidence> SimulatedSigner::sign_report(evidence::SnpReport report) const {
   Bytes bytes = report.serialize();
-  crypto::EcdsaSignature signature =
-      TRY(state_->vcek.sign(crypto::HashKind::sha384, ByteView(bytes).first(snp::kSignedSize)));
+  crypto::EcdsaSignature signature = TRY(
+      state_->vcek.sign(crypto::HashKind::sha384, ByteView(bytes).first(evidence::kSignedSize)));
   report.signature_r = little_endian(signature.r);
   report.signature_s = little_endian(signature.s);
   return Evidence{Tee::simulated, report.serialize(), state_->certificates};
 }
 
 Bytes SimulatedSigner::certificate_table() const {
-  return snp::encode_certificate_table(state_->certificates);
+  return evidence::encode_certificate_table(state_->certificates);
 }
 
-}  // namespace bartizan
+}  // namespace bartizan::attest::evidence

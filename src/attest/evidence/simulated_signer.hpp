@@ -11,7 +11,7 @@
 #include "attest/evidence/snp_report.hpp"
 #include "bartizan/attest.hpp"
 
-namespace bartizan {
+namespace bartizan::attest::evidence {
 
 constexpr std::string_view kSimulatedMarker = "bartizan SIMULATED";
 
@@ -33,8 +33,8 @@ class SimulatedSigner {
   Result<Evidence> sign(const Fields& fields) const;
 
   // Any report as it is, with a good signature: what a verifier must still refuse for its content.
-  Result<Evidence> sign_report(snp::Report report) const;
-  snp::Report report_template() const;  // what sign() starts from: versions, TCB, chip id
+  Result<Evidence> sign_report(evidence::SnpReport report) const;
+  evidence::SnpReport report_template() const;  // what sign() starts from: versions, TCB, chip id
 
   // The GUID table of an SNP extended report: VCEK, ASK, ARK.
   Bytes certificate_table() const;
@@ -45,4 +45,4 @@ class SimulatedSigner {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace bartizan
+}  // namespace bartizan::attest::evidence

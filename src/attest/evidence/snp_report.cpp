@@ -4,7 +4,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::snp {
+namespace bartizan::attest::evidence {
 namespace {
 
 // Offsets of ATTESTATION_REPORT, SEV-SNP Firmware ABI.
@@ -72,7 +72,7 @@ void put_firmware_version(const FirmwareVersion& version, Bytes& bytes, size_t o
   bytes[offset + 2] = version.major;
 }
 
-void parse_arrays(Report& report, ByteView bytes) {
+void parse_arrays(SnpReport& report, ByteView bytes) {
   copy_in(report.family_id, bytes, kFamilyId);
   copy_in(report.image_id, bytes, kImageId);
   copy_in(report.report_data, bytes, kReportData);
@@ -87,7 +87,7 @@ void parse_arrays(Report& report, ByteView bytes) {
   copy_in(report.signature_s, bytes, kSignatureS);
 }
 
-void write_arrays(const Report& report, Bytes& bytes) {
+void write_arrays(const SnpReport& report, Bytes& bytes) {
   copy_out(report.family_id, bytes, kFamilyId);
   copy_out(report.image_id, bytes, kImageId);
   copy_out(report.report_data, bytes, kReportData);
@@ -142,17 +142,17 @@ bool TcbVersion::at_least(const TcbVersion& other) const {
          snp >= other.snp && microcode >= other.microcode;
 }
 
-std::optional<Product> Report::product() const {
+std::optional<Product> SnpReport::product() const {
   if (version < 3) return std::nullopt;
   return product_of_cpuid(cpuid_family, cpuid_model);
 }
 
-Result<Report> Report::parse(ByteView bytes) {
+Result<SnpReport> SnpReport::parse(ByteView bytes) {
   if (bytes.size() != kReportSize) {
     return make_error(ErrorCode::corrupt, "attest/evidence", "SNP report: {} bytes instead of {}",
                       bytes.size(), kReportSize);
   }
-  Report report;
+  SnpReport report;
   report.version = load_le<uint32_t>(&bytes[kVersion]);
   if (report.version < kMinReportVersion || report.version > kMaxReportVersion) {
     return make_error(ErrorCode::corrupt, "attest/evidence",
@@ -181,7 +181,7 @@ Result<Report> Report::parse(ByteView bytes) {
   return report;
 }
 
-Bytes Report::serialize() const {
+Bytes SnpReport::serialize() const {
   Bytes bytes(kReportSize);
   store_le(&bytes[kVersion], version);
   store_le(&bytes[kGuestSvn], guest_svn);
@@ -205,4 +205,4 @@ Bytes Report::serialize() const {
   return bytes;
 }
 
-}  // namespace bartizan::snp
+}  // namespace bartizan::attest::evidence

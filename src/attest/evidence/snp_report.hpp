@@ -14,7 +14,7 @@
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 
-namespace bartizan::snp {
+namespace bartizan::attest::evidence {
 
 constexpr size_t kReportSize = 1184;
 constexpr size_t kSignedSize = 0x2a0;  // the signature covers what comes before it
@@ -47,7 +47,7 @@ struct FirmwareVersion {
   bool operator==(const FirmwareVersion&) const = default;
 };
 
-struct Report {
+struct SnpReport {
   uint32_t version = 3, guest_svn = 0;
   uint64_t policy = 0;
   std::array<uint8_t, 16> family_id{}, image_id{};
@@ -68,11 +68,11 @@ struct Report {
   uint64_t launch_mitigation_vector = 0, current_mitigation_vector = 0;  // version 5 and later
   std::array<uint8_t, 72> signature_r{}, signature_s{};                  // little endian
 
-  static Result<Report> parse(ByteView bytes);
+  static Result<SnpReport> parse(ByteView bytes);
   Bytes serialize() const;
 
   uint32_t signing_key() const { return key_info >> 2 & 7; }  // 0 VCEK, 1 VLEK, 7 none
   std::optional<Product> product() const;                     // by CPUID; nothing in version 2
 };
 
-}  // namespace bartizan::snp
+}  // namespace bartizan::attest::evidence

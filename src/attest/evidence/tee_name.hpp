@@ -5,14 +5,14 @@
 #include <string_view>
 
 #include "bartizan/tee.hpp"
-#include "manifest/stations.hpp"
+#include "guest_abi/boot_stages.hpp"
 
-namespace bartizan {
+namespace bartizan::attest::evidence {
 
 constexpr std::string_view kbs_tee_name(Tee tee) {
   switch (tee) {
     case Tee::simulated:
-      return contract::kSimulatedTeeName;
+      return guest_abi::kSimulatedTeeName;
     case Tee::snp:
       return "snp";
     case Tee::tdx:
@@ -46,4 +46,4 @@ constexpr std::optional<Tee> verifiable_tee(std::string_view name) {
   return std::nullopt;
 }
 
-}  // namespace bartizan
+}  // namespace bartizan::attest::evidence

@@ -2,7 +2,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::snp {
+namespace bartizan::attest::evidence {
 namespace {
 
 Error corrupt(std::string_view oid, std::string_view what) {
@@ -45,4 +45,4 @@ Result<VcekExtensions> read_vcek_extensions(const crypto::Certificate& vcek, Pro
   return read;
 }
 
-}  // namespace bartizan::snp
+}  // namespace bartizan::attest::evidence

@@ -8,7 +8,7 @@
 #include "attest/evidence/snp_report.hpp"
 #include "crypto/x509.hpp"
 
-namespace bartizan::snp {
+namespace bartizan::attest::evidence {
 
 constexpr std::string_view kOidBootloader = "1.3.6.1.4.1.3704.1.3.1";
 constexpr std::string_view kOidTee = "1.3.6.1.4.1.3704.1.3.2";
@@ -25,4 +25,4 @@ struct VcekExtensions {
 // corrupt: an extension is missing, appears twice or is malformed.
 Result<VcekExtensions> read_vcek_extensions(const crypto::Certificate& vcek, Product product);
 
-}  // namespace bartizan::snp
+}  // namespace bartizan::attest::evidence

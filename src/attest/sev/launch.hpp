@@ -9,7 +9,7 @@
 //   POST /bartizan/v1/sev/launches/<id>
 //     {"measure":HEX,"nonce":HEX}                             of LAUNCH_MEASURE
 //     -> {"header":BASE64,"ciphertext":BASE64}                for LAUNCH_SECRET:
-//     manifest/launch_secret
+//     guest_abi/launch_secret
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@
 
 #include "base/bytes.hpp"
 
-namespace bartizan::sev {
+namespace bartizan::attest::sev {
 
 constexpr std::string_view kLaunchesPath = "/bartizan/v1/sev/launches";
 
@@ -44,4 +44,4 @@ struct Sealed {
   Bytes ciphertext;  // a multiple of 16 bytes
 };
 
-}  // namespace bartizan::sev
+}  // namespace bartizan::attest::sev

@@ -9,7 +9,7 @@
 #include "crypto/hash.hpp"
 #include "crypto/sev_primitives.hpp"
 
-namespace bartizan::sev {
+namespace bartizan::attest::sev {
 namespace {
 
 constexpr size_t kBlock = 16;
@@ -105,4 +105,4 @@ Result<Sealed> OwnerSession::seal(const SecretBytes& secret, const Measured& see
   return sealed;
 }
 
-}  // namespace bartizan::sev
+}  // namespace bartizan::attest::sev

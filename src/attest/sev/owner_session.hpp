@@ -11,7 +11,7 @@
 #include "base/bytes.hpp"
 #include "crypto/ec.hpp"
 
-namespace bartizan::sev {
+namespace bartizan::attest::sev {
 
 constexpr size_t kTransportKeyBytes = 16;
 
@@ -40,4 +40,4 @@ class OwnerSession {
   uint32_t policy_ = 0;
 };
 
-}  // namespace bartizan::sev
+}  // namespace bartizan::attest::sev

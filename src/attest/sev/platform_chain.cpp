@@ -7,7 +7,7 @@
 #include "crypto/hash.hpp"
 #include "crypto/sev_primitives.hpp"
 
-namespace bartizan::sev {
+namespace bartizan::attest::sev {
 namespace {
 
 constexpr const char* kOrigin = "attest/sev";
@@ -238,4 +238,4 @@ Bytes owner_certificate(const crypto::EcKey& key) {
   return certificate;
 }
 
-}  // namespace bartizan::sev
+}  // namespace bartizan::attest::sev

@@ -12,7 +12,7 @@
 #include "base/bytes.hpp"
 #include "crypto/ec.hpp"
 
-namespace bartizan::sev {
+namespace bartizan::attest::sev {
 
 // Two keys of 4096 bits are the most; an attacker's longer file is not read.
 constexpr size_t kMaxChainBytes = 4 * 2084 + 2 * (64 + 3 * 512);
@@ -35,4 +35,4 @@ Result<void> check_root(ByteView ark);
 // A Diffie-Hellman certificate around `key`, as LAUNCH_START wants an owner's: unsigned.
 Bytes owner_certificate(const crypto::EcKey& key);
 
-}  // namespace bartizan::sev
+}  // namespace bartizan::attest::sev

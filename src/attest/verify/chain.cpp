@@ -5,7 +5,7 @@
 #include "attest/evidence/simulated_signer.hpp"
 #include "base/errors.hpp"
 
-namespace bartizan::verify {
+namespace bartizan::attest::verify {
 namespace {
 
 using crypto::Certificate;
@@ -15,13 +15,13 @@ constexpr std::string_view kOrigin = "attest/verify";
 // SHA-256 of the SubjectPublicKeyInfo of AMD's root keys, as published at
 // kdsintf.amd.com/vcek/v1/<product>/cert_chain.
 struct Root {
-  snp::Product product;
+  evidence::Product product;
   std::string_view public_key_hash;
 };
 constexpr std::array<Root, 3> kAmdRoots = {{
-    {snp::Product::milan, "9f056bee44377e29308cb5ffa895bdfb62d18881fa6bed8d6f075b0204089cb9"},
-    {snp::Product::genoa, "429a69c9422aa258ee4d8db5fcda9c6470ef15f8cd5a9cebd6cbc7d90b863831"},
-    {snp::Product::turin, "4f125410563a2ab9a50356f9243f6fe0b6f73de98603f53f90339c70e9d7ad08"},
+    {evidence::Product::milan, "9f056bee44377e29308cb5ffa895bdfb62d18881fa6bed8d6f075b0204089cb9"},
+    {evidence::Product::genoa, "429a69c9422aa258ee4d8db5fcda9c6470ef15f8cd5a9cebd6cbc7d90b863831"},
+    {evidence::Product::turin, "4f125410563a2ab9a50356f9243f6fe0b6f73de98603f53f90339c70e9d7ad08"},
 }};
 
 Error chain_refused(std::string expected, std::string got, std::string_view what) {
@@ -30,10 +30,10 @@ Error chain_refused(std::string expected, std::string got, std::string_view what
 }
 
 bool has_marker(const Certificate& certificate) {
-  return certificate.common_name().find(kSimulatedMarker) != std::string::npos;
+  return certificate.common_name().find(evidence::kSimulatedMarker) != std::string::npos;
 }
 
-Result<snp::Product> product_of_root(const Certificate& ark) {
+Result<evidence::Product> product_of_root(const Certificate& ark) {
   std::string hash = to_hex(ark.public_key_hash());
   for (const Root& root : kAmdRoots) {
     if (hash == root.public_key_hash) return root.product;
@@ -82,8 +82,9 @@ bool is_simulated(const Chain& chain) {
   return has_marker(chain.vcek) || has_marker(chain.ask) || has_marker(chain.ark);
 }
 
-Result<snp::Product> verify_chain(const Chain& chain, bool simulated, int64_t now) {
-  snp::Product product = simulated ? snp::Product::milan : TRY(product_of_root(chain.ark));
+Result<evidence::Product> verify_chain(const Chain& chain, bool simulated, int64_t now) {
+  evidence::Product product =
+      simulated ? evidence::Product::milan : TRY(product_of_root(chain.ark));
   auto kind =
       simulated ? Certificate::SignatureKind::ecdsa_sha384 : Certificate::SignatureKind::rsa_pss;
   TRY(check_link(chain.ark, chain.ark, kind));
@@ -94,4 +95,4 @@ Result<snp::Product> verify_chain(const Chain& chain, bool simulated, int64_t no
   return product;
 }
 
-}  // namespace bartizan::verify
+}  // namespace bartizan::attest::verify

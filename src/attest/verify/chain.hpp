@@ -9,7 +9,7 @@
 #include "bartizan/attest.hpp"
 #include "crypto/x509.hpp"
 
-namespace bartizan::verify {
+namespace bartizan::attest::verify {
 
 struct Chain {
   crypto::Certificate vcek, ask, ark;
@@ -22,6 +22,6 @@ bool is_simulated(const Chain& chain);  // any of its names has the marker
 
 // verification_failed, reason "certificate_chain" or "date". The product whose root it is: Milan
 // for simulated.
-Result<snp::Product> verify_chain(const Chain& chain, bool simulated, int64_t now);
+Result<evidence::Product> verify_chain(const Chain& chain, bool simulated, int64_t now);
 
-}  // namespace bartizan::verify
+}  // namespace bartizan::attest::verify

@@ -11,11 +11,12 @@
 #include "base/errors.hpp"
 
 namespace bartizan {
+using namespace attest::verify;  // NOLINT: the public functions of this component
 namespace {
 
-using snp::Product;
-using snp::Report;
-using snp::TcbVersion;
+using attest::evidence::Product;
+using attest::evidence::SnpReport;
+using attest::evidence::TcbVersion;
 
 constexpr std::string_view kOrigin = "attest/verify";
 constexpr uint32_t kSignedByVcek = 0;
@@ -38,28 +39,28 @@ std::string describe(const TcbVersion& tcb) {
 
 // Simulated evidence is refused by name, whatever `tee` it claims; and the claim must fit the
 // certificates.
-Result<bool> check_marker(const Evidence& evidence, const verify::Chain& chain,
+Result<bool> check_marker(const Evidence& evidence, const attest::verify::Chain& chain,
                           const EvidencePolicy& policy) {
-  bool simulated = verify::is_simulated(chain);
+  bool simulated = attest::verify::is_simulated(chain);
   bool claimed = evidence.tee == Tee::simulated;
   if ((simulated || claimed) && !policy.allow_simulated) {
     return refuse("simulated", "a TEE", std::string(chain.ark.common_name()),
                   "evidence of the simulated TEE protects nothing and is not allowed here");
   }
   if (simulated != claimed) {
-    return refuse("simulated", std::string(kbs_tee_name(evidence.tee)), chain.ark.common_name(),
-                  "evidence claims TEE {}, its certificates say otherwise",
-                  kbs_tee_name(evidence.tee));
+    return refuse("simulated", std::string(attest::evidence::kbs_tee_name(evidence.tee)),
+                  chain.ark.common_name(), "evidence claims TEE {}, its certificates say otherwise",
+                  attest::evidence::kbs_tee_name(evidence.tee));
   }
   return simulated;
 }
 
 // Version 2 reports do not name their product; they exist for Milan and Genoa only, whose TCB
 // layouts are the same.
-Result<void> check_product(const Report& report, Product root) {
+Result<void> check_product(const SnpReport& report, Product root) {
   std::optional<Product> product = report.product();
   if (report.version < 3 ? root != Product::turin : product == root) return {};
-  return refuse("certificate_chain", std::string(snp::to_string(root)),
+  return refuse("certificate_chain", std::string(attest::evidence::to_string(root)),
                 fmt::format("version {} CPUID family {:#x} model {:#x}", report.version,
                             report.cpuid_family, report.cpuid_model),
                 "report is not from the product whose root signed its certificates");
@@ -76,9 +77,9 @@ Result<Bytes> big_endian(const std::array<uint8_t, 72>& field) {
   return number;
 }
 
-Result<void> check_signature(const Evidence& evidence, const Report& report,
+Result<void> check_signature(const Evidence& evidence, const SnpReport& report,
                              const crypto::Certificate& vcek) {
-  if (report.signature_algorithm != snp::kEcdsaP384Sha384) {
+  if (report.signature_algorithm != attest::evidence::kEcdsaP384Sha384) {
     return refuse("signature", "1 (ECDSA P-384 with SHA-384)",
                   std::to_string(report.signature_algorithm), "signature algorithm is not known");
   }
@@ -88,7 +89,7 @@ Result<void> check_signature(const Evidence& evidence, const Report& report,
   }
   crypto::EcKey key = TRY(vcek.ec_public_key());
   Bytes r = TRY(big_endian(report.signature_r)), s = TRY(big_endian(report.signature_s));
-  ByteView signed_part = ByteView(evidence.report).first(snp::kSignedSize);
+  ByteView signed_part = ByteView(evidence.report).first(attest::evidence::kSignedSize);
   if (key.curve() == crypto::Curve::p384 &&
       key.verify(crypto::HashKind::sha384, signed_part, {r, s}))
     return {};
@@ -99,15 +100,16 @@ Result<void> check_signature(const Evidence& evidence, const Report& report,
 
 // The chip's identifier is as long as the certificate has it; the rest of the report's field must
 // be zero.
-bool chip_matches(const Report& report, const Bytes& hardware_id) {
+bool chip_matches(const SnpReport& report, const Bytes& hardware_id) {
   auto rest = report.chip_id.begin() + static_cast<ptrdiff_t>(hardware_id.size());
   return std::equal(hardware_id.begin(), hardware_id.end(), report.chip_id.begin()) &&
          std::all_of(rest, report.chip_id.end(), [](uint8_t byte) { return byte == 0; });
 }
 
-Result<void> check_vcek_content(const Report& report, const crypto::Certificate& vcek,
+Result<void> check_vcek_content(const SnpReport& report, const crypto::Certificate& vcek,
                                 Product product) {
-  snp::VcekExtensions extensions = TRY(snp::read_vcek_extensions(vcek, product));
+  attest::evidence::VcekExtensions extensions =
+      TRY(attest::evidence::read_vcek_extensions(vcek, product));
   TcbVersion reported = TcbVersion::decode(report.reported_tcb, product);
   if (extensions.tcb != reported) {
     return refuse("tcb", describe(extensions.tcb), describe(reported),
@@ -121,7 +123,7 @@ Result<void> check_vcek_content(const Report& report, const crypto::Certificate&
 // A committed version above the current one, or a reported one above what is committed to, cannot
 // come from firmware that keeps its rules. (Reserved TCB bytes would be lost by decoding: they must
 // be zero.)
-Result<void> check_tcb_order(const Report& report, Product product) {
+Result<void> check_tcb_order(const SnpReport& report, Product product) {
   for (uint64_t raw :
        {report.current_tcb, report.committed_tcb, report.reported_tcb, report.launch_tcb}) {
     if (TcbVersion::decode(raw, product).encode(product) != raw) {
@@ -143,16 +145,16 @@ Result<void> check_tcb_order(const Report& report, Product product) {
   return {};
 }
 
-Result<void> check_guest_policy(const Report& report, const EvidencePolicy& policy) {
-  if (!(report.policy & snp::kPolicyReservedOne)) {
+Result<void> check_guest_policy(const SnpReport& report, const EvidencePolicy& policy) {
+  if (!(report.policy & attest::evidence::kPolicyReservedOne)) {
     return refuse("policy", "bit 17 set", hex_of(report.policy),
                   "guest policy has a reserved bit wrong");
   }
-  if (report.policy & snp::kPolicyDebug && !policy.allow_debug) {
+  if (report.policy & attest::evidence::kPolicyDebug && !policy.allow_debug) {
     return refuse("debug", "debugging off", hex_of(report.policy),
                   "guest policy lets the host read the guest's memory");
   }
-  if (report.policy & snp::kPolicyMigrationAgent) {
+  if (report.policy & attest::evidence::kPolicyMigrationAgent) {
     return refuse("policy", "no migration agent", hex_of(report.policy),
                   "guest policy lets a migration agent in");
   }
@@ -169,7 +171,7 @@ Result<void> check_equal(std::string_view reason, ByteView expected, ByteView go
   return refuse(reason, to_hex(expected), to_hex(got), "{} differs", reason);
 }
 
-Result<void> check_measurement(const Report& report, const std::vector<Bytes>& allowed) {
+Result<void> check_measurement(const SnpReport& report, const std::vector<Bytes>& allowed) {
   auto matches = [&](const Bytes& one) {
     return std::equal(one.begin(), one.end(), report.measurement.begin(), report.measurement.end());
   };
@@ -179,7 +181,7 @@ Result<void> check_measurement(const Report& report, const std::vector<Bytes>& a
   return refuse("measurement", expected, to_hex(report.measurement), "measurement differs");
 }
 
-Result<void> check_demands(const Report& report, const EvidencePolicy& policy, Product product) {
+Result<void> check_demands(const SnpReport& report, const EvidencePolicy& policy, Product product) {
   TRY(check_guest_policy(report, policy));
   TRY(check_equal("report_data", policy.report_data, report.report_data));
   TRY(check_equal("host_data", policy.host_data, report.host_data));
@@ -191,7 +193,7 @@ Result<void> check_demands(const Report& report, const EvidencePolicy& policy, P
                 "reported TCB is too old");
 }
 
-VerifiedEvidence summary(const Evidence& evidence, const Report& report) {
+VerifiedEvidence summary(const Evidence& evidence, const SnpReport& report) {
   VerifiedEvidence verified;
   verified.tee = evidence.tee;
   verified.measurement.assign(report.measurement.begin(), report.measurement.end());
@@ -210,18 +212,18 @@ Result<VerifiedEvidence> verify_evidence(const Evidence& evidence, const Evidenc
   if (evidence.tee != Tee::snp && evidence.tee != Tee::simulated) {
     return make_error(ErrorCode::unsupported, std::string(kOrigin),
                       "evidence of TEE {}: this version verifies snp and simulated",
-                      kbs_tee_name(evidence.tee));
+                      attest::evidence::kbs_tee_name(evidence.tee));
   }
   if (evidence.tee == Tee::simulated &&
       !policy.allow_simulated) {  // even if its chain is missing or damaged
     return refuse("simulated", "a TEE", "simulated",
                   "evidence of the simulated TEE protects nothing and is not allowed here");
   }
-  Report report = TRY(Report::parse(evidence.report));
-  verify::Chain chain = TRY(verify::parse_chain(evidence));
+  SnpReport report = TRY(SnpReport::parse(evidence.report));
+  attest::verify::Chain chain = TRY(attest::verify::parse_chain(evidence));
   bool simulated = TRY(check_marker(evidence, chain, policy));
-  Product product =
-      TRY(verify::verify_chain(chain, simulated, policy.now ? policy.now : std::time(nullptr)));
+  Product product = TRY(
+      attest::verify::verify_chain(chain, simulated, policy.now ? policy.now : std::time(nullptr)));
   TRY(check_product(report, product));
   TRY(check_signature(evidence, report, chain.vcek));
   TRY(check_vcek_content(report, chain.vcek, product));

@@ -7,11 +7,11 @@
 #include "guest/stub/table.hpp"
 #include "guest/stub/tdx.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 namespace {
 
-using boot::StubBlob;
-using boot::StubBlobKind;
+using guest_abi::StubBlob;
+using guest_abi::StubBlobKind;
 
 constexpr uint64_t kChunk = 32 * 1024;  // hashed while it is in the first-level cache
 
@@ -47,7 +47,7 @@ void copy_and_hash(const StubBlob& blob, bool instructions, uint8_t digest[kSha2
 StubRefusal extend(const StubBlob& blob) {
   alignas(64) uint8_t buffer[64] = {};
   std::memcpy(buffer, blob.sha256, sizeof blob.sha256);
-  uint32_t rtmr = boot::stub_rtmr_of(static_cast<StubBlobKind>(blob.kind));
+  uint32_t rtmr = guest_abi::stub_rtmr_of(static_cast<StubBlobKind>(blob.kind));
   uint32_t status = tdx_extend(reinterpret_cast<uint64_t>(buffer), rtmr);
   return status == 0 ? kDone : StubRefusal::rtmr;
 }
@@ -69,4 +69,4 @@ StubRefusal take_blobs(const StubTable& table, const Processor& processor) {
   return kDone;
 }
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

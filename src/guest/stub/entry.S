@@ -1,4 +1,4 @@
-# The first instructions of a guest: from the start states of src/boot/stub_table.hpp to stub_main. Assembled, because
+# The first instructions of a guest: from the start states of src/guest_abi/stub_table.hpp to stub_main. Assembled, because
 # it walks through 16, 32 and 64 bits before there is a stack, and because its entry points have fixed offsets.
 #
 # Nothing here writes EFER (LME is set from the start; in a TD a write traps) or clears a bit of CR4 (in a TD, MCE and

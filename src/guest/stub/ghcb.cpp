@@ -4,7 +4,7 @@
 
 #include "guest/stub/platform.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 namespace {
 
 // GHCB specification, "GHCB MSR Protocol": the low 12 bits of the MSR.
@@ -51,13 +51,13 @@ StubRefusal set_ap_jump_table(const StubTable& table) {
   if (platform_of(table) != StubPlatform::sev_es || table.vcpus == 1) return kDone;
   uint16_t version = negotiate();
   if (version == 0) return StubRefusal::ap_jump_table;
-  uint8_t* ghcb = platform::memory(boot::kStagingAddress);
+  uint8_t* ghcb = platform::memory(guest_abi::kStagingAddress);
   std::memset(ghcb, 0, 4096);
   set_field(ghcb, kExitCode, kApJumpTable);
   set_field(ghcb, kExitInfo1, kSetJumpTable);
-  set_field(ghcb, kExitInfo2, boot::kStubMailboxAddress);
+  set_field(ghcb, kExitInfo2, guest_abi::kStubMailboxAddress);
   std::memcpy(ghcb + kProtocolVersion, &version, sizeof version);
-  platform::write_ghcb_msr(boot::kStagingAddress);
+  platform::write_ghcb_msr(guest_abi::kStagingAddress);
   platform::vmgexit();
   uint32_t error;  // low half of SW_EXITINFO1: 0, no exception, no error
   std::memcpy(&error, ghcb + kExitInfo1, sizeof error);
@@ -65,10 +65,10 @@ StubRefusal set_ap_jump_table(const StubTable& table) {
 }
 
 void ghcb_terminate(uint32_t reason) {
-  platform::write_ghcb_msr(static_cast<uint64_t>(reason) << 16 | boot::kStubReasonSet << 12 |
+  platform::write_ghcb_msr(static_cast<uint64_t>(reason) << 16 | guest_abi::kStubReasonSet << 12 |
                            kTerminate);
   platform::vmgexit();
   platform::halt();
 }
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

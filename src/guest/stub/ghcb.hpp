@@ -7,7 +7,7 @@
 
 #include "guest/stub/refusal.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 
 // GHCB MSR protocol, CPUID request, sub-leaf 0.
 enum class CpuidRegister : uint64_t { eax, ebx, ecx, edx };
@@ -19,4 +19,4 @@ StubRefusal set_ap_jump_table(const StubTable& table);
 
 [[noreturn]] void ghcb_terminate(uint32_t reason);
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

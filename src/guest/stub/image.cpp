@@ -2,10 +2,10 @@
 
 extern "C" const uint8_t bartizan_boot_stub_begin[], bartizan_boot_stub_end[];
 
-namespace bartizan {
+namespace bartizan::guest::stub {
 
 ByteView boot_stub() {
   return {bartizan_boot_stub_begin, bartizan_boot_stub_end};
 }
 
-}  // namespace bartizan
+}  // namespace bartizan::guest::stub

@@ -3,9 +3,9 @@
 
 #include "base/bytes.hpp"
 
-namespace bartizan {
+namespace bartizan::guest::stub {
 
 ByteView
 boot_stub();  // at most boot::kStubMaxBytes; the same bytes from every build with the same compiler
 
-}  // namespace bartizan
+}  // namespace bartizan::guest::stub

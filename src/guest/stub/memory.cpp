@@ -6,7 +6,7 @@
 #include "guest/stub/table.hpp"
 #include "guest/stub/tdx.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 namespace {
 
 // APM volume 3, PVALIDATE: FAIL_SIZEMISMATCH.
@@ -16,8 +16,8 @@ constexpr uint32_t kSizeMismatch = 6;
 // 2, 5.3.3).
 constexpr uint64_t kGiB = 1ull << 30;
 constexpr uint64_t kWindow = 1ull << 39;
-constexpr uint64_t kWindowPdpt = boot::kStubPageTables + 6 * kPage;
-constexpr uint64_t kWindowDirectory = boot::kStubPageTables + 7 * kPage;
+constexpr uint64_t kWindowPdpt = guest_abi::kStubPageTables + 6 * kPage;
+constexpr uint64_t kWindowDirectory = guest_abi::kStubPageTables + 7 * kPage;
 constexpr uint64_t kTableFlags = 0x23;  // present, writable, accessed
 constexpr uint64_t kPageFlags = 0xe3;   // and dirty, large
 
@@ -25,17 +25,17 @@ void set_entry(uint64_t table, uint64_t index, uint64_t value) {
   std::memcpy(platform::memory(table + index * 8), &value, sizeof value);
 }
 
-class PageTaker {
+class MemoryAcceptor {
  public:
-  PageTaker(const StubTable& table, const Processor& processor)
+  MemoryAcceptor(const StubTable& table, const Processor& processor)
       : table_(table), processor_(processor) {}
-  ~PageTaker() {
+  ~MemoryAcceptor() {
     if (mapped_ != 0) close_window();
   }
-  PageTaker(const PageTaker&) = delete;
-  PageTaker& operator=(const PageTaker&) = delete;
+  MemoryAcceptor(const MemoryAcceptor&) = delete;
+  MemoryAcceptor& operator=(const MemoryAcceptor&) = delete;
 
-  StubRefusal take(const boot::StubRange& range);
+  StubRefusal take(const guest_abi::StubRange& range);
 
  private:
   enum class Outcome { done, too_large, valid_before, failed };
@@ -54,7 +54,7 @@ class PageTaker {
 };
 
 // Its virtual address.
-uint64_t PageTaker::reach(uint64_t address) {
+uint64_t MemoryAcceptor::reach(uint64_t address) {
   if (address < kFourGiB) return address;
   uint64_t gib = address & ~(kGiB - 1);
   if (gib != mapped_) {
@@ -63,20 +63,20 @@ uint64_t PageTaker::reach(uint64_t address) {
       set_entry(kWindowDirectory, i, (gib + i * kLargePage) | kPageFlags | bits);
     }
     set_entry(kWindowPdpt, 0, kWindowDirectory | kTableFlags | bits);
-    set_entry(boot::kStubPageTables, 1, kWindowPdpt | kTableFlags | bits);
+    set_entry(guest_abi::kStubPageTables, 1, kWindowPdpt | kTableFlags | bits);
     forget_translations();
     mapped_ = gib;
   }
   return kWindow + (address - gib);
 }
 
-void PageTaker::close_window() {
-  set_entry(boot::kStubPageTables, 1, 0);
+void MemoryAcceptor::close_window() {
+  set_entry(guest_abi::kStubPageTables, 1, 0);
   forget_translations();
 }
 
-void PageTaker::forget_translations() {
-  platform::load_cr3(boot::kStubPageTables | private_bits(table_));
+void MemoryAcceptor::forget_translations() {
+  platform::load_cr3(guest_abi::kStubPageTables | private_bits(table_));
 }
 
 // Fn8000001F_EBX[31] (COHERENCY_SFW_NO) clear: a host may have left lines of the page's earlier
@@ -88,7 +88,7 @@ void evict_lines(const uint8_t* at, uint64_t bytes) {
   }
 }
 
-PageTaker::Outcome PageTaker::validate(uint64_t address, bool large) {
+MemoryAcceptor::Outcome MemoryAcceptor::validate(uint64_t address, bool large) {
   uint64_t at = reach(address);
   platform::Validation validation = platform::pvalidate(at, large);
   if (large && validation.result == kSizeMismatch) return Outcome::too_large;
@@ -98,7 +98,7 @@ PageTaker::Outcome PageTaker::validate(uint64_t address, bool large) {
   return Outcome::done;
 }
 
-PageTaker::Outcome PageTaker::accept(uint64_t address, bool large) {
+MemoryAcceptor::Outcome MemoryAcceptor::accept(uint64_t address, bool large) {
   switch (tdx_accept(address, large)) {
     case 0:
       return Outcome::done;
@@ -111,12 +111,12 @@ PageTaker::Outcome PageTaker::accept(uint64_t address, bool large) {
   }
 }
 
-PageTaker::Outcome PageTaker::take_page(uint64_t address, bool large) {
+MemoryAcceptor::Outcome MemoryAcceptor::take_page(uint64_t address, bool large) {
   return platform_of(table_) == StubPlatform::snp ? validate(address, large)
                                                   : accept(address, large);
 }
 
-StubRefusal PageTaker::take_small(uint64_t address, uint64_t pages) {
+StubRefusal MemoryAcceptor::take_small(uint64_t address, uint64_t pages) {
   for (; pages > 0; pages--, address += kPage) {
     Outcome outcome = take_page(address, false);
     if (outcome == Outcome::valid_before) return StubRefusal::validated;
@@ -125,7 +125,7 @@ StubRefusal PageTaker::take_small(uint64_t address, uint64_t pages) {
   return kDone;
 }
 
-StubRefusal PageTaker::take(const boot::StubRange& range) {
+StubRefusal MemoryAcceptor::take(const guest_abi::StubRange& range) {
   constexpr uint64_t kPagesInLarge = kLargePage / kPage;
   uint64_t address = range.address, left = range.pages;
   while (left > 0) {
@@ -159,9 +159,9 @@ uint64_t private_bits(const StubTable& table) {
   return c_bit ? 1ull << table.address_bit : 0;
 }
 
-StubRefusal take_memory(const StubTable& table, const Processor& processor) {
+StubRefusal accept_memory(const StubTable& table, const Processor& processor) {
   {
-    PageTaker taker(table, processor);
+    MemoryAcceptor taker(table, processor);
     for (uint32_t i = 0; i < table.range_count; i++) {
       StubRefusal why = taker.take(table.ranges[i]);
       if (why != kDone) return why;
@@ -171,4 +171,4 @@ StubRefusal take_memory(const StubTable& table, const Processor& processor) {
   return kDone;
 }
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

@@ -2,7 +2,7 @@
 
 extern "C" [[noreturn]] void stub_enter_kernel(uint64_t entry, uint64_t boot_params);  // entry.S
 
-namespace bartizan::stub::platform {
+namespace bartizan::guest::stub::platform {
 
 uint8_t* memory(uint64_t address) {
   return reinterpret_cast<uint8_t*>(address);
@@ -83,4 +83,4 @@ void triple_fault() {
   for (;;) asm volatile("ud2");
 }
 
-}  // namespace bartizan::stub::platform
+}  // namespace bartizan::guest::stub::platform

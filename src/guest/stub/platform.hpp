@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-namespace bartizan::stub::platform {
+namespace bartizan::guest::stub::platform {
 
 // Identity-mapped: private, except the staging window.
 uint8_t* memory(uint64_t address);
@@ -44,4 +44,4 @@ void load_cr3(uint64_t value);  // also forgets translations
 [[noreturn]] void halt();
 [[noreturn]] void triple_fault();
 
-}  // namespace bartizan::stub::platform
+}  // namespace bartizan::guest::stub::platform

@@ -4,7 +4,7 @@
 #include "guest/stub/platform.hpp"
 #include "guest/stub/tdx.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 namespace {
 
 constexpr uint32_t kFeatureLeaf = 7;  // structured extended features
@@ -30,7 +30,7 @@ static_assert(sizeof(CpuidEntry) == 48);
 constexpr uint32_t kCpuidEntries = 64;
 
 uint32_t page_ebx(uint32_t leaf) {
-  const uint8_t* page = platform::memory(boot::kSnpCpuidAddress);
+  const uint8_t* page = platform::memory(guest_abi::kSnpCpuidAddress);
   uint32_t count = *reinterpret_cast<const uint32_t*>(page);
   auto entries = reinterpret_cast<const CpuidEntry*>(page + 16);
   for (uint32_t i = 0; i < count && i < kCpuidEntries; i++) {
@@ -71,4 +71,4 @@ StubRefusal look_at_processor(const StubTable& table, Processor* processor) {
   return kDone;
 }
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

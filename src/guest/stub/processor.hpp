@@ -3,7 +3,7 @@
 
 #include "guest/stub/refusal.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 
 struct Processor {
   bool sha_instructions = false;
@@ -13,4 +13,4 @@ struct Processor {
 // Refuses `platform` and `address_bit`. No instruction that traps on the table's platform is used.
 StubRefusal look_at_processor(const StubTable& table, Processor* processor);
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

@@ -4,12 +4,12 @@
 #include "guest/stub/platform.hpp"
 #include "guest/stub/tdx.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 
-// docs/ARCHITECTURE.md, "Control device": an exit report of kind 2, a failed station; station 0 is
+// docs/ARCHITECTURE.md, "Control device": an exit report of kind 2, a failed stage; stage 0 is
 // the launch.
 constexpr uint16_t kExitPort = 0x0b04;
-constexpr uint32_t kStationFailed = 2u << 24;
+constexpr uint32_t kStageFailed = 2u << 24;
 
 void refuse(StubPlatform platform, StubRefusal why) {
   auto number = static_cast<uint32_t>(why);
@@ -17,7 +17,7 @@ void refuse(StubPlatform platform, StubRefusal why) {
     case StubPlatform::none:
     case StubPlatform::simulated:
     case StubPlatform::sev:
-      platform::out32(kExitPort, kStationFailed | number << 8);
+      platform::out32(kExitPort, kStageFailed | number << 8);
       break;
     case StubPlatform::sev_es:
     case StubPlatform::snp:
@@ -28,4 +28,4 @@ void refuse(StubPlatform platform, StubRefusal why) {
   platform::triple_fault();  // also when the table does not say where we are
 }
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

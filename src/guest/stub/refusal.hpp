@@ -1,13 +1,13 @@
 // How steps of the stub end: done, or why not. No exceptions here: each step returns one of these.
 #pragma once
 
-#include "boot/stub_table.hpp"
+#include "guest_abi/stub_table.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 
-using boot::StubPlatform;
-using boot::StubRefusal;
-using boot::StubTable;
+using guest_abi::StubPlatform;
+using guest_abi::StubRefusal;
+using guest_abi::StubTable;
 
 constexpr StubRefusal kDone{0};
 
@@ -18,4 +18,4 @@ inline StubPlatform platform_of(const StubTable& table) {
 // Tells the host in the platform's way, and stops for good.
 [[noreturn]] void refuse(StubPlatform platform, StubRefusal why);
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

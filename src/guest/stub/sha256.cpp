@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 namespace {
 
 constexpr size_t kBlock = 64;
@@ -103,4 +103,4 @@ void Sha256::finish(uint8_t digest[kSha256Bytes]) {
   for (int word = 0; word < 8; word++) store_be(digest + 4 * word, state_[word]);
 }
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 
 constexpr size_t kSha256Bytes = 32;
 
@@ -31,4 +31,4 @@ extern const uint32_t kSha256Constants[64];
 void sha256_blocks_general(uint32_t state[8], const uint8_t* data, size_t count);
 void sha256_blocks_instructions(uint32_t state[8], const uint8_t* data, size_t count);
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

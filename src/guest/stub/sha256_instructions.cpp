@@ -3,7 +3,7 @@
 
 #include "guest/stub/sha256.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 namespace {
 
 __m128i load(const void* from) {
@@ -49,4 +49,4 @@ __attribute__((target("sha,ssse3,sse4.1"))) void sha256_blocks_instructions(uint
   _mm_storeu_si128(words + 1, _mm_alignr_epi8(dchg, feba, 8));
 }
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

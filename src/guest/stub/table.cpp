@@ -1,9 +1,9 @@
 #include "guest/stub/table.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 namespace {
 
-using namespace boot;  // NOLINT: the contract's names
+using namespace guest_abi;  // NOLINT: the contract's names
 
 constexpr uint64_t kMaxAddressBit = 51;  // of a page table entry
 constexpr uint64_t kMinAddressBit = 32;  // the bits below are the identity mapping's
@@ -21,27 +21,29 @@ bool has_ranges(const StubTable& table) {
   return platform_of(table) == StubPlatform::snp || platform_of(table) == StubPlatform::tdx;
 }
 
-Span pages_of(const StubBlob& blob) {
+Span pages_of(const guest_abi::StubBlob& blob) {
   return {blob.destination, blob.destination + page_up(blob.size)};
 }
 
-Span pages_of(const StubRange& range) {
+Span pages_of(const guest_abi::StubRange& range) {
   return {range.address, range.address + range.pages * kPage};
 }
 
 bool head_is_good(const StubTable& table) {
-  if (table.magic != kStubMagic || table.version != kStubTableVersion) return false;
+  if (table.magic != guest_abi::kStubMagic || table.version != guest_abi::kStubTableVersion)
+    return false;
   if (table.platform > static_cast<uint32_t>(StubPlatform::tdx) || table.vcpus == 0) return false;
-  if (table.blob_count > kStubMaxBlobs || table.range_count > kStubMaxRanges) return false;
+  if (table.blob_count > guest_abi::kStubMaxBlobs || table.range_count > guest_abi::kStubMaxRanges)
+    return false;
   if (platform_of(table) == StubPlatform::none) return table.address_bit == 0;
   return table.address_bit >= kMinAddressBit && table.address_bit <= kMaxAddressBit;
 }
 
-bool range_is_good(const StubTable& table, const StubRange& range) {
+bool range_is_good(const StubTable& table, const guest_abi::StubRange& range) {
   uint64_t top = 1ull << table.address_bit;
   if (range.address % kPage != 0 || range.address >= top) return false;
   if (range.pages == 0 || range.pages > (top - range.address) / kPage) return false;
-  return !overlap(pages_of(range), {kStagingAddress, kFourGiB});
+  return !overlap(pages_of(range), {guest_abi::kStagingAddress, kFourGiB});
 }
 
 bool ranges_are_good(const StubTable& table) {
@@ -63,26 +65,30 @@ bool covered(const StubTable& table, Span span) {
   return span.begin >= span.end;
 }
 
-bool source_is_good(const StubTable& table, const StubBlob& blob) {
+bool source_is_good(const StubTable& table, const guest_abi::StubBlob& blob) {
   if (blob.source == 0) return true;
-  if (blob.source < kStagingFirst || blob.source >= kStagingEnd) return false;
-  if (blob.size > kStagingEnd - blob.source) return false;
+  if (blob.source < guest_abi::kStagingFirst || blob.source >= guest_abi::kStagingEnd) return false;
+  if (blob.size > guest_abi::kStagingEnd - blob.source) return false;
   return !has_ranges(table) || covered(table, pages_of(blob));
 }
 
-bool blob_is_good(const StubTable& table, const StubBlob& blob) {
-  if (blob.kind < static_cast<uint32_t>(StubBlobKind::kernel)) return false;
-  if (blob.kind > static_cast<uint32_t>(StubBlobKind::acpi) || blob.reserved != 0) return false;
-  if (blob.destination % kPage != 0 || blob.destination >= kStagingAddress) return false;
-  if (blob.size == 0 || blob.size > kStagingAddress - blob.destination) return false;
+bool blob_is_good(const StubTable& table, const guest_abi::StubBlob& blob) {
+  if (blob.kind < static_cast<uint32_t>(guest_abi::StubBlobKind::kernel)) return false;
+  if (blob.kind > static_cast<uint32_t>(guest_abi::StubBlobKind::acpi) || blob.reserved != 0)
+    return false;
+  if (blob.destination % kPage != 0 || blob.destination >= guest_abi::kStagingAddress) return false;
+  if (blob.size == 0 || blob.size > guest_abi::kStagingAddress - blob.destination) return false;
   Span pages = pages_of(blob);
-  if (overlap(pages, {0, kPage}) || overlap(pages, {kStubAddress, kStubReservedEnd})) return false;
+  if (overlap(pages, {0, kPage}) ||
+      overlap(pages, {guest_abi::kStubAddress, guest_abi::kStubReservedEnd}))
+    return false;
   bool snp = platform_of(table) == StubPlatform::snp;
-  if (snp && overlap(pages, {kSnpCpuidAddress, kSnpHandOverAddress + kPage})) return false;
+  if (snp && overlap(pages, {guest_abi::kSnpCpuidAddress, guest_abi::kSnpHandOverAddress + kPage}))
+    return false;
   return source_is_good(table, blob);
 }
 
-bool clash(const StubBlob& a, const StubBlob& b) {
+bool clash(const guest_abi::StubBlob& a, const guest_abi::StubBlob& b) {
   return a.kind == b.kind || overlap(pages_of(a), pages_of(b));
 }
 
@@ -96,7 +102,7 @@ bool blobs_are_good(const StubTable& table) {
   return true;
 }
 
-const StubBlob* find(const StubTable& table, StubBlobKind kind) {
+const guest_abi::StubBlob* find(const StubTable& table, guest_abi::StubBlobKind kind) {
   for (uint32_t i = 0; i < table.blob_count; i++) {
     if (table.blobs[i].kind == static_cast<uint32_t>(kind)) return &table.blobs[i];
   }
@@ -104,8 +110,8 @@ const StubBlob* find(const StubTable& table, StubBlobKind kind) {
 }
 
 bool hand_over_is_good(const StubTable& table) {
-  const StubBlob* kernel = find(table, StubBlobKind::kernel);
-  const StubBlob* params = find(table, StubBlobKind::boot_params);
+  const guest_abi::StubBlob* kernel = find(table, guest_abi::StubBlobKind::kernel);
+  const guest_abi::StubBlob* params = find(table, guest_abi::StubBlobKind::boot_params);
   if (kernel == nullptr || params == nullptr) return false;
   if (table.kernel_entry < kernel->destination) return false;
   if (table.kernel_entry - kernel->destination >= kernel->size) return false;
@@ -120,4 +126,4 @@ StubRefusal check_table(const StubTable& table) {
   return good ? kDone : StubRefusal::table;
 }
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

@@ -5,7 +5,7 @@
 
 #include "guest/stub/refusal.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kLargePage = 2ull << 20;
@@ -26,4 +26,4 @@ constexpr uint64_t page_up(uint64_t size) {
 //   stub's own that no launch page fills; one that was filled turns out to be valid already
 StubRefusal check_table(const StubTable& table);
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

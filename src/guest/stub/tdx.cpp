@@ -1,9 +1,9 @@
 #include "guest/stub/tdx.hpp"
 
-#include "boot/stub_table.hpp"
 #include "guest/stub/platform.hpp"
+#include "guest_abi/stub_table.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 namespace {
 
 // TDG.VP.VMCALL, TDG.VP.INFO, TDG.MR.RTMR.EXTEND, TDG.MEM.PAGE.ACCEPT.
@@ -42,9 +42,9 @@ void tdx_fatal_error(uint32_t reason) {
     platform::Tdcall registers{.rax = kVmcall,
                                .rcx = kPassR10ToR13,
                                .r11 = kReportFatalError,
-                               .r12 = boot::kStubTdxError | reason};
+                               .r12 = guest_abi::kStubTdxError | reason};
     platform::tdcall(&registers);
   }
 }
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

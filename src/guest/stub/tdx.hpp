@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 
 // Upper half of a completion status.
 constexpr uint32_t kTdxAlreadyAccepted = 0x00000b0a;
@@ -20,4 +20,4 @@ constexpr size_t kTdxExtendBytes = 48;
 uint32_t tdx_extend(uint64_t buffer, uint32_t rtmr);  // 64-aligned
 [[noreturn]] void tdx_fatal_error(uint32_t reason);
 
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

@@ -2,6 +2,7 @@
 
 #include "bartizan/image.hpp"
 #include "base/errors.hpp"
+#include "base/progress.hpp"
 #include "image/builder/confidential_disk.hpp"
 #include "image/builder/krun.hpp"
 #include "image/builder/output_image.hpp"
@@ -10,13 +11,12 @@
 #include "image/oci/fetch.hpp"
 #include "image/oci/image_name.hpp"
 #include "image/oci/layout_writer.hpp"
-#include "image/progress.hpp"
 
 namespace bartizan {
+using namespace image::builder;  // NOLINT: the public functions of this component
 namespace {
 
 namespace fs = std::filesystem;
-using namespace image;  // NOLINT: this file is the room's face to the public namespace
 constexpr char kOrigin[] = "image/builder";
 constexpr size_t kMaxWorkloadId = 128;
 
@@ -55,10 +55,11 @@ Result<void> check_public(const BuildOptions& options) {
 
 Result<void> check_scratch(uint64_t bytes) {
   if (bytes == 0) return {};
-  if (bytes >= kMinScratchBytes && bytes <= kMaxScratchBytes && bytes % kScratchUnit == 0)
+  if (bytes >= guest_abi::kMinScratchBytes && bytes <= guest_abi::kMaxScratchBytes &&
+      bytes % guest_abi::kScratchUnit == 0)
     return {};
-  return invalid("scratch_bytes {}: a multiple of {}, from {} to {}", bytes, kScratchUnit,
-                 kMinScratchBytes, kMaxScratchBytes);
+  return invalid("scratch_bytes {}: a multiple of {}, from {} to {}", bytes,
+                 guest_abi::kScratchUnit, guest_abi::kMinScratchBytes, guest_abi::kMaxScratchBytes);
 }
 
 Result<void> check_options(const BuildOptions& options) {
@@ -103,16 +104,16 @@ Result<std::string> resource_of(const BuildOptions& options, const std::string& 
 // An image that is read: what it is and where its blobs are.
 struct Input {
   fs::path layout;
-  SourceImage image;
+  image::oci::SourceImage image;
 };
 
 // A folder is used in place; what is none comes into `scratch` first.
 Result<Input> open_input(const fs::path& from, const std::string& reference,
                          const fs::path& scratch, const ProgressSink& progress) {
-  bool fetches = needs_fetch(from);
-  if (fetches) TRY(fetch(from, reference, scratch, progress));
+  bool fetches = image::oci::needs_fetch(from);
+  if (fetches) TRY(image::oci::fetch(from, reference, scratch, progress));
   fs::path layout = fetches ? scratch : from;
-  SourceImage image = TRY(read_layout(layout, fetches ? "" : reference));
+  image::oci::SourceImage image = TRY(image::oci::read_layout(layout, fetches ? "" : reference));
   return Input{std::move(layout), std::move(image)};
 }
 
@@ -127,14 +128,14 @@ class Build {
         folder_(std::move(folder)) {}
 
   // The image is made at `output`: a folder that exists, or an archive that does not.
-  Result<BuildReport> run(const ImageName& output) {
+  Result<BuildReport> run(const image::oci::ImageName& output) {
     report_.workload_id =
         options_.workload_id.empty()
-            ? TRY(parse_digest(source_.manifest.digest, "manifest")).hex.substr(0, 32)
+            ? TRY(image::oci::parse_digest(source_.manifest.digest, "manifest")).hex.substr(0, 32)
             : options_.workload_id;
     report_.resource = TRY(resource_of(options_, report_.workload_id));
-    auto writer = output.archive ? LayoutWriter::create_archive(output.path)
-                                 : TRY(LayoutWriter::create(output.path));
+    auto writer = output.archive ? image::oci::LayoutWriter::create_archive(output.path)
+                                 : TRY(image::oci::LayoutWriter::create(output.path));
     TRY(make_image(writer));
     return std::move(report_);
   }
@@ -149,56 +150,58 @@ class Build {
   }
 
   // All of the manifest that is known before the disk is made.
-  Manifest draft(const LuksHeader& header, const DiskSecrets& secrets) const {
-    Manifest manifest;
+  guest_abi::Manifest draft(const LuksHeader& header, const DiskSecrets& secrets) const {
+    guest_abi::Manifest manifest;
     manifest.workload_id = report_.workload_id;
     manifest.network = options_.network;
     manifest.scratch_bytes = options_.scratch_bytes;
     manifest.luks2 = header.numbers;
     manifest.verity.salt = secrets.verity_salt;
     if (!options_.broker_url.empty()) {
-      manifest.broker =
-          Manifest::Broker{options_.broker_url, options_.broker_ca_pem, report_.resource};
+      manifest.broker = guest_abi::Manifest::Broker{options_.broker_url, options_.broker_ca_pem,
+                                                    report_.resource};
     }
     return manifest;
   }
 
-  Result<void> make_image(LayoutWriter& writer) {
+  Result<void> make_image(image::oci::LayoutWriter& writer) {
     DiskSecrets secrets = TRY(this->secrets());
     LuksHeader header = TRY(make_checked_header(secrets));
-    Manifest manifest = draft(header, secrets);
+    guest_abi::Manifest manifest = draft(header, secrets);
     std::string krun = TRY(
         krun_json({report_.workload_id, options_.broker_url, options_.vcpus, options_.ram_mib}));
     auto [file, origin] = writer.layer_place();
     auto layer = TRY(OutputLayer::create(file, origin, krun));
     DiskPlace place{layer.fd(), layer.disk_start(), file.string(), folder_};
-    auto forecast = forecast_filesystem(layout_, source_, folder_, options_.progress);
-    if (forecast) {
-      place.forecast = &*forecast;
-      place.stream = layer.begin_hashing(disk_bytes_for(forecast->size));
+    auto prediction = predict_filesystem(layout_, source_, folder_, options_.progress);
+    if (prediction) {
+      place.prediction = &*prediction;
+      place.stream = layer.begin_hashing(disk_bytes_for(prediction->size));
     }
     auto totals =
         TRY(make_disk(place, layout_, source_, secrets, header.bytes, manifest, options_.progress));
     report_.entries = totals.entries;
     report_.content_bytes = totals.content_bytes;
     TRY(take_manifest(manifest));
-    report_.disk_key = std::move(secrets.luks.passphrase);
-    auto finished =
-        TRY(layer.finish(report_.manifest, manifest.disk_size, totals.heard, options_.progress));
+    report_.disk_key = std::move(secrets.luks.disk_key);
+    auto finished = TRY(
+        layer.finish(report_.manifest, manifest.disk_size, totals.hashed_bytes, options_.progress));
     report_.disk_bytes = finished.disk_bytes;
     return write_layout(writer, finished);
   }
 
-  Result<void> take_manifest(const Manifest& manifest) {
+  Result<void> take_manifest(const guest_abi::Manifest& manifest) {
     report_.manifest = TRY(manifest.serialize());
-    TRY(Manifest::parse(report_.manifest));  // what the guest will do: better to know now
-    auto digest = workload_digest(report_.manifest);
+    // what the guest will do: better to know now
+    TRY(guest_abi::Manifest::parse(report_.manifest));
+    auto digest = guest_abi::workload_digest(report_.manifest);
     report_.workload_digest.assign(digest.begin(), digest.end());
     return {};
   }
 
-  Result<void> write_layout(LayoutWriter& writer, const OutputLayer::Finished& layer) {
-    Descriptor ours = TRY(writer.adopt_layer(kLayerType, layer.hex, layer.size));
+  Result<void> write_layout(image::oci::LayoutWriter& writer, const OutputLayer::Finished& layer) {
+    image::oci::Descriptor ours =
+        TRY(writer.adopt_layer(image::oci::kLayerType, layer.hex, layer.size));
     auto layers = TRY(copy_base(writer));
     layers.push_back(ours);
     Publication public_part = TRY(publication_of(facts(ours.digest)));
@@ -209,12 +212,12 @@ class Build {
   }
 
   // The layers below ours, unchanged.
-  Result<std::vector<Descriptor>> copy_base(LayoutWriter& writer) const {
-    if (!base_) return std::vector<Descriptor>();
+  Result<std::vector<image::oci::Descriptor>> copy_base(image::oci::LayoutWriter& writer) const {
+    if (!base_) return std::vector<image::oci::Descriptor>();
     uint64_t total = 0;
-    for (const Descriptor& layer : base_->image.layers) total += layer.size;
+    for (const image::oci::Descriptor& layer : base_->image.layers) total += layer.size;
     Meter meter(options_.progress, "base", total);
-    for (const Descriptor& layer : base_->image.layers)
+    for (const image::oci::Descriptor& layer : base_->image.layers)
       TRY(writer.copy_blob(base_->layout, layer, meter));
     return base_->image.layers;
   }
@@ -240,7 +243,7 @@ class Build {
 
   const BuildOptions& options_;
   fs::path layout_;  // of the source
-  SourceImage source_;
+  image::oci::SourceImage source_;
   std::optional<Input> base_;
   fs::path folder_;  // for temporary files
   BuildReport report_;
@@ -250,7 +253,7 @@ class Build {
 
 Result<BuildReport> build_image(const BuildOptions& options) {
   TRY(check_options(options));
-  ImageName output = TRY(parse_output_name(options.output));
+  image::oci::ImageName output = TRY(image::oci::parse_output_name(options.output));
   TRY(check_absent(output.path));
   PartialFolder partial = TRY(PartialFolder::create(output.path));
   fs::path fetched = partial.path() / "source", fetched_base = partial.path() / "base";
@@ -260,7 +263,8 @@ Result<BuildReport> build_image(const BuildOptions& options) {
     base =
         TRY(open_input(options.base_image, options.base_reference, fetched_base, options.progress));
   }
-  ImageName made{output.archive ? partial.path() / "image.tar" : partial.path(), output.archive};
+  image::oci::ImageName made{output.archive ? partial.path() / "image.tar" : partial.path(),
+                             output.archive};
   BuildReport report =
       TRY(Build(options, std::move(source), std::move(base), partial.path()).run(made));
   for (const fs::path& folder : {fetched, fetched_base}) {

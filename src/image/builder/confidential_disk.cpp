@@ -9,7 +9,7 @@
 #include "image/verity/leaf_hashes.hpp"
 #include "image/verity/tree.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 namespace {
 
 namespace fs = std::filesystem;
@@ -20,13 +20,14 @@ constexpr char kOrigin[] = "image/builder";
 Result<UniqueFd> file_in_memory() {
   UniqueFd file(::memfd_create("luks2-header", MFD_CLOEXEC));
   if (!file.valid()) return errno_error(errno, kOrigin, "memfd_create");
-  TRY(write_exactly(file.get(), Bytes(kLuksHeaderBytes + kBlockSize), 0, "LUKS2 header in memory"));
+  TRY(write_exactly(file.get(), Bytes(luks2::kLuksHeaderBytes + filesystem::kBlockSize), 0,
+                    "LUKS2 header in memory"));
   return file;
 }
 
-Result<void> check_opens(const fs::path& path, const SecretBytes& passphrase,
+Result<void> check_opens(const fs::path& path, const SecretBytes& disk_key,
                          const DiskSecrets& secrets) {
-  SecretBytes key = TRY(open_luks2(path, passphrase));
+  SecretBytes key = TRY(luks2::open_luks2(path, disk_key));
   if (key.equals(secrets.luks.volume_key)) return {};
   return make_error(ErrorCode::internal, kOrigin, "LUKS2 header: opens to another volume key");
 }
@@ -34,9 +35,10 @@ Result<void> check_opens(const fs::path& path, const SecretBytes& passphrase,
 }  // namespace
 
 uint64_t disk_bytes_for(uint64_t filesystem_bytes) {
-  constexpr uint64_t kVeritySuperblock = kBlockSize;
-  uint64_t data = kLuksHeaderBytes + filesystem_bytes;
-  return data + kVeritySuperblock + verity_tree_blocks(data / kBlockSize) * kBlockSize;
+  constexpr uint64_t kVeritySuperblock = filesystem::kBlockSize;
+  uint64_t data = luks2::kLuksHeaderBytes + filesystem_bytes;
+  return data + kVeritySuperblock +
+         verity::verity_tree_blocks(data / filesystem::kBlockSize) * filesystem::kBlockSize;
 }
 
 Result<LuksHeader> make_checked_header(const DiskSecrets& secrets) {
@@ -44,29 +46,31 @@ Result<LuksHeader> make_checked_header(const DiskSecrets& secrets) {
   UniqueFd file = TRY(file_in_memory());
   fs::path path = fmt::format("/proc/self/fd/{}", file.get());
   if (secrets.luks.stripes.empty()) {
-    TRY(format_luks2(path, secrets.luks));
-    header.bytes.resize(kLuksHeaderBytes);
+    TRY(luks2::format_luks2(path, secrets.luks));
+    header.bytes.resize(luks2::kLuksHeaderBytes);
     TRY(read_exactly(file.get(), header.bytes, 0, "LUKS2 header in memory"));
   } else {
-    header.bytes = TRY(make_luks2_header(secrets.luks));
+    header.bytes = TRY(luks2::make_luks2_header(secrets.luks));
     TRY(write_exactly(file.get(), header.bytes, 0, "LUKS2 header in memory"));
   }
-  header.numbers = TRY(read_luks2(path));
-  TRY(check_opens(path, secrets.luks.passphrase, secrets));
+  header.numbers = TRY(luks2::read_luks2(path));
+  TRY(check_opens(path, secrets.luks.disk_key, secrets));
   if (!secrets.luks.recovery.empty()) TRY(check_opens(path, secrets.luks.recovery, secrets));
   return header;
 }
 
-Result<DiskTotals> make_disk(const DiskPlace& place, const Layout& layout,
-                             const SourceImage& source, const DiskSecrets& secrets, ByteView header,
-                             Manifest& manifest, const ProgressSink& progress) {
-  LeafHashes hashes = TRY(LeafHashes::create(place.folder, secrets.verity_salt));
+Result<DiskTotals> make_disk(const DiskPlace& place, const oci::Layout& layout,
+                             const oci::SourceImage& source, const DiskSecrets& secrets,
+                             ByteView header, guest_abi::Manifest& manifest,
+                             const ProgressSink& progress) {
+  verity::LeafHashes hashes = TRY(verity::LeafHashes::create(place.folder, secrets.verity_salt));
   TRY(write_exactly(place.fd, header, place.start, place.name));
   TRY(hashes.add(0, header));
   if (place.stream != nullptr) place.stream->update(header);
-  SegmentWriter segment(place.fd, place.start + kLuksHeaderBytes, secrets.luks.volume_key,
-                        place.name, {&hashes, kLuksHeaderBytes / kBlockSize, place.stream});
-  ForecastSink sink(segment, place.stream != nullptr ? place.forecast : nullptr);
+  luks2::SegmentWriter segment(
+      place.fd, place.start + luks2::kLuksHeaderBytes, secrets.luks.volume_key, place.name,
+      {&hashes, luks2::kLuksHeaderBytes / filesystem::kBlockSize, place.stream});
+  PredictedSuperblockSink sink(segment, place.stream != nullptr ? place.prediction : nullptr);
   TRY(sink.begin());
   FilesystemBuilder builder(sink, place.folder);
   Meter layers(progress, "layers", bytes_of(source.layers));
@@ -80,7 +84,7 @@ Result<DiskTotals> make_disk(const DiskPlace& place, const Layout& layout,
   manifest.disk_size = disk_bytes_for(manifest.luks2.size);
   TRY(meter.advance(data_end));
   const auto& totals = builder.totals();
-  return DiskTotals{totals.entries, totals.content_bytes, sink.came_true() ? data_end : 0};
+  return DiskTotals{totals.entries, totals.content_bytes, sink.prediction_held() ? data_end : 0};
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

@@ -6,27 +6,28 @@
 
 #include "bartizan/image.hpp"
 #include "crypto/hash.hpp"
+#include "guest_abi/manifest.hpp"
 #include "image/builder/disk_secrets.hpp"
 #include "image/builder/filesystem_builder.hpp"
 #include "image/oci/layout_reader.hpp"
-#include "manifest/manifest.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 
 struct DiskPlace {
   int fd = -1;                   // borrowed
   uint64_t start = 0;            // of the disk, in bytes
   std::string name;              // of the file, for errors
   std::filesystem::path folder;  // for a temporary file
-  // What the file system will probably be, and then who hears the disk from its first byte on while
-  // it is written. Both borrowed; null: neither.
-  const FilesystemForecast* forecast = nullptr;
+  // Optional, both or neither, borrowed: the predicted superblock, and the hash that receives the
+  // disk sequentially while it is written.
+  const PredictedFilesystem* prediction = nullptr;
   crypto::Hasher* stream = nullptr;
 };
 
 struct DiskTotals {
   uint64_t entries = 0, content_bytes = 0;
-  uint64_t heard = 0;  // by the stream, of the disk's first bytes; 0: the forecast was wrong
+  // How many of the disk's first bytes the stream hashed; 0: the prediction was wrong.
+  uint64_t hashed_bytes = 0;
 };
 
 // Of a disk with a file system of that size, without the footer.
@@ -36,14 +37,15 @@ uint64_t disk_bytes_for(uint64_t filesystem_bytes);
 // libcryptsetup also had to find the volume key in it.
 struct LuksHeader {
   Bytes bytes;
-  Manifest::Luks2 numbers;
+  guest_abi::Manifest::Luks2 numbers;
 };
 Result<LuksHeader> make_checked_header(const DiskSecrets& secrets);
 
 // Fills the members under "disk" of `manifest`, whose luks2 must be `header.numbers`. The disk ends
 // at manifest.disk_size; the footer is not in it.
-Result<DiskTotals> make_disk(const DiskPlace& place, const Layout& layout,
-                             const SourceImage& source, const DiskSecrets& secrets, ByteView header,
-                             Manifest& manifest, const ProgressSink& progress);
+Result<DiskTotals> make_disk(const DiskPlace& place, const oci::Layout& layout,
+                             const oci::SourceImage& source, const DiskSecrets& secrets,
+                             ByteView header, guest_abi::Manifest& manifest,
+                             const ProgressSink& progress);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

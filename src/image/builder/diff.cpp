@@ -9,9 +9,10 @@
 #include "image/builder/locate.hpp"
 
 namespace bartizan {
+using namespace image::builder;  // NOLINT: the public functions of this component
 namespace {
 
-using image::LocatedImage;
+using image::builder::LocatedImage;
 using Values = std::map<std::string, std::string>;
 using Differences = std::vector<ImageDifference>;
 constexpr uint64_t kBlock = 4096;
@@ -51,7 +52,7 @@ struct Part {
   uint64_t begin, end;
 };
 
-std::array<Part, 3> parts_of(const Manifest& manifest) {
+std::array<Part, 3> parts_of(const guest_abi::Manifest& manifest) {
   uint64_t data_end = manifest.luks2.offset + manifest.luks2.size;
   return {{{"disk/header", 0, manifest.luks2.offset},
            {"disk/data", manifest.luks2.offset, data_end},
@@ -92,7 +93,8 @@ Result<void> compare_part(const LocatedImage& a, int fd_a, const Part& part_a,
 
 Result<std::vector<ImageDifference>> diff_images(const std::filesystem::path& first,
                                                  const std::filesystem::path& second) {
-  LocatedImage a = TRY(image::locate_image(first, "")), b = TRY(image::locate_image(second, ""));
+  LocatedImage a = TRY(image::builder::locate_image(first, "")),
+               b = TRY(image::builder::locate_image(second, ""));
   Differences found;
   compare_values(TRY(values_of(a)), TRY(values_of(b)), found);
   UniqueFd fd_a = TRY(open_file(a.disk_path, O_RDONLY));

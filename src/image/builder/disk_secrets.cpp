@@ -5,7 +5,7 @@
 #include "base/errors.hpp"
 #include "crypto/hash.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 namespace {
 
 constexpr size_t kPassphraseRandomBytes = 32;  // 256 bits, written as 64 hex digits
@@ -38,23 +38,23 @@ Result<Bytes> uuid_bytes(const Source& source, std::string_view label) {
   return uuid;
 }
 
-Result<DiskSecrets> take(const Source& source, SecretBytes passphrase) {
+Result<DiskSecrets> take(const Source& source, SecretBytes disk_key) {
   DiskSecrets secrets;
-  LuksHeaderSecrets& luks = secrets.luks;
-  luks.passphrase = std::move(passphrase);
+  luks2::LuksHeaderSecrets& luks = secrets.luks;
+  luks.disk_key = std::move(disk_key);
   luks.uuid = uuid_text(TRY(uuid_bytes(source, "luks uuid")));
-  luks.volume_key = TRY(source("volume key", kVolumeKeyBytes));
+  luks.volume_key = TRY(source("volume key", luks2::kVolumeKeyBytes));
   secrets.verity_salt = TRY(public_bytes(source, "verity salt", kVeritySaltBytes));
   secrets.verity_uuid = TRY(uuid_bytes(source, "verity uuid"));
   return secrets;
 }
 
-Result<SecretBytes> draw_passphrase() {
+Result<SecretBytes> draw_disk_key() {
   SecretBytes random = TRY(crypto::random_secret(kPassphraseRandomBytes));
   std::string hex = to_hex(random.bytes());
-  SecretBytes passphrase = SecretBytes::from_string(hex);
+  SecretBytes disk_key = SecretBytes::from_string(hex);
   explicit_bzero(hex.data(), hex.size());
-  return passphrase;
+  return disk_key;
 }
 
 // HKDF gives at most 8160 bytes at once: longer material comes in numbered pieces.
@@ -74,26 +74,26 @@ Result<SecretBytes> expand(const SecretBytes& key, ByteView salt, std::string_vi
 
 }  // namespace
 
-Result<DiskSecrets> DiskSecrets::draw(const std::optional<SecretBytes>& passphrase) {
+Result<DiskSecrets> DiskSecrets::draw(const std::optional<SecretBytes>& disk_key) {
   Source fresh = [](std::string_view, size_t size) { return crypto::random_secret(size); };
-  return take(fresh, passphrase ? passphrase->clone() : TRY(draw_passphrase()));
+  return take(fresh, disk_key ? disk_key->clone() : TRY(draw_disk_key()));
 }
 
-Result<DiskSecrets> DiskSecrets::derive(const SecretBytes& passphrase, std::string_view image) {
+Result<DiskSecrets> DiskSecrets::derive(const SecretBytes& disk_key, std::string_view image) {
   auto salt = crypto::sha256(as_bytes(image));
   Source derived = [&](std::string_view label, size_t size) {
-    return expand(passphrase, salt, label, size);
+    return expand(disk_key, salt, label, size);
   };
-  DiskSecrets secrets = TRY(take(derived, passphrase.clone()));
-  LuksHeaderSecrets& luks = secrets.luks;
-  luks.stripes = TRY(derived("stripes", kStripeBytes));
-  luks.recovery_stripes = TRY(derived("recovery stripes", kStripeBytes));
-  luks.keyslot_salt = TRY(public_bytes(derived, "keyslot salt", kLuksSaltBytes));
-  luks.recovery_salt = TRY(public_bytes(derived, "recovery salt", kLuksSaltBytes));
-  luks.digest_salt = TRY(public_bytes(derived, "digest salt", kLuksSaltBytes));
-  luks.primary_salt = TRY(public_bytes(derived, "primary salt", kHeaderSaltBytes));
-  luks.secondary_salt = TRY(public_bytes(derived, "secondary salt", kHeaderSaltBytes));
+  DiskSecrets secrets = TRY(take(derived, disk_key.clone()));
+  luks2::LuksHeaderSecrets& luks = secrets.luks;
+  luks.stripes = TRY(derived("stripes", luks2::kStripeBytes));
+  luks.recovery_stripes = TRY(derived("recovery stripes", luks2::kStripeBytes));
+  luks.keyslot_salt = TRY(public_bytes(derived, "keyslot salt", luks2::kLuksSaltBytes));
+  luks.recovery_salt = TRY(public_bytes(derived, "recovery salt", luks2::kLuksSaltBytes));
+  luks.digest_salt = TRY(public_bytes(derived, "digest salt", luks2::kLuksSaltBytes));
+  luks.primary_salt = TRY(public_bytes(derived, "primary salt", luks2::kHeaderSaltBytes));
+  luks.secondary_salt = TRY(public_bytes(derived, "secondary salt", luks2::kHeaderSaltBytes));
   return secrets;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

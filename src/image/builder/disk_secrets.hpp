@@ -6,20 +6,20 @@
 
 #include "image/luks2/header_writer.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 
 struct DiskSecrets {
-  LuksHeaderSecrets luks;
+  luks2::LuksHeaderSecrets luks;
   Bytes verity_salt;  // 32 bytes
   Bytes verity_uuid;  // 16 bytes
 
-  // Fresh randomness; the passphrase too unless given.
-  static Result<DiskSecrets> draw(const std::optional<SecretBytes>& passphrase);
+  // Fresh randomness; the disk key too unless given.
+  static Result<DiskSecrets> draw(const std::optional<SecretBytes>& disk_key);
 
-  // Everything from `passphrase` by HKDF. `image`: digest of the source image, so that two images
-  // under one passphrase share no volume key. The passphrase must be random, as salts that
+  // Everything from `disk_key` by HKDF. `image`: digest of the source image, so that two images
+  // under one disk key share no volume key. The disk key must be random, as salts that
   // everybody sees come from it too and none of them costs a guesser 1000 rounds.
-  static Result<DiskSecrets> derive(const SecretBytes& passphrase, std::string_view image);
+  static Result<DiskSecrets> derive(const SecretBytes& disk_key, std::string_view image);
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

@@ -1,10 +1,10 @@
 #include "image/builder/filesystem_builder.hpp"
 
 #include "crypto/hash.hpp"
+#include "guest_abi/boot_stages.hpp"
 #include "image/oci/blob.hpp"
-#include "manifest/stations.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 namespace {
 
 namespace fs = std::filesystem;
@@ -12,7 +12,7 @@ constexpr char kOrigin[] = "image/builder";
 constexpr uint32_t kConfigMode = 0600;
 
 // The same for the same image: part of what makes a build repeatable. RFC 4122 §4.4.
-std::array<uint8_t, 16> filesystem_uuid(const SourceImage& source) {
+std::array<uint8_t, 16> filesystem_uuid(const oci::SourceImage& source) {
   auto digest = crypto::sha256(as_bytes("bartizan file system of " + source.manifest.digest));
   std::array<uint8_t, 16> uuid;
   std::copy_n(digest.begin(), uuid.size(), uuid.begin());
@@ -22,7 +22,7 @@ std::array<uint8_t, 16> filesystem_uuid(const SourceImage& source) {
 }
 
 // Keeps the first block, forgets the rest.
-class FirstBlock : public BlockSink {
+class FirstBlock : public filesystem::BlockSink {
  public:
   Result<void> write(uint64_t offset, ByteView bytes) override {
     if (offset == 0) block_.assign(bytes.begin(), bytes.end());
@@ -36,65 +36,65 @@ class FirstBlock : public BlockSink {
 
 }  // namespace
 
-Compression compression_of(const Descriptor& layer) {
-  auto kind = media_kind(layer.media_type);
-  if (kind == MediaKind::layer_gzip) return Compression::gzip;
-  return kind == MediaKind::layer_zstd ? Compression::zstd : Compression::none;
+layer::Compression compression_of(const oci::Descriptor& layer) {
+  auto kind = oci::media_kind(layer.media_type);
+  if (kind == oci::MediaKind::layer_gzip) return layer::Compression::gzip;
+  return kind == oci::MediaKind::layer_zstd ? layer::Compression::zstd : layer::Compression::none;
 }
 
-uint64_t bytes_of(const std::vector<Descriptor>& layers) {
+uint64_t bytes_of(const std::vector<oci::Descriptor>& layers) {
   uint64_t total = 0;
-  for (const Descriptor& layer : layers) total += layer.size;
+  for (const oci::Descriptor& layer : layers) total += layer.size;
   return total;
 }
 
-Result<uint64_t> FilesystemBuilder::build(const Layout& layout, const SourceImage& source,
+Result<uint64_t> FilesystemBuilder::build(const oci::Layout& layout, const oci::SourceImage& source,
                                           Meter& meter) {
   auto count = static_cast<uint16_t>(source.layers.size());
   // Above all layers, so that it replaces whatever the image has there.
-  Path config = TRY(split_path(contract::kProcessConfigPath, kOrigin));
+  layer::Path config = TRY(layer::split_path(guest_abi::kProcessConfigPath, kOrigin));
   TRY(merger_.add_file(static_cast<uint16_t>(count + 1), config, kConfigMode, source.config));
   for (uint16_t number = count; number > 0; --number) {
     TRY(apply(layout, source.layers[number - 1], number, meter));
   }
-  Tree* tree = TRY(merger_.finish());
+  filesystem::Tree* tree = TRY(merger_.finish());
   return writer_.finish(*tree, filesystem_uuid(source));
 }
 
-Result<void> FilesystemBuilder::apply(const Layout& layout, const Descriptor& layer,
+Result<void> FilesystemBuilder::apply(const oci::Layout& layout, const oci::Descriptor& layer,
                                       uint16_t number, Meter& meter) {
   std::string name = "layer " + layer.digest;
-  auto applied = merger_.apply(number, name, [&]() -> Result<std::unique_ptr<ByteSource>> {
-    std::unique_ptr<BlobReader> blob = TRY(BlobReader::open(layout, layer, &meter));
-    if (contents_ == LayerMerger::Contents::counted) blob->only_look();
-    return decompress(compression_of(layer), std::move(blob), name);
+  auto applied = merger_.apply(number, name, [&]() -> Result<std::unique_ptr<layer::ByteSource>> {
+    std::unique_ptr<oci::BlobReader> blob = TRY(oci::BlobReader::open(layout, layer, &meter));
+    if (contents_ == layer::LayerMerger::Contents::counted) blob->only_look();
+    return layer::decompress(compression_of(layer), std::move(blob), name);
   });
   if (applied.ok() || applied.error().code != ErrorCode::corrupt) return applied;
   // If its digest does not fit, that says more than what the damage broke first.
-  auto blob = TRY(BlobReader::open(layout, layer, nullptr));
+  auto blob = TRY(oci::BlobReader::open(layout, layer, nullptr));
   TRY(blob->skip(UINT64_MAX));
   return applied;
 }
 
-std::optional<FilesystemForecast> forecast_filesystem(const Layout& layout,
-                                                      const SourceImage& source,
+std::optional<PredictedFilesystem> predict_filesystem(const oci::Layout& layout,
+                                                      const oci::SourceImage& source,
                                                       const fs::path& folder,
                                                       const ProgressSink& progress) {
-  for (const Descriptor& layer : source.layers)
-    if (compression_of(layer) != Compression::none) return std::nullopt;
+  for (const oci::Descriptor& layer : source.layers)
+    if (compression_of(layer) != layer::Compression::none) return std::nullopt;
   FirstBlock sink;
-  FilesystemBuilder builder(sink, folder, LayerMerger::Contents::counted);
+  FilesystemBuilder builder(sink, folder, layer::LayerMerger::Contents::counted);
   Meter meter(progress, "layers", bytes_of(source.layers));
   auto size = builder.build(layout, source, meter);
   if (!size.ok()) return std::nullopt;
-  return FilesystemForecast{sink.take(), *size};
+  return PredictedFilesystem{sink.take(), *size};
 }
 
-Result<void> ForecastSink::write(uint64_t offset, ByteView bytes) {
-  if (offset == 0 && forecast_ != nullptr)
-    came_true_ = std::equal(bytes.begin(), bytes.end(), forecast_->superblock.begin(),
-                            forecast_->superblock.end());
-  return offset == 0 && came_true_ ? Result<void>() : sink_.write(offset, bytes);
+Result<void> PredictedSuperblockSink::write(uint64_t offset, ByteView bytes) {
+  if (offset == 0 && prediction_ != nullptr)
+    prediction_held_ = std::equal(bytes.begin(), bytes.end(), prediction_->superblock.begin(),
+                                  prediction_->superblock.end());
+  return offset == 0 && prediction_held_ ? Result<void>() : sink_.write(offset, bytes);
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

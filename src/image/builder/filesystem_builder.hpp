@@ -1,76 +1,77 @@
-// The layers of an image into one EROFS, on its way to a sink; and a forecast of it.
+// The layers of an image into one EROFS, on its way to a sink; and a prediction of it.
 #pragma once
 
 #include <filesystem>
 #include <optional>
 
+#include "base/progress.hpp"
 #include "image/filesystem/erofs_writer.hpp"
 #include "image/layer/apply.hpp"
 #include "image/layer/decompress.hpp"
 #include "image/oci/layout_reader.hpp"
-#include "image/progress.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 
-Compression compression_of(const Descriptor& layer);
+layer::Compression compression_of(const oci::Descriptor& layer);
 
 // Of all blobs, as they are stored.
-uint64_t bytes_of(const std::vector<Descriptor>& layers);
+uint64_t bytes_of(const std::vector<oci::Descriptor>& layers);
 
 class FilesystemBuilder {
  public:
   // `folder`: for a temporary file, should the metadata become large.
-  FilesystemBuilder(BlockSink& sink, const std::filesystem::path& folder,
-                    LayerMerger::Contents contents = LayerMerger::Contents::copied)
+  FilesystemBuilder(filesystem::BlockSink& sink, const std::filesystem::path& folder,
+                    layer::LayerMerger::Contents contents = layer::LayerMerger::Contents::copied)
       : writer_(sink), contents_(contents), merger_(writer_, folder, contents) {}
 
   // Returns the file system's size. The superblock is written last, at offset 0.
-  Result<uint64_t> build(const Layout& layout, const SourceImage& source, Meter& meter);
-  const Tree::Totals& totals() const { return merger_.totals(); }
+  Result<uint64_t> build(const oci::Layout& layout, const oci::SourceImage& source, Meter& meter);
+  const filesystem::Tree::Totals& totals() const { return merger_.totals(); }
 
  private:
-  Result<void> apply(const Layout& layout, const Descriptor& layer, uint16_t number, Meter& meter);
+  Result<void> apply(const oci::Layout& layout, const oci::Descriptor& layer, uint16_t number,
+                     Meter& meter);
 
-  ErofsWriter writer_;
-  LayerMerger::Contents contents_;
-  LayerMerger merger_;
+  filesystem::ErofsWriter writer_;
+  layer::LayerMerger::Contents contents_;
+  layer::LayerMerger merger_;
 };
 
 // What the file system will be, from the headers of the layers' archives alone: a tenth of a second
 // for what takes the build many. With it the output can be hashed while it is written, from the
-// first byte on. Nobody checked these headers and the files may change: a forecast, to be compared
-// with what comes.
-struct FilesystemForecast {
+// first byte on. Nobody checked these headers and the files may change: a prediction, to be
+// compared with what comes.
+struct PredictedFilesystem {
   Bytes superblock;  // the first block
   uint64_t size = 0;
 };
 
 // Nothing if a layer is compressed (then looking costs as much as reading), or if anything is wrong
 // with the layers, which the build will say better.
-std::optional<FilesystemForecast> forecast_filesystem(const Layout& layout,
-                                                      const SourceImage& source,
+std::optional<PredictedFilesystem> predict_filesystem(const oci::Layout& layout,
+                                                      const oci::SourceImage& source,
                                                       const std::filesystem::path& folder,
                                                       const ProgressSink& progress);
 
-// Puts a file system down with its superblock as foretold, which lies at the front and is known at
-// the end. Forwards all else.
-class ForecastSink : public BlockSink {
+// Writes the predicted superblock first, so that the output can be hashed sequentially, and
+// rewrites it if the prediction was wrong. Forwards everything else.
+class PredictedSuperblockSink : public filesystem::BlockSink {
  public:
-  ForecastSink(BlockSink& sink, const FilesystemForecast* forecast)
-      : sink_(sink), forecast_(forecast) {}
+  PredictedSuperblockSink(filesystem::BlockSink& sink, const PredictedFilesystem* prediction)
+      : sink_(sink), prediction_(prediction) {}
 
   // Before anything else is written.
   Result<void> begin() {
-    return forecast_ != nullptr ? sink_.write(0, forecast_->superblock) : Result<void>();
+    return prediction_ != nullptr ? sink_.write(0, prediction_->superblock) : Result<void>();
   }
   Result<void> write(uint64_t offset, ByteView bytes) override;
-  // Whether it came as foretold: the superblock was not written again.
-  bool came_true() const { return came_true_; }
+  // Whether it came as predicted: the superblock was not written again.
+  bool prediction_held() const { return prediction_held_; }
 
  private:
-  BlockSink& sink_;
-  const FilesystemForecast* forecast_;  // may be null
-  bool came_true_ = false;
+  filesystem::BlockSink& sink_;
+  const PredictedFilesystem* prediction_;  // may be null
+  bool prediction_held_ = false;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

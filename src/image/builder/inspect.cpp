@@ -2,30 +2,32 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
-#include "image/builder/foreign.hpp"
 #include "image/builder/krun.hpp"
 #include "image/builder/locate.hpp"
+#include "image/builder/third_party_images.hpp"
 #include "image/luks2/luks_info.hpp"
 
 namespace bartizan {
+using namespace image::builder;  // NOLINT: the public functions of this component
 namespace {
 
-using image::LocatedImage;
+using image::builder::LocatedImage;
 
 // A damaged header is news for the reader, not an end of the reading: the manifest says all that a
 // guest needs, and `verify` is what refuses.
 Result<LuksInfo> luks_of(const LocatedImage& image) {
   UniqueFd disk = TRY(open_file(image.disk_path, O_RDONLY));
-  Bytes head(std::min({image.disk_bytes, image.manifest.luks2.offset, image::kMaxLuksHeadBytes}));
+  Bytes head(
+      std::min({image.disk_bytes, image.manifest.luks2.offset, image::luks2::kMaxLuksHeadBytes}));
   TRY(read_exactly(disk.get(), head, image.disk_offset, image.disk_path.string()));
-  auto luks = image::read_luks(head, image.disk_bytes, "disk");
+  auto luks = image::luks2::read_luks(head, image.disk_bytes, "disk");
   if (luks.ok()) return luks;
   LuksInfo damaged;
   damaged.remark = luks.error().message;
   return damaged;
 }
 
-void fill_from_manifest(const Manifest& manifest, ImageInfo& info) {
+void fill_from_manifest(const guest_abi::Manifest& manifest, ImageInfo& info) {
   info.workload_id = manifest.workload_id;
   if (manifest.broker) {
     info.broker_url = manifest.broker->url;
@@ -43,12 +45,12 @@ void fill_from_manifest(const Manifest& manifest, ImageInfo& info) {
 }  // namespace
 
 Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::string& reference) {
-  if (auto foreign = TRY(image::find_foreign(image, reference)))
-    return image::inspect_foreign(*foreign);
-  auto located = TRY(image::locate_image(image, reference));
-  auto krun = TRY(image::parse_krun_json(located.krun_json));
+  if (auto foreign = TRY(image::builder::find_foreign(image, reference)))
+    return image::builder::inspect_foreign(*foreign);
+  auto located = TRY(image::builder::locate_image(image, reference));
+  auto krun = TRY(image::builder::parse_krun_json(located.krun_json));
   ImageInfo info;
-  auto digest = workload_digest(located.manifest_bytes);
+  auto digest = guest_abi::workload_digest(located.manifest_bytes);
   info.workload_digest.assign(digest.begin(), digest.end());
   info.disk_path = located.disk_path;
   info.disk_offset = located.disk_offset;

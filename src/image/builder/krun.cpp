@@ -4,7 +4,7 @@
 #include "base/errors.hpp"
 #include "base/json.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 namespace {
 
 constexpr std::string_view kMagic = "KRUN";
@@ -61,4 +61,4 @@ Result<std::string> parse_krun_footer(ByteView tail) {
   return std::string(as_text(tail.subspan(tail.size() - kKrunTrailerBytes - length, length)));
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

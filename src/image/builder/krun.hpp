@@ -8,7 +8,7 @@
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 
 struct KrunConfig {
   std::string workload_id, attestation_url;
@@ -28,4 +28,4 @@ Result<std::string> parse_krun_footer(ByteView tail);
 constexpr uint64_t kMaxKrunJson = 1 << 20;
 constexpr uint64_t kKrunTrailerBytes = 12;
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

@@ -13,18 +13,18 @@
 #include "image/oci/image_name.hpp"
 #include "image/oci/layout_reader.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 namespace {
 
 namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/builder";
-constexpr uint64_t kMaxEntriesSearched =
-    10'000;  // a layer of ours has five; a hostile one shall not keep us reading
+// a layer of ours has five; a hostile one shall not keep us reading
+constexpr uint64_t kMaxEntriesSearched = 10'000;
 
-Result<Bytes> read_entry(TarReader& reader) {
-  if (reader.data_left() > kMaxManifestBytes) {
+Result<Bytes> read_entry(layer::TarReader& reader) {
+  if (reader.data_left() > guest_abi::kMaxManifestBytes) {
     return make_error(ErrorCode::corrupt, kOrigin, "{}: {} bytes, the limit is {}", kManifestFile,
-                      reader.data_left(), kMaxManifestBytes);
+                      reader.data_left(), guest_abi::kMaxManifestBytes);
   }
   Bytes content(reader.data_left());
   for (size_t done = 0; done < content.size();)
@@ -34,8 +34,8 @@ Result<Bytes> read_entry(TarReader& reader) {
 
 // Unpackers would let the last one win, or follow a link: an image with such entries means to show
 // us another disk than them.
-Result<void> check_only_one(const TarEntry& entry, bool first, std::string_view name) {
-  bool plain = entry.kind == TarKind::regular && !entry.sparse;
+Result<void> check_only_one(const layer::TarEntry& entry, bool first, std::string_view name) {
+  bool plain = entry.kind == layer::TarKind::regular && !entry.sparse;
   if (plain && first) return {};
   return make_error(plain ? ErrorCode::corrupt : ErrorCode::unsupported, kOrigin, "{}: \"{}\" {}",
                     name, entry.path.substr(0, 200),
@@ -44,14 +44,14 @@ Result<void> check_only_one(const TarEntry& entry, bool first, std::string_view 
                                    : "is no regular file");
 }
 
-Result<void> search_layer(const Layout::File& layer, LocatedImage& found) {
+Result<void> search_layer(const oci::Layout::File& layer, LocatedImage& found) {
   std::string name = layer.path.string();
-  FileSource source(layer.fd.get(), layer.offset, layer.size, name);
-  TarReader reader(source, name);
+  layer::FileSource source(layer.fd.get(), layer.offset, layer.size, name);
+  layer::TarReader reader(source, name);
   for (uint64_t i = 0; i < kMaxEntriesSearched; ++i) {
     auto entry = TRY(reader.next());
     if (!entry) return {};
-    std::string place = join_path(TRY(split_path(entry->path, name)));
+    std::string place = layer::join_path(TRY(layer::split_path(entry->path, name)));
     if (place == kManifestFile) {
       TRY(check_only_one(*entry, found.manifest_bytes.empty(), name));
       found.manifest_bytes = TRY(read_entry(reader));
@@ -68,19 +68,19 @@ Result<void> search_layer(const Layout::File& layer, LocatedImage& found) {
 
 // The last layer alone counts: what is below cannot replace our files, and a layer above them would
 // make another image of it.
-Result<LocatedImage> search_layout(const Layout& layout, const std::string& reference) {
-  SourceImage image = TRY(read_layout(layout, reference));
+Result<LocatedImage> search_layout(const oci::Layout& layout, const std::string& reference) {
+  oci::SourceImage image = TRY(oci::read_layout(layout, reference));
   LocatedImage found;
   if (image.layers.empty()) return found;
-  const Descriptor& layer = image.layers.back();
-  if (media_kind(layer.media_type) != MediaKind::layer_tar) {
+  const oci::Descriptor& layer = image.layers.back();
+  if (oci::media_kind(layer.media_type) != oci::MediaKind::layer_tar) {
     return make_error(ErrorCode::unsupported, kOrigin,
                       "{}: layer {} is compressed ({}): unpack the image first",
                       layout.path().string(), layer.digest, layer.media_type);
   }
-  (void)TRY(BlobReader::open(layout, layer, nullptr));  // is it as long as it says?
-  TRY(search_layer(TRY(layout.open_file(blob_name(TRY(parse_digest(layer.digest, "layer"))))),
-                   found));
+  (void)TRY(oci::BlobReader::open(layout, layer, nullptr));  // is it as long as it says?
+  TRY(search_layer(
+      TRY(layout.open_file(oci::blob_name(TRY(oci::parse_digest(layer.digest, "layer"))))), found));
   return found;
 }
 
@@ -89,7 +89,7 @@ Result<LocatedImage> search_folder(const fs::path& root) {
   UniqueFd fd = TRY(open_file(root / kDiskFile, O_RDONLY | O_NONBLOCK));
   found.disk_path = root / kDiskFile;
   found.disk_bytes = TRY(file_size(fd.get(), found.disk_path));
-  found.manifest_bytes = TRY(read_file(root / kManifestFile, kMaxManifestBytes));
+  found.manifest_bytes = TRY(read_file(root / kManifestFile, guest_abi::kMaxManifestBytes));
   return found;
 }
 
@@ -105,17 +105,17 @@ Result<void> read_footer(LocatedImage& image) {
 }  // namespace
 
 Result<LocatedImage> locate_image(const fs::path& name, const std::string& reference) {
-  fs::path image = path_of_image(name);
+  fs::path image = oci::path_of_image(name);
   std::error_code ignored;
   bool unpacked =
       !fs::exists(image / "oci-layout", ignored) && fs::exists(image / kDiskFile, ignored);
   LocatedImage found = unpacked ? TRY(search_folder(image))
-                                : TRY(search_layout(TRY(Layout::open(image)), reference));
+                                : TRY(search_layout(TRY(oci::Layout::open(image)), reference));
   if (found.disk_path.empty() || found.manifest_bytes.empty()) {
     return make_error(ErrorCode::corrupt, kOrigin, "{}: not a confidential image: no /{}",
                       image.string(), found.disk_path.empty() ? kDiskFile : kManifestFile);
   }
-  found.manifest = TRY(Manifest::parse(found.manifest_bytes));
+  found.manifest = TRY(guest_abi::Manifest::parse(found.manifest_bytes));
   if (found.manifest.disk_size > found.disk_bytes) {
     return make_error(ErrorCode::corrupt, kOrigin, "{}: disk of {} bytes, but its manifest says {}",
                       image.string(), found.disk_bytes, found.manifest.disk_size);
@@ -124,4 +124,4 @@ Result<LocatedImage> locate_image(const fs::path& name, const std::string& refer
   return found;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

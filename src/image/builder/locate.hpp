@@ -3,19 +3,19 @@
 #pragma once
 
 #include "bartizan/image.hpp"
-#include "manifest/manifest.hpp"
+#include "guest_abi/manifest.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 
 struct LocatedImage {
   std::filesystem::path disk_path;
   uint64_t disk_offset = 0, disk_bytes = 0;
   Bytes manifest_bytes;
-  Manifest manifest;
+  guest_abi::Manifest manifest;
   std::string krun_json;  // of the footer
 };
 
 // `name` as a caller gives it: a path, "oci-archive:FILE" or "oci:FOLDER".
 Result<LocatedImage> locate_image(const std::filesystem::path& name, const std::string& reference);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

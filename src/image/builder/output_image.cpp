@@ -5,35 +5,35 @@
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/progress.hpp"
 #include "image/builder/krun.hpp"
 #include "image/layer/tar_writer.hpp"
-#include "image/progress.hpp"
 
 extern "C" const uint8_t bartizan_entrypoint_begin[], bartizan_entrypoint_end[];
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 namespace {
 
 constexpr char kOrigin[] = "image/builder";
 constexpr size_t kBufferBytes = 256 * 1024;  // stays in a core's cache between read and hash
 constexpr uint64_t kDiskAlignment = 4096;    // so that a file system can share or map the blocks
-constexpr uint64_t kFillerLeast = 2 * kTarBlock;
+constexpr uint64_t kFillerLeast = 2 * layer::kTarBlock;
 
 void append(Bytes& to, ByteView bytes) {
   to.insert(to.end(), bytes.begin(), bytes.end());
 }
 
 void add_file(Bytes& tar, std::string_view name, uint32_t mode, ByteView content) {
-  append(tar, tar_header(name, '0', mode, content.size()));
+  append(tar, layer::tar_header(name, '0', mode, content.size()));
   append(tar, content);
-  tar.resize(align_up(tar.size(), kTarBlock));
+  tar.resize(align_up(tar.size(), layer::kTarBlock));
 }
 
 Bytes small_files(std::string_view krun_json) {
   Bytes tar;
   add_file(tar, kEntrypointFile, 0755, entrypoint_program());
   add_file(tar, kKrunFile, 0600, as_bytes(krun_json));
-  append(tar, tar_header("tmp/", '5', 01777, 0));
+  append(tar, layer::tar_header("tmp/", '5', 01777, 0));
   return tar;
 }
 
@@ -44,39 +44,40 @@ ByteView entrypoint_program() {
 }
 
 Result<OutputLayer> OutputLayer::create(const std::filesystem::path& path, uint64_t origin,
-                                         std::string krun_json) {
+                                        std::string krun_json) {
   UniqueFd fd = TRY(open_file(path, O_RDWR | O_CREAT | O_EXCL, 0644));
   uint64_t start =
-      align_up(small_files(krun_json).size() + kFillerLeast + kTarBlock, kDiskAlignment);
+      align_up(small_files(krun_json).size() + kFillerLeast + layer::kTarBlock, kDiskAlignment);
   return OutputLayer(std::move(fd), path.string(), std::move(krun_json), origin, start);
 }
 
 // Up to the disk. `disk_size`: with the footer.
 Bytes OutputLayer::front(uint64_t disk_size) const {
   Bytes front = small_files(krun_json_);
-  append(front, tar_filler(disk_start_ - kTarBlock - front.size()));
-  append(front, tar_header(kDiskFile, '0', 0600, disk_size));
+  append(front, layer::tar_filler(disk_start_ - layer::kTarBlock - front.size()));
+  append(front, layer::tar_header(kDiskFile, '0', 0600, disk_size));
   return front;
 }
 
 crypto::Hasher* OutputLayer::begin_hashing(uint64_t disk_size) {
-  heard_front_ = front(disk_size + krun_footer(krun_json_).size());
-  hasher_.update(heard_front_);
+  hashed_front_ = front(disk_size + krun_footer(krun_json_).size());
+  hasher_.update(hashed_front_);
   return &hasher_;
 }
 
 Result<OutputLayer::Finished> OutputLayer::finish(ByteView manifest, uint64_t disk_size,
-                                                  uint64_t heard, const ProgressSink& progress) {
+                                                  uint64_t hashed_bytes,
+                                                  const ProgressSink& progress) {
   Bytes back = krun_footer(krun_json_);
   Finished finished;
   finished.disk_bytes = disk_size + back.size();
   Bytes front = this->front(finished.disk_bytes);
   add_file(back, kManifestFile, 0644, manifest);
-  back.resize(back.size() + 2 * kTarBlock);  // the end of the archive
+  back.resize(back.size() + 2 * layer::kTarBlock);  // the end of the archive
   finished.size = disk_start_ + disk_size + back.size();
   TRY(write_exactly(fd_.get(), front, origin_, name_));
   TRY(write_exactly(fd_.get(), back, disk_start() + disk_size, name_));
-  uint64_t hashed = heard > 0 && front == heard_front_ ? disk_start_ + heard : 0;
+  uint64_t hashed = hashed_bytes > 0 && front == hashed_front_ ? disk_start_ + hashed_bytes : 0;
   if (hashed == 0) hasher_ = crypto::Hasher(crypto::HashKind::sha256);
   finished.hex = TRY(hash_from(hashed, finished.size, progress));
   if (::fsync(fd_.get()) != 0) return errno_error(errno, kOrigin, fmt::format("sync {}", name_));
@@ -98,4 +99,4 @@ Result<std::string> OutputLayer::hash_from(uint64_t at, uint64_t size,
   return to_hex(hasher_.finish());
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

@@ -13,7 +13,7 @@
 #include "base/unique_fd.hpp"
 #include "crypto/hash.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 
 constexpr std::string_view kEntrypointFile = "entrypoint", kKrunFile = "krun-sev.json",
                            kManifestFile = "bartizan.json", kDiskFile = "disk.img";
@@ -38,9 +38,9 @@ class OutputLayer {
     uint64_t size = 0;
     uint64_t disk_bytes = 0;  // with the KRUN footer
   };
-  // With the disk in its place: writes all the rest, hashes what was not heard yet and syncs.
-  // `heard`: how much of the disk the hasher of begin_hashing() has.
-  Result<Finished> finish(ByteView manifest, uint64_t disk_size, uint64_t heard,
+  // With the disk in its place: writes all the rest, hashes what was not hashed yet and syncs.
+  // `hashed_bytes`: how much of the disk went through the hasher of begin_hashing().
+  Result<Finished> finish(ByteView manifest, uint64_t disk_size, uint64_t hashed_bytes,
                           const ProgressSink& progress);
 
  private:
@@ -58,7 +58,7 @@ class OutputLayer {
   std::string name_, krun_json_;
   uint64_t origin_, disk_start_;  // of the layer in the file, of the disk in the layer
   crypto::Hasher hasher_{crypto::HashKind::sha256};
-  Bytes heard_front_;  // by the hasher; empty: it heard nothing
+  Bytes hashed_front_;  // the bytes before the disk, hashed; empty: nothing was hashed
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

@@ -8,7 +8,7 @@
 #include "base/errors.hpp"
 #include "crypto/hash.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 namespace {
 
 namespace fs = std::filesystem;
@@ -78,4 +78,4 @@ Result<void> PartialFolder::publish_file(const fs::path& file, const fs::path& o
   return rename_new(file, output);
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

@@ -8,7 +8,7 @@
 #include "base/file.hpp"
 #include "base/unique_fd.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 
 class PartialFolder {
  public:
@@ -28,4 +28,4 @@ class PartialFolder {
   UniqueFd lock_;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

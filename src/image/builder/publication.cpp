@@ -6,7 +6,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 namespace {
 
 constexpr char kOrigin[] = "image/builder";
@@ -28,13 +28,13 @@ const Json* object_in(const Json& json, const char* key) {
   return found == json.end() || !found->is_object() ? nullptr : &*found;
 }
 
-Json config_of(const SourceImage& image) {
+Json config_of(const oci::SourceImage& image) {
   auto json = parse_json(as_text(image.config), "config");
   return json.ok() ? *std::move(json) : Json();  // it was parsed when it was read
 }
 
-Annotations labels_of(const Json& config) {
-  Annotations labels;
+oci::Annotations labels_of(const Json& config) {
+  oci::Annotations labels;
   const Json* inner = object_in(config, "config");
   const Json* found = inner == nullptr ? nullptr : object_in(*inner, "Labels");
   if (found == nullptr) return labels;
@@ -49,7 +49,7 @@ bool is_about_base(std::string_view key) {
 }
 
 // What people wrote about the source is true of the output too, but for what it was made from.
-void carry_over(const SourceImage& source, Annotations& facts) {
+void carry_over(const oci::SourceImage& source, oci::Annotations& facts) {
   for (const auto& [key, value] : labels_of(config_of(source))) {
     if (key.starts_with(kOci) && !is_about_base(key)) facts[key] = value;
   }
@@ -58,8 +58,8 @@ void carry_over(const SourceImage& source, Annotations& facts) {
   }
 }
 
-Annotations facts_of(const PublicFacts& facts) {
-  Annotations all;
+oci::Annotations facts_of(const PublicFacts& facts) {
+  oci::Annotations all;
   if (facts.source != nullptr) {
     carry_over(*facts.source, all);
     all[std::string(kOurs) + "source.digest"] = facts.source->manifest.digest;
@@ -146,7 +146,7 @@ Result<Json> base_diff_ids(const Json& config, size_t layers) {
   for (const Json& id : *ids) {
     if (!id.is_string())
       return make_error(ErrorCode::corrupt, kOrigin, "{}: diff_ids: not strings", what);
-    TRY(parse_digest(id.get<std::string>(), what));
+    TRY(oci::parse_digest(id.get<std::string>(), what));
   }
   return *ids;
 }
@@ -171,7 +171,7 @@ struct FromBase {
   Json process = Json::object(), diff_ids = Json::array(), history = Json::array();
 };
 
-Result<FromBase> read_base(const SourceImage& base) {
+Result<FromBase> read_base(const oci::SourceImage& base) {
   Json config = config_of(base);
   TRY(check_platform(config));
   FromBase from;
@@ -207,7 +207,7 @@ Result<Publication> publication_of(const PublicFacts& facts) {
   return made;
 }
 
-std::string created_of(const SourceImage& image) {
+std::string created_of(const oci::SourceImage& image) {
   Json config = config_of(image);
   auto found = config.is_object() ? config.find("created") : config.end();
   if (found == config.end() || !found->is_string()) return {};
@@ -233,4 +233,4 @@ std::string public_name(std::string_view source) {
   return {};
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

@@ -7,20 +7,20 @@
 #include "base/json.hpp"
 #include "image/oci/layout_reader.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::builder {
 
 struct PublicFacts {
-  const SourceImage* source = nullptr;  // null: nothing is to be told of it
-  const SourceImage* base = nullptr;    // null: none
-  std::string base_name;                // "docker.io/library/debian:12"; empty: not for the public
-  std::string created;                  // RFC 3339
+  const oci::SourceImage* source = nullptr;  // null: nothing is to be told of it
+  const oci::SourceImage* base = nullptr;    // null: none
+  std::string base_name;  // "docker.io/library/debian:12"; empty: not for the public
+  std::string created;    // RFC 3339
   std::string workload_id, workload_digest;
   std::string layer_digest;  // of our layer, which is a plain tar
 };
 
 struct Publication {
   Json config;
-  Annotations annotations;
+  oci::Annotations annotations;
 };
 
 // corrupt: a base whose configuration does not fit its layers; unsupported: one for another
@@ -28,11 +28,11 @@ struct Publication {
 Result<Publication> publication_of(const PublicFacts& facts);
 
 // "created" of an image's configuration; empty if it is absent or no RFC 3339 time.
-std::string created_of(const SourceImage& image);
+std::string created_of(const oci::SourceImage& image);
 std::string rfc3339(int64_t seconds);  // UTC
 
 // The name of an image in a registry, as base.name wants it: NAME of "docker://NAME" and of
 // "containers-storage:NAME"; else empty, since a path would tell of the machine.
 std::string public_name(std::string_view source);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::builder

@@ -10,10 +10,10 @@
 #include "image/verity/tree.hpp"
 
 namespace bartizan {
+using namespace image::builder;  // NOLINT: the public functions of this component
 namespace {
 
 namespace fs = std::filesystem;
-using namespace image;  // NOLINT: this file is the room's face to the public namespace
 constexpr char kOrigin[] = "image/builder";
 constexpr uint64_t kBlock = 4096;
 // libcryptsetup gets a copy of the header area, in memory; ours is 1 MiB, the default of other
@@ -24,7 +24,7 @@ Error mismatch(const LocatedImage& image, std::string_view what) {
   return make_error(ErrorCode::corrupt, kOrigin, "{}: {}", image.disk_path.string(), what);
 }
 
-bool same_numbers(const Manifest::Luks2& a, const Manifest::Luks2& b) {
+bool same_numbers(const guest_abi::Manifest::Luks2& a, const guest_abi::Manifest::Luks2& b) {
   const auto &s = a.keyslot, &t = b.keyslot;
   const auto &d = a.digest, &e = b.digest;
   return std::tie(a.offset, a.cipher, a.key_bytes, a.sector_size) ==
@@ -55,19 +55,19 @@ Result<void> check_data(int disk, const LocatedImage& image, const SecretBytes& 
   const auto& luks2 = image.manifest.luks2;
   auto cipher =
       TRY(crypto::AesXts::create(volume_key.bytes(), kBlock, crypto::AesXts::Direction::decrypt));
-  ReadBlock read = [&](uint64_t number, std::span<uint8_t> to) -> Result<void> {
+  image::filesystem::ReadBlock read = [&](uint64_t number, std::span<uint8_t> to) -> Result<void> {
     uint64_t at = number * kBlock;
     TRY(read_exactly(disk, to, image.disk_offset + luks2.offset + at, image.disk_path.string()));
     return cipher.process(to, to, at);
   };
   Bytes first(kBlock);
   TRY(read(0, first));
-  if (!has_erofs_magic(first)) {
+  if (!image::filesystem::has_erofs_magic(first)) {
     return refused(kOrigin, "disk_key", "", "",
                    "{}: the key of the LUKS2 header does not decrypt a file system",
                    image.disk_path.string());
   }
-  auto checked = check_erofs(read, luks2.size / kBlock);
+  auto checked = image::filesystem::check_erofs(read, luks2.size / kBlock);
   if (!checked.ok()) return mismatch(image, checked.error().message);
   return {};
 }
@@ -75,15 +75,16 @@ Result<void> check_data(int disk, const LocatedImage& image, const SecretBytes& 
 Result<void> check_key(int disk, const LocatedImage& image, const SecretBytes& key) {
   UniqueFd header = TRY(copy_header(disk, image));
   fs::path name = fmt::format("/proc/self/fd/{}", header.get());
-  if (!same_numbers(TRY(read_luks2(name)), image.manifest.luks2)) {
+  if (!same_numbers(TRY(image::luks2::read_luks2(name)), image.manifest.luks2)) {
     return mismatch(image, "its LUKS2 header differs from the manifest");
   }
-  return check_data(disk, image, TRY(open_luks2(name, key)));
+  return check_data(disk, image, TRY(image::luks2::open_luks2(name, key)));
 }
 
 Result<void> check_bounds(const LocatedImage& image) {
   const auto& verity = image.manifest.verity;
-  uint64_t end = verity.hash_offset + verity_tree_blocks(verity.data_blocks) * kBlock;
+  uint64_t end =
+      verity.hash_offset + image::verity::verity_tree_blocks(verity.data_blocks) * kBlock;
   if (end > image.manifest.disk_size)
     return mismatch(image, "dm-verity tree reaches beyond the disk");
   return {};
@@ -97,8 +98,8 @@ Result<void> verify_image(const fs::path& image, const std::optional<SecretBytes
   TRY(check_bounds(located));
   UniqueFd disk = TRY(open_file(located.disk_path, O_RDONLY));
   Meter meter(progress, "verify", located.manifest.verity.data_blocks * kBlock);
-  TRY(verify_tree(disk.get(), located.disk_offset, located.manifest.verity,
-                  located.disk_path.string(), meter));
+  TRY(image::verity::verify_tree(disk.get(), located.disk_offset, located.manifest.verity,
+                                 located.disk_path.string(), meter));
   return disk_key ? check_key(disk.get(), located, *disk_key) : Result<void>();
 }
 

@@ -5,7 +5,7 @@
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 
 constexpr uint32_t kBlockSize = 4096;
 
@@ -15,4 +15,4 @@ class BlockSink {
   virtual Result<void> write(uint64_t offset, ByteView bytes) = 0;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

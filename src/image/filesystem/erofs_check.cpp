@@ -5,7 +5,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 namespace {
 
 // fs/erofs/erofs_fs.h
@@ -155,8 +155,7 @@ class Walk {
     if (nid >= (super_.blocks * kBlock - super_.metadata) / kSlot)
       return bad(inode.where(), "outside the file system");
     uint64_t at = super_.metadata + nid * kSlot;
-    if (at % kBlock + kInodeBytes > kBlock)
-      return bad(inode.where(), "cut by a block's end");
+    if (at % kBlock + kInodeBytes > kBlock) return bad(inode.where(), "cut by a block's end");
     ByteView raw = TRY(cache_.block(at / kBlock)).subspan(at % kBlock);
     inode.format = load_le<uint16_t>(&raw[0]);
     inode.mode = load_le<uint16_t>(&raw[4]);
@@ -276,4 +275,4 @@ Result<ErofsTotals> check_erofs(const ReadBlock& read, uint64_t blocks) {
   return Walk(read, blocks).run();
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

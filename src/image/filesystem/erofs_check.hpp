@@ -8,7 +8,7 @@
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 
 // Gives block `number` of the file system, 4096 bytes.
 using ReadBlock = std::function<Result<void>(uint64_t number, std::span<uint8_t> to)>;
@@ -24,4 +24,4 @@ Result<ErofsTotals> check_erofs(const ReadBlock& read, uint64_t blocks);
 // The superblock's magic alone: does the key decrypt a file system at all?
 bool has_erofs_magic(ByteView first_block);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

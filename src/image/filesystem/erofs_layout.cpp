@@ -7,11 +7,11 @@
 #include "base/errors.hpp"
 #include "image/filesystem/block_sink.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 namespace {
 
-constexpr uint64_t kFirstSlot =
-    64;  // nid 0 would make an inode number that readdir(3) takes for a hole
+// nid 0 would make an inode number that readdir(3) takes for a hole
+constexpr uint64_t kFirstSlot = 64;
 constexpr uint64_t kDirentBytes = 12;  // struct erofs_dirent
 
 uint8_t dirent_type(FileType type) {  // FT_* of linux/fs_types.h
@@ -56,9 +56,9 @@ uint64_t measure(Tree& tree, NodeId id, uint64_t next_block) {
 // A tail must end in the block in which its inode begins, so what would not fit there takes blocks.
 uint64_t inline_bytes(const Inode& inode) {
   if (inode.type == FileType::regular) return inode.tail_bytes;
-  uint64_t room = kBlockSize - std::min<uint64_t>(kBlockSize, kInodeBytes + inode.xattr_bytes());
+  uint64_t space = kBlockSize - std::min<uint64_t>(kBlockSize, kInodeBytes + inode.xattr_bytes());
   uint64_t rest = inode.size % kBlockSize;
-  return rest > std::min(room, kMaxTail) ? 0 : rest;
+  return rest > std::min(space, kMaxTail) ? 0 : rest;
 }
 
 uint32_t late_blocks(const Inode& inode) {
@@ -150,4 +150,4 @@ void ErofsLayout::put(Inode& inode) {
   metadata_bytes_ = position + core;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

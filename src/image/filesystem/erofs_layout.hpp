@@ -8,7 +8,7 @@
 #include "bartizan/result.hpp"
 #include "image/filesystem/tree.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 
 constexpr uint64_t kInodeBytes = 64;  // the extended form: 32-bit owners, 64-bit sizes, nanoseconds
 constexpr uint64_t kSlot = 32;        // inodes begin at multiples of this, counted by their nid
@@ -67,4 +67,4 @@ class ErofsLayout {
   uint64_t metadata_bytes_ = 0;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

@@ -4,7 +4,7 @@
 #include "base/errors.hpp"
 #include "image/filesystem/erofs_layout.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 namespace {
 
 // struct erofs_super_block
@@ -189,4 +189,4 @@ Result<uint64_t> ErofsWriter::finish(Tree& tree, const std::array<uint8_t, 16>& 
   return position_;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

@@ -16,7 +16,7 @@
 #include "image/filesystem/block_sink.hpp"
 #include "image/filesystem/tree.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 
 class ErofsLayout;
 
@@ -60,4 +60,4 @@ class ErofsWriter {
   bool counted_ = false;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

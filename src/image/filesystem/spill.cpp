@@ -6,7 +6,7 @@
 #include "base/file.hpp"
 #include "crypto/hash.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 namespace {
 
 constexpr char kName[] = "metadata put aside";
@@ -17,8 +17,8 @@ Result<void> Spill::open() {
   constexpr size_t kKeyBytes = 64;
   SecretBytes key = TRY(crypto::random_secret(kKeyBytes));
   using Direction = crypto::AesXts::Direction;
-  seal_.emplace(TRY(crypto::AesXts::create(key.bytes(), kPageBytes, Direction::encrypt)));
-  unseal_.emplace(TRY(crypto::AesXts::create(key.bytes(), kPageBytes, Direction::decrypt)));
+  encrypt_.emplace(TRY(crypto::AesXts::create(key.bytes(), kPageBytes, Direction::encrypt)));
+  decrypt_.emplace(TRY(crypto::AesXts::create(key.bytes(), kPageBytes, Direction::decrypt)));
   file_ = TRY(unnamed_file(folder_));
   return {};
 }
@@ -29,7 +29,7 @@ Result<void> Spill::keep(uint64_t page, Bytes bytes, bool stored) {
   Slot& slot = slots_[page % kPagesHeld];
   if (!slot.stored) {
     if (!file_.valid()) TRY(open());
-    TRY(seal_->process(slot.bytes, slot.bytes, slot.page * kPageBytes));
+    TRY(encrypt_->process(slot.bytes, slot.bytes, slot.page * kPageBytes));
     TRY(write_exactly(file_.get(), slot.bytes, slot.page * kPageBytes, kName));
   }
   slot = {page, std::move(bytes), stored};
@@ -55,7 +55,7 @@ Result<ByteView> Spill::page(uint64_t number) {
   if (slot.page != number || slot.bytes.empty()) {
     Bytes bytes(kPageBytes);
     TRY(read_exactly(file_.get(), bytes, number * kPageBytes, kName));
-    TRY(unseal_->process(bytes, bytes, number * kPageBytes));
+    TRY(decrypt_->process(bytes, bytes, number * kPageBytes));
     TRY(keep(number, std::move(bytes), true));
   }
   return ByteView(slot.bytes);
@@ -73,4 +73,4 @@ Result<void> Spill::read(uint64_t offset, std::span<uint8_t> to) {
   return {};
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

@@ -13,7 +13,7 @@
 #include "base/unique_fd.hpp"
 #include "crypto/aes_xts.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 
 class Spill {
  public:
@@ -40,10 +40,10 @@ class Spill {
 
   std::filesystem::path folder_;
   UniqueFd file_;
-  std::optional<crypto::AesXts> seal_, unseal_;
+  std::optional<crypto::AesXts> encrypt_, decrypt_;
   std::vector<Slot> slots_;  // page N in slot N modulo their number
   Bytes last_;               // the page that is being filled
   uint64_t size_ = 0;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

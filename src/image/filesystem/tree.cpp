@@ -7,7 +7,7 @@
 #include "base/errors.hpp"
 #include "crypto/hash.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 namespace {
 
 constexpr char kOrigin[] = "image/filesystem";
@@ -183,11 +183,11 @@ Result<Attributes> Tree::attributes(InodeId id) {
   attributes.mtime_nsec = load_le<uint32_t>(&fixed[16]);
   attributes.xattrs.resize(inode.xattr_bytes());
   attributes.tail.resize(inode.tail_bytes);
-  auto room = [](std::string& text) {
+  auto space = [](std::string& text) {
     return std::span(reinterpret_cast<uint8_t*>(text.data()), text.size());
   };
-  TRY(spill_.read(at + kFixedBytes, room(attributes.xattrs)));
-  TRY(spill_.read(at + kFixedBytes + inode.xattr_bytes(), room(attributes.tail)));
+  TRY(spill_.read(at + kFixedBytes, space(attributes.xattrs)));
+  TRY(spill_.read(at + kFixedBytes + inode.xattr_bytes(), space(attributes.tail)));
   return attributes;
 }
 
@@ -213,4 +213,4 @@ Tree::Totals Tree::count_links() {
   return totals;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

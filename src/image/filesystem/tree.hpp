@@ -11,7 +11,7 @@
 
 #include "image/filesystem/spill.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 
 using NodeId = uint32_t;   // 0: none
 using InodeId = uint32_t;  // 0: none
@@ -168,4 +168,4 @@ class Children {
   std::vector<NodeId> waiting_;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

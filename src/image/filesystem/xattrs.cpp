@@ -4,7 +4,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 namespace {
 
 constexpr size_t kHeaderBytes = 12;  // of the whole body
@@ -66,4 +66,4 @@ Result<std::string> encode_xattrs(const std::map<std::string, std::string>& xatt
   return body;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

@@ -7,7 +7,7 @@
 
 #include "bartizan/result.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::filesystem {
 
 // Empty for none. Names outside the namespaces that a file system can store are left out, as they
 // are when a layer is unpacked on Linux. resource_exhausted: more than a kernel would take. `what`
@@ -15,4 +15,4 @@ namespace bartizan::image {
 Result<std::string> encode_xattrs(const std::map<std::string, std::string>& xattrs,
                                   std::string_view what);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::filesystem

@@ -3,7 +3,7 @@
 #include "crypto/hash.hpp"
 #include "image/filesystem/xattrs.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 namespace {
 
 constexpr std::string_view kWhiteout = ".wh.", kAufs = ".wh..wh.", kOpaque = ".wh..wh..opq";
@@ -15,23 +15,23 @@ constexpr int kMaxLinkHops = 64;  // hard links to hard links to … of hidden f
 constexpr uint64_t kMaxLinkBytes = 16 << 20;
 constexpr uint64_t kLinkCost = 128;  // of one, besides its bytes
 
-FileType type_of(TarKind kind) {
+filesystem::FileType type_of(TarKind kind) {
   switch (kind) {
     case TarKind::directory:
-      return FileType::directory;
+      return filesystem::FileType::directory;
     case TarKind::symlink:
-      return FileType::symlink;
+      return filesystem::FileType::symlink;
     case TarKind::char_device:
-      return FileType::char_device;
+      return filesystem::FileType::char_device;
     case TarKind::block_device:
-      return FileType::block_device;
+      return filesystem::FileType::block_device;
     case TarKind::fifo:
-      return FileType::fifo;
+      return filesystem::FileType::fifo;
     case TarKind::regular:
     case TarKind::hard_link:
       break;
   }
-  return FileType::regular;
+  return filesystem::FileType::regular;
 }
 
 uint32_t device_number(const TarEntry& entry) {  // Linux new_encode_dev()
@@ -62,19 +62,19 @@ Result<void> LayerMerger::add_file(uint16_t number, const Path& path, uint32_t m
                                    ByteView content) {
   name_ = "bartizan";
   merged_.begin_layer(number, name_);
-  InodeId id = TRY(make_placeholder());
+  filesystem::InodeId id = TRY(make_placeholder());
   tree_.inode(id).mode = static_cast<uint16_t>(mode);
   TRY(writer_.begin_file());
   TRY(writer_.append(content));
-  Attributes attributes;
+  filesystem::Attributes attributes;
   TRY(place_file(id, attributes));
-  NodeId node = TRY(merged_.place(path));
-  if (node != 0 && merged_.claim(node, FileType::regular)) merged_.settle(node, id);
+  filesystem::NodeId node = TRY(merged_.place(path));
+  if (node != 0 && merged_.claim(node, filesystem::FileType::regular)) merged_.settle(node, id);
   return {};
 }
 
 // Whiteouts and the like; false if `path` is an ordinary name.
-Result<bool> LayerMerger::take_mark(Path path) {
+Result<bool> LayerMerger::apply_whiteout(Path path) {
   std::string base = path.back();
   if (!base.starts_with(kWhiteout)) return false;
   path.pop_back();
@@ -91,7 +91,7 @@ Result<bool> LayerMerger::take_mark(Path path) {
   return true;
 }
 
-InodeId LayerMerger::take_pending(const std::string& path) {
+filesystem::InodeId LayerMerger::take_pending(const std::string& path) {
   auto found = pending_.extract(path);
   return found ? found.mapped() : 0;
 }
@@ -114,10 +114,10 @@ Result<void> LayerMerger::hold_link(size_t bytes) {
 
 // The current entry is not seen. `link`: its target, if it is a hard link.
 Result<void> LayerMerger::hide(const Path& path, std::string link) {
-  if (hidden_.size() + tree_.names() > kMaxNames) {
+  if (hidden_.size() + tree_.names() > filesystem::kMaxNames) {
     return make_error(ErrorCode::resource_exhausted, "image/layer",
                       "{}: more than {} names with the hidden ones, the limit for an image", name_,
-                      kMaxNames);
+                      filesystem::kMaxNames);
   }
   Hidden& hidden = hidden_[digest_of(join_path(path))];
   hidden = {entry_, nullptr};
@@ -127,23 +127,23 @@ Result<void> LayerMerger::hide(const Path& path, std::string link) {
   return {};
 }
 
-Result<InodeId> LayerMerger::make_placeholder() {
-  InodeId id = TRY(tree_.make_inode(name_));
-  tree_.inode(id).type = FileType::regular;
+Result<filesystem::InodeId> LayerMerger::make_placeholder() {
+  filesystem::InodeId id = TRY(tree_.make_inode(name_));
+  tree_.inode(id).type = filesystem::FileType::regular;
   return id;
 }
 
 Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
   Path path = TRY(split_path(entry.path, name_));
-  if (!path.empty() && TRY(take_mark(path))) return {};
-  FileType type = type_of(entry.kind);
+  if (!path.empty() && TRY(apply_whiteout(path))) return {};
+  filesystem::FileType type = type_of(entry.kind);
   if (path.empty() && entry.kind != TarKind::directory)
     return bad(entry.path, "the root is no folder");
-  NodeId node = TRY(merged_.place(path));
+  filesystem::NodeId node = TRY(merged_.place(path));
   if (entry.kind == TarKind::hard_link) return take_link(entry, path, node);
   bool seen = node != 0 && merged_.claim(node, type);
-  InodeId inode = 0;
-  if (type != FileType::directory) {
+  filesystem::InodeId inode = 0;
+  if (type != filesystem::FileType::directory) {
     inode = take_pending(join_path(path));
     if (!seen && inode == 0) return hide(path, {});
   } else if (!seen) {
@@ -155,17 +155,18 @@ Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
   return {};
 }
 
-Result<void> LayerMerger::take_link(const TarEntry& entry, const Path& path, NodeId node) {
+Result<void> LayerMerger::take_link(const TarEntry& entry, const Path& path,
+                                    filesystem::NodeId node) {
   Path target = TRY(split_path(entry.link, name_));
   if (target.empty() || target == path) return bad(entry.path, "hard link to itself or the root");
-  bool seen = node != 0 && merged_.claim(node, FileType::regular);
-  InodeId pending = take_pending(join_path(path));
+  bool seen = node != 0 && merged_.claim(node, filesystem::FileType::regular);
+  filesystem::InodeId pending = take_pending(join_path(path));
   if (!seen && pending == 0) return hide(path, join_path(target));
-  InodeId inode = TRY(link_inode(target));
+  filesystem::InodeId inode = TRY(link_inode(target));
   if (pending != 0) {
     pending = tree_.resolve(pending);
     if (inode == pending) return bad(entry.path, "hard links in a circle");
-    tree_.inode(pending).type = FileType::alias;
+    tree_.inode(pending).type = filesystem::FileType::alias;
     tree_.inode(pending).block = inode;
   }
   if (seen) merged_.settle(node, inode);
@@ -174,15 +175,16 @@ Result<void> LayerMerger::take_link(const TarEntry& entry, const Path& path, Nod
 
 // The inode behind a hard link's target: seen in this layer, hidden in it, or still to come from a
 // lower one.
-Result<InodeId> LayerMerger::link_inode(Path target) {
+Result<filesystem::InodeId> LayerMerger::link_inode(Path target) {
   for (int hop = 0; hop < kMaxLinkHops; ++hop) {
-    if (NodeId own = merged_.own_node(target)) return tree_.resolve(tree_.node(own).inode);
+    if (filesystem::NodeId own = merged_.node_in_layer(target))
+      return tree_.resolve(tree_.node(own).inode);
     std::string text = join_path(target);
     auto hidden = hidden_.find(digest_of(text));
     bool alias = hidden != hidden_.end() && hidden->second.link != nullptr;
     if (!alias) {
       bool here = hidden != hidden_.end();
-      InodeId& inode = here ? wanted_[hidden->second.entry] : pending_[text];
+      filesystem::InodeId& inode = here ? wanted_[hidden->second.entry] : pending_[text];
       if (inode == 0) {
         if (!here) TRY(hold_link(text.size()));
         inode = TRY(make_placeholder());
@@ -206,12 +208,12 @@ Result<void> LayerMerger::copy_content(TarReader& reader, uint64_t size) {
   }
 }
 
-Result<void> LayerMerger::fill(TarReader& reader, const TarEntry& entry, InodeId id) {
-  Inode& inode = tree_.inode(id);
+Result<void> LayerMerger::fill(TarReader& reader, const TarEntry& entry, filesystem::InodeId id) {
+  filesystem::Inode& inode = tree_.inode(id);
   inode.type = type_of(entry.kind);
   inode.mode = static_cast<uint16_t>(entry.kind == TarKind::symlink ? 0777 : entry.mode);
-  Attributes attributes{entry.uid, entry.gid, entry.mtime, entry.mtime_nsec, {}, {}};
-  attributes.xattrs = TRY(encode_xattrs(entry.xattrs, entry.path));
+  filesystem::Attributes attributes{entry.uid, entry.gid, entry.mtime, entry.mtime_nsec, {}, {}};
+  attributes.xattrs = TRY(filesystem::encode_xattrs(entry.xattrs, entry.path));
   if (entry.kind == TarKind::regular) return fill_file(reader, entry, id, attributes);
   if (entry.kind == TarKind::symlink) {
     bool honest = !entry.link.empty() && entry.link.size() <= kMaxTarget &&
@@ -224,8 +226,8 @@ Result<void> LayerMerger::fill(TarReader& reader, const TarEntry& entry, InodeId
   return tree_.set_attributes(id, attributes);
 }
 
-Result<void> LayerMerger::fill_file(TarReader& reader, const TarEntry& entry, InodeId id,
-                                    Attributes& attributes) {
+Result<void> LayerMerger::fill_file(TarReader& reader, const TarEntry& entry,
+                                    filesystem::InodeId id, filesystem::Attributes& attributes) {
   written_ += entry.size;
   if (written_ > kMaxContentBytes) {
     return make_error(ErrorCode::resource_exhausted, "image/layer",
@@ -238,12 +240,12 @@ Result<void> LayerMerger::fill_file(TarReader& reader, const TarEntry& entry, In
 }
 
 // The writer's current file ends and is the content of that inode.
-Result<void> LayerMerger::place_file(InodeId id, Attributes& attributes) {
+Result<void> LayerMerger::place_file(filesystem::InodeId id, filesystem::Attributes& attributes) {
   auto content = TRY(writer_.end_file(attributes.xattrs.size()));
   bool copied = contents_ == Contents::copied;
   if (copied) attributes.tail = as_text(content.tail);
   TRY(tree_.set_attributes(id, attributes));
-  Inode& inode = tree_.inode(id);
+  filesystem::Inode& inode = tree_.inode(id);
   inode.size = content.size;
   inode.block = content.block;
   inode.tail_bytes = static_cast<uint16_t>(content.tail.size());
@@ -261,15 +263,16 @@ Result<void> LayerMerger::read_again(const Open& open) {
   return {};
 }
 
-Result<Tree*> LayerMerger::finish() {
+Result<filesystem::Tree*> LayerMerger::finish() {
   TRY(merged_.redirect());
   for (auto& [path, pending] : pending_) {
-    NodeId node = merged_.find(TRY(split_path(path, name_)));
-    InodeId target = node != 0 ? tree_.resolve(tree_.node(node).inode) : 0;
-    InodeId inode = tree_.resolve(pending);
-    bool honest = target != 0 && tree_.inode(target).type != FileType::directory && target != inode;
+    filesystem::NodeId node = merged_.find(TRY(split_path(path, name_)));
+    filesystem::InodeId target = node != 0 ? tree_.resolve(tree_.node(node).inode) : 0;
+    filesystem::InodeId inode = tree_.resolve(pending);
+    bool honest = target != 0 && tree_.inode(target).type != filesystem::FileType::directory &&
+                  target != inode;
     if (!honest) return bad(path, "hard link to a file that no layer holds");
-    tree_.inode(inode).type = FileType::alias;
+    tree_.inode(inode).type = filesystem::FileType::alias;
     tree_.inode(inode).block = target;
   }
   TRY(merged_.complete());
@@ -277,4 +280,4 @@ Result<Tree*> LayerMerger::finish() {
   return &tree_;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

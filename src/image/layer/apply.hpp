@@ -20,7 +20,7 @@
 #include "image/layer/merged_tree.hpp"
 #include "image/layer/tar_reader.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 
 class LayerMerger {
  public:
@@ -30,7 +30,7 @@ class LayerMerger {
   // `counted`: contents are passed over, for the sake of their sizes alone.
   enum class Contents { copied, counted };
   // `folder`: for what does not stay in memory.
-  LayerMerger(ErofsWriter& writer, std::filesystem::path folder,
+  LayerMerger(filesystem::ErofsWriter& writer, std::filesystem::path folder,
               Contents contents = Contents::copied)
       : writer_(writer), contents_(contents), tree_(std::move(folder)), buffer_(kBufferBytes) {}
 
@@ -43,31 +43,31 @@ class LayerMerger {
 
   // The tree as it is to be written. corrupt: a hard link to nothing. The tree lives as long as
   // this object.
-  Result<Tree*> finish();
-  const Tree::Totals& totals() const { return totals_; }
+  Result<filesystem::Tree*> finish();
+  const filesystem::Tree::Totals& totals() const { return totals_; }
 
  private:
   static constexpr size_t kBufferBytes = 256 * 1024;
 
   Result<void> take(TarReader& reader, const TarEntry& entry);
-  Result<bool> take_mark(Path path);
-  Result<void> take_link(const TarEntry& entry, const Path& path, NodeId node);
+  Result<bool> apply_whiteout(Path path);
+  Result<void> take_link(const TarEntry& entry, const Path& path, filesystem::NodeId node);
   Result<void> hide(const Path& path, std::string link);
-  Result<InodeId> link_inode(Path target);
-  Result<InodeId> make_placeholder();
+  Result<filesystem::InodeId> link_inode(Path target);
+  Result<filesystem::InodeId> make_placeholder();
   Result<void> hold_link(size_t bytes);
-  Result<void> fill(TarReader& reader, const TarEntry& entry, InodeId id);
+  Result<void> fill(TarReader& reader, const TarEntry& entry, filesystem::InodeId id);
   Result<void> copy_content(TarReader& reader, uint64_t size);
   Result<void> read_again(const Open& open);
-  Result<void> fill_file(TarReader& reader, const TarEntry& entry, InodeId id,
-                         Attributes& attributes);
-  Result<void> place_file(InodeId id, Attributes& attributes);
-  InodeId take_pending(const std::string& path);
+  Result<void> fill_file(TarReader& reader, const TarEntry& entry, filesystem::InodeId id,
+                         filesystem::Attributes& attributes);
+  Result<void> place_file(filesystem::InodeId id, filesystem::Attributes& attributes);
+  filesystem::InodeId take_pending(const std::string& path);
   Error bad(std::string_view path, std::string_view why) const;
 
-  ErofsWriter& writer_;
+  filesystem::ErofsWriter& writer_;
   Contents contents_;
-  Tree tree_;
+  filesystem::Tree tree_;
   MergedTree merged_{tree_};
   Bytes buffer_;
   std::string name_;
@@ -85,12 +85,12 @@ class LayerMerger {
   std::unordered_map<PathDigest, Hidden, DigestHash> hidden_;
   uint64_t entry_ = 0;
   // Of the current layer: hidden files that a visible link needs, by entry.
-  std::unordered_map<uint64_t, InodeId> wanted_;
+  std::unordered_map<uint64_t, filesystem::InodeId> wanted_;
   // Targets of hard links that are still to come, in lower layers.
-  std::map<std::string, InodeId> pending_;
+  std::map<std::string, filesystem::InodeId> pending_;
   uint64_t link_bytes_ = 0;  // that hard links to hidden and to lower files take
   uint64_t written_ = 0;
-  Tree::Totals totals_;
+  filesystem::Tree::Totals totals_;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

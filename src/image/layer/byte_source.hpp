@@ -8,7 +8,7 @@
 #include "base/bytes.hpp"
 #include "base/errors.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 
 class ByteSource {
  public:
@@ -17,10 +17,10 @@ class ByteSource {
   // Fills a part of `to` and says how much; 0 is the end (for a non-empty `to`).
   virtual Result<size_t> read(std::span<uint8_t> to) = 0;
 
-  // The next bytes, no more than `room` holds, wherever they are: in `room`, or in the source's own
-  // buffer, without a copy. Valid until the next call; empty at the end.
-  virtual Result<ByteView> take(std::span<uint8_t> room) {
-    return ByteView(room.first(TRY(read(room))));
+  // The next bytes, no more than `space` holds, wherever they are: in `space`, or in the
+  // source's own buffer, without a copy. Valid until the next call; empty at the end.
+  virtual Result<ByteView> take(std::span<uint8_t> space) {
+    return ByteView(space.first(TRY(read(space))));
   }
 
   // Passes over up to `count` bytes and says how many there were. Sources that can seek override
@@ -64,4 +64,4 @@ class MemorySource : public ByteSource {
   ByteView bytes_;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

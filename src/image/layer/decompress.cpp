@@ -3,7 +3,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 namespace {
 
 constexpr size_t kInputBytes = 128 * 1024;
@@ -86,7 +86,7 @@ class Gzip : public Decompressor {
     stream_.avail_in = static_cast<uInt>(end_ - begin_);
     stream_.next_out = to.data();
     stream_.avail_out = static_cast<uInt>(std::min<size_t>(to.size(), 1 << 30));
-    uInt room = stream_.avail_out;
+    uInt space = stream_.avail_out;
     inside_ = true;
     int status = inflate(&stream_, Z_NO_FLUSH);
     begin_ = end_ - stream_.avail_in;
@@ -96,7 +96,7 @@ class Gzip : public Decompressor {
     } else if (status != Z_OK && status != Z_BUF_ERROR) {
       return damaged(stream_.msg ? stream_.msg : "gzip data is damaged");
     }
-    size_t got = room - stream_.avail_out;
+    size_t got = space - stream_.avail_out;
     TRY(produced(got));
     return got;
   }
@@ -168,4 +168,4 @@ Result<std::unique_ptr<ByteSource>> decompress(Compression compression,
   return source;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

@@ -8,7 +8,7 @@
 
 #include "image/layer/byte_source.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 
 enum class Compression { none, gzip, zstd };
 
@@ -17,4 +17,4 @@ Result<std::unique_ptr<ByteSource>> decompress(Compression compression,
                                                std::unique_ptr<ByteSource> source,
                                                std::string what);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

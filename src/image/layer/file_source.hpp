@@ -6,7 +6,7 @@
 #include "base/file.hpp"
 #include "image/layer/byte_source.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 
 class FileSource : public ByteSource {
  public:
@@ -31,4 +31,4 @@ class FileSource : public ByteSource {
   std::string name_;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

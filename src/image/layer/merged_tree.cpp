@@ -4,7 +4,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 namespace {
 
 constexpr int kMaxLinks = 40;  // as the kernel: links that lead to links without end
@@ -15,28 +15,28 @@ constexpr size_t kMaxLinkSteps = 4'000'000;
 
 }  // namespace
 
-bool MergedTree::is(NodeId id, FileType type) const {
+bool MergedTree::is(filesystem::NodeId id, filesystem::FileType type) const {
   return tree_.node(id).inode != 0 && tree_.inode_of(id).type == type;
 }
 
-bool MergedTree::is_other_than_folder(NodeId id) const {
-  return tree_.node(id).inode != 0 && tree_.inode_of(id).type != FileType::directory;
+bool MergedTree::is_other_than_folder(filesystem::NodeId id) const {
+  return tree_.node(id).inode != 0 && tree_.inode_of(id).type != filesystem::FileType::directory;
 }
 
-bool MergedTree::holds_inode(NodeId id) const {
+bool MergedTree::holds_inode(filesystem::NodeId id) const {
   if (tree_.node(id).inode != 0) return true;
-  Children children(tree_, id);
-  while (NodeId child = children.next())
+  filesystem::Children children(tree_, id);
+  while (filesystem::NodeId child = children.next())
     if (holds_inode(child)) return true;
   return false;
 }
 
 // Takes away below `folder` what layers chosen by `goes` gave, and names that nothing holds then.
 template <typename Goes>
-void MergedTree::drop_below(NodeId folder, Goes goes) {
-  for (NodeId child : tree_.children(folder)) {
+void MergedTree::drop_below(filesystem::NodeId folder, Goes goes) {
+  for (filesystem::NodeId child : tree_.children(folder)) {
     drop_below(child, goes);
-    Node& below = tree_.node(child);
+    filesystem::Node& below = tree_.node(child);
     if (goes(below.layer)) below.inode = 0;
     if (goes(below.implied)) below.implied = 0;
     bool idle = below.inode == 0 && below.children == 0 && below.whiteout == 0 &&
@@ -46,10 +46,11 @@ void MergedTree::drop_below(NodeId folder, Goes goes) {
 }
 
 // Where links are that have children, each as its way from the root.
-Result<void> MergedTree::find_links_with_children(NodeId id, std::vector<NodeId>& way,
+Result<void> MergedTree::find_links_with_children(filesystem::NodeId id,
+                                                  std::vector<filesystem::NodeId>& way,
                                                   LinkWays& found) const {
-  if (is(id, FileType::symlink) && tree_.node(id).children != 0) {
-    found.steps += way.size() + sizeof(way) / sizeof(NodeId);
+  if (is(id, filesystem::FileType::symlink) && tree_.node(id).children != 0) {
+    found.steps += way.size() + sizeof(way) / sizeof(filesystem::NodeId);
     if (found.steps > kMaxLinkSteps) {
       return make_error(ErrorCode::resource_exhausted, "image/layer",
                         "{}: too much lies behind symbolic links of lower layers", what_);
@@ -57,8 +58,8 @@ Result<void> MergedTree::find_links_with_children(NodeId id, std::vector<NodeId>
     found.ways.push_back(way);
     return {};
   }
-  Children children(tree_, id);
-  while (NodeId child = children.next()) {
+  filesystem::Children children(tree_, id);
+  while (filesystem::NodeId child = children.next()) {
     way.push_back(child);
     TRY(find_links_with_children(child, way, found));
     way.pop_back();
@@ -67,12 +68,12 @@ Result<void> MergedTree::find_links_with_children(NodeId id, std::vector<NodeId>
 }
 
 // False if nothing is there.
-Result<bool> MergedTree::complete_node(NodeId id) {
-  for (NodeId child : tree_.children(id))
+Result<bool> MergedTree::complete_node(filesystem::NodeId id) {
+  for (filesystem::NodeId child : tree_.children(id))
     if (!TRY(complete_node(child))) tree_.erase(child);
-  Node& node = tree_.node(id);
+  filesystem::Node& node = tree_.node(id);
   if (node.inode == 0) {
-    if (id != Tree::kRoot && node.children == 0 && node.implied == 0) return false;
+    if (id != filesystem::Tree::kRoot && node.children == 0 && node.implied == 0) return false;
     node.inode = TRY(tree_.make_inode(what_));
   }
   node.inode = tree_.resolve(node.inode);
@@ -82,13 +83,14 @@ Result<bool> MergedTree::complete_node(NodeId id) {
 
 // A path on its way through the tree.
 struct MergedTree::Walk {
-  std::vector<NodeId> trail;  // from the root to where it stands
-  Path rest;                  // still to go, last part first
+  std::vector<filesystem::NodeId> trail;  // from the root to where it stands
+  Path rest;                              // still to go, last part first
   int links = 0;
   bool marks = false;  // on behalf of a whiteout
 
-  explicit Walk(const Path& path) : trail{Tree::kRoot}, rest(path.rbegin(), path.rend()) {}
-  NodeId here() const { return trail.back(); }
+  explicit Walk(const Path& path)
+      : trail{filesystem::Tree::kRoot}, rest(path.rbegin(), path.rend()) {}
+  filesystem::NodeId here() const { return trail.back(); }
   std::string take() {
     std::string part = std::move(rest.back());
     rest.pop_back();
@@ -122,7 +124,7 @@ Result<void> MergedTree::follow(Walk& walk) {
 
 // Whether the walk may go below where it stands; `followed` if it went elsewhere instead.
 Result<bool> MergedTree::enter(Walk& walk, bool& followed) {
-  const Node& node = tree_.node(walk.here());
+  const filesystem::Node& node = tree_.node(walk.here());
   followed = false;
   bool own = node.layer == layer_ || redirecting_;
   if (!redirecting_ && (node.whiteout > layer_ || node.opaque > layer_)) return false;
@@ -130,7 +132,7 @@ Result<bool> MergedTree::enter(Walk& walk, bool& followed) {
   // A whiteout below what this layer replaced by a file or a link says nothing new: that hides it
   // all anyway.
   if (!own || walk.marks) return false;
-  if (!is(walk.here(), FileType::symlink)) {
+  if (!is(walk.here(), filesystem::FileType::symlink)) {
     return make_error(ErrorCode::corrupt, "image/layer",
                       "{}: \"{}\" is below something that is no folder", what_,
                       walk.rest.empty() ? std::string() : walk.rest.front());
@@ -140,14 +142,14 @@ Result<bool> MergedTree::enter(Walk& walk, bool& followed) {
   return true;
 }
 
-Result<NodeId> MergedTree::walk_to(const Path& path, bool marks) {
+Result<filesystem::NodeId> MergedTree::walk_to(const Path& path, bool marks) {
   Walk walk(path);
   walk.marks = marks;
   while (!walk.rest.empty()) {
     bool followed = false;
     if (!TRY(enter(walk, followed))) {
       note_implied(walk);
-      return NodeId{0};
+      return filesystem::NodeId{0};
     }
     if (followed) continue;
     std::string part = walk.take();
@@ -158,7 +160,7 @@ Result<NodeId> MergedTree::walk_to(const Path& path, bool marks) {
       walk.trail.push_back(TRY(tree_.child(walk.here(), part, what_)));
     }
   }
-  NodeId end = walk.here();
+  filesystem::NodeId end = walk.here();
   // A hidden name leaves the folder in which an unpacker would have made and then removed it.
   if (tree_.node(end).whiteout > layer_) note_implied(walk);
   return end;
@@ -169,26 +171,26 @@ Result<NodeId> MergedTree::walk_to(const Path& path, bool marks) {
 void MergedTree::note_implied(Walk& walk) {
   if (walk.marks) return;
   if (tree_.node(walk.here()).whiteout > layer_) walk.up();
-  Node& node = tree_.node(walk.here());
+  filesystem::Node& node = tree_.node(walk.here());
   if (node.implied == 0) node.implied = layer_;
 }
 
-Result<NodeId> MergedTree::place(const Path& path) {
-  NodeId id = TRY(walk_to(path));
+Result<filesystem::NodeId> MergedTree::place(const Path& path) {
+  filesystem::NodeId id = TRY(walk_to(path));
   return id != 0 && tree_.node(id).whiteout > layer_ ? 0 : id;
 }
 
 // The current layer made `id` something else than a folder: what it and lower layers gave below
 // is gone.
-void MergedTree::clear_folder(NodeId id) {
+void MergedTree::clear_folder(filesystem::NodeId id) {
   drop_below(id, [this](uint16_t layer) { return layer == layer_; });
-  Node& node = tree_.node(id);
+  filesystem::Node& node = tree_.node(id);
   node.opaque = std::max(node.opaque, layer_);
 }
 
-bool MergedTree::claim(NodeId id, FileType type) {
-  Node& node = tree_.node(id);
-  bool folder = type == FileType::directory;
+bool MergedTree::claim(filesystem::NodeId id, filesystem::FileType type) {
+  filesystem::Node& node = tree_.node(id);
+  bool folder = type == filesystem::FileType::directory;
   if (node.inode != 0 && node.layer > layer_) {
     // Below a folder that was no folder in this layer, nothing of before remains.
     if (!folder) clear_folder(id);
@@ -200,7 +202,7 @@ bool MergedTree::claim(NodeId id, FileType type) {
   // earlier: replaced.
   node.inode = 0;
   clear_folder(id);
-  if (type == FileType::symlink)
+  if (type == filesystem::FileType::symlink)
     return true;  // what higher layers put there goes where the link points
   if (!holds_inode(id)) {
     tree_.clear_children(id);
@@ -209,27 +211,27 @@ bool MergedTree::claim(NodeId id, FileType type) {
   return false;
 }
 
-void MergedTree::settle(NodeId id, InodeId inode) {
+void MergedTree::settle(filesystem::NodeId id, filesystem::InodeId inode) {
   tree_.node(id).inode = inode;
   tree_.node(id).layer = layer_;
 }
 
 Result<void> MergedTree::whiteout(const Path& path) {
-  NodeId id = TRY(walk_to(path, true));
+  filesystem::NodeId id = TRY(walk_to(path, true));
   if (id != 0) tree_.node(id).whiteout = std::max(tree_.node(id).whiteout, layer_);
   return {};
 }
 
 Result<void> MergedTree::opaque(const Path& path) {
-  NodeId id = TRY(walk_to(path, true));
+  filesystem::NodeId id = TRY(walk_to(path, true));
   if (id != 0) tree_.node(id).opaque = std::max(tree_.node(id).opaque, layer_);
   return {};
 }
 
-NodeId MergedTree::find(const Path& path) {
+filesystem::NodeId MergedTree::find(const Path& path) {
   Walk walk(path);
   while (!walk.rest.empty()) {
-    if (is(walk.here(), FileType::symlink)) {
+    if (is(walk.here(), filesystem::FileType::symlink)) {
       if (!follow(walk).ok()) return 0;
       continue;
     }
@@ -238,23 +240,23 @@ NodeId MergedTree::find(const Path& path) {
       walk.up();
       continue;
     }
-    NodeId child = tree_.find(walk.here(), part);
+    filesystem::NodeId child = tree_.find(walk.here(), part);
     if (child == 0) return 0;
     walk.trail.push_back(child);
   }
   return walk.here();
 }
 
-NodeId MergedTree::own_node(const Path& path) {
-  NodeId id = find(path);
+filesystem::NodeId MergedTree::node_in_layer(const Path& path) {
+  filesystem::NodeId id = find(path);
   bool own = id != 0 && is_other_than_folder(id) && tree_.node(id).layer == layer_;
   return own ? id : 0;
 }
 
 // Both nodes are one name: the higher layer's entry is seen, folders join.
-Result<void> MergedTree::merge(NodeId to_id, NodeId from_id) {
-  Node& to = tree_.node(to_id);
-  const Node& from = tree_.node(from_id);
+Result<void> MergedTree::merge(filesystem::NodeId to_id, filesystem::NodeId from_id) {
+  filesystem::Node& to = tree_.node(to_id);
+  const filesystem::Node& from = tree_.node(from_id);
   uint16_t gone = std::max(from.whiteout, from.opaque);
   drop_below(to_id, [gone](uint16_t layer) { return layer < gone; });
   if (to.layer < from.whiteout) to.inode = 0;
@@ -263,28 +265,31 @@ Result<void> MergedTree::merge(NodeId to_id, NodeId from_id) {
     to.inode = from.inode;
     to.layer = from.layer;
     if (is_other_than_folder(from_id)) tree_.clear_children(to_id);
-  } else if (is_other_than_folder(to_id) && !is(to_id, FileType::symlink) && holds_inode(from_id)) {
+  } else if (is_other_than_folder(to_id) && !is(to_id, filesystem::FileType::symlink) &&
+             holds_inode(from_id)) {
     to.inode = 0;
   }
   return merge_children(to_id, tree_.children(from_id));
 }
 
-Result<void> MergedTree::merge_children(NodeId to, const std::vector<NodeId>& children) {
-  for (NodeId child : children) TRY(merge(TRY(tree_.child_like(to, child, what_)), child));
+Result<void> MergedTree::merge_children(filesystem::NodeId to,
+                                        const std::vector<filesystem::NodeId>& children) {
+  for (filesystem::NodeId child : children)
+    TRY(merge(TRY(tree_.child_like(to, child, what_)), child));
   return {};
 }
 
 // `way` led to a symbolic link of a lower layer under which higher layers put something.
-Result<void> MergedTree::relocate(const std::vector<NodeId>& way) {
-  NodeId link = Tree::kRoot;
+Result<void> MergedTree::relocate(const std::vector<filesystem::NodeId>& way) {
+  filesystem::NodeId link = filesystem::Tree::kRoot;
   Path inside;
-  for (NodeId step : way) {
+  for (filesystem::NodeId step : way) {
     link = tree_.find(link, tree_.name(step));
     if (link == 0) return {};  // an earlier relocation took it away
     inside.emplace_back(tree_.name(step));
   }
-  if (!is(link, FileType::symlink)) return {};
-  std::vector<NodeId> moved = tree_.children(link);
+  if (!is(link, filesystem::FileType::symlink)) return {};
+  std::vector<filesystem::NodeId> moved = tree_.children(link);
   tree_.clear_children(link);
   inside.push_back(".");  // so that the walk follows the link itself
   return merge_children(TRY(walk_to(inside)), moved);
@@ -293,9 +298,9 @@ Result<void> MergedTree::relocate(const std::vector<NodeId>& way) {
 Result<void> MergedTree::redirect() {
   redirecting_ = true;
   for (int round = 0; round < kMaxRedirections; ++round) {
-    std::vector<NodeId> way;
+    std::vector<filesystem::NodeId> way;
     LinkWays links;
-    TRY(find_links_with_children(Tree::kRoot, way, links));
+    TRY(find_links_with_children(filesystem::Tree::kRoot, way, links));
     if (links.ways.empty()) return {};
     for (const auto& link : links.ways) TRY(relocate(link));
   }
@@ -304,8 +309,8 @@ Result<void> MergedTree::redirect() {
 }
 
 Result<void> MergedTree::complete() {
-  TRY(complete_node(Tree::kRoot));
+  TRY(complete_node(filesystem::Tree::kRoot));
   return {};
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

@@ -13,29 +13,29 @@
 #include "image/filesystem/tree.hpp"
 #include "image/layer/path.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 
 class MergedTree {
  public:
-  explicit MergedTree(Tree& tree) : tree_(tree) {}  // fresh, borrowed
+  explicit MergedTree(filesystem::Tree& tree) : tree_(tree) {}  // fresh, borrowed
 
   // Numbers fall: the highest layer first. `what` names it in errors.
   void begin_layer(uint16_t number, std::string what);
 
   // Where the current layer's entry goes, or 0: a higher layer hides it. Errors: corrupt (a
   // parent is not a folder, links in a loop), resource_exhausted (too many names).
-  Result<NodeId> place(const Path& path);
+  Result<filesystem::NodeId> place(const Path& path);
 
   // Whether the entry is seen at that node; then the caller makes its inode, and `settle()` notes
   // whose it is.
-  bool claim(NodeId id, FileType type);
-  void settle(NodeId id, InodeId inode);
+  bool claim(filesystem::NodeId id, filesystem::FileType type);
+  void settle(filesystem::NodeId id, filesystem::InodeId inode);
 
   Result<void> whiteout(const Path& path);
   Result<void> opaque(const Path& path);
 
   // The node that the current layer itself gave at `path` (not a folder), or 0.
-  NodeId own_node(const Path& path);
+  filesystem::NodeId node_in_layer(const Path& path);
 
   // When all layers are in, first moves what was given through links to where they point, then
   // (hard links being joined by now) completes the folders that nobody gave and joins inodes.
@@ -43,34 +43,36 @@ class MergedTree {
   Result<void> complete();
 
   // The node at `path`, links in the way followed; 0 if there is none.
-  NodeId find(const Path& path);
+  filesystem::NodeId find(const Path& path);
 
  private:
   struct Walk;
   Result<void> follow(Walk& walk);
   Result<bool> enter(Walk& walk, bool& followed);
-  void clear_folder(NodeId id);
+  void clear_folder(filesystem::NodeId id);
   void note_implied(Walk& walk);
-  Result<NodeId> walk_to(const Path& path, bool marks = false);
-  bool is(NodeId id, FileType type) const;
-  bool is_other_than_folder(NodeId id) const;
-  bool holds_inode(NodeId id) const;
+  Result<filesystem::NodeId> walk_to(const Path& path, bool marks = false);
+  bool is(filesystem::NodeId id, filesystem::FileType type) const;
+  bool is_other_than_folder(filesystem::NodeId id) const;
+  bool holds_inode(filesystem::NodeId id) const;
   template <typename Goes>
-  void drop_below(NodeId folder, Goes goes);
+  void drop_below(filesystem::NodeId folder, Goes goes);
   struct LinkWays {
-    std::vector<std::vector<NodeId>> ways;
+    std::vector<std::vector<filesystem::NodeId>> ways;
     size_t steps = 0;
   };
-  Result<void> find_links_with_children(NodeId id, std::vector<NodeId>& way, LinkWays& found) const;
-  Result<void> relocate(const std::vector<NodeId>& way);
-  Result<void> merge(NodeId to_id, NodeId from_id);
-  Result<void> merge_children(NodeId to, const std::vector<NodeId>& children);
-  Result<bool> complete_node(NodeId id);
+  Result<void> find_links_with_children(filesystem::NodeId id, std::vector<filesystem::NodeId>& way,
+                                        LinkWays& found) const;
+  Result<void> relocate(const std::vector<filesystem::NodeId>& way);
+  Result<void> merge(filesystem::NodeId to_id, filesystem::NodeId from_id);
+  Result<void> merge_children(filesystem::NodeId to,
+                              const std::vector<filesystem::NodeId>& children);
+  Result<bool> complete_node(filesystem::NodeId id);
 
-  Tree& tree_;
+  filesystem::Tree& tree_;
   uint16_t layer_ = 0;
   bool redirecting_ = false;  // all layers count as the current one
   std::string what_;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

@@ -2,11 +2,11 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 namespace {
 
-constexpr size_t kMaxName =
-    255;  // NAME_MAX, and the most that EROFS and the kernel's dentries hold
+// NAME_MAX, and the most that EROFS and the kernel's dentries hold
+constexpr size_t kMaxName = 255;
 // Deeper trees come from an attacker who wants our stack (trees are walked by recursion) or the
 // guest's.
 constexpr size_t kMaxDepth = 1024;
@@ -69,4 +69,4 @@ std::string join_path(const Path& path) {
   return text;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

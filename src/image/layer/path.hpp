@@ -8,7 +8,7 @@
 
 #include "bartizan/result.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 
 using Path = std::vector<std::string>;
 
@@ -28,4 +28,4 @@ LinkTarget split_target(std::string_view target);
 
 std::string join_path(const Path& path);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

@@ -4,7 +4,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 
 std::optional<uint64_t> parse_decimal(std::string_view text) {
   uint64_t value = 0;
@@ -55,4 +55,4 @@ std::optional<PaxTime> parse_pax_time(std::string_view text) {
   return PaxTime{-time.seconds - 1, kSecond - fraction};
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

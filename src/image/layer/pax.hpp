@@ -8,7 +8,7 @@
 
 #include "bartizan/result.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 
 using PaxRecords = std::map<std::string, std::string>;
 
@@ -25,4 +25,4 @@ std::optional<PaxTime> parse_pax_time(std::string_view text);
 
 std::optional<uint64_t> parse_decimal(std::string_view text);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

@@ -3,7 +3,7 @@
 #include "base/errors.hpp"
 #include "image/layer/pax.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 namespace {
 
 constexpr char kOrigin[] = "image/layer";
@@ -52,4 +52,4 @@ SparseRun sparse_run(const SparseMap& map, size_t& piece, uint64_t at) {
   return {end(piece) - at, true};
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

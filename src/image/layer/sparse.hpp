@@ -8,7 +8,7 @@
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 
 struct SparsePiece {
   uint64_t offset = 0, size = 0;
@@ -38,4 +38,4 @@ struct SparseRun {
 };
 SparseRun sparse_run(const SparseMap& map, size_t& piece, uint64_t at);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

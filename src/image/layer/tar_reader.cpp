@@ -5,7 +5,7 @@
 #include "base/checked.hpp"
 #include "image/layer/pax.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 namespace {
 
 constexpr size_t kBlock = 512;
@@ -141,9 +141,9 @@ Result<size_t> TarReader::read(std::span<uint8_t> to) {
   return got;
 }
 
-Result<ByteView> TarReader::take(std::span<uint8_t> room) {
-  if (sparse_) return ByteView(room.first(TRY(read(room))));
-  return take_stored(room);
+Result<ByteView> TarReader::take(std::span<uint8_t> space) {
+  if (sparse_) return ByteView(space.first(TRY(read(space))));
+  return take_stored(space);
 }
 
 Result<size_t> TarReader::read_stored(std::span<uint8_t> to) {
@@ -155,9 +155,9 @@ Result<size_t> TarReader::read_stored(std::span<uint8_t> to) {
   return got;
 }
 
-Result<ByteView> TarReader::take_stored(std::span<uint8_t> room) {
+Result<ByteView> TarReader::take_stored(std::span<uint8_t> space) {
   if (left_ == 0) return ByteView();
-  ByteView piece = TRY(source_.take(room.first(std::min<uint64_t>(room.size(), left_))));
+  ByteView piece = TRY(source_.take(space.first(std::min<uint64_t>(space.size(), left_))));
   if (piece.empty()) return bad("archive is cut off inside its data");
   left_ -= piece.size();
   position_ += piece.size();
@@ -170,8 +170,8 @@ Result<std::string> TarReader::read_text(uint64_t size, uint64_t limit) {
                       "{}: a header extension of {} bytes, the limit is {}", what_, size, limit);
   }
   std::string text(size, '\0');
-  auto room = std::span(reinterpret_cast<uint8_t*>(text.data()), text.size());
-  for (size_t done = 0; done < size;) done += TRY(read_stored(room.subspan(done)));
+  auto space = std::span(reinterpret_cast<uint8_t*>(text.data()), text.size());
+  for (size_t done = 0; done < size;) done += TRY(read_stored(space.subspan(done)));
   return text;
 }
 
@@ -422,4 +422,4 @@ Result<void> TarReader::read_sparse_map(const PaxMap& pax) {
   return begin_sparse(std::move(map));
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

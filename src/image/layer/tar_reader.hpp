@@ -11,7 +11,7 @@
 #include "image/layer/byte_source.hpp"
 #include "image/layer/sparse.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 
 enum class TarKind { regular, hard_link, symlink, char_device, block_device, directory, fifo };
 
@@ -41,7 +41,7 @@ class TarReader {
   // Data of the current entry; 0 at its end.
   Result<size_t> read(std::span<uint8_t> to);
   // The same without a copy where that is possible, as ByteSource::take().
-  Result<ByteView> take(std::span<uint8_t> room);
+  Result<ByteView> take(std::span<uint8_t> space);
 
   // Where in the archive the current entry's data begins, and how much of it is left.
   uint64_t data_offset() const { return data_offset_; }
@@ -53,7 +53,7 @@ class TarReader {
   Result<bool> read_header(std::span<uint8_t> header);
   Result<void> skip_data();
   Result<size_t> read_stored(std::span<uint8_t> to);
-  Result<ByteView> take_stored(std::span<uint8_t> room);
+  Result<ByteView> take_stored(std::span<uint8_t> space);
   Result<void> read_old_sparse(std::span<const uint8_t> header);
   Result<void> find_sparse(const uint8_t* header, char type, const PaxMap& pax);
   Result<void> read_sparse_map(const PaxMap& pax);
@@ -74,4 +74,4 @@ class TarReader {
   uint64_t sparse_at_ = 0, holes_ = 0;  // in the file; zeros of all entries so far
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

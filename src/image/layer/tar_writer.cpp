@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 namespace {
 
 void put(Bytes& header, size_t offset, std::string_view text) {
@@ -54,4 +54,4 @@ Bytes tar_filler(uint64_t size) {
   return filler;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

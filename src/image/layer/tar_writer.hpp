@@ -6,7 +6,7 @@
 
 #include "base/bytes.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::layer {
 
 constexpr uint64_t kTarBlock = 512;
 
@@ -19,4 +19,4 @@ Bytes tar_header(std::string_view name, char type, uint32_t mode, uint64_t size)
 // least 1024 and less than 1 MiB, the limit of many readers.
 Bytes tar_filler(uint64_t size);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::layer

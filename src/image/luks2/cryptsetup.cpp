@@ -2,7 +2,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::luks2 {
 namespace {
 
 void keep_last_words(int level, const char* message, void* words) {
@@ -31,4 +31,4 @@ Error Cryptsetup::error(int status, std::string origin, std::string_view operati
   return errno_error(-status, std::move(origin), std::move(message));
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::luks2

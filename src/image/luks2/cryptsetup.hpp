@@ -1,4 +1,5 @@
-// The one way in which this room holds a libcryptsetup context and turns its failures into errors.
+// The one way in which this component holds a libcryptsetup context and turns its failures into
+// errors.
 #pragma once
 
 #include <libcryptsetup.h>
@@ -9,7 +10,7 @@
 
 #include "bartizan/result.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::luks2 {
 
 // Owns a crypt_device and catches what it would print. Confined to one thread at a time.
 class Cryptsetup {
@@ -32,4 +33,4 @@ class Cryptsetup {
   std::string name_;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::luks2

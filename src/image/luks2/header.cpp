@@ -4,7 +4,7 @@
 #include "base/json.hpp"
 #include "image/luks2/cryptsetup.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::luks2 {
 namespace {
 
 constexpr char kOrigin[] = "image/luks2";
@@ -80,8 +80,8 @@ Result<Bytes> base64(const Json& json, std::string_view key) {
   return from_base64(TRY(json_string(json, key, "LUKS2 header")));
 }
 
-Result<Manifest::Keyslot> parse_keyslot(const Json& json) {
-  Manifest::Keyslot slot;
+Result<guest_abi::Manifest::Keyslot> parse_keyslot(const Json& json) {
+  guest_abi::Manifest::Keyslot slot;
   const Json& area = *TRY(json_member(json, "area", "LUKS2 header"));
   const Json& kdf = *TRY(json_member(json, "kdf", "LUKS2 header"));
   const Json& split = *TRY(json_member(json, "af", "LUKS2 header"));
@@ -102,8 +102,8 @@ Result<Manifest::Keyslot> parse_keyslot(const Json& json) {
   return slot;
 }
 
-Result<Manifest::VolumeKeyDigest> parse_digest(const Json& json) {
-  Manifest::VolumeKeyDigest digest;
+Result<guest_abi::Manifest::VolumeKeyDigest> parse_digest(const Json& json) {
+  guest_abi::Manifest::VolumeKeyDigest digest;
   digest.hash = TRY(json_string(json, "hash", "LUKS2 header"));
   digest.iterations = TRY(small(json, "iterations"));
   digest.salt = TRY(base64(json, "salt"));
@@ -113,11 +113,11 @@ Result<Manifest::VolumeKeyDigest> parse_digest(const Json& json) {
 
 }  // namespace
 
-Result<Manifest::Luks2> parse_luks2_json(std::string_view text) {
+Result<guest_abi::Manifest::Luks2> parse_luks2_json(std::string_view text) {
   if (text.size() > kMaxJsonBytes) return bad("its JSON is larger than any header");
   Json json = TRY(parse_json(text, "LUKS2 header"));
   const Json& segment = *TRY(first(json, "segments"));
-  Manifest::Luks2 luks2;
+  guest_abi::Manifest::Luks2 luks2;
   luks2.offset = TRY(decimal(segment, "offset"));
   luks2.cipher = TRY(json_string(segment, "encryption", "LUKS2 header"));
   luks2.sector_size = TRY(small(segment, "sector_size"));
@@ -142,12 +142,12 @@ Result<void> format_luks2(const std::filesystem::path& path, const LuksHeaderSec
   TRY(check(
       device,
       crypt_keyslot_add_by_volume_key(device.get(), 0, key, key_size,
-                                      secrets.passphrase.view().data(), secrets.passphrase.size()),
+                                      secrets.disk_key.view().data(), secrets.disk_key.size()),
       "crypt_keyslot_add_by_volume_key"));
   return secrets.recovery.empty() ? Result<void>() : add_recovery_slot(device, secrets);
 }
 
-Result<Manifest::Luks2> read_luks2(const std::filesystem::path& path) {
+Result<guest_abi::Manifest::Luks2> read_luks2(const std::filesystem::path& path) {
   Cryptsetup device = TRY(Cryptsetup::open(path));
   TRY(check(device, crypt_load(device.get(), CRYPT_LUKS2, nullptr), "crypt_load LUKS2"));
   const char* json = nullptr;
@@ -155,14 +155,14 @@ Result<Manifest::Luks2> read_luks2(const std::filesystem::path& path) {
   return parse_luks2_json(json);
 }
 
-Result<SecretBytes> open_luks2(const std::filesystem::path& path, const SecretBytes& passphrase) {
+Result<SecretBytes> open_luks2(const std::filesystem::path& path, const SecretBytes& disk_key) {
   Cryptsetup device = TRY(Cryptsetup::open(path));
   TRY(check(device, crypt_load(device.get(), CRYPT_LUKS2, nullptr), "crypt_load LUKS2"));
   SecretBytes key(kVolumeKeyBytes);
   size_t size = key.size();
   int status = crypt_volume_key_get(device.get(), CRYPT_ANY_SLOT,
                                     reinterpret_cast<char*>(key.mutable_bytes().data()), &size,
-                                    passphrase.view().data(), passphrase.size());
+                                    disk_key.view().data(), disk_key.size());
   if (status == -EPERM || status == -ENOENT) {
     return refused(kOrigin, "disk_key", "", "",
                    "disk: the disk key opens no key slot of the LUKS2 header");
@@ -172,4 +172,4 @@ Result<SecretBytes> open_luks2(const std::filesystem::path& path, const SecretBy
   return key;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::luks2

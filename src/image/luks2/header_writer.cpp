@@ -7,7 +7,7 @@
 #include "crypto/aes_xts.hpp"
 #include "crypto/hash.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::luks2 {
 namespace {
 
 constexpr uint64_t kBinaryBytes = 4096;     // before the JSON text in it
@@ -166,7 +166,7 @@ Result<Bytes> make_luks2_header(const LuksHeaderSecrets& secrets) {
   write_copy(area.first(kLuksMetadataBytes), true, json, secrets);
   write_copy(area.subspan(kLuksMetadataBytes, kLuksMetadataBytes), false, json, secrets);
   auto slots = area.subspan(2 * kLuksMetadataBytes);
-  SecretBytes key = TRY(crypto::pbkdf2(secrets.passphrase.bytes(), secrets.keyslot_salt,
+  SecretBytes key = TRY(crypto::pbkdf2(secrets.disk_key.bytes(), secrets.keyslot_salt,
                                        kLuksIterations, kHash, kVolumeKeyBytes));
   TRY(write_keyslot(key, split(secrets.volume_key, secrets.stripes), slots.first(kKeyslotBytes)));
   if (secrets.recovery.empty()) return header;
@@ -175,4 +175,4 @@ Result<Bytes> make_luks2_header(const LuksHeaderSecrets& secrets) {
   return header;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::luks2

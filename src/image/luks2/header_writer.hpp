@@ -10,13 +10,13 @@
 #include "bartizan/secret_bytes.hpp"
 #include "base/bytes.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::luks2 {
 
 // All that is in a header beside constants.
 struct LuksHeaderSecrets {
   std::string uuid;  // textual
   SecretBytes volume_key;
-  SecretBytes passphrase;
+  SecretBytes disk_key;
   SecretBytes recovery;  // passphrase of a second key slot; empty: none
   // Empty, as all below, where libcryptsetup is to draw them.
   SecretBytes stripes, recovery_stripes;           // random, kStripeBytes each
@@ -49,4 +49,4 @@ constexpr uint32_t kRecoveryThreads = 4;
 // kLuksHeaderBytes bytes; the encrypted segment begins right behind them.
 Result<Bytes> make_luks2_header(const LuksHeaderSecrets& secrets);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::luks2

@@ -11,7 +11,7 @@
 #include "crypto/hash.hpp"
 #include "image/luks2/cryptsetup.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::luks2 {
 namespace {
 
 constexpr char kOrigin[] = "image/luks2";
@@ -229,4 +229,4 @@ Result<LuksInfo> read_luks(ByteView head, uint64_t disk_bytes, std::string_view 
   return describe(device, *copies);
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::luks2

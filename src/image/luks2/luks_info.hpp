@@ -7,7 +7,7 @@
 #include "bartizan/image.hpp"
 #include "base/bytes.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::luks2 {
 
 // So much of a disk's beginning holds any header: two copies of the largest metadata that LUKS2
 // has. A header that names more comes from an attacker who wants our memory.
@@ -26,4 +26,4 @@ Result<LuksCopies> check_luks_copies(ByteView head);
 // a copy of it in memory: it repairs what it can, which must not happen to the image. corrupt.
 Result<LuksInfo> read_luks(ByteView head, uint64_t disk_bytes, std::string_view name);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::luks2

@@ -9,7 +9,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::luks2 {
 namespace {
 
 constexpr char kOrigin[] = "image/luks2";
@@ -111,7 +111,7 @@ Result<void> SegmentWriter::process(crypto::AesXts& cipher, Job& job) const {
   TRY(cipher.process(job.bytes, job.bytes, job.offset));
   TRY(store(job));
   if (hashes_.leaves == nullptr) return {};
-  return hashes_.leaves->add(hashes_.first_block + job.offset / kBlockSize, job.bytes);
+  return hashes_.leaves->add(hashes_.first_block + job.offset / filesystem::kBlockSize, job.bytes);
 }
 
 Result<void> SegmentWriter::store(const Job& job) const {
@@ -126,8 +126,8 @@ Result<void> SegmentWriter::store(const Job& job) const {
 }
 
 void SegmentWriter::work() {
-  auto cipher =
-      crypto::AesXts::create(key_.bytes(), kBlockSize, crypto::AesXts::Direction::encrypt);
+  auto cipher = crypto::AesXts::create(key_.bytes(), filesystem::kBlockSize,
+                                       crypto::AesXts::Direction::encrypt);
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait(lock, [this] { return closing_ || !waiting_.empty(); });
@@ -168,4 +168,4 @@ void SegmentWriter::recycle(Bytes buffer) {
   changed_.notify_all();
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::luks2

@@ -22,17 +22,17 @@
 #include "image/filesystem/block_sink.hpp"
 #include "image/verity/leaf_hashes.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::luks2 {
 
 struct SegmentHashes {
-  const LeafHashes* leaves = nullptr;  // that hears of every block written, if there is one
-  uint64_t first_block = 0;            // number there of the segment's first block
-  // Hears the ciphertext in order, if there is one; then writes must begin at offset 0 and leave
-  // no gap. What is written again, after a jump back, it does not hear again.
+  const verity::LeafHashes* leaves = nullptr;  // hashes each block that is written; optional
+  uint64_t first_block = 0;                    // number there of the segment's first block
+  // Optional: hashes the ciphertext in order. Writes must then begin at offset 0 and leave
+  // no gap. What is written again, after a jump back, is not hashed again.
   crypto::Hasher* stream = nullptr;
 };
 
-class SegmentWriter : public BlockSink {
+class SegmentWriter : public filesystem::BlockSink {
  public:
   // Writes to `fd` (borrowed) from byte `start` on. `name` appears in errors.
   SegmentWriter(int fd, uint64_t start, const SecretBytes& volume_key, std::string name,
@@ -68,7 +68,7 @@ class SegmentWriter : public BlockSink {
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::deque<Job> waiting_;
-  std::map<uint64_t, Bytes> passed_;  // written, not heard by the stream yet; by offset
+  std::map<uint64_t, Bytes> passed_;  // written, not hashed by the stream yet; by offset
   std::vector<Bytes> spare_;
   size_t busy_ = 0;         // buffers that are not spare, the caller's not counted
   uint64_t heard_ = 0;      // by the stream
@@ -79,4 +79,4 @@ class SegmentWriter : public BlockSink {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::luks2

@@ -4,7 +4,7 @@
 
 #include "base/file.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 namespace {
 
 // Read and hashed at once: fits in a core's own cache, and calls are few.
@@ -43,8 +43,8 @@ Result<size_t> BlobReader::read(std::span<uint8_t> to) {
   return piece.size();
 }
 
-Result<ByteView> BlobReader::take(std::span<uint8_t> room) {
-  return next(room.size());
+Result<ByteView> BlobReader::take(std::span<uint8_t> space) {
+  return next(space.size());
 }
 
 Result<uint64_t> BlobReader::skip(uint64_t count) {
@@ -76,7 +76,8 @@ Result<void> BlobReader::refill() {
   size_t count = std::min<uint64_t>(looks_ ? kLookBytes : kBufferBytes, descriptor_.size - done_);
   if (count == 0) return looks_ ? Result<void>() : check_digest();
   if (buffer_.size() < count) buffer_.resize(count);
-  ssize_t got = ::pread(file_.fd.get(), buffer_.data(), count, static_cast<off_t>(file_.offset + done_));
+  ssize_t got =
+      ::pread(file_.fd.get(), buffer_.data(), count, static_cast<off_t>(file_.offset + done_));
   if (got < 0 && errno == EINTR) return refill();
   if (got < 0)
     return errno_error(errno, "image/oci", fmt::format("blob {}: read", descriptor_.digest));
@@ -106,10 +107,10 @@ Result<Bytes> read_blob(const Layout& layout, const Descriptor& descriptor, uint
   }
   auto reader = TRY(BlobReader::open(layout, descriptor, nullptr));
   Bytes content(descriptor.size);
-  TRY(read_full(*reader, content));
+  TRY(layer::read_full(*reader, content));
   uint8_t beyond;
   TRY(reader->read({&beyond, 1}));  // the end: where the digest is checked
   return content;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

@@ -6,21 +6,21 @@
 
 #include <filesystem>
 
+#include "base/progress.hpp"
 #include "image/layer/byte_source.hpp"
 #include "image/oci/descriptor.hpp"
 #include "image/oci/layout.hpp"
-#include "image/progress.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 
-class BlobReader : public ByteSource {
+class BlobReader : public layer::ByteSource {
  public:
   // `meter` may be null. Errors: not_found, corrupt (size differs, not a regular file),
   // permission_denied, io.
   static Result<std::unique_ptr<BlobReader>> open(const Layout& layout,
                                                   const Descriptor& descriptor, Meter* meter);
   Result<size_t> read(std::span<uint8_t> to) override;
-  Result<ByteView> take(std::span<uint8_t> room) override;
+  Result<ByteView> take(std::span<uint8_t> space) override;
   Result<uint64_t> skip(uint64_t count) override;
 
   // Bytes from here on are passed over unread and the digest is not checked: for a look at what is
@@ -50,4 +50,4 @@ std::string blob_name(const DigestParts& digest);
 // A whole small blob, checked. `limit`: bytes.
 Result<Bytes> read_blob(const Layout& layout, const Descriptor& descriptor, uint64_t limit);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

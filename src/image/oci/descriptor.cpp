@@ -4,7 +4,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 namespace {
 
 struct KnownType {
@@ -81,4 +81,4 @@ Result<Descriptor> parse_descriptor(const Json& json, std::string_view what) {
   return descriptor;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

@@ -9,7 +9,7 @@
 #include "base/json.hpp"
 #include "crypto/hash.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 
 using Annotations = std::map<std::string, std::string>;
 
@@ -40,4 +40,4 @@ constexpr std::string_view kConfigType = "application/vnd.oci.image.config.v1+js
 constexpr std::string_view kLayerType = "application/vnd.oci.image.layer.v1.tar";
 constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

@@ -14,7 +14,7 @@
 #include "base/file.hpp"
 #include "base/unique_fd.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 namespace {
 
 namespace fs = std::filesystem;
@@ -152,4 +152,4 @@ Result<void> fetch(const fs::path& source, const std::string& reference, const f
                     source.string(), line.substr(0, 1000));
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

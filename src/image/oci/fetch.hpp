@@ -8,7 +8,7 @@
 #include "bartizan/log.hpp"
 #include "bartizan/result.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 
 // Whether `source` needs fetch(): a regular file, or a transport's name and no folder.
 bool needs_fetch(const std::filesystem::path& source);
@@ -19,4 +19,4 @@ bool needs_fetch(const std::filesystem::path& source);
 Result<void> fetch(const std::filesystem::path& source, const std::string& reference,
                    const std::filesystem::path& layout, const ProgressSink& progress);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

@@ -2,7 +2,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 namespace {
 
 constexpr char kOrigin[] = "image/oci";
@@ -58,4 +58,4 @@ Result<std::vector<Descriptor>> parse_image_index(std::string_view text, std::st
   return parse_list(TRY(parse_json(text, what)), "manifests", kMaxImages, what);
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

@@ -5,7 +5,7 @@
 
 #include "image/oci/descriptor.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 
 // What registries accept as a manifest is 4 MiB; a larger document wants our memory.
 constexpr uint64_t kMaxOciJsonBytes = 4 << 20;
@@ -23,4 +23,4 @@ Result<std::vector<Descriptor>> parse_image_index(std::string_view text, std::st
 
 Error unknown_media_type(const Descriptor& descriptor, std::string_view role);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

@@ -2,7 +2,7 @@
 
 #include "base/errors.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 namespace {
 
 namespace fs = std::filesystem;
@@ -31,4 +31,4 @@ fs::path path_of_image(const fs::path& name) {
   return text.starts_with(kFolder) ? fs::path(text.substr(kFolder.size())) : name;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

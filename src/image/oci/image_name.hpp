@@ -6,7 +6,7 @@
 
 #include "bartizan/result.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 
 struct ImageName {
   std::filesystem::path path;
@@ -19,4 +19,4 @@ Result<ImageName> parse_output_name(const std::filesystem::path& name);
 // Of what is there: the path alone; folder or archive is seen by looking.
 std::filesystem::path path_of_image(const std::filesystem::path& name);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

@@ -12,7 +12,7 @@
 #include "base/bytes.hpp"
 #include "base/unique_fd.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 
 class Layout {
  public:
@@ -48,4 +48,4 @@ class Layout {
 // By the first 512 bytes of a file: a tar, or something compressed that may be one.
 bool looks_like_archive(ByteView head);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

@@ -5,7 +5,7 @@
 #include "image/oci/blob.hpp"
 #include "image/oci/image_manifest.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 namespace {
 
 namespace fs = std::filesystem;
@@ -111,4 +111,4 @@ Result<SourceImage> read_layout(const Layout& layout, const std::string& referen
   return read_image(layout, TRY(choose_by_tag(images, reference, layout.path())), 0);
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

@@ -9,7 +9,7 @@
 #include "image/oci/descriptor.hpp"
 #include "image/oci/layout.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 
 struct SourceImage {
   Descriptor manifest;
@@ -23,4 +23,4 @@ struct SourceImage {
 // type, platform), invalid_argument (reference is needed to choose).
 Result<SourceImage> read_layout(const Layout& layout, const std::string& reference);
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

@@ -13,7 +13,7 @@
 #include "base/unique_fd.hpp"
 #include "image/oci/blob.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::oci {
 
 class LayoutWriter {
  public:
@@ -55,4 +55,4 @@ class LayoutWriter {
   std::set<std::string> names_;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::oci

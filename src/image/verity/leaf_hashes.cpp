@@ -4,7 +4,7 @@
 #include "base/file.hpp"
 #include "image/verity/tree.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::verity {
 namespace {
 
 namespace fs = std::filesystem;
@@ -14,7 +14,7 @@ constexpr uint64_t kHashesPerBlock = kBlock / kHashBytes;
 constexpr uint64_t kBlocksAtOnce = 64;
 
 // struct verity_sb of cryptsetup ("dm-verity" on-disk header, version 1), in a block of its own.
-Bytes superblock(const Manifest::Verity& verity, ByteView uuid) {
+Bytes superblock(const guest_abi::Manifest::Verity& verity, ByteView uuid) {
   Bytes block(kBlock);
   auto put = [&block](size_t at, ByteView bytes) {
     std::copy(bytes.begin(), bytes.end(), block.begin() + static_cast<ptrdiff_t>(at));
@@ -102,9 +102,10 @@ Result<void> LeafHashes::add(uint64_t first, ByteView blocks) const {
   return write_exactly(file_.get(), hashes, first * kHashBytes, name_);
 }
 
-Result<Manifest::Verity> LeafHashes::write_tree(int fd, uint64_t start, uint64_t data_bytes,
-                                                ByteView uuid, const std::string& name) const {
-  Manifest::Verity verity;
+Result<guest_abi::Manifest::Verity> LeafHashes::write_tree(int fd, uint64_t start,
+                                                           uint64_t data_bytes, ByteView uuid,
+                                                           const std::string& name) const {
+  guest_abi::Manifest::Verity verity;
   verity.salt = salt_;
   verity.data_blocks = data_bytes / kBlock;
   verity.hash_offset = data_bytes + kBlock;
@@ -117,4 +118,4 @@ Result<Manifest::Verity> LeafHashes::write_tree(int fd, uint64_t start, uint64_t
   return verity;
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::verity

@@ -9,9 +9,9 @@
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 #include "base/unique_fd.hpp"
-#include "manifest/manifest.hpp"
+#include "guest_abi/manifest.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::verity {
 
 class LeafHashes {
  public:
@@ -23,8 +23,8 @@ class LeafHashes {
 
   // Writes superblock and tree for data of `data_bytes` that lies at byte `start` of `fd`, right
   // behind that data. Precondition: add() saw every block. `name` appears in errors.
-  Result<Manifest::Verity> write_tree(int fd, uint64_t start, uint64_t data_bytes, ByteView uuid,
-                                      const std::string& name) const;
+  Result<guest_abi::Manifest::Verity> write_tree(int fd, uint64_t start, uint64_t data_bytes,
+                                                 ByteView uuid, const std::string& name) const;
 
  private:
   LeafHashes(UniqueFd file, std::string name, Bytes salt)
@@ -35,4 +35,4 @@ class LeafHashes {
   Bytes salt_;
 };
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::verity

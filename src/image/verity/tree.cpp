@@ -4,7 +4,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 
-namespace bartizan::image {
+namespace bartizan::image::verity {
 namespace {
 
 constexpr uint64_t kBlock = 4096;
@@ -25,7 +25,8 @@ std::vector<uint64_t> level_sizes(uint64_t data_blocks) {
 // Compares the hashes of one level's blocks with what the level above stores.
 class LevelCheck {
  public:
-  LevelCheck(int fd, const Manifest::Verity& verity, const std::string& name, Meter& meter)
+  LevelCheck(int fd, const guest_abi::Manifest::Verity& verity, const std::string& name,
+             Meter& meter)
       : fd_(fd),
         verity_(verity),
         name_(name),
@@ -38,10 +39,10 @@ class LevelCheck {
   Result<void> run(uint64_t at, uint64_t count, uint64_t hashes, bool data) {
     for (uint64_t first = 0; first < count; first += kBlocksAtOnce) {
       uint64_t part = std::min(kBlocksAtOnce, count - first);
-      auto room = std::span(data_).first(part * kBlock);
-      TRY(read_exactly(fd_, room, at + first * kBlock, name_));
+      auto space = std::span(data_).first(part * kBlock);
+      TRY(read_exactly(fd_, space, at + first * kBlock, name_));
       for (uint64_t i = 0; i < part; ++i) {
-        TRY(check_block(ByteView(room).subspan(i * kBlock, kBlock), first + i, hashes, data));
+        TRY(check_block(ByteView(space).subspan(i * kBlock, kBlock), first + i, hashes, data));
       }
       if (data) TRY(meter_.advance(part * kBlock));
     }
@@ -83,7 +84,7 @@ class LevelCheck {
   }
 
   int fd_;
-  const Manifest::Verity& verity_;
+  const guest_abi::Manifest::Verity& verity_;
   const std::string& name_;
   Meter& meter_;
   Bytes data_, stored_;
@@ -97,7 +98,7 @@ uint64_t verity_tree_blocks(uint64_t data_blocks) {
   return sum;
 }
 
-Result<void> verify_tree(int fd, uint64_t start, const Manifest::Verity& verity,
+Result<void> verify_tree(int fd, uint64_t start, const guest_abi::Manifest::Verity& verity,
                          const std::string& name, Meter& meter) {
   LevelCheck check(fd, verity, name, meter);
   std::vector<uint64_t> sizes = level_sizes(verity.data_blocks);
@@ -117,4 +118,4 @@ Result<void> verify_tree(int fd, uint64_t start, const Manifest::Verity& verity,
   return {};
 }
 
-}  // namespace bartizan::image
+}  // namespace bartizan::image::verity

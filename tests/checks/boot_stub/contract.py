@@ -1,4 +1,4 @@
-"""The boot stub's contract, written down a second time from the text of src/boot/stub_table.hpp: addresses, the launch
+"""The boot stub's contract, written down a second time from the text of src/guest_abi/stub_table.hpp: addresses, the launch
 table and the page tables that a planner makes. Nothing here comes from our C++ code."""
 
 import dataclasses

@@ -7,10 +7,10 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "boot/boot_image.hpp"
 #include "guest/stub/image.hpp"
-#include "machine/launch_secret_page.hpp"
-#include "unit/boot/fake_kernel.hpp"
+#include "plan/boot/boot_image.hpp"
+#include "plan/measure/launch_secret_page.hpp"
+#include "unit/plan/boot/fake_kernel.hpp"
 
 namespace {
 
@@ -29,17 +29,18 @@ void write(const std::string& path, ByteView bytes) {
 int main(int argc, char** argv) {
   if (argc != 6) return 2;
   std::string folder = argv[1];
-  auto kernel = std::make_shared<const Bytes>(boot::fake_kernel("6.1.0-test", 100'000));
+  auto kernel = std::make_shared<const Bytes>(plan::boot::fake_kernel("6.1.0-test", 100'000));
   Bytes noise(50'001);
   for (size_t i = 0; i < noise.size(); i++) noise[i] = static_cast<uint8_t>(i * 31 + i / 256);
   auto initrd = std::make_shared<const Bytes>(std::move(noise));
-  auto platform = static_cast<boot::StubPlatform>(std::atoi(argv[2]));
-  bool secret = platform == boot::StubPlatform::sev || platform == boot::StubPlatform::sev_es;
-  auto image = boot::make_boot_image({kernel, initrd, "quiet panic=-1",
-                                      static_cast<uint32_t>(std::atoi(argv[4])),
-                                      std::strtoull(argv[5], nullptr, 10) << 20, platform,
-                                      static_cast<uint8_t>(std::atoi(argv[3])), boot_stub(),
-                                      secret ? machine::launch_secret_page() : Bytes()});
+  auto platform = static_cast<guest_abi::StubPlatform>(std::atoi(argv[2]));
+  bool secret =
+      platform == guest_abi::StubPlatform::sev || platform == guest_abi::StubPlatform::sev_es;
+  auto image = plan::boot::make_boot_image(
+      {kernel, initrd, "quiet panic=-1", static_cast<uint32_t>(std::atoi(argv[4])),
+       std::strtoull(argv[5], nullptr, 10) << 20, platform,
+       static_cast<uint8_t>(std::atoi(argv[3])), guest::stub::boot_stub(),
+       secret ? plan::measure::launch_secret_page() : Bytes()});
   if (!image.ok()) {
     fmt::print(stderr, "{}\n", image.error().describe());
     return 1;

@@ -174,7 +174,7 @@ def numbers(text, pattern):
 
 def test_one_contract():
     """stub_table.hpp, entry.S and this folder's contract.py say the same."""
-    header = (SOURCE / "src/boot/stub_table.hpp").read_text().replace("'", "")
+    header = (SOURCE / "src/guest_abi/stub_table.hpp").read_text().replace("'", "")
     header = re.sub(r"=\n\s+", "= ", header)
     ours = numbers(header, r"constexpr \w+ (\w+) = (0x[0-9a-f]+|\d+);")
     entry = numbers((SOURCE / "src/guest/stub/entry.S").read_text(), r"^#define (\w+) (0x[0-9a-f]+|\d+)$")
@@ -211,7 +211,7 @@ def test_same_bytes_elsewhere(stub, stub_folder, tmp_path):
         pytest.skip("the reference is g++'s")
     source = tmp_path / "elsewhere"
     (source / "src/boot").mkdir(parents=True)
-    (source / "src/boot/stub_table.hpp").write_bytes((SOURCE / "src/boot/stub_table.hpp").read_bytes())
+    (source / "src/guest_abi/stub_table.hpp").write_bytes((SOURCE / "src/guest_abi/stub_table.hpp").read_bytes())
     (source / "src/guest/stub").mkdir(parents=True)
     for path in (SOURCE / "src/guest/stub").iterdir():
         (source / "src/guest/stub" / path.name).write_bytes(path.read_bytes())

@@ -7,10 +7,10 @@
 #include <iostream>
 #include <sstream>
 
-#include "tee/sev/digest.hpp"
-#include "tee/snp/digest.hpp"
-#include "tee/snp/vmsa.hpp"
-#include "tee/tdx/digest.hpp"
+#include "plan/tee/sev/digest.hpp"
+#include "plan/tee/snp/digest.hpp"
+#include "plan/tee/snp/vmsa.hpp"
+#include "plan/tee/tdx/digest.hpp"
 
 namespace {
 
@@ -18,9 +18,9 @@ using namespace bartizan;  // NOLINT: a program of a page
 
 // One list, measured in three ways.
 struct Digests {
-  tee::snp::LaunchDigest snp;
-  tee::sev::LaunchDigest sev;
-  tee::tdx::Mrtd tdx;
+  plan::tee::snp::LaunchDigest snp;
+  plan::tee::sev::LaunchDigest sev;
+  plan::tee::tdx::Mrtd tdx;
 };
 
 void update_range(std::istream& line, Digests* digests) {
@@ -29,15 +29,15 @@ void update_range(std::istream& line, Digests* digests) {
   std::string content;
   line >> kind >> address >> size >> content;
   Bytes bytes = content == "-" ? Bytes() : from_hex(content).value();
-  tee::PlanItem item{{address}, static_cast<tee::PageKind>(kind), "", size, nullptr};
+  plan::tee::PlanItem item{{address}, static_cast<plan::tee::PageKind>(kind), "", size, nullptr};
   item.bytes = std::make_shared<const Bytes>(std::move(bytes));
   digests->snp.update_item(item);
   digests->sev.update_item(item);
   digests->tdx.update_item(item);
 }
 
-tee::CpuState read_cpu(std::istream& line) {
-  tee::CpuState cpu;
+plan::tee::CpuState read_cpu(std::istream& line) {
+  plan::tee::CpuState cpu;
   for (auto* field : {&cpu.rip, &cpu.rsp, &cpu.rbp, &cpu.rsi, &cpu.rflags, &cpu.cr0, &cpu.cr3,
                       &cpu.cr4, &cpu.efer}) {
     line >> *field;
@@ -49,11 +49,11 @@ tee::CpuState read_cpu(std::istream& line) {
   return cpu;
 }
 
-void update_vmsa(std::istream& line, tee::snp::LaunchDigest* digest) {
+void update_vmsa(std::istream& line, plan::tee::snp::LaunchDigest* digest) {
   uint64_t features;
   line >> features;
-  auto page = tee::snp::vmsa_page(read_cpu(line), features);
-  digest->update(tee::PageKind::vmsa, tee::snp::kVmsaAddress, page);
+  auto page = plan::tee::snp::vmsa_page(read_cpu(line), features);
+  digest->update(plan::tee::PageKind::vmsa, plan::tee::snp::kVmsaAddress, page);
   std::cout << to_hex(page) << "\n";
 }
 

@@ -7,17 +7,18 @@
 namespace bartizan {
 namespace {
 
-using net::body_length;
-using net::Endpoint;
-using net::parse_head;
+using attest::client::body_length;
+using attest::client::Endpoint;
+using attest::client::parse_head;
 
 TEST(HttpHead, Parses) {
-  auto head = parse_head("POST /a HTTP/1.1\r\nHost: x\r\nContent-LENGTH:  12 \r\nCookie: a=b; c=d");
+  auto head = attest::client::parse_head(
+      "POST /a HTTP/1.1\r\nHost: x\r\nContent-LENGTH:  12 \r\nCookie: a=b; c=d");
   ASSERT_TRUE(head.ok()) << head.error().describe();
   EXPECT_EQ(head->start_line, "POST /a HTTP/1.1");
   EXPECT_EQ(head->header("content-length"), "12");
   EXPECT_EQ(head->header("cookie"), "a=b; c=d");
-  EXPECT_EQ(*body_length(*head), 12u);
+  EXPECT_EQ(*attest::client::body_length(*head), 12u);
 }
 
 TEST(HttpHead, RefusesWhatTwoReadersMayReadDifferently) {
@@ -25,21 +26,25 @@ TEST(HttpHead, RefusesWhatTwoReadersMayReadDifferently) {
        {"", "\r\n", "GET / HTTP/1.1\r\nA", "GET / HTTP/1.1\r\n A: b", "GET / HTTP/1.1\r\nA : b",
         "GET / HTTP/1.1\r\nContent-Length: 1\r\ncontent-length: 2", "GET / HTTP/1.1\r\nA: b\nC: d",
         "GET / HTTP/1.1\r\n: b", "GET / HTTP/1.1\r\nA: \x01"}) {
-    auto head = parse_head(text);
+    auto head = attest::client::parse_head(text);
     EXPECT_FALSE(head.ok()) << text;
   }
 }
 
 TEST(HttpHead, Limits) {
-  EXPECT_FALSE(parse_head("GET / HTTP/1.1\r\nA: " + std::string(net::kMaxHeadBytes, 'b')).ok());
+  EXPECT_FALSE(attest::client::parse_head("GET / HTTP/1.1\r\nA: " +
+                                          std::string(attest::client::kMaxHeadBytes, 'b'))
+                   .ok());
   std::string many = "GET / HTTP/1.1";
-  for (size_t i = 0; i <= net::kMaxHeaderCount; ++i) many += "\r\nh" + std::to_string(i) + ": x";
-  EXPECT_FALSE(parse_head(many).ok());
+  for (size_t i = 0; i <= attest::client::kMaxHeaderCount; ++i)
+    many += "\r\nh" + std::to_string(i) + ": x";
+  EXPECT_FALSE(attest::client::parse_head(many).ok());
 }
 
 TEST(HttpBody, Lengths) {
   auto length = [](const std::string& headers) {
-    return body_length(parse_head("GET / HTTP/1.1" + headers).value());
+    return attest::client::body_length(
+        attest::client::parse_head("GET / HTTP/1.1" + headers).value());
   };
   EXPECT_EQ(**length(""), 0u);
   EXPECT_FALSE(length("\r\nTransfer-Encoding: chunked")->has_value());
@@ -49,7 +54,7 @@ TEST(HttpBody, Lengths) {
   EXPECT_FALSE(length("\r\nContent-Length: +1").ok());
   EXPECT_FALSE(length("\r\nContent-Length: 1,1").ok());
   EXPECT_FALSE(length("\r\nContent-Length: 99999999999999999999999").ok());
-  auto large = length("\r\nContent-Length: " + std::to_string(net::kMaxBodyBytes + 1));
+  auto large = length("\r\nContent-Length: " + std::to_string(attest::client::kMaxBodyBytes + 1));
   ASSERT_FALSE(large.ok());
   EXPECT_EQ(large.error().code, ErrorCode::resource_exhausted);
 }
@@ -70,16 +75,17 @@ TEST(Url, Parses) {
 
 TEST(ResourcePath, ThreePlainParts) {
   for (const char* good : {"default/disk-key/one", "a/b/c.d_e-f", "_/-/0"})
-    EXPECT_TRUE(kbs::check_resource_path(good).ok());
+    EXPECT_TRUE(attest::client::check_resource_path(good).ok());
   for (const char* bad : {"", "a/b", "a/b/c/d", "a//c", "/b/c", "a/b/", "a/b/.c", "a/../c",
                           "a/b/c d", "a/b/c\n", "a/b/\xc3"}) {
-    EXPECT_FALSE(kbs::check_resource_path(bad).ok()) << bad;
+    EXPECT_FALSE(attest::client::check_resource_path(bad).ok()) << bad;
   }
 }
 
 TEST(KbsError, CarriesReasonAndValues) {
   Error error{ErrorCode::verification_failed, 0, "x", "it differs", "host_data", "aa", "bb"};
-  Error back = kbs::error_from_answer(401, kbs::error_to_json(error), "https://b");
+  Error back =
+      attest::client::error_from_answer(401, attest::client::error_to_json(error), "https://b");
   EXPECT_EQ(back.code, ErrorCode::verification_failed);
   EXPECT_EQ(back.reason, "host_data");
   EXPECT_EQ(back.expected, "aa");
@@ -88,12 +94,13 @@ TEST(KbsError, CarriesReasonAndValues) {
 }
 
 TEST(KbsError, OfOtherBrokers) {
-  Error trustee = kbs::error_from_answer(
+  Error trustee = attest::client::error_from_answer(
       401, R"({"type":"https://x/errors/PolicyDeny","detail":"no\nway"})", "https://b");
   EXPECT_EQ(trustee.code, ErrorCode::permission_denied);
   EXPECT_EQ(trustee.message, "https://b: no way");  // a peer cannot make log lines
-  EXPECT_EQ(kbs::error_from_answer(404, "<html>", "https://b").code, ErrorCode::not_found);
-  EXPECT_EQ(kbs::error_from_answer(502, "", "https://b").code, ErrorCode::protocol);
+  EXPECT_EQ(attest::client::error_from_answer(404, "<html>", "https://b").code,
+            ErrorCode::not_found);
+  EXPECT_EQ(attest::client::error_from_answer(502, "", "https://b").code, ErrorCode::protocol);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 #include "base/json.hpp"
 #include "crypto/jwe.hpp"
 
-namespace bartizan::broker {
+namespace bartizan::attest::broker {
 namespace {
 
 using ::testing::HasSubstr;
@@ -38,19 +38,22 @@ class ServiceTest : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  Reply send(std::string method, std::string path, const std::string& body, std::string cookie = {},
-             bool admin = false) {
-    Request request{std::move(method), std::move(path), std::move(cookie), {}, "192.0.2.1", {}};
+  HttpReply send(std::string method, std::string path, const std::string& body,
+                 std::string cookie = {}, bool admin = false) {
+    HttpRequest request{std::move(method), std::move(path), std::move(cookie), {}, "192.0.2.1", {}};
     request.body.assign(body.begin(), body.end());
     if (admin) request.authorization = "Bearer " + std::string(kToken);
     return service_->answer(request);
   }
-  static Json json(const Reply& reply) { return parse_json(reply.body.view(), "reply").value(); }
-  Reply auth(const std::string& tee = "bartizan-simulated", const std::string& version = "0.4.0") {
+  static Json json(const HttpReply& reply) {
+    return parse_json(reply.body.view(), "reply").value();
+  }
+  HttpReply auth(const std::string& tee = "bartizan-simulated",
+                 const std::string& version = "0.4.0") {
     return send("POST", "/kbs/v0/auth",
                 Json{{"version", version}, {"tee", tee}, {"extra-params", Json::object()}}.dump());
   }
-  static std::string cookie(const Reply& reply) {
+  static std::string cookie(const HttpReply& reply) {
     return reply.set_cookie.substr(0, reply.set_cookie.find(';'));
   }
 
@@ -61,17 +64,17 @@ class ServiceTest : public ::testing::Test {
                  {"allow_simulated", true},
                  {"resource", "default/disk-key/one"},
                  {"disk_key", "c2VjcmV0"}};
-    Reply reply = send("POST", "/bartizan/v1/workloads", body.dump(), {}, true);
+    HttpReply reply = send("POST", "/bartizan/v1/workloads", body.dump(), {}, true);
     ASSERT_EQ(reply.status, 200) << reply.body.view();
   }
   // The body of /attest for `nonce`, as a guest of workload "one" with key `jwk` sends it.
   std::string attest_body(const std::string& nonce, const Json& jwk,
                           std::string_view additional = "") {
-    SimulatedSigner::Fields fields;
+    evidence::SimulatedSigner::Fields fields;
     fields.host_data.fill(0xaa);
     fields.measurement.fill(0xbb);
-    fields.report_data = kbs::report_data(nonce, jwk, additional).value();
-    Evidence evidence = SimulatedSigner::create().value().sign(fields).value();
+    fields.report_data = client::report_data(nonce, jwk, additional).value();
+    Evidence evidence = evidence::SimulatedSigner::create().value().sign(fields).value();
     Json primary = parse_json(evidence_to_json(evidence).value(), "evidence").value();
     return Json{
         {"init-data", nullptr},
@@ -89,7 +92,7 @@ class ServiceTest : public ::testing::Test {
 };
 
 TEST_F(ServiceTest, ChallengeHasTheShapeOfKbs) {
-  Reply reply = auth();
+  HttpReply reply = auth();
   ASSERT_EQ(reply.status, 200);
   EXPECT_THAT(
       reply.set_cookie,
@@ -101,7 +104,7 @@ TEST_F(ServiceTest, ChallengeHasTheShapeOfKbs) {
 }
 
 TEST_F(ServiceTest, OtherVersionsAndTeesAreRefused) {
-  Reply old = auth("snp", "0.3.0");
+  HttpReply old = auth("snp", "0.3.0");
   EXPECT_EQ(old.status, 400);
   EXPECT_EQ(json(old)["code"], "protocol");
   EXPECT_THAT(json(old)["detail"].get<std::string>(), HasSubstr("0.3.0"));
@@ -134,9 +137,9 @@ TEST_F(ServiceTest, BrokenRequests) {
 
 TEST_F(ServiceTest, WholeExchangeAndToken) {
   add_workload();
-  Reply challenge = auth();
-  Reply attested = send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_),
-                        cookie(challenge));
+  HttpReply challenge = auth();
+  HttpReply attested = send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_),
+                            cookie(challenge));
   ASSERT_EQ(attested.status, 200) << attested.body.view();
   EXPECT_EQ(cookie(attested), cookie(challenge));
 
@@ -161,7 +164,7 @@ TEST_F(ServiceTest, WholeExchangeAndToken) {
                             {Bytes(signature.begin(), signature.begin() + 32),
                              Bytes(signature.begin() + 32, signature.end())}));
 
-  Reply resource =
+  HttpReply resource =
       send("GET", "/kbs/v0/resource/default/disk-key/one", "", "a=b; " + cookie(challenge));
   ASSERT_EQ(resource.status, 200);
   EXPECT_EQ(crypto::jwe_decrypt(key_, resource.body.view()).value().view(), "secret");
@@ -171,10 +174,10 @@ TEST_F(ServiceTest, WholeExchangeAndToken) {
 
 TEST_F(ServiceTest, ANonceServesOnce) {
   add_workload();
-  Reply challenge = auth();
+  HttpReply challenge = auth();
   std::string body = attest_body(json(challenge)["nonce"], jwk_);
   ASSERT_EQ(send("POST", "/kbs/v0/attest", body, cookie(challenge)).status, 200);
-  Reply again = send("POST", "/kbs/v0/attest", body, cookie(challenge));
+  HttpReply again = send("POST", "/kbs/v0/attest", body, cookie(challenge));
   EXPECT_EQ(again.status, 401);
   EXPECT_EQ(json(again)["reason"], "nonce");
 
@@ -187,8 +190,8 @@ TEST_F(ServiceTest, ANonceServesOnce) {
 
 TEST_F(ServiceTest, NonceOfAnotherSession) {
   add_workload();
-  Reply first = auth(), second = auth();
-  Reply reply =
+  HttpReply first = auth(), second = auth();
+  HttpReply reply =
       send("POST", "/kbs/v0/attest", attest_body(json(first)["nonce"], jwk_), cookie(second));
   EXPECT_EQ(reply.status, 401);
   EXPECT_EQ(json(reply)["reason"], "nonce");
@@ -196,7 +199,7 @@ TEST_F(ServiceTest, NonceOfAnotherSession) {
 
 TEST_F(ServiceTest, SessionsExpire) {
   add_workload();
-  Reply challenge = auth();
+  HttpReply challenge = auth();
   std::string body = attest_body(json(challenge)["nonce"], jwk_);
   now_ += kSessionSeconds;
   EXPECT_EQ(json(send("POST", "/kbs/v0/attest", body, cookie(challenge)))["reason"], "nonce");
@@ -221,17 +224,17 @@ TEST_F(ServiceTest, NoResourceWithoutEvidence) {
 
 TEST_F(ServiceTest, KeyIsBoundToTheEvidence) {
   add_workload();
-  Reply challenge = auth();
+  HttpReply challenge = auth();
   Json body = parse_json(attest_body(json(challenge)["nonce"], jwk_), "body").value();
   body["runtime-data"]["tee-pubkey"] =
       crypto::ec_public_jwk(crypto::EcKey::generate(crypto::Curve::p256).value());
-  Reply reply = send("POST", "/kbs/v0/attest", body.dump(), cookie(challenge));
+  HttpReply reply = send("POST", "/kbs/v0/attest", body.dump(), cookie(challenge));
   EXPECT_EQ(json(reply)["reason"], "report_data");
 }
 
 TEST_F(ServiceTest, ExtraJwkMembersAreNotHashed) {
   add_workload();
-  Reply challenge = auth();
+  HttpReply challenge = auth();
   Json body = parse_json(attest_body(json(challenge)["nonce"], jwk_), "body").value();
   body["runtime-data"]["tee-pubkey"]["kid"] = "1";
   EXPECT_EQ(send("POST", "/kbs/v0/attest", body.dump(), cookie(challenge)).status, 200);
@@ -246,15 +249,15 @@ TEST_F(ServiceTest, AdminCallsNeedTheToken) {
 
 TEST_F(ServiceTest, ResourceCanBeReplacedRaw) {
   add_workload();
-  Reply put = send("POST", "/kbs/v0/resource/default/disk-key/one", "new\n", {}, true);
+  HttpReply put = send("POST", "/kbs/v0/resource/default/disk-key/one", "new\n", {}, true);
   EXPECT_EQ(put.status, 200);
   EXPECT_EQ(put.content_type, "text/xml");
-  Reply challenge = auth();
+  HttpReply challenge = auth();
   ASSERT_EQ(
       send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_), cookie(challenge))
           .status,
       200);
-  Reply resource = send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge));
+  HttpReply resource = send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge));
   EXPECT_EQ(crypto::jwe_decrypt(key_, resource.body.view()).value().view(), "new\n");
 }
 
@@ -285,14 +288,14 @@ TEST_F(ServiceTest, ARateLimitForEachAddress) {
   for (int i = 0; i < static_cast<int>(kRequestBurst); ++i)
     ASSERT_EQ(send("GET", "/healthz", "").status, 200);
   EXPECT_EQ(send("GET", "/healthz", "").status, 429);
-  Request other{"GET", "/healthz", {}, {}, "192.0.2.2", {}};
+  HttpRequest other{"GET", "/healthz", {}, {}, "192.0.2.2", {}};
   EXPECT_EQ(service_->answer(other).status, 200);
   now_ += 1;
   EXPECT_EQ(send("GET", "/healthz", "").status, 200);
 }
 
 TEST(SessionsTest, AreBounded) {
-  Sessions sessions;
+  KbsSessions sessions;
   std::string first = sessions.open(Tee::snp, 0).value().id;
   for (size_t i = 1; i < kMaxSessions; ++i) ASSERT_TRUE(sessions.open(Tee::snp, 1).ok());
   EXPECT_TRUE(sessions.consume(first, 1).has_value());
@@ -317,4 +320,4 @@ TEST(StoreTest, AuditIsBounded) {
 }
 
 }  // namespace
-}  // namespace bartizan::broker
+}  // namespace bartizan::attest::broker

@@ -13,9 +13,9 @@
 #include "fakes/tee_kernel_chain.hpp"
 #include "fakes/tee_kernel_digest.hpp"
 #include "fakes/tee_kernel_sev.hpp"
-#include "manifest/launch_secret.hpp"
+#include "guest_abi/launch_secret.hpp"
 
-namespace bartizan::sev {
+namespace bartizan::attest::sev {
 
 // Reaches the keys, to set those of published vectors.
 struct OwnerSessionVector {
@@ -157,7 +157,7 @@ struct FirmwareHalf {
   fakes::SevTransportKeys keys;
   uint32_t policy = 0xf;
 
-  kvm::SevFirmwareError start(const Json& answer) {
+  vmm::kvm::SevFirmwareError start(const Json& answer) {
     auto certificate = from_base64(answer["certificate"].get<std::string>()).value();
     auto session = from_base64(answer["session"].get<std::string>()).value();
     return fakes::unwrap_session(certificate, session, policy, keys);
@@ -193,14 +193,14 @@ class SevBroker : public ::testing::Test {
                                        std::move(options))
                    .value();
   }
-  broker::Reply post(const std::string& path, const Json& body) {
-    broker::Request request{"POST", path, {}, {}, "192.0.2.1", {}};
+  broker::HttpReply post(const std::string& path, const Json& body) {
+    broker::HttpRequest request{"POST", path, {}, {}, "192.0.2.1", {}};
     request.authorization = "Bearer " + std::string(kToken);
     std::string text = body.dump();
     request.body.assign(text.begin(), text.end());
     return service_->answer(request);
   }
-  static Json json(const broker::Reply& reply) {
+  static Json json(const broker::HttpReply& reply) {
     return parse_json(reply.body.view(), "reply").value();
   }
   Json workload() {
@@ -211,7 +211,7 @@ class SevBroker : public ::testing::Test {
             {"resource", "default/disk-key/one"},
             {"disk_key", to_base64(as_bytes("correct horse"))}};
   }
-  broker::Reply add(const Json& body) { return post("/bartizan/v1/workloads", body); }
+  broker::HttpReply add(const Json& body) { return post("/bartizan/v1/workloads", body); }
   Json launch() {
     return {{"tee", "sev-es"},
             {"workload_digest", to_hex(kDigest)},
@@ -219,12 +219,12 @@ class SevBroker : public ::testing::Test {
             {"firmware", {{"api_major", 1}, {"api_minor", 55}, {"build", 21}}},
             {"certificates", to_base64(fakes::fake_chain().certificates)}};
   }
-  broker::Reply open(const Json& body) { return post(std::string(kLaunchesPath), body); }
-  broker::Reply judge(const Json& opened, const Json& body) {
+  broker::HttpReply open(const Json& body) { return post(std::string(kLaunchesPath), body); }
+  broker::HttpReply judge(const Json& opened, const Json& body) {
     return post(std::string(kLaunchesPath) + "/" + opened["id"].get<std::string>(), body);
   }
   Json audit() {
-    broker::Request request{"GET", "/bartizan/v1/workloads/one/audit", {}, {}, "192.0.2.1", {}};
+    broker::HttpRequest request{"GET", "/bartizan/v1/workloads/one/audit", {}, {}, "192.0.2.1", {}};
     request.authorization = "Bearer " + std::string(kToken);
     return json(service_->answer(request));
   }
@@ -238,11 +238,11 @@ TEST_F(SevBroker, ReleasesTheKeyToTheLaunchThatItOwns) {
   ASSERT_EQ(add(workload()).status, 200);
   Json opened = json(open(launch()));
   FirmwareHalf firmware;
-  ASSERT_EQ(firmware.start(opened), kvm::SevFirmwareError::success) << opened.dump();
+  ASSERT_EQ(firmware.start(opened), vmm::kvm::SevFirmwareError::success) << opened.dump();
   auto reply = judge(opened, firmware.measure(kMeasurement));
   ASSERT_EQ(reply.status, 200) << reply.body.view();
-  auto secret = parse_launch_secret(firmware.open(json(reply))).value().value();
-  EXPECT_EQ(secret.passphrase.view(), "correct horse");
+  auto secret = guest_abi::parse_launch_secret(firmware.open(json(reply))).value().value();
+  EXPECT_EQ(secret.disk_key.view(), "correct horse");
   EXPECT_TRUE(std::ranges::equal(secret.workload_digest, kDigest));
   Json decision = audit().at(0);
   EXPECT_EQ(decision["decision"], "allowed");
@@ -326,7 +326,8 @@ TEST_F(SevBroker, BrokenRequests) {
 TEST_F(SevBroker, ALaunchOpensNoResource) {
   ASSERT_EQ(add(workload()).status, 200);
   Json opened = json(open(launch()));
-  broker::Request request{"GET", "/kbs/v0/resource/default/disk-key/one", {}, {}, "192.0.2.1", {}};
+  broker::HttpRequest request{"GET", "/kbs/v0/resource/default/disk-key/one", {}, {}, "192.0.2.1",
+                              {}};
   request.cookie = "kbs-session-id=" + opened["id"].get<std::string>();
   EXPECT_EQ(service_->answer(request).status, 401);
 }
@@ -340,10 +341,10 @@ TEST_F(SevBroker, AnOlderStoreIsTakenOver) {
   service_.reset();
   sqlite3* database = nullptr;
   ASSERT_EQ(sqlite3_open((folder_->path() / "store").c_str(), &database), SQLITE_OK);
-  EXPECT_EQ(sqlite3_exec(database,
-                         "ALTER TABLE workloads DROP COLUMN tee; PRAGMA user_version = 1;", nullptr,
-                         nullptr, nullptr),
-            SQLITE_OK);
+  EXPECT_EQ(
+      sqlite3_exec(database, "ALTER TABLE workloads DROP COLUMN tee; PRAGMA user_version = 1;",
+                   nullptr, nullptr, nullptr),
+      SQLITE_OK);
   sqlite3_close(database);
   auto store = broker::Store::open(folder_->path() / "store").value();
   auto taken = store.workload_by_id("one").value().value();
@@ -371,4 +372,4 @@ TEST_F(SevBroker, RegistrationsMustFitTheTee) {
 }
 
 }  // namespace
-}  // namespace bartizan::sev
+}  // namespace bartizan::attest::sev

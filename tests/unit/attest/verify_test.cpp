@@ -99,7 +99,7 @@ TEST(RealEvidence, EveryBitOfTheReportCounts) {
   SKIP_WITHOUT_VECTORS();
   Evidence evidence = milan_plain();
   auto bits = [](size_t byte) { return byte % 8; };
-  for (size_t byte = 0; byte < snp::kSignedSize + 144; ++byte) {
+  for (size_t byte = 0; byte < attest::evidence::kSignedSize + 144; ++byte) {
     Evidence flipped = evidence;
     flipped.report[byte] ^= static_cast<uint8_t>(1 << bits(byte));
     EXPECT_FALSE(verify_evidence(flipped, at(kIn2025)).ok()) << "byte " << byte;
@@ -145,7 +145,8 @@ TEST(RealEvidence, UnchainedCertificatesParseAndAreRefused) {
   for (const char* name :
        {"snp/unchained-hwid-raw.vcek.der", "snp/unchained-hwid-octetstring.vcek.der"}) {
     auto certificate = crypto::Certificate::from_der(vector_file(name)).value();
-    auto extensions = snp::read_vcek_extensions(certificate, snp::Product::milan);
+    auto extensions =
+        attest::evidence::read_vcek_extensions(certificate, attest::evidence::Product::milan);
     ASSERT_TRUE(extensions.ok()) << extensions.error().describe();
     EXPECT_EQ(to_hex(extensions->hardware_id), expected);
     Evidence evidence = milan_plain();
@@ -157,13 +158,14 @@ TEST(RealEvidence, UnchainedCertificatesParseAndAreRefused) {
 TEST(RealEvidence, TurinChainAndExtensions) {
   SKIP_WITHOUT_VECTORS();
   std::vector<Bytes> chain = authorities("turin");
-  verify::Chain turin{crypto::Certificate::from_der(vector_file("snp/turin.vcek.der")).value(),
-                      crypto::Certificate::from_der(chain[0]).value(),
-                      crypto::Certificate::from_der(chain[1]).value()};
-  auto product = verify::verify_chain(turin, false, turin.vcek.not_before() + 1);
+  attest::verify::Chain turin{
+      crypto::Certificate::from_der(vector_file("snp/turin.vcek.der")).value(),
+      crypto::Certificate::from_der(chain[0]).value(),
+      crypto::Certificate::from_der(chain[1]).value()};
+  auto product = attest::verify::verify_chain(turin, false, turin.vcek.not_before() + 1);
   ASSERT_TRUE(product.ok()) << product.error().describe();
-  EXPECT_EQ(*product, snp::Product::turin);
-  auto extensions = snp::read_vcek_extensions(turin.vcek, *product);
+  EXPECT_EQ(*product, attest::evidence::Product::turin);
+  auto extensions = attest::evidence::read_vcek_extensions(turin.vcek, *product);
   ASSERT_TRUE(extensions.ok()) << extensions.error().describe();
   EXPECT_EQ(to_hex(extensions->hardware_id), "1e550a8ee5cf9f4d");
   EXPECT_EQ(extensions->tcb.microcode, 9);
@@ -171,18 +173,19 @@ TEST(RealEvidence, TurinChainAndExtensions) {
 
 class SimulatedEvidence : public ::testing::Test {
  protected:
-  void SetUp() override { signer_.emplace(SimulatedSigner::create().value()); }
+  void SetUp() override { signer_.emplace(attest::evidence::SimulatedSigner::create().value()); }
   EvidencePolicy allow() {
     EvidencePolicy policy;
     policy.allow_simulated = true;
     return policy;
   }
-  Result<VerifiedEvidence> verify_bent(const std::function<void(snp::Report&)>& bend) {
-    snp::Report report = signer_->report_template();
+  Result<VerifiedEvidence> verify_bent(
+      const std::function<void(attest::evidence::SnpReport&)>& bend) {
+    attest::evidence::SnpReport report = signer_->report_template();
     bend(report);
     return verify_evidence(signer_->sign_report(report).value(), allow());
   }
-  std::optional<SimulatedSigner> signer_;
+  std::optional<attest::evidence::SimulatedSigner> signer_;
 };
 
 TEST_F(SimulatedEvidence, IsRefusedByNameUnlessAllowed) {
@@ -211,7 +214,7 @@ TEST_F(SimulatedEvidence, RealCannotPassForSimulated) {
 }
 
 TEST_F(SimulatedEvidence, DemandsAreChecked) {
-  SimulatedSigner::Fields fields;
+  attest::evidence::SimulatedSigner::Fields fields;
   fields.measurement.fill(1);
   fields.host_data.fill(2);
   fields.report_data.fill(3);
@@ -240,9 +243,11 @@ TEST_F(SimulatedEvidence, DemandsAreChecked) {
 }
 
 TEST_F(SimulatedEvidence, WellSignedButWrong) {
-  expect_reason(verify_bent([](auto& r) { r.policy &= ~snp::kPolicyReservedOne; }), "policy");
-  expect_reason(verify_bent([](auto& r) { r.policy |= snp::kPolicyDebug; }), "debug");
-  expect_reason(verify_bent([](auto& r) { r.policy |= snp::kPolicyMigrationAgent; }), "policy");
+  expect_reason(verify_bent([](auto& r) { r.policy &= ~attest::evidence::kPolicyReservedOne; }),
+                "policy");
+  expect_reason(verify_bent([](auto& r) { r.policy |= attest::evidence::kPolicyDebug; }), "debug");
+  expect_reason(verify_bent([](auto& r) { r.policy |= attest::evidence::kPolicyMigrationAgent; }),
+                "policy");
   expect_reason(verify_bent([](auto& r) { r.vmpl = 2; }), "vmpl");
   expect_reason(verify_bent([](auto& r) { r.signature_algorithm = 2; }), "signature");
   expect_reason(verify_bent([](auto& r) { r.key_info = 1 << 2; }),
@@ -268,7 +273,7 @@ TEST_F(SimulatedEvidence, ReservedBytesAreCorrupt) {
 
 TEST_F(SimulatedEvidence, ChainOfAnotherSigner) {
   Evidence mine = signer_->sign({}).value();
-  Evidence theirs = SimulatedSigner::create().value().sign({}).value();
+  Evidence theirs = attest::evidence::SimulatedSigner::create().value().sign({}).value();
   Evidence mixed = mine;
   mixed.certificates = theirs.certificates;
   expect_reason(verify_evidence(mixed, allow()), "signature");
@@ -282,22 +287,24 @@ TEST_F(SimulatedEvidence, ChainOfAnotherSigner) {
 
 TEST_F(SimulatedEvidence, CertificateTableCarriesTheChain) {
   Bytes table = signer_->certificate_table();
-  auto certificates = snp::decode_certificate_table(table);
+  auto certificates = attest::evidence::decode_certificate_table(table);
   ASSERT_TRUE(certificates.ok()) << certificates.error().describe();
   EXPECT_EQ(*certificates, signer_->sign({}).value().certificates);
   EXPECT_EQ(to_hex(ByteView(table).first(16)),
             "5d75da6364e66445adc5f4b93be8accd");  // 63da758d-e664-4564-adc5-f4b93be8accd
   for (size_t size = 0; size < 96; ++size)
-    EXPECT_FALSE(snp::decode_certificate_table(ByteView(table).first(size)).ok());
+    EXPECT_FALSE(attest::evidence::decode_certificate_table(ByteView(table).first(size)).ok());
   store_le(&table[16], uint32_t{0xfffffff0});
-  EXPECT_FALSE(snp::decode_certificate_table(table).ok());
+  EXPECT_FALSE(attest::evidence::decode_certificate_table(table).ok());
   EXPECT_TRUE(
-      snp::decode_certificate_table(Bytes(24)).value().empty());  // what KVM gives without a table
+      // what KVM gives without a table
+      attest::evidence::decode_certificate_table(Bytes(24)).value().empty());
 }
 
 TEST_F(SimulatedEvidence, JsonRoundTripInEachVersion) {
-  for (uint32_t version = snp::kMinReportVersion; version <= snp::kMaxReportVersion; ++version) {
-    snp::Report report = signer_->report_template();
+  for (uint32_t version = attest::evidence::kMinReportVersion;
+       version <= attest::evidence::kMaxReportVersion; ++version) {
+    attest::evidence::SnpReport report = signer_->report_template();
     report.version = version;
     if (version < 3) report.cpuid_family = report.cpuid_model = report.cpuid_stepping = 0;
     if (version >= 5) report.launch_mitigation_vector = 0x8000000000000001;
@@ -311,7 +318,7 @@ TEST_F(SimulatedEvidence, JsonRoundTripInEachVersion) {
 }
 
 TEST_F(SimulatedEvidence, TurinLayoutInJson) {
-  snp::Report report = signer_->report_template();
+  attest::evidence::SnpReport report = signer_->report_template();
   report.cpuid_family = 0x1a;
   report.cpuid_model = 0x02;
   report.reported_tcb = 0x0900000004030201;

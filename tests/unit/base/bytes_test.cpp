@@ -15,7 +15,8 @@ TEST(Hex, RoundTripsAndRefusesNonsense) {
 // RFC 4648 §10 vectors, and texts that a lenient decoder would take.
 TEST(Base64Text, FollowsRfc4648) {
   const std::pair<const char*, const char*> vectors[] = {
-      {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}};
+      {"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
+      {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}};
   for (auto [plain, text] : vectors) {
     EXPECT_EQ(to_base64(as_bytes(plain)), text);
     EXPECT_EQ(as_text(from_base64(text).value()), plain);

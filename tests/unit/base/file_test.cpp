@@ -6,7 +6,8 @@ namespace bartizan {
 namespace {
 
 std::filesystem::path scratch() {
-  auto path = std::filesystem::temp_directory_path() / ("bartizan-file-test-" + std::to_string(::getpid()));
+  auto path =
+      std::filesystem::temp_directory_path() / ("bartizan-file-test-" + std::to_string(::getpid()));
   std::filesystem::create_directories(path);
   return path;
 }

@@ -20,7 +20,8 @@ TEST(ParseJson, RefusesDeepNesting) {
 TEST(CanonicalJson, SortsAndMinimises) {
   Json value = {{"b", 1}, {"a", "test"}, {"c", {{"d", "e"}}}};
   EXPECT_EQ(canonical_json(value).value(), R"({"a":"test","b":1,"c":{"d":"e"}})");
-  EXPECT_EQ(canonical_json(Json("\x01\b\n\"\\/\x7f é")).value(), "\"\\u0001\\b\\n\\\"\\\\/\x7f é\"");
+  EXPECT_EQ(canonical_json(Json("\x01\b\n\"\\/\x7f é")).value(),
+            "\"\\u0001\\b\\n\\\"\\\\/\x7f é\"");
 }
 
 TEST(CanonicalJson, RefusesWhatHasNoExactForm) {

@@ -38,7 +38,8 @@ void run(Pump& pump) {
 std::string rest_of(int fd) {
   std::string all;
   char piece[4096];
-  for (ssize_t count; (count = ::read(fd, piece, sizeof piece)) > 0;) all.append(piece, static_cast<size_t>(count));
+  for (ssize_t count; (count = ::read(fd, piece, sizeof piece)) > 0;)
+    all.append(piece, static_cast<size_t>(count));
   return all;
 }
 
@@ -75,7 +76,8 @@ TEST_P(PumpTo, ReadsNoMoreThanItHoldsWhileNobodyTakesIt) {
   for (int i = 0; i < 5; ++i) pump.step();
   EXPECT_EQ(pump.wanted().events, POLLOUT);
   ::fcntl(in.read.get(), F_SETFL, O_NONBLOCK);
-  EXPECT_EQ(::read(in.read.get(), filling.data(), filling.size()), static_cast<ssize_t>(Pump::kPiece));
+  EXPECT_EQ(::read(in.read.get(), filling.data(), filling.size()),
+            static_cast<ssize_t>(Pump::kPiece));
 }
 
 TEST_P(PumpTo, EndsWhenNobodyReads) {

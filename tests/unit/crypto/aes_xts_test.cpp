@@ -16,7 +16,8 @@ TEST(AesXts, RoundTripsAndDependsOnOffset) {
   auto encrypt = AesXts::create(test_key(), 4096, AesXts::Direction::encrypt).value();
   auto decrypt = AesXts::create(test_key(), 4096, AesXts::Direction::decrypt).value();
   encrypt.process(plain, cipher, 4096).value();
-  EXPECT_NE(Bytes(cipher.begin(), cipher.begin() + 4096), Bytes(cipher.begin() + 4096, cipher.end()));
+  EXPECT_NE(Bytes(cipher.begin(), cipher.begin() + 4096),
+            Bytes(cipher.begin() + 4096, cipher.end()));
   decrypt.process(cipher, back, 4096).value();
   EXPECT_EQ(back, plain);
 }

@@ -7,7 +7,8 @@ namespace {
 
 // FIPS 180-4 example "abc".
 TEST(Hash, KnownAnswers) {
-  EXPECT_EQ(to_hex(sha256(as_bytes("abc"))), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(to_hex(sha256(as_bytes("abc"))),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   Hasher hasher(HashKind::sha384);
   hasher.update(as_bytes("a"));
   hasher.update(as_bytes("bc"));
@@ -27,13 +28,15 @@ TEST(Hkdf, Rfc5869Case1) {
 
 TEST(PrefixHasher, EqualsHashOfBothTogether) {
   crypto::PrefixHasher hasher(as_bytes("ab"));
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(hasher.hash(as_bytes("c")), crypto::sha256(as_bytes("abc")));
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(hasher.hash(as_bytes("c")), crypto::sha256(as_bytes("abc")));
 }
 
 TEST(Pbkdf2, KnownAnswer) {
   auto key = pbkdf2(as_bytes("passwd"), as_bytes("salt"), 1, "sha256", 64).value();
   EXPECT_EQ(to_hex(key.bytes()).substr(0, 32), "55ac046e56e3089fec1691c22544b605");
-  EXPECT_EQ(pbkdf2(as_bytes("p"), as_bytes("s"), 1, "rot13", 32).error().code, ErrorCode::unsupported);
+  EXPECT_EQ(pbkdf2(as_bytes("p"), as_bytes("s"), 1, "rot13", 32).error().code,
+            ErrorCode::unsupported);
 }
 
 TEST(SecretBytes, ComparesAndWipes) {

@@ -10,7 +10,7 @@
 namespace bartizan::image {
 namespace {
 
-class MemorySink : public BlockSink {
+class MemorySink : public filesystem::BlockSink {
  public:
   Result<void> write(uint64_t offset, ByteView bytes) override {
     if (offset == 0) superblock_last = offset + bytes.size() <= content.size();
@@ -22,8 +22,9 @@ class MemorySink : public BlockSink {
   bool superblock_last = false;
 };
 
-Inode& add_inode(Tree& tree, NodeId node, FileType type, std::string_view tail) {
-  InodeId id = tree.make_inode("t").value();
+filesystem::Inode& add_inode(filesystem::Tree& tree, filesystem::NodeId node,
+                             filesystem::FileType type, std::string_view tail) {
+  filesystem::InodeId id = tree.make_inode("t").value();
   tree.set_attributes(id, {0, 0, 0, 0, {}, std::string(tail)}).value();
   tree.node(node).inode = id;
   tree.inode(id).type = type;
@@ -33,10 +34,10 @@ Inode& add_inode(Tree& tree, NodeId node, FileType type, std::string_view tail) 
 // A folder with `files` files of `size` bytes.
 Bytes make_image(int files, size_t size, size_t piece) {
   MemorySink sink;
-  ErofsWriter writer(sink);
+  filesystem::ErofsWriter writer(sink);
   test::ScratchFolder scratch;
-  Tree tree(scratch.path());
-  add_inode(tree, Tree::kRoot, FileType::directory, "");
+  filesystem::Tree tree(scratch.path());
+  add_inode(tree, filesystem::Tree::kRoot, filesystem::FileType::directory, "");
   Bytes content(size, 'c');
   for (int i = 0; i < files; ++i) {
     writer.begin_file().value();
@@ -44,15 +45,17 @@ Bytes make_image(int files, size_t size, size_t piece) {
       writer.append(ByteView(content).subspan(at, std::min(piece, size - at))).value();
     }
     auto end = writer.end_file(0).value();
-    NodeId node = tree.child(Tree::kRoot, "file" + std::to_string(i), "t").value();
-    Inode& inode = add_inode(tree, node, FileType::regular, as_text(end.tail));
+    filesystem::NodeId node =
+        tree.child(filesystem::Tree::kRoot, "file" + std::to_string(i), "t").value();
+    filesystem::Inode& inode =
+        add_inode(tree, node, filesystem::FileType::regular, as_text(end.tail));
     inode.size = end.size;
     inode.block = end.block;
   }
   tree.count_links();
   uint64_t bytes = writer.finish(tree, {}).value();
   EXPECT_EQ(bytes, sink.content.size());
-  EXPECT_EQ(bytes % kBlockSize, 0u);
+  EXPECT_EQ(bytes % filesystem::kBlockSize, 0u);
   EXPECT_TRUE(sink.superblock_last);
   return sink.content;
 }
@@ -68,40 +71,40 @@ TEST(Erofs, SmallFilesShareBlocks) {
 }
 
 TEST(Erofs, EmptyRoot) {
-  EXPECT_EQ(make_image(0, 0, 1).size(), 2u * kBlockSize);
+  EXPECT_EQ(make_image(0, 0, 1).size(), 2u * filesystem::kBlockSize);
 }
 
 TEST(Erofs, TailsNeverStraddleBlocks) {
   test::ScratchFolder scratch;
-  Tree tree(scratch.path());
-  add_inode(tree, Tree::kRoot, FileType::directory, "");
+  filesystem::Tree tree(scratch.path());
+  add_inode(tree, filesystem::Tree::kRoot, filesystem::FileType::directory, "");
   for (int i = 0; i < 500; ++i) {
-    NodeId node = tree.child(Tree::kRoot, std::to_string(i), "t").value();
-    add_inode(tree, node, FileType::symlink,
+    filesystem::NodeId node = tree.child(filesystem::Tree::kRoot, std::to_string(i), "t").value();
+    add_inode(tree, node, filesystem::FileType::symlink,
               std::string(static_cast<size_t>(i * 8 % 4000 + 1), 't'));
   }
   tree.count_links();
-  auto layout = ErofsLayout::plan(tree, 1).value();
+  auto layout = filesystem::ErofsLayout::plan(tree, 1).value();
   EXPECT_EQ(layout.order().size(), 501u);
   uint64_t end = 0;
-  for (NodeId id : layout.order()) {
-    const Inode& inode = tree.inode_of(id);
-    uint64_t position = inode.nid * kSlot;
+  for (filesystem::NodeId id : layout.order()) {
+    const filesystem::Inode& inode = tree.inode_of(id);
+    uint64_t position = inode.nid * filesystem::kSlot;
     EXPECT_GE(position, end);
     EXPECT_GT(position, 0u);
-    end = position + kInodeBytes + inline_bytes(inode);
-    EXPECT_EQ(position / kBlockSize, (end - 1) / kBlockSize);
+    end = position + filesystem::kInodeBytes + filesystem::inline_bytes(inode);
+    EXPECT_EQ(position / filesystem::kBlockSize, (end - 1) / filesystem::kBlockSize);
   }
 }
 
 TEST(Xattrs, OnlyWhatAFileSystemHolds) {
-  EXPECT_EQ(encode_xattrs({}, "f").value(), "");
-  EXPECT_EQ(encode_xattrs({{"com.example", "x"}}, "f").value(), "");
-  std::string body = encode_xattrs({{"user.key", "value"}}, "f").value();
+  EXPECT_EQ(filesystem::encode_xattrs({}, "f").value(), "");
+  EXPECT_EQ(filesystem::encode_xattrs({{"com.example", "x"}}, "f").value(), "");
+  std::string body = filesystem::encode_xattrs({{"user.key", "value"}}, "f").value();
   EXPECT_EQ(body.size(), 12u + 4 + 8);
   EXPECT_EQ(body.substr(12), std::string("\x03\x01\x05\x00keyvalue", 12));
-  EXPECT_EQ(encode_xattrs({{"security.capability", "x"}}, "f").value()[13], 6);
-  EXPECT_EQ(encode_xattrs({{"user.big", std::string(70'000, 'x')}}, "f").error().code,
+  EXPECT_EQ(filesystem::encode_xattrs({{"security.capability", "x"}}, "f").value()[13], 6);
+  EXPECT_EQ(filesystem::encode_xattrs({{"user.big", std::string(70'000, 'x')}}, "f").error().code,
             ErrorCode::resource_exhausted);
 }
 

@@ -20,7 +20,7 @@ std::string luks2_json() {
 }
 
 TEST(Luks2Json, NumbersOfAHeaderThatCryptsetupMade) {
-  auto luks2 = parse_luks2_json(luks2_json());
+  auto luks2 = luks2::parse_luks2_json(luks2_json());
   ASSERT_TRUE(luks2.ok()) << luks2.error().describe();
   EXPECT_EQ(luks2->cipher, "aes-xts-plain64");
   EXPECT_EQ(luks2->key_bytes, 64u);
@@ -36,58 +36,58 @@ TEST(Luks2Json, RefusesWhatIsNotThere) {
     std::string text = luks2_json();
     size_t at = text.find(from);
     EXPECT_NE(at, std::string::npos) << from;
-    return parse_luks2_json(text.replace(at, from.size(), to));
+    return luks2::parse_luks2_json(text.replace(at, from.size(), to));
   };
   EXPECT_EQ(with("\"segments\"", "\"segmentz\"").error().code, ErrorCode::corrupt);
   EXPECT_EQ(with("\"pbkdf2\"", "\"argon2id\"").error().code, ErrorCode::unsupported);
   EXPECT_EQ(with("\"32768\"", "\"-1\"").error().code, ErrorCode::corrupt);
   EXPECT_EQ(with("\"32768\"", "\"99999999999999999999\"").error().code, ErrorCode::corrupt);
-  EXPECT_EQ(parse_luks2_json("[]").error().code, ErrorCode::corrupt);
+  EXPECT_EQ(luks2::parse_luks2_json("[]").error().code, ErrorCode::corrupt);
 }
 
 TEST(KrunFooter, EndsWholeBlocks) {
   for (size_t size : {0, 1, 4083, 4084, 4085, 8180}) {
     std::string json(size, 'j');
-    Bytes footer = krun_footer(json);
+    Bytes footer = builder::krun_footer(json);
     EXPECT_EQ(footer.size() % 4096, 0u);
-    EXPECT_EQ(parse_krun_footer(footer).value(), json);
+    EXPECT_EQ(builder::parse_krun_footer(footer).value(), json);
   }
-  EXPECT_EQ(krun_footer(std::string(4084, 'j')).size(), 4096u);
+  EXPECT_EQ(builder::krun_footer(std::string(4084, 'j')).size(), 4096u);
 }
 
 TEST(KrunFooter, RefusesLies) {
-  Bytes footer = krun_footer("{}");
+  Bytes footer = builder::krun_footer("{}");
   auto changed = [&](size_t from_end, uint8_t value) {
     Bytes copy = footer;
     copy[copy.size() - from_end] = value;
-    return parse_krun_footer(copy);
+    return builder::parse_krun_footer(copy);
   };
   EXPECT_EQ(changed(12, 'k').error().code, ErrorCode::corrupt);
   EXPECT_EQ(changed(6, 1).error().code, ErrorCode::corrupt);  // 64 KiB more than there is
   EXPECT_EQ(changed(1, 0xff).error().code, ErrorCode::corrupt);
-  EXPECT_EQ(parse_krun_footer(Bytes(5)).error().code, ErrorCode::corrupt);
+  EXPECT_EQ(builder::parse_krun_footer(Bytes(5)).error().code, ErrorCode::corrupt);
 }
 
 TEST(KrunConfig, RoundTripAndBounds) {
-  KrunConfig config{"id", "https://x", 3, 700};
-  auto again = parse_krun_json(krun_json(config).value()).value();
+  builder::KrunConfig config{"id", "https://x", 3, 700};
+  auto again = builder::parse_krun_json(builder::krun_json(config).value()).value();
   EXPECT_EQ(again.workload_id, "id");
   EXPECT_EQ(again.vcpus, 3u);
   EXPECT_EQ(again.ram_mib, 700u);
-  EXPECT_EQ(parse_krun_json(krun_json({"id", "", 256, 1}).value()).error().code,
+  EXPECT_EQ(builder::parse_krun_json(builder::krun_json({"id", "", 256, 1}).value()).error().code,
             ErrorCode::corrupt);
 }
 
 TEST(ImageManifest, MediaTypesAndDigests) {
   std::string digest = "sha256:" + std::string(64, 'a');
   auto document = [&](std::string config, std::string layer, std::string layer_digest) {
-    return parse_image_manifest(
+    return oci::parse_image_manifest(
         fmt::format(
             R"({{"config":{{"mediaType":"{}","digest":"{}","size":1}},"layers":[{{"mediaType":"{}","digest":"{}","size":1}}]}})",
             config, digest, layer, layer_digest),
         "test");
   };
-  std::string config(kConfigType), layer(kLayerType);
+  std::string config(oci::kConfigType), layer(oci::kLayerType);
   EXPECT_TRUE(document(config, layer, digest).ok());
   EXPECT_TRUE(document(config, layer + "+zstd", digest).ok());
   EXPECT_EQ(document(config, layer + "+lz4", digest).error().code, ErrorCode::unsupported);
@@ -101,10 +101,10 @@ TEST(ImageManifest, MediaTypesAndDigests) {
 }
 
 TEST(VerityTree, Sizes) {
-  EXPECT_EQ(verity_tree_blocks(1), 1u);
-  EXPECT_EQ(verity_tree_blocks(128), 1u);
-  EXPECT_EQ(verity_tree_blocks(129), 3u);
-  EXPECT_EQ(verity_tree_blocks(128 * 128 + 1), 129u + 2 + 1);
+  EXPECT_EQ(verity::verity_tree_blocks(1), 1u);
+  EXPECT_EQ(verity::verity_tree_blocks(128), 1u);
+  EXPECT_EQ(verity::verity_tree_blocks(129), 3u);
+  EXPECT_EQ(verity::verity_tree_blocks(128 * 128 + 1), 129u + 2 + 1);
 }
 
 std::string gzip(std::string_view text) {
@@ -122,8 +122,9 @@ std::string gzip(std::string_view text) {
 }
 
 Result<std::string> gunzip(std::string_view packed) {
-  std::unique_ptr<ByteSource> source = std::make_unique<MemorySource>(as_bytes(packed));
-  auto stream = decompress(Compression::gzip, std::move(source), "test").value();
+  std::unique_ptr<layer::ByteSource> source =
+      std::make_unique<layer::MemorySource>(as_bytes(packed));
+  auto stream = layer::decompress(layer::Compression::gzip, std::move(source), "test").value();
   std::string text;
   Bytes chunk(1000);
   for (;;) {

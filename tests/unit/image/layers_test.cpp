@@ -13,7 +13,7 @@ using test::make_tar;
 using Layers = std::vector<std::vector<test::TarItem>>;  // lowest first
 
 // Keeps everything that is written, by offset.
-class MemorySink : public BlockSink {
+class MemorySink : public filesystem::BlockSink {
  public:
   Result<void> write(uint64_t offset, ByteView bytes) override {
     if (content.size() < offset + bytes.size()) content.resize(offset + bytes.size());
@@ -27,10 +27,11 @@ class Merge {
  public:
   explicit Merge(const Layers& layers) : writer_(sink_), merger_(writer_, scratch_.path()) {
     for (size_t i = layers.size(); i > 0; --i) {
-      std::string tar = make_tar(layers[i - 1]);
-      auto open = [&]() -> Result<std::unique_ptr<ByteSource>> {
+      std::string tar = test::make_tar(layers[i - 1]);
+      auto open = [&]() -> Result<std::unique_ptr<layer::ByteSource>> {
         ++opened_;
-        return std::unique_ptr<ByteSource>(std::make_unique<MemorySource>(as_bytes(tar)));
+        return std::unique_ptr<layer::ByteSource>(
+            std::make_unique<layer::MemorySource>(as_bytes(tar)));
       };
       result_ = merger_.apply(static_cast<uint16_t>(i), fmt::format("layer {}", i), open);
       if (!result_.ok()) return;
@@ -41,34 +42,34 @@ class Merge {
       return;
     }
     tree_ = *tree;
-    list(Tree::kRoot, "");
+    list(filesystem::Tree::kRoot, "");
   }
 
   // "path=content", "path/" or "path->target", sorted, separated by blanks.
   const std::string& text() const { return text_; }
   const Result<void>& result() const { return result_; }
-  const Inode& inode(const std::string& path) const {
-    NodeId node = Tree::kRoot;
-    Path parts = split_path(path, "t").value();
+  const filesystem::Inode& inode(const std::string& path) const {
+    filesystem::NodeId node = filesystem::Tree::kRoot;
+    layer::Path parts = layer::split_path(path, "t").value();
     for (const std::string& part : parts) node = tree_->find(node, part);
     return tree_->inode_of(node);
   }
   int opened() const { return opened_; }
   uint64_t written() const { return sink_.content.size(); }
-  const Tree::Totals& totals() const { return merger_.totals(); }
+  const filesystem::Tree::Totals& totals() const { return merger_.totals(); }
 
  private:
-  void list(NodeId folder, const std::string& path) {
-    for (NodeId child : tree_->children(folder)) {
+  void list(filesystem::NodeId folder, const std::string& path) {
+    for (filesystem::NodeId child : tree_->children(folder)) {
       std::string name(tree_->name(child));
       if (!text_.empty()) text_ += ' ';
       text_ += path + name;
-      const Inode& inode = tree_->inode_of(child);
-      if (inode.type == FileType::directory) {
+      const filesystem::Inode& inode = tree_->inode_of(child);
+      if (inode.type == filesystem::FileType::directory) {
         text_ += '/';
         list(child, path + name + "/");
       } else {
-        text_ += inode.type == FileType::symlink ? "->" : "=";
+        text_ += inode.type == filesystem::FileType::symlink ? "->" : "=";
         text_ += tree_->attributes(tree_->node(child).inode).value().tail;
       }
     }
@@ -76,10 +77,10 @@ class Merge {
 
   test::ScratchFolder scratch_;
   MemorySink sink_;
-  ErofsWriter writer_;
-  LayerMerger merger_;
+  filesystem::ErofsWriter writer_;
+  layer::LayerMerger merger_;
   Result<void> result_;
-  Tree* tree_ = nullptr;
+  filesystem::Tree* tree_ = nullptr;
   std::string text_;
   int opened_ = 0;
 };
@@ -199,7 +200,7 @@ TEST(Layers, PathsThroughLinks) {
 TEST(Layers, DevicesAndAufsLeftovers) {
   Merge merge({{{"null", '3'}, {"pipe", '6'}, {".wh..wh.aufs"}, {".wh..wh.plnk/", '5'}}});
   EXPECT_EQ(merge.text(), "null= pipe=");
-  EXPECT_EQ(merge.inode("null").type, FileType::char_device);
+  EXPECT_EQ(merge.inode("null").type, filesystem::FileType::char_device);
   EXPECT_EQ(merge.inode("null").block, 1u << 8 | 3);
 }
 

@@ -19,7 +19,7 @@ TEST(SegmentWriter, WhatItWritesDecryptsToWhatItGot) {
   constexpr uint64_t kStart = 8192, kSize = 5 * (1 << 20) + 12 * 4096;
   Bytes plain(kSize);
   for (size_t i = 0; i < kSize; ++i) plain[i] = static_cast<uint8_t>(i * 7 + i / 4096);
-  SegmentWriter writer(fd.get(), kStart, key, "test");
+  luks2::SegmentWriter writer(fd.get(), kStart, key, "test");
   for (uint64_t at = 4096; at < kSize; at += 100'000) {  // the first block comes last
     writer.write(at, ByteView(plain).subspan(at, std::min<uint64_t>(100'000, kSize - at))).value();
   }
@@ -34,9 +34,9 @@ TEST(SegmentWriter, WhatItWritesDecryptsToWhatItGot) {
   EXPECT_EQ(stored, plain);
 }
 
-// What the stream hears is what lies in the file, in order, though several threads write it; what
-// is written again it does not hear again.
-TEST(SegmentWriter, StreamHearsTheCiphertextInOrder) {
+// The stream hashes what lies in the file, in order, though several threads write it; what
+// is written again is not hashed again.
+TEST(SegmentWriter, StreamHashesTheCiphertextInOrder) {
   char name[] = "/tmp/bartizan-segment-XXXXXX";
   UniqueFd fd(::mkstemp(name));
   ::unlink(name);
@@ -44,7 +44,7 @@ TEST(SegmentWriter, StreamHearsTheCiphertextInOrder) {
   crypto::Hasher stream(crypto::HashKind::sha256);
   constexpr uint64_t kSize = 40 << 20;  // more than all buffers together
   Bytes block(4096, 1);
-  SegmentWriter writer(fd.get(), 0, key, "test", {.stream = &stream});
+  luks2::SegmentWriter writer(fd.get(), 0, key, "test", {.stream = &stream});
   writer.write(0, block).value();
   for (uint64_t at = 4096; at < kSize; at += 4096) {
     store_le<uint64_t>(block.data(), at);
@@ -64,7 +64,7 @@ TEST(SegmentWriter, TheLaterWriteWins) {
   UniqueFd fd(::mkstemp(name));
   ::unlink(name);
   SecretBytes key = crypto::random_secret(64).value();
-  SegmentWriter writer(fd.get(), 0, key, "test");
+  luks2::SegmentWriter writer(fd.get(), 0, key, "test");
   for (uint8_t round = 0; round < 50; ++round) writer.write(0, Bytes(8192, round)).value();
   ASSERT_TRUE(writer.finish().ok());
   Bytes stored(8192);
@@ -78,7 +78,7 @@ TEST(SegmentWriter, TheLaterWriteWins) {
 TEST(SegmentWriter, FailureReachesTheCaller) {
   UniqueFd fd(::open("/dev/null", O_RDONLY));
   SecretBytes key = crypto::random_secret(64).value();
-  SegmentWriter writer(fd.get(), 0, key, "the disk");
+  luks2::SegmentWriter writer(fd.get(), 0, key, "the disk");
   Bytes data(1 << 20);
   Result<void> result;
   for (int i = 0; i < 100 && result.ok(); ++i) result = writer.write(uint64_t(i) << 20, data);
@@ -91,7 +91,7 @@ TEST(SegmentWriter, FailureReachesTheCaller) {
 TEST(SegmentWriter, AbandonedWithoutFinish) {
   UniqueFd fd(::open("/dev/null", O_WRONLY));
   SecretBytes key = crypto::random_secret(64).value();
-  SegmentWriter writer(fd.get(), 0, key, "test");
+  luks2::SegmentWriter writer(fd.get(), 0, key, "test");
   writer.write(0, Bytes(3 << 20)).value();
 }
 

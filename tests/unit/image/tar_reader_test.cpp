@@ -13,9 +13,9 @@ namespace {
 using test::make_tar;
 using test::TarItem;
 
-Result<std::optional<TarEntry>> first_entry(const std::string& tar) {
-  MemorySource source(as_bytes(tar));
-  TarReader reader(source, "test");
+Result<std::optional<layer::TarEntry>> first_entry(const std::string& tar) {
+  layer::MemorySource source(as_bytes(tar));
+  layer::TarReader reader(source, "test");
   return reader.next();
 }
 
@@ -34,13 +34,13 @@ std::string pax_record(const std::string& key, const std::string& value) {
 }
 
 TEST(TarReader, ReadsEntriesAndSkipsDataNobodyReads) {
-  std::string tar = make_tar({{"a/", '5'},
-                              {"a/b", '0', "hello"},
-                              {"a/c", '0', std::string(1000, 'x')},
-                              {"d", '2', "", "a/b"}});
-  MemorySource source(as_bytes(tar));
-  TarReader reader(source, "test");
-  EXPECT_EQ(reader.next().value()->kind, TarKind::directory);
+  std::string tar = test::make_tar({{"a/", '5'},
+                                    {"a/b", '0', "hello"},
+                                    {"a/c", '0', std::string(1000, 'x')},
+                                    {"d", '2', "", "a/b"}});
+  layer::MemorySource source(as_bytes(tar));
+  layer::TarReader reader(source, "test");
+  EXPECT_EQ(reader.next().value()->kind, layer::TarKind::directory);
   auto file = reader.next().value().value();
   EXPECT_EQ(file.path, "a/b");
   EXPECT_EQ(file.size, 5u);
@@ -59,7 +59,8 @@ TEST(TarReader, PaxOverridesTheHeader) {
   std::string records = pax_record("path", "some/long/ü") + pax_record("uid", "4000000000") +
                         pax_record("mtime", "-1.25") +
                         pax_record("SCHILY.xattr.user.key", std::string("a\0=b", 4));
-  auto entry = first_entry(make_tar({{"x", 'x', records}, {"short", '0', "1"}})).value().value();
+  auto entry =
+      first_entry(test::make_tar({{"x", 'x', records}, {"short", '0', "1"}})).value().value();
   EXPECT_EQ(entry.path, "some/long/ü");
   EXPECT_EQ(entry.uid, 4'000'000'000u);
   EXPECT_EQ(entry.mtime, -2);
@@ -72,16 +73,17 @@ TEST(TarReader, PaxOverridesTheHeader) {
 TEST(TarReader, EmptyPaxValueIsNone) {
   std::string records = pax_record("path", "") + pax_record("SCHILY.xattr.user.key", "was") +
                         pax_record("SCHILY.xattr.user.key", "");
-  auto entry = first_entry(make_tar({{"x", 'x', records}, {"short", '0', "1"}})).value().value();
+  auto entry =
+      first_entry(test::make_tar({{"x", 'x', records}, {"short", '0', "1"}})).value().value();
   EXPECT_EQ(entry.path, "short");
   EXPECT_TRUE(entry.xattrs.empty());
 }
 
 TEST(TarReader, GnuLongNamesAndBase256) {
   std::string tar =
-      make_tar({{"././@LongLink", 'L', std::string(300, 'n') + '\0'}, {"short", '0', "1"}});
+      test::make_tar({{"././@LongLink", 'L', std::string(300, 'n') + '\0'}, {"short", '0', "1"}});
   EXPECT_EQ(first_entry(tar).value()->path, std::string(300, 'n'));
-  std::string big = make_tar({{"big", '5'}});
+  std::string big = test::make_tar({{"big", '5'}});
   big.replace(108, 8, std::string("\x80\0\0\0\0\x2d\xc6\xc0", 8));  // 3,000,000
   big.replace(136, 12, std::string(11, '\xff') + "\xfe");           // -2
   fix_checksum(big);
@@ -91,15 +93,16 @@ TEST(TarReader, GnuLongNamesAndBase256) {
 }
 
 TEST(TarReader, OldFoldersEndWithASlash) {
-  EXPECT_EQ(first_entry(make_tar({{"folder/", '0'}})).value()->kind, TarKind::directory);
+  EXPECT_EQ(first_entry(test::make_tar({{"folder/", '0'}})).value()->kind,
+            layer::TarKind::directory);
 }
 
 TEST(TarReader, LinksHaveNoDataWhateverTheyClaim) {
-  std::string tar = make_tar({{"link", '1', "", "x"}, {"next", '0', "1"}});
+  std::string tar = test::make_tar({{"link", '1', "", "x"}, {"next", '0', "1"}});
   tar.replace(124, 11, "00000001000");
   fix_checksum(tar);
-  MemorySource source(as_bytes(tar));
-  TarReader reader(source, "test");
+  layer::MemorySource source(as_bytes(tar));
+  layer::TarReader reader(source, "test");
   EXPECT_EQ(reader.next().value()->path, "link");
   EXPECT_EQ(reader.next().value()->path, "next");
 }
@@ -110,7 +113,7 @@ TEST(TarReader, RefusesWhatIsMalformed) {
     auto entry = first_entry(tar);
     return entry.ok() ? ErrorCode{} : entry.error().code;
   };
-  std::string good = make_tar({{"a", '0', "x"}});
+  std::string good = test::make_tar({{"a", '0', "x"}});
   EXPECT_EQ(code(good, [](std::string& tar) { tar[0] = 'b'; }), ErrorCode::corrupt);
   EXPECT_EQ(code(good, [](std::string& tar) { tar.replace(124, 3, "9z9"), fix_checksum(tar); }),
             ErrorCode::corrupt);
@@ -127,7 +130,7 @@ TEST(TarReader, RefusesWhatIsMalformed) {
   EXPECT_EQ(code(good, [](std::string& tar) { tar[156] = 'S', fix_checksum(tar); }),
             ErrorCode::corrupt);
   auto pax = [](const std::string& records) {
-    return first_entry(make_tar({{"x", 'x', records}, {"a", '0', "1"}}));
+    return first_entry(test::make_tar({{"x", 'x', records}, {"a", '0', "1"}}));
   };
   for (std::string bad : {"5 a=", "99 a=b\n", "x a=b\n", "6 ab\n\n", "0 a=b\n"}) {
     ASSERT_FALSE(pax(bad).ok()) << bad;
@@ -145,35 +148,35 @@ TEST(TarReader, RefusesWhatIsMalformed) {
 
 TEST(TarReader, BoundsExtensions) {
   std::string large =
-      make_tar({{"x", 'x', pax_record("comment", std::string(2 << 20, 'c'))}, {"a"}});
+      test::make_tar({{"x", 'x', pax_record("comment", std::string(2 << 20, 'c'))}, {"a"}});
   EXPECT_EQ(first_entry(large).error().code, ErrorCode::resource_exhausted);
   std::vector<TarItem> many(100, {"x", 'x', pax_record("a", "b")});
-  EXPECT_EQ(first_entry(make_tar(many)).error().code, ErrorCode::corrupt);
+  EXPECT_EQ(first_entry(test::make_tar(many)).error().code, ErrorCode::corrupt);
 }
 
 TEST(PaxTime, AllForms) {
-  EXPECT_EQ(parse_pax_time("12")->seconds, 12);
-  EXPECT_EQ(parse_pax_time("12.000000001")->nanoseconds, 1u);
-  EXPECT_EQ(parse_pax_time("12.0000000019")->nanoseconds, 1u);
-  EXPECT_EQ(parse_pax_time("-3")->seconds, -3);
-  EXPECT_EQ(parse_pax_time("-0.5")->seconds, -1);
+  EXPECT_EQ(layer::parse_pax_time("12")->seconds, 12);
+  EXPECT_EQ(layer::parse_pax_time("12.000000001")->nanoseconds, 1u);
+  EXPECT_EQ(layer::parse_pax_time("12.0000000019")->nanoseconds, 1u);
+  EXPECT_EQ(layer::parse_pax_time("-3")->seconds, -3);
+  EXPECT_EQ(layer::parse_pax_time("-0.5")->seconds, -1);
   for (const char* bad : {"", "-", "1.x", "1e3", "99999999999999999999"})
-    EXPECT_FALSE(parse_pax_time(bad)) << bad;
+    EXPECT_FALSE(layer::parse_pax_time(bad)) << bad;
 }
 
 TEST(Path, IsRelativeToTheRoot) {
-  EXPECT_EQ(split_path("./a//b/", "t").value(), (Path{"a", "b"}));
-  EXPECT_EQ(split_path("/a/b", "t").value(), (Path{"a", "b"}));
-  EXPECT_TRUE(split_path("./", "t").value().empty());
-  EXPECT_EQ(split_path("a/..", "t").error().code, ErrorCode::corrupt);
-  EXPECT_EQ(split_path(std::string("a\0b", 3), "t").error().code, ErrorCode::corrupt);
-  EXPECT_EQ(split_path(std::string(256, 'n'), "t").error().code, ErrorCode::corrupt);
-  EXPECT_TRUE(split_path("a/.wh." + std::string(255, 'n'), "t").ok());
-  EXPECT_FALSE(split_path("a/.wh." + std::string(256, 'n'), "t").ok());
-  EXPECT_FALSE(split_path(".wh." + std::string(255, 'n') + "/a", "t").ok());
+  EXPECT_EQ(layer::split_path("./a//b/", "t").value(), (layer::Path{"a", "b"}));
+  EXPECT_EQ(layer::split_path("/a/b", "t").value(), (layer::Path{"a", "b"}));
+  EXPECT_TRUE(layer::split_path("./", "t").value().empty());
+  EXPECT_EQ(layer::split_path("a/..", "t").error().code, ErrorCode::corrupt);
+  EXPECT_EQ(layer::split_path(std::string("a\0b", 3), "t").error().code, ErrorCode::corrupt);
+  EXPECT_EQ(layer::split_path(std::string(256, 'n'), "t").error().code, ErrorCode::corrupt);
+  EXPECT_TRUE(layer::split_path("a/.wh." + std::string(255, 'n'), "t").ok());
+  EXPECT_FALSE(layer::split_path("a/.wh." + std::string(256, 'n'), "t").ok());
+  EXPECT_FALSE(layer::split_path(".wh." + std::string(255, 'n') + "/a", "t").ok());
   std::string deep;
   for (int i = 0; i < 2000; ++i) deep += "d/";
-  EXPECT_EQ(split_path(deep, "t").error().code, ErrorCode::resource_exhausted);
+  EXPECT_EQ(layer::split_path(deep, "t").error().code, ErrorCode::resource_exhausted);
 }
 
 }  // namespace

@@ -14,52 +14,52 @@ namespace {
 class Names : public testing::Test {
  protected:
   test::ScratchFolder scratch_;
-  Tree tree_{scratch_.path()};
+  filesystem::Tree tree_{scratch_.path()};
 };
 
 TEST_F(Names, ComeInOrderWhateverOrderTheyWereGivenIn) {
-  std::map<std::string, NodeId> want;
+  std::map<std::string, filesystem::NodeId> want;
   for (uint32_t i = 0; i < 5000; ++i) {
     std::string name = fmt::format("{}", i * 7919 % 5003);
-    want[name] = tree_.child(Tree::kRoot, name, "t").value();
-    EXPECT_EQ(tree_.child(Tree::kRoot, name, "t").value(), want[name]);
+    want[name] = tree_.child(filesystem::Tree::kRoot, name, "t").value();
+    EXPECT_EQ(tree_.child(filesystem::Tree::kRoot, name, "t").value(), want[name]);
   }
   for (uint32_t i = 0; i < 5000; i += 3) {
     auto gone = want.extract(fmt::format("{}", i * 7919 % 5003));
     tree_.erase(gone.mapped());
   }
-  std::vector<NodeId> list = tree_.children(Tree::kRoot);
+  std::vector<filesystem::NodeId> list = tree_.children(filesystem::Tree::kRoot);
   ASSERT_EQ(list.size(), want.size());
   auto next = list.begin();
   for (const auto& [name, id] : want) {
     EXPECT_EQ(*next++, id);
-    EXPECT_EQ(tree_.find(Tree::kRoot, name), id);
+    EXPECT_EQ(tree_.find(filesystem::Tree::kRoot, name), id);
   }
-  EXPECT_EQ(tree_.find(Tree::kRoot, "absent"), 0u);
+  EXPECT_EQ(tree_.find(filesystem::Tree::kRoot, "absent"), 0u);
 }
 
 // A name of any bytes, first and last of a piece of the store.
 TEST_F(Names, StayWhatTheyAre) {
-  std::map<NodeId, std::string> want;
+  std::map<filesystem::NodeId, std::string> want;
   for (size_t i = 0; i < 2000; ++i) {
     std::string name(i % 255 + 1, static_cast<char>(i));
     name += fmt::format("{}", i);
     name.resize(std::min<size_t>(name.size(), 255));
-    want[tree_.child(Tree::kRoot, name, "t").value()] = name;
+    want[tree_.child(filesystem::Tree::kRoot, name, "t").value()] = name;
   }
   for (const auto& [id, name] : want) EXPECT_EQ(tree_.name(id), name);
 }
 
 TEST_F(Names, AreBoundedInSum) {
   std::string name(255, 'n');
-  Result<NodeId> made = Tree::kRoot;
+  Result<filesystem::NodeId> made = filesystem::Tree::kRoot;
   uint32_t count = 0;
-  for (; made.ok() && count < kMaxNames; ++count) {
+  for (; made.ok() && count < filesystem::kMaxNames; ++count) {
     std::string number = fmt::format("{:07}", count);
     std::copy(number.begin(), number.end(), name.begin());
     made = tree_.child(*made, name, "layer 1");
   }
-  EXPECT_EQ(count, kMaxNameBytes / 256 + 1);
+  EXPECT_EQ(count, filesystem::kMaxNameBytes / 256 + 1);
   EXPECT_REFUSAL(made.error(), resource_exhausted,
                  "layer 1: names of more than 50331648 bytes in sum, the limit for an image");
 }
@@ -68,7 +68,8 @@ TEST_F(Names, AreBoundedInSum) {
 TEST_F(Names, AttributesComeBackFromTheFile) {
   constexpr uint32_t kCount = 20'000;
   auto attributes_of = [](uint32_t i) {
-    Attributes of{i, i + 1, -int64_t{i}, i * 3, {}, std::string(i % 1500, static_cast<char>(i))};
+    filesystem::Attributes of{i,     i + 1, -int64_t{i},
+                              i * 3, {},    std::string(i % 1500, static_cast<char>(i))};
     of.xattrs.assign(i % 7 * 4, 'x');
     return of;
   };
@@ -77,7 +78,7 @@ TEST_F(Names, AttributesComeBackFromTheFile) {
   EXPECT_TRUE(std::filesystem::is_empty(scratch_.path()));
   for (uint32_t i = 0; i < kCount; ++i) {
     uint32_t at = i * 7919 % kCount;
-    Attributes found = tree_.attributes(at + 1).value(), want = attributes_of(at);
+    filesystem::Attributes found = tree_.attributes(at + 1).value(), want = attributes_of(at);
     EXPECT_EQ(found.uid, want.uid);
     EXPECT_EQ(found.gid, want.gid);
     EXPECT_EQ(found.mtime, want.mtime);
@@ -88,7 +89,7 @@ TEST_F(Names, AttributesComeBackFromTheFile) {
 }
 
 TEST_F(Names, NoPlaceForTheFileIsAnError) {
-  Tree tree(scratch_ / "absent");
+  filesystem::Tree tree(scratch_ / "absent");
   Result<void> done;
   for (uint32_t i = 0; done.ok() && i < 10'000; ++i)
     done =

@@ -6,12 +6,12 @@
 
 #include "base/bytes.hpp"
 
-namespace bartizan::stub::test {
+namespace bartizan::guest::stub::test {
 namespace {
 
-using boot::StubBlob;
-using boot::StubBlobKind;
-using boot::StubPlatform;
+using guest_abi::StubBlob;
+using guest_abi::StubBlobKind;
+using guest_abi::StubPlatform;
 
 Bytes content(const StubBlob& blob) {
   Bytes bytes(blob.size);
@@ -28,7 +28,7 @@ StubBlob blob(StubBlobKind kind, uint64_t source, uint64_t destination, uint64_t
 
 // SNP firmware ABI, CPUID page.
 void put_cpuid_page(PlatformDouble* machine) {
-  uint8_t* page = machine->at(boot::kSnpCpuidAddress);
+  uint8_t* page = machine->at(guest_abi::kSnpCpuidAddress);
   store_le<uint32_t>(page, static_cast<uint32_t>(machine->cpuid_ebx.size()));
   for (uint8_t* entry = page + 16; auto [leaf, ebx] : machine->cpuid_ebx) {
     store_le<uint32_t>(entry, leaf);
@@ -39,18 +39,19 @@ void put_cpuid_page(PlatformDouble* machine) {
 
 }  // namespace
 
-boot::StubTable good_table(StubPlatform platform) {
-  boot::StubTable table{};
-  table.magic = boot::kStubMagic;
-  table.version = boot::kStubTableVersion;
+guest_abi::StubTable good_table(StubPlatform platform) {
+  guest_abi::StubTable table{};
+  table.magic = guest_abi::kStubMagic;
+  table.version = guest_abi::kStubTableVersion;
   table.platform = static_cast<uint32_t>(platform);
   table.address_bit = platform == StubPlatform::none ? 0 : kBit;
   table.vcpus = 2;
   table.kernel_entry = kKernelEntry;
   table.boot_params = 0x7000;
   table.blob_count = 5;
-  table.blobs[kKernel] = blob(StubBlobKind::kernel, boot::kStagingFirst, 0x1000000, 70'001);
-  table.blobs[kInitrd] = blob(StubBlobKind::initrd, boot::kStagingFirst + 0x20000, 0x2000000, 4096);
+  table.blobs[kKernel] = blob(StubBlobKind::kernel, guest_abi::kStagingFirst, 0x1000000, 70'001);
+  table.blobs[kInitrd] =
+      blob(StubBlobKind::initrd, guest_abi::kStagingFirst + 0x20000, 0x2000000, 4096);
   table.blobs[kCommandLine] = blob(StubBlobKind::command_line, 0, 0x20000, 15);
   table.blobs[kBootParams] = blob(StubBlobKind::boot_params, 0, 0x7000, 4096);
   table.blobs[kAcpi] = blob(StubBlobKind::acpi, 0, 0x40000, 5000);
@@ -79,4 +80,4 @@ void prepare(PlatformDouble* machine, StubPlatform platform) {
   if (platform == StubPlatform::snp) put_cpuid_page(machine);
 }
 
-}  // namespace bartizan::stub::test
+}  // namespace bartizan::guest::stub::test

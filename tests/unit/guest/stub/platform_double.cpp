@@ -8,7 +8,7 @@
 
 #include "guest/stub/stub.hpp"
 
-namespace bartizan::stub::test {
+namespace bartizan::guest::stub::test {
 namespace {
 
 PlatformDouble* the_double = nullptr;
@@ -42,8 +42,8 @@ uint8_t* PlatformDouble::at(uint64_t address) {
   return high_ + (address - kWindow);
 }
 
-boot::StubTable& PlatformDouble::table() {
-  return *reinterpret_cast<boot::StubTable*>(at(boot::kStubTableAddress));
+guest_abi::StubTable& PlatformDouble::table() {
+  return *reinterpret_cast<guest_abi::StubTable*>(at(guest_abi::kStubTableAddress));
 }
 
 std::string PlatformDouble::sequence() const {
@@ -62,69 +62,69 @@ PlatformDouble& current() {
   return *the_double;
 }
 
-}  // namespace bartizan::stub::test
+}  // namespace bartizan::guest::stub::test
 
-namespace bartizan::stub::platform {
+namespace bartizan::guest::stub::platform {
 namespace {
 
 using test::current;
 
 template <typename... Values>
 void note(std::string_view text, Values... values) {
-  current().calls.push_back(fmt::vformat(text, fmt::make_format_args(values...)));
+  test::current().calls.push_back(fmt::vformat(text, fmt::make_format_args(values...)));
 }
 
 void answer_ghcb_page(uint64_t address) {
   uint64_t code, info1, info2;
-  const uint8_t* page = current().at(address);
+  const uint8_t* page = test::current().at(address);
   std::memcpy(&code, page + 0x390, 8);
   std::memcpy(&info1, page + 0x398, 8);
   std::memcpy(&info2, page + 0x3a0, 8);
   note("ghcb exit {:x} {:x} {:x}, version {}, valid {:02x}", code, info1, info2, page[0xffa],
        page[0x3fe]);
-  std::memcpy(current().at(address) + 0x398, &current().jump_table_error, 8);
+  std::memcpy(test::current().at(address) + 0x398, &test::current().jump_table_error, 8);
 }
 
 }  // namespace
 
 uint8_t* memory(uint64_t address) {
-  return current().at(address);
+  return test::current().at(address);
 }
 
 Cpuid cpuid(uint32_t leaf, uint32_t) {
   note("cpuid {:x}", leaf);
   if ((leaf & 0x7fffffff) == 0) return {leaf | 0x1f, 0, 0, 0};
-  return {0, current().cpuid_ebx[leaf], 0, 0};
+  return {0, test::current().cpuid_ebx[leaf], 0, 0};
 }
 
 uint64_t read_msr(uint32_t msr) {
   note("rdmsr {:x}", msr);
-  return msr == kMsrGhcb ? current().ghcb_msr : current().sev_status;
+  return msr == kMsrGhcb ? test::current().ghcb_msr : test::current().sev_status;
 }
 
 void write_ghcb_msr(uint64_t value) {
   note("ghcb {:x}", value);
-  current().ghcb_msr = value;
+  test::current().ghcb_msr = value;
 }
 
 void vmgexit() {
   note("vmgexit");
-  uint64_t& msr = current().ghcb_msr;
+  uint64_t& msr = test::current().ghcb_msr;
   switch (msr & 0xfff) {
     case 0:
       return answer_ghcb_page(msr);
     case 0x002:
-      msr = current().ghcb_versions << 32 | 0x001;
+      msr = test::current().ghcb_versions << 32 | 0x001;
       return;
     case 0x004:
-      msr = static_cast<uint64_t>(current().cpuid_ebx[msr >> 32]) << 32 | 0x005;
+      msr = static_cast<uint64_t>(test::current().cpuid_ebx[msr >> 32]) << 32 | 0x005;
       return;
   }
 }
 
 Validation pvalidate(uint64_t address, bool large) {
   note("pvalidate {:x}{}", address, large ? " large" : "");
-  return current().validate(address, large);
+  return test::current().validate(address, large);
 }
 
 void tdcall(Tdcall* registers) {
@@ -134,8 +134,8 @@ void tdcall(Tdcall* registers) {
     throw test::Ended{"fatal error"};
   }
   note("tdcall {} {:x} {:x}", leaf, leaf == 2 ? 0 : registers->rcx, registers->rdx);
-  if (leaf == 1) registers->rcx = current().tdx_address_bits;
-  registers->rax = current().tdx(leaf, registers->rcx, registers->rdx);
+  if (leaf == 1) registers->rcx = test::current().tdx_address_bits;
+  registers->rax = test::current().tdx(leaf, registers->rcx, registers->rdx);
 }
 
 void out32(uint16_t port, uint32_t value) {
@@ -158,4 +158,4 @@ void triple_fault() {
   throw test::Ended{"triple fault"};
 }
 
-}  // namespace bartizan::stub::platform
+}  // namespace bartizan::guest::stub::platform

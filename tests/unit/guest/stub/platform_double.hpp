@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "boot/stub_table.hpp"
 #include "guest/stub/platform.hpp"
+#include "guest_abi/stub_table.hpp"
 
-namespace bartizan::stub::test {
+namespace bartizan::guest::stub::test {
 
 // How the stub's run ended: thrown by what does not return.
 struct Ended {
@@ -27,7 +27,7 @@ class PlatformDouble {
   PlatformDouble(const PlatformDouble&) = delete;
   PlatformDouble& operator=(const PlatformDouble&) = delete;
 
-  boot::StubTable& table();
+  guest_abi::StubTable& table();
   uint8_t* at(uint64_t address);
   Ended run();                   // stub_main
   std::string sequence() const;  // of calls, one a line
@@ -49,4 +49,4 @@ class PlatformDouble {
 
 PlatformDouble& current();
 
-}  // namespace bartizan::stub::test
+}  // namespace bartizan::guest::stub::test

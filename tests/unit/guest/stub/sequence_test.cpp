@@ -5,28 +5,28 @@
 #include <cstring>
 
 #include "guest/stub/refusal.hpp"
-#include "manifest/stations.hpp"
+#include "guest_abi/boot_stages.hpp"
 #include "unit/guest/stub/launch.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 namespace {
 
 using namespace test;  // NOLINT
-using boot::StubPlatform;
-using boot::StubRefusal;
+using guest_abi::StubPlatform;
+using guest_abi::StubRefusal;
 using platform::Validation;
 
-constexpr uint64_t kCr3 = boot::kStubPageTables | 1ull << kBit;
+constexpr uint64_t kCr3 = guest_abi::kStubPageTables | 1ull << test::kBit;
 
 class StubSequence : public testing::Test {
  protected:
-  Ended run(StubPlatform platform) {
-    prepare(&machine_, platform);
+  test::Ended run(StubPlatform platform) {
+    test::prepare(&machine_, platform);
     return machine_.run();
   }
   // Runs as prepared; the number that the host was told.
   int refused() {
-    Ended ended = machine_.run();
+    test::Ended ended = machine_.run();
     const std::string& last = machine_.calls.back();
     unsigned number = 0;
     switch (platform_of(machine_.table())) {
@@ -50,14 +50,14 @@ class StubSequence : public testing::Test {
     return 0;
   }
   int refused(StubPlatform platform) {
-    prepare(&machine_, platform);
+    test::prepare(&machine_, platform);
     return refused();
   }
   size_t count(std::string_view call) {
     return static_cast<size_t>(std::count(machine_.calls.begin(), machine_.calls.end(), call));
   }
 
-  PlatformDouble machine_;
+  test::PlatformDouble machine_;
 };
 
 int number(StubRefusal why) {
@@ -65,9 +65,9 @@ int number(StubRefusal why) {
 }
 
 TEST_F(StubSequence, None) {
-  Ended ended = run(StubPlatform::none);
+  test::Ended ended = run(StubPlatform::none);
   EXPECT_EQ(ended.how, "kernel");
-  EXPECT_EQ(ended.entry, kKernelEntry);
+  EXPECT_EQ(ended.entry, test::kKernelEntry);
   EXPECT_EQ(ended.boot_params, 0x7000u);
   EXPECT_EQ(machine_.sequence(), "cpuid 0\ncpuid 7\ncr3 58000");
 }
@@ -93,7 +93,7 @@ TEST_F(StubSequence, SevEs) {
 }
 
 TEST_F(StubSequence, SevEsAlone) {
-  prepare(&machine_, StubPlatform::sev_es);
+  test::prepare(&machine_, StubPlatform::sev_es);
   machine_.table().vcpus = 1;
   EXPECT_EQ(machine_.run().how, "kernel");
   EXPECT_EQ(count("ghcb d1000000"), 0u);
@@ -142,7 +142,7 @@ TEST_F(StubSequence, Tdx) {
 }
 
 TEST_F(StubSequence, WindowMapsPrivatePages) {
-  prepare(&machine_, StubPlatform::snp);
+  test::prepare(&machine_, StubPlatform::snp);
   std::vector<uint64_t> first, last;
   machine_.validate = [&](uint64_t address, bool) {
     if (address >> 39 == 1) {
@@ -150,22 +150,22 @@ TEST_F(StubSequence, WindowMapsPrivatePages) {
       std::memcpy(directory, machine_.at(0x5f000), sizeof directory);
       std::memcpy(&pointer, machine_.at(0x5e000), 8);
       std::memcpy(&top, machine_.at(0x58008), 8);
-      EXPECT_EQ(top, 0x5e000 | 0x23 | 1ull << kBit);
-      EXPECT_EQ(pointer, 0x5f000 | 0x23 | 1ull << kBit);
+      EXPECT_EQ(top, 0x5e000 | 0x23 | 1ull << test::kBit);
+      EXPECT_EQ(pointer, 0x5f000 | 0x23 | 1ull << test::kBit);
       first.push_back(directory[0]);
       last.push_back(directory[511]);
     }
     return Validation{0, false};
   };
   EXPECT_EQ(machine_.run().how, "kernel");
-  uint64_t flags = 0xe3 | 1ull << kBit;
+  uint64_t flags = 0xe3 | 1ull << test::kBit;
   EXPECT_EQ(first, (std::vector<uint64_t>{0x140000000 | flags, 0x180000000 | flags}));
   EXPECT_EQ(last, (std::vector<uint64_t>{0x17fe00000 | flags, 0x1bfe00000 | flags}));
   EXPECT_EQ(*machine_.at(0x58008), 0);
 }
 
 TEST_F(StubSequence, SmallPagesWhereTheHostHasNoLargeOnes) {
-  prepare(&machine_, StubPlatform::snp);
+  test::prepare(&machine_, StubPlatform::snp);
   machine_.validate = [](uint64_t, bool large) { return Validation{large ? 6u : 0u, false}; };
   EXPECT_EQ(machine_.run().how, "kernel");
   size_t small = 0, large = 0;
@@ -178,7 +178,7 @@ TEST_F(StubSequence, SmallPagesWhereTheHostHasNoLargeOnes) {
 }
 
 TEST_F(StubSequence, SmallAcceptsWhereTheHostHasNoLargePages) {
-  prepare(&machine_, StubPlatform::tdx);
+  test::prepare(&machine_, StubPlatform::tdx);
   size_t small = 0;
   machine_.tdx = [&](uint64_t leaf, uint64_t rcx, uint64_t) {
     if (leaf == 6 && (rcx & 1) != 0) return 0xc0000b0b00000001;
@@ -231,7 +231,7 @@ TEST_F(StubSequence, OtherFailuresOfPages) {
 }
 
 TEST_F(StubSequence, BusyIsTriedAgainAndGivenUp) {
-  prepare(&machine_, StubPlatform::tdx);
+  test::prepare(&machine_, StubPlatform::tdx);
   int busy = 0;
   machine_.tdx = [&](uint64_t leaf, uint64_t, uint64_t) {
     return (leaf == 6 || leaf == 2) && busy++ % 3 != 2 ? 0x8000020000000001 : 0;
@@ -245,7 +245,7 @@ TEST_F(StubSequence, BusyIsTriedAgainAndGivenUp) {
 }
 
 TEST_F(StubSequence, RtmrIsExtendedFromAnAlignedBuffer) {
-  prepare(&machine_, StubPlatform::tdx);
+  test::prepare(&machine_, StubPlatform::tdx);
   std::vector<std::pair<uint64_t, std::string>> extended;
   machine_.tdx = [&](uint64_t leaf, uint64_t rcx, uint64_t rdx) {
     if (leaf == 2) {
@@ -275,9 +275,9 @@ TEST_F(StubSequence, EachBlobIsRefusedByName) {
                                     StubRefusal::command_line, StubRefusal::boot_params,
                                     StubRefusal::acpi};
   for (uint32_t platform = 0; platform <= 5; platform++) {
-    for (int place = kKernel; place <= kAcpi; place++) {
-      prepare(&machine_, StubPlatform{platform});
-      const boot::StubBlob& blob = machine_.table().blobs[place];
+    for (int place = test::kKernel; place <= test::kAcpi; place++) {
+      test::prepare(&machine_, StubPlatform{platform});
+      const guest_abi::StubBlob& blob = machine_.table().blobs[place];
       uint64_t at = blob.source != 0 ? blob.source : blob.destination;
       machine_.at(at)[blob.size - 1] ^= 0x80;
       EXPECT_EQ(refused(), number(kNames[place])) << platform;
@@ -286,8 +286,8 @@ TEST_F(StubSequence, EachBlobIsRefusedByName) {
 }
 
 TEST_F(StubSequence, TheRestOfTheLastPageIsCleared) {
-  prepare(&machine_, StubPlatform::none);
-  const boot::StubBlob& kernel = machine_.table().blobs[kKernel];
+  test::prepare(&machine_, StubPlatform::none);
+  const guest_abi::StubBlob& kernel = machine_.table().blobs[test::kKernel];
   std::memset(machine_.at(kernel.destination), 0x55, 20 * 4096);
   std::memset(machine_.at(0), 0x55, 2 * 4096);
   EXPECT_EQ(machine_.run().how, "kernel");
@@ -299,7 +299,7 @@ TEST_F(StubSequence, TheRestOfTheLastPageIsCleared) {
 }
 
 TEST_F(StubSequence, ZeroPageOutsideTheRangesIsNotTouched) {
-  prepare(&machine_, StubPlatform::snp);
+  test::prepare(&machine_, StubPlatform::snp);
   machine_.table().ranges[0] = {0x1000, 1};
   *machine_.at(5) = 0x55;
   EXPECT_EQ(machine_.run().how, "kernel");
@@ -309,16 +309,16 @@ TEST_F(StubSequence, ZeroPageOutsideTheRangesIsNotTouched) {
 TEST_F(StubSequence, OtherPlatform) {
   for (StubPlatform platform :
        {StubPlatform::simulated, StubPlatform::sev, StubPlatform::sev_es, StubPlatform::snp}) {
-    prepare(&machine_, platform);
+    test::prepare(&machine_, platform);
     uint64_t right = machine_.sev_status;
     for (uint64_t status : {0, 1, 3, 7}) {
       if (status == right) continue;
-      prepare(&machine_, platform);
+      test::prepare(&machine_, platform);
       machine_.sev_status = status;
       EXPECT_EQ(refused(), number(StubRefusal::platform));
     }
   }
-  prepare(&machine_, StubPlatform::tdx);
+  test::prepare(&machine_, StubPlatform::tdx);
   machine_.tdx = [](uint64_t leaf, uint64_t, uint64_t) {
     return leaf == 1 ? 0xc000010000000000 : 0;
   };
@@ -327,7 +327,7 @@ TEST_F(StubSequence, OtherPlatform) {
 
 TEST_F(StubSequence, AddressBitElsewhere) {
   for (uint32_t platform = 1; platform <= 5; platform++) {
-    prepare(&machine_, StubPlatform{platform});
+    test::prepare(&machine_, StubPlatform{platform});
     machine_.tdx_address_bits = 52;
     machine_.table().address_bit = 50;
     EXPECT_EQ(refused(), number(StubRefusal::address_bit));
@@ -335,8 +335,8 @@ TEST_F(StubSequence, AddressBitElsewhere) {
 }
 
 TEST_F(StubSequence, CpuidPageWithoutTheLeaf) {
-  prepare(&machine_, StubPlatform::snp);
-  *machine_.at(boot::kSnpCpuidAddress) = 1;
+  test::prepare(&machine_, StubPlatform::snp);
+  *machine_.at(guest_abi::kSnpCpuidAddress) = 1;
   EXPECT_EQ(refused(), number(StubRefusal::address_bit));
 }
 
@@ -353,7 +353,7 @@ TEST_F(StubSequence, ApJumpTableNotTaken) {
 TEST_F(StubSequence, BadTableBeforeAnythingElse) {
   for (uint32_t platform = 0; platform <= 5; platform++) {
     machine_.calls.clear();
-    prepare(&machine_, StubPlatform{platform});
+    test::prepare(&machine_, StubPlatform{platform});
     machine_.table().vcpus = 0;
     EXPECT_EQ(refused(), number(StubRefusal::table));
     EXPECT_LE(machine_.calls.size(), 2u);
@@ -368,8 +368,8 @@ TEST_F(StubSequence, ExitPortIsTheControlDevices) {
   machine_.table().magic = 0;
   machine_.run();
   EXPECT_EQ(machine_.calls.back(), "out b04 2000100");
-  EXPECT_EQ(contract::kExitPort, 0xb04);
+  EXPECT_EQ(guest_abi::kExitPort, 0xb04);
 }
 
 }  // namespace
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

@@ -11,7 +11,7 @@
 
 #include "base/bytes.hpp"
 
-namespace bartizan::stub {
+namespace bartizan::guest::stub {
 namespace {
 
 bool processor_has_sha() {
@@ -84,4 +84,4 @@ INSTANTIATE_TEST_SUITE_P(Ways, StubSha256, testing::Bool(),
                          [](const auto& way) { return way.param ? "Instructions" : "General"; });
 
 }  // namespace
-}  // namespace bartizan::stub
+}  // namespace bartizan::guest::stub

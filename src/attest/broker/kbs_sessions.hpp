@@ -1,0 +1,61 @@
+// Sessions: from /auth to the last resource, in memory. A session's nonce serves one /attest, good
+// or bad. Any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "bartizan/result.hpp"
+#include "bartizan/tee.hpp"
+#include "base/json.hpp"
+
+namespace bartizan::attest::broker {
+
+constexpr int64_t kSessionSeconds = 300;
+// Whoever opens sessions without end pushes out the oldest ones, not the broker's memory; with the
+// limit of requests for an address it takes them most of a minute, and an exchange takes seconds.
+constexpr size_t kMaxSessions = 4096;
+
+struct SevLaunch;
+
+struct KbsSession {
+  Tee tee = Tee::none;
+  std::string nonce;        // standard base64 of 32 random bytes
+  bool consumed = false;    // its nonce has been shown to /attest
+  std::string workload_id;  // after a good /attest
+  std::string resource;     // the one that may be released
+  Json tee_public_key;
+  std::shared_ptr<const SevLaunch> sev;  // of a SEV launch, which has no other use for a session
+};
+
+class KbsSessions {
+ public:
+  struct Opened {
+    std::string id, nonce;
+    int64_t expires = 0;
+  };
+  Result<Opened> open(Tee tee, int64_t now);
+
+  // Takes the nonce: the second caller gets nothing, as for an unknown or expired session.
+  std::optional<KbsSession> consume(const std::string& id, int64_t now);
+  void bind(const std::string& id, const KbsSession& attested);
+  std::optional<KbsSession> attested(const std::string& id, int64_t now);
+
+ private:
+  struct Entry {
+    KbsSession session;
+    int64_t expires = 0;
+  };
+  Entry* find(const std::string& id, int64_t now);
+  void make_room(int64_t now);
+
+  std::mutex mutex_;
+  std::map<std::string, Entry> entries_;           // guarded by mutex_
+  std::multimap<int64_t, std::string> by_expiry_;  // guarded by mutex_; the same ids, oldest first
+};
+
+}  // namespace bartizan::attest::broker

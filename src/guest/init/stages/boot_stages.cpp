@@ -1,0 +1,277 @@
+#include "guest/init/stages/boot_stages.hpp"
+
+#include <termios.h>
+
+#include <optional>
+
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "guest/init/host/evidence_source.hpp"
+#include "guest/init/host/host_reporter.hpp"
+#include "guest/init/host/host_socket.hpp"
+#include "guest/init/host/launch_secret_file.hpp"
+#include "guest/init/storage/disks.hpp"
+#include "guest/init/storage/storage.hpp"
+#include "guest/init/system/command_line.hpp"
+#include "guest/init/system/modules.hpp"
+#include "guest/init/system/mounts.hpp"
+#include "guest/init/system/network.hpp"
+#include "guest/init/workload/hardening.hpp"
+#include "guest/init/workload/root.hpp"
+#include "guest/init/workload/workload.hpp"
+#include "guest_abi/manifest.hpp"
+
+namespace bartizan::guest::init::stages {
+namespace {
+
+using guest_abi::BootStage;
+
+constexpr uint64_t kMaxCommandLine = 4096;     // x86: COMMAND_LINE_SIZE is 2048
+constexpr size_t kMaxPassphrase = 4096;        // the host cannot make us hold more
+constexpr uint64_t kMaxAccountFile = 1 << 20;  // of the image's /etc/passwd and /etc/group
+constexpr uint32_t kBrokerTimeoutMs = 60'000;
+constexpr size_t kDigestDigits = 16;  // of a digest in a log line
+
+std::string short_hex(ByteView bytes) {
+  return to_hex(bytes).substr(0, kDigestDigits);
+}
+
+// Each method is one stage: what it leaves behind are the members, what it returns is its log
+// line.
+class BootStages {
+ public:
+  explicit BootStages(host::HostReporter& report) : report_(report) {}
+
+  Result<std::string> pid1();
+  Result<std::string> modules();
+  Result<std::string> manifest();
+  Result<std::string> network();
+  Result<std::string> evidence();
+  Result<std::string> broker();
+  Result<std::string> verity();
+  Result<std::string> crypt();
+  Result<std::string> overlay();
+  Result<std::string> workload();
+  Result<workload::WorkloadEnd> supervise_workload();
+
+  // An error after stage 7 may be the corrupt disk's doing: then that is the news.
+  [[noreturn]] void fail(Error error);
+  void drain_terminal() const { ::tcdrain(terminal_.get()); }
+
+ private:
+  Result<Bytes> file_of_image(const char* path) const;
+  Result<SecretBytes> key_from_caller() const;
+  Result<SecretBytes> key_from_broker();
+
+  host::HostReporter& report_;
+  std::optional<BootStage> blame_;  // stage of the failure, where it is not the one entered
+  system::CommandLine command_line_;
+  guest_abi::Manifest manifest_;
+  std::unique_ptr<EvidenceSource> source_;
+  std::optional<attest::evidence::SnpReport> launch_report_;
+  host::FoundLaunchSecret launch_secret_;
+  SecretBytes disk_key_;
+  std::optional<storage::Storage> storage_;
+  UniqueFd terminal_;
+  workload::ProcessConfig config_;
+  pid_t workload_ = -1;
+  UniqueFd signals_;
+  Pump input_;
+};
+
+Result<std::string> BootStages::pid1() {
+  launch_secret_ = TRY(host::find_launch_secret());
+  TRY(system::mount_kernel_file_systems());
+  Bytes text = TRY(read_file("/proc/cmdline", kMaxCommandLine));
+  command_line_ = system::parse_command_line(as_text(text));
+  return std::string("file systems mounted");
+}
+
+Result<std::string> BootStages::modules() {
+  auto count = TRY(system::load_modules([this] { report_.open_console(); }));
+  report_.open_console();
+  TRY(workload::lock_down_kernel());
+  return fmt::format("{} loaded, {} not needed; no more from here on", count.loaded, count.passed);
+}
+
+Result<std::string> BootStages::manifest() {
+  Bytes bytes = TRY(storage::read_manifest_disk());
+  auto digest = guest_abi::workload_digest(bytes);
+  source_ =
+      launch_secret_.expected ? std::make_unique<host::NoSource>() : host::detect_evidence_source();
+  if (launch_secret_.secret) {
+    const auto& meant = launch_secret_.secret->workload_digest;
+    if (digest != meant) {
+      return refused("guest/manifest", "launch_secret", to_hex(meant), to_hex(digest),
+                     "the manifest is not the one that the launch's owner meant");
+    }
+    manifest_ = TRY(guest_abi::Manifest::parse(bytes));
+    return fmt::format("\"{}\", digest {} = launch secret", manifest_.workload_id,
+                       short_hex(digest));
+  }
+  if (source_->tee() == Tee::none) {
+    manifest_ = TRY(guest_abi::Manifest::parse(bytes));
+    return fmt::format("\"{}\", digest {}, not bound to the launch: {}", manifest_.workload_id,
+                       short_hex(digest), launch_secret_.expected ? "no launch secret" : "no TEE");
+  }
+  const uint8_t nothing_to_say[64] = {};
+  launch_report_ = TRY(host::fresh_report(*source_, nothing_to_say));
+  const auto& host_data = launch_report_->host_data;
+  if (!std::equal(host_data.begin(), host_data.end(), digest.begin(), digest.end())) {
+    return refused("guest/manifest", "host_data", to_hex(host_data), to_hex(digest),
+                   "the manifest is not the one that the launch is bound to");
+  }
+  manifest_ = TRY(guest_abi::Manifest::parse(bytes));
+  return fmt::format("\"{}\", digest {} = HOST_DATA", manifest_.workload_id, short_hex(digest));
+}
+
+Result<std::string> BootStages::network() {
+  TRY(system::bring_up_loopback());
+  if (!manifest_.network) return std::string("loopback only");
+  TRY(system::bring_up_network());
+  return std::string("eth0 10.0.2.15/24, gateway 10.0.2.2");
+}
+
+Result<std::string> BootStages::evidence() {
+  if (launch_secret_.secret) return std::string("not needed: judged before it ran, by its owner");
+  if (launch_secret_.expected && !command_line_.key_from_caller) {
+    return make_error(ErrorCode::verification_failed, "guest/evidence",
+                      "SEV or SEV-ES without a launch secret: no owner judged this launch, and the "
+                      "caller gives no key");
+  }
+  if (!launch_report_ && !command_line_.key_from_caller) {
+    return make_error(
+        ErrorCode::unsupported, "guest/evidence",
+        "no TEE on this machine, so no evidence for a broker, and the caller gives no key");
+  }
+  if (!launch_report_) return std::string("none on this machine");
+  return fmt::format("{}, report version {}, policy {:#x}, measurement {}",
+                     to_string(source_->tee()), launch_report_->version, launch_report_->policy,
+                     short_hex(launch_report_->measurement));
+}
+
+Result<SecretBytes> BootStages::key_from_caller() const {
+  UniqueFd socket = TRY(host::connect_to_host(guest_abi::kKeyVsockPort));
+  return host::receive_secret(socket.get(), kMaxPassphrase, "caller's key");
+}
+
+Result<SecretBytes> BootStages::key_from_broker() {
+  if (!manifest_.broker) {
+    return make_error(ErrorCode::invalid_state, "guest/broker",
+                      "the manifest names no broker and the caller gives no key");
+  }
+  host::WatchedSource watched(*source_);
+  auto key = request_key({manifest_.broker->url, manifest_.broker->ca_pem,
+                          manifest_.broker->resource, kBrokerTimeoutMs},
+                         watched);
+  if (watched.failed()) blame_ = BootStage::evidence;
+  return key;
+}
+
+Result<std::string> BootStages::broker() {
+  if (launch_secret_.secret) {
+    disk_key_ = std::move(launch_secret_.secret->disk_key);
+    return std::string("asked before the launch: key in the launch secret");
+  }
+  if (command_line_.key_from_caller) {
+    disk_key_ = TRY(key_from_caller());
+    return std::string("not asked: key from the caller");
+  }
+  disk_key_ = TRY(key_from_broker());
+  return fmt::format("{} released {}", manifest_.broker->url, manifest_.broker->resource);
+}
+
+Result<std::string> BootStages::verity() {
+  storage_ = TRY(storage::Storage::open(manifest_));
+  return fmt::format("root hash {}, {} blocks", short_hex(manifest_.verity.root_hash),
+                     manifest_.verity.data_blocks);
+}
+
+Result<std::string> BootStages::crypt() {
+  storage::MappedDevice plaintext = TRY(storage_->unlock(manifest_, disk_key_));
+  disk_key_.wipe();
+  TRY(workload::mount_image(plaintext, manifest_.filesystem));
+  return fmt::format("{}, {} bytes, {} read-only", manifest_.luks2.cipher, manifest_.luks2.size,
+                     manifest_.filesystem);
+}
+
+Result<std::string> BootStages::overlay() {
+  Bytes config = TRY(workload::read_image_config());
+  config_ = TRY(workload::parse_process_config(as_text(config)));
+  terminal_ = TRY(workload::open_terminal());
+  if (manifest_.scratch_bytes == 0) {
+    TRY(workload::enter_workload_root(terminal_.get(), manifest_.network, nullptr));
+    return std::string("memory over the image");
+  }
+  storage::MappedDevice scratch = TRY(storage_->open_scratch(manifest_.scratch_bytes));
+  TRY(workload::enter_workload_root(terminal_.get(), manifest_.network, &scratch));
+  return fmt::format("scratch disk of {} bytes over the image, under keys of this boot",
+                     manifest_.scratch_bytes);
+}
+
+Result<Bytes> BootStages::file_of_image(const char* path) const {
+  auto content = read_file(path, kMaxAccountFile);
+  if (!content.ok() && content.error().os_errno == ENOENT) return Bytes();
+  return content;
+}
+
+Result<std::string> BootStages::workload() {
+  Bytes passwd = TRY(file_of_image("/etc/passwd")), group = TRY(file_of_image("/etc/group"));
+  workload::Credentials who =
+      TRY(workload::resolve_user(config_.user, as_text(passwd), as_text(group)));
+  auto signals = host::connect_to_host(guest_abi::kSignalVsockPort);
+  // A host that has a terminal to offer refuses this port: then input comes by way of ours.
+  workload::WorkloadStdin input;
+  if (auto stream = host::connect_to_host(guest_abi::kInputVsockPort); stream.ok())
+    input = TRY(workload::open_input(std::move(*stream)));
+  workload_ = TRY(workload::start_workload(config_, who, terminal_.get(), input.pipe.get()));
+  input_ = std::move(input.pump);
+  if (signals.ok()) signals_ = std::move(*signals);
+  return fmt::format("{} as {}:{}{}", config_.arguments[0], who.user, who.group,
+                     signals_.valid() ? "" : ", no signals: " + signals.error().describe());
+}
+
+Result<workload::WorkloadEnd> BootStages::supervise_workload() {
+  return workload::supervise({workload_, config_.stop_signal, storage_->event_fd(),
+                              [this] { return storage_->check(); }, std::move(signals_),
+                              std::move(input_)});
+}
+
+void BootStages::fail(Error error) {
+  if (storage_) {
+    if (auto disk = storage_->check();
+        !disk.ok() && disk.error().code == ErrorCode::verification_failed) {
+      report_.fail(BootStage::verity, disk.error());
+    }
+  }
+  if (error.reason == "verity") blame_ = BootStage::verity;
+  report_.fail(blame_.value_or(report_.stage()), error);
+}
+
+using StageMethod = Result<std::string> (BootStages::*)();
+constexpr std::pair<BootStage, StageMethod> kStages[] = {
+    {BootStage::pid1, &BootStages::pid1},         {BootStage::modules, &BootStages::modules},
+    {BootStage::manifest, &BootStages::manifest}, {BootStage::network, &BootStages::network},
+    {BootStage::evidence, &BootStages::evidence}, {BootStage::broker, &BootStages::broker},
+    {BootStage::verity, &BootStages::verity},     {BootStage::crypt, &BootStages::crypt},
+    {BootStage::overlay, &BootStages::overlay},   {BootStage::workload, &BootStages::workload},
+};
+static_assert(std::size(kStages) == guest_abi::kStageCount);
+
+}  // namespace
+
+void run_boot_stages(host::HostReporter& report) {
+  BootStages stages(report);
+  for (const auto& [stage, method] : kStages) {
+    report.enter(stage);
+    auto line = (stages.*method)();
+    if (!line.ok()) stages.fail(line.error());
+    report.done(*line);
+  }
+  auto end = stages.supervise_workload();
+  stages.drain_terminal();
+  if (!end.ok()) stages.fail(end.error());
+  report.exit(end->kind, end->value);
+}
+
+}  // namespace bartizan::guest::init::stages

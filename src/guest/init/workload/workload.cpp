@@ -1,0 +1,181 @@
+#include "guest/init/workload/workload.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "guest/init/system/mounts.hpp"
+#include "guest/init/workload/hardening.hpp"
+
+namespace bartizan::guest::init::workload {
+namespace {
+
+constexpr const char* kTerminal = "/dev/hvc1";
+constexpr gid_t kTerminalGroup = 5;  // "tty" everywhere
+constexpr int kExecFailed = 127;
+
+// What the child has to say when it does not become the workload.
+struct Complaint {
+  int os_errno = 0;
+  char step[60] = {};
+};
+
+Error failed(const char* step) {
+  return errno_error(errno, "guest/init/workload/workload", step);
+}
+
+Result<void> take_terminal(int terminal, int input) {
+  if (::setsid() < 0) return failed("setsid");
+  for (int fd : {0, 1, 2}) {
+    if (::dup2(fd == 0 && input >= 0 ? input : terminal, fd) < 0) return failed("dup2");
+  }
+  if (::ioctl(1, TIOCSCTTY, 0) != 0) return failed("controlling terminal");
+  return {};
+}
+
+void reset_signals() {
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+Result<void> become(const ProcessConfig& config, const Credentials& who) {
+  ::umask(022);
+  TRY(drop_privileges());
+  if (::setgroups(who.groups.size(), who.groups.data()) != 0) return failed("setgroups");
+  if (::setresgid(who.group, who.group, who.group) != 0) return failed("setresgid");
+  if (::setresuid(who.user, who.user, who.user) != 0) return failed("setresuid");
+  if (::chdir(config.working_directory.c_str()) != 0) return failed("working directory");
+  return {};
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+  std::vector<char*> list;
+  for (const std::string& word : words) list.push_back(const_cast<char*>(word.c_str()));
+  list.push_back(nullptr);
+  return list;
+}
+
+// Like execvp: a candidate without permission is remembered, the next one tried.
+Result<void> execute(const ProcessConfig& config, const std::vector<std::string>& environment) {
+  auto arguments = pointers(config.arguments), variables = pointers(environment);
+  int worst = ENOENT;
+  for (const std::string& path :
+       program_candidates(config.arguments[0], environment_value(environment, "PATH"))) {
+    ::execve(path.c_str(), arguments.data(), variables.data());
+    if (errno == EACCES) worst = EACCES;
+    if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) return failed("exec");
+  }
+  errno = worst;
+  return failed("exec");
+}
+
+[[noreturn]] void child(const ProcessConfig& config, const Credentials& who, int terminal,
+                        int input, int complain) {
+  reset_signals();  // first: PID 1's handlers must not run here
+  auto attempt = [&]() -> Result<void> {
+    auto environment = complete_environment(config, who.home);
+    TRY(take_terminal(terminal, input));
+    TRY(become(config, who));
+    return execute(config, environment);
+  };
+  auto result = attempt();
+  Complaint complaint;
+  complaint.os_errno = result.error().os_errno;
+  result.error().message.copy(complaint.step, sizeof complaint.step - 1);
+  [[maybe_unused]] ssize_t told = ::write(complain, &complaint, sizeof complaint);
+  ::_exit(kExecFailed);
+}
+
+Result<void> hear_complaint(int pipe, const ProcessConfig& config) {
+  Complaint complaint;
+  ssize_t count;
+  do {
+    count = ::read(pipe, &complaint, sizeof complaint);
+  } while (count < 0 && errno == EINTR);
+  if (count == 0) return {};  // closed by a successful exec
+  if (count != sizeof complaint) return failed("start");
+  return errno_error(complaint.os_errno, "guest/init/workload/workload",
+                     fmt::format("{}: {}", config.arguments[0], complaint.step));
+}
+
+Result<void> make_working_directory(const std::string& path) {
+  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    TRY(system::make_folder(path.substr(0, slash)));
+    if (slash == std::string::npos) return {};
+  }
+}
+
+}  // namespace
+
+Result<UniqueFd> open_terminal() {
+  UniqueFd terminal = TRY(open_file(kTerminal, O_RDWR | O_NOCTTY));
+  termios settings{};
+  if (::tcgetattr(terminal.get(), &settings) != 0)
+    return errno_error(errno, "guest/init/workload/workload", kTerminal);
+  ::cfmakeraw(&settings);
+  settings.c_cflag |= CREAD | CLOCAL;
+  if (::tcsetattr(terminal.get(), TCSANOW, &settings) != 0) {
+    return errno_error(errno, "guest/init/workload/workload", kTerminal);
+  }
+  return terminal;
+}
+
+Result<WorkloadStdin> open_input(UniqueFd stream) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return failed("pipe");
+  UniqueFd pipe(ends[0]), fill(ends[1]);
+  // Ours alone: the workload's end must block like any standard input.
+  if (::fcntl(fill.get(), F_SETFL, O_NONBLOCK) != 0) return failed("fcntl pipe");
+  return WorkloadStdin{std::move(pipe), Pump(std::move(stream), std::move(fill))};
+}
+
+std::vector<std::string> program_candidates(const std::string& program, std::string_view path) {
+  if (program.find('/') != std::string::npos) return {program};
+  std::vector<std::string> candidates;
+  for (;;) {
+    size_t colon = path.find(':');
+    std::string_view folder = path.substr(0, colon);
+    candidates.push_back(folder.empty() ? "./" + program : fmt::format("{}/{}", folder, program));
+    if (colon == std::string_view::npos) return candidates;
+    path.remove_prefix(colon + 1);
+  }
+}
+
+int forwarded_signal(uint8_t from_host, int stop_signal) {
+  if (from_host == 0 || from_host >= NSIG) return 0;
+  return from_host == SIGTERM ? stop_signal : from_host;
+}
+
+Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who, int terminal,
+                             int input) {
+  sigset_t child_ended;
+  ::sigemptyset(&child_ended);
+  ::sigaddset(&child_ended, SIGCHLD);
+  ::sigprocmask(SIG_BLOCK, &child_ended, nullptr);
+  TRY(make_working_directory(config.working_directory));
+  // So that a workload that is not root can open /dev/stdout and /dev/stdin again.
+  if (::fchown(terminal, who.user, kTerminalGroup) != 0) return failed("fchown terminal");
+  if (input >= 0 && ::fchown(input, who.user, who.group) != 0) return failed("fchown input");
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0)
+    return errno_error(errno, "guest/init/workload/workload", "pipe");
+  UniqueFd hear(ends[0]), complain(ends[1]);
+  pid_t pid = ::fork();
+  if (pid < 0) return errno_error(errno, "guest/init/workload/workload", "fork");
+  if (pid == 0) child(config, who, terminal, input, complain.get());
+  complain.reset();
+  TRY(hear_complaint(hear.get(), config));
+  return pid;
+}
+
+}  // namespace bartizan::guest::init::workload

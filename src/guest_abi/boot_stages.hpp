@@ -1,0 +1,53 @@
+// Numbers that host and guest share: stages of PID 1, control ports, vsock ports, disk serials.
+// docs/ARCHITECTURE.md, "Contracts between components". Changing one changes the guest bundle, and
+// so every measurement.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace bartizan::guest_abi {
+
+enum class BootStage : uint32_t {
+  pid1 = 1,
+  modules,
+  manifest,
+  network,
+  evidence,
+  broker,
+  verity,
+  crypt,
+  overlay,
+  workload,
+};
+constexpr uint32_t kStageCount = 10;
+
+constexpr std::string_view stage_name(uint32_t number) {
+  constexpr std::array<std::string_view, kStageCount + 1> names = {
+      "launch", "pid1",   "modules", "manifest", "network", "evidence",
+      "broker", "verity", "crypt",   "overlay",  "workload"};
+  return number <= kStageCount ? names[number] : "unknown";
+}
+
+constexpr uint16_t kControlPort = 0x0b00;  // stage marks
+constexpr uint16_t kExitPort = 0x0b04;     // exit report: kind << 24 | value
+constexpr uint16_t kControlPortCount = 8;
+
+constexpr uint64_t kGuestCid = 3;
+constexpr uint32_t kReportVsockPort = 1001;
+constexpr uint32_t kKeyVsockPort = 1002;
+constexpr uint32_t kSignalVsockPort = 1003;
+// the workload's standard input, where it is no terminal
+constexpr uint32_t kInputVsockPort = 1004;
+
+constexpr std::string_view kDiskSerial = "disk";
+constexpr std::string_view kManifestSerial = "manifest";
+constexpr std::string_view kScratchSerial = "scratch";
+
+constexpr std::string_view kKeyFromCaller = "bartizan.key=caller";  // on the kernel command line
+
+constexpr std::string_view kSimulatedTeeName = "bartizan-simulated";  // in the KBS protocol
+constexpr std::string_view kProcessConfigPath = "/.krun_config.json";
+
+}  // namespace bartizan::guest_abi

@@ -1,0 +1,203 @@
+#include "guest_abi/manifest.hpp"
+
+#include "base/checked.hpp"
+#include "base/errors.hpp"
+#include "base/json.hpp"
+
+namespace bartizan::guest_abi {
+namespace {
+
+constexpr std::string_view kWhat = "manifest";
+// PBKDF2 rounds beyond this come from an attacker who wants the guest busy; a key of full entropy
+// needs 1000.
+constexpr uint64_t kMaxIterations = 10'000'000;
+constexpr uint64_t kMaxSaltBytes = 256;
+constexpr uint64_t kBlock = 4096;
+
+Error bad(std::string_view member, std::string_view why) {
+  return make_error(ErrorCode::corrupt, "manifest", "manifest: {}: {}", member, why);
+}
+
+Result<uint64_t> number(const Json& object, std::string_view key, uint64_t least, uint64_t most) {
+  uint64_t value = TRY(json_unsigned(object, key, kWhat));
+  if (value < least || value > most)
+    return bad(key, fmt::format("{} is outside {}..{}", value, least, most));
+  return value;
+}
+
+Result<uint64_t> offset_of(const Json& object, std::string_view key, uint64_t most) {
+  uint64_t value = TRY(number(object, key, 0, most));
+  if (value % kBlock != 0)
+    return bad(key, fmt::format("{} is not a multiple of {}", value, kBlock));
+  return value;
+}
+
+Result<Bytes> hex(const Json& object, std::string_view key, size_t least, size_t most) {
+  std::string text = TRY(json_string(object, key, kWhat));
+  auto bytes = from_hex(text);
+  if (!bytes.ok() || bytes->size() < least || bytes->size() > most || to_hex(*bytes) != text) {
+    return bad(key, "not lower-case hex of the right length");
+  }
+  return std::move(*bytes);
+}
+
+Result<std::string> one_of(const Json& object, std::string_view key,
+                           std::initializer_list<std::string_view> choices) {
+  std::string value = TRY(json_string(object, key, kWhat));
+  for (std::string_view choice : choices) {
+    if (value == choice) return value;
+  }
+  return make_error(ErrorCode::unsupported, "manifest", "manifest: {}: \"{}\" is not supported",
+                    key, value);
+}
+
+Result<Manifest::Keyslot> parse_keyslot(const Json& json, uint64_t segment_offset) {
+  Manifest::Keyslot slot;
+  slot.offset = TRY(offset_of(json, "offset", segment_offset));
+  slot.size = TRY(offset_of(json, "size", segment_offset - slot.offset));
+  slot.stripes = static_cast<uint32_t>(TRY(number(json, "stripes", 1, 4000)));
+  slot.af_hash = TRY(one_of(json, "af_hash", {"sha256", "sha512"}));
+  slot.cipher = TRY(one_of(json, "cipher", {"aes-xts-plain64"}));
+  slot.key_bytes = static_cast<uint32_t>(TRY(number(json, "key_bytes", 32, 64)));
+  slot.kdf = TRY(one_of(json, "kdf", {"pbkdf2"}));
+  slot.kdf_hash = TRY(one_of(json, "kdf_hash", {"sha256", "sha512"}));
+  slot.iterations = static_cast<uint32_t>(TRY(number(json, "iterations", 1, kMaxIterations)));
+  slot.salt = TRY(hex(json, "salt", 8, kMaxSaltBytes));
+  return slot;
+}
+
+Result<Manifest::Luks2> parse_luks2(const Json& json, uint64_t data_end) {
+  Manifest::Luks2 luks2;
+  luks2.offset = TRY(offset_of(json, "offset", data_end));
+  luks2.size = TRY(offset_of(json, "size", data_end - luks2.offset));
+  luks2.cipher = TRY(one_of(json, "cipher", {"aes-xts-plain64"}));
+  luks2.key_bytes = static_cast<uint32_t>(TRY(number(json, "key_bytes", 32, 64)));
+  luks2.sector_size = static_cast<uint32_t>(TRY(number(json, "sector_size", 512, 4096)));
+  if ((luks2.sector_size & (luks2.sector_size - 1)) != 0)
+    return bad("sector_size", "not a power of two");
+  luks2.keyslot = TRY(parse_keyslot(*TRY(json_member(json, "keyslot", kWhat)), luks2.offset));
+  const Json& digest = *TRY(json_member(json, "digest", kWhat));
+  luks2.digest.hash = TRY(one_of(digest, "hash", {"sha256", "sha512"}));
+  luks2.digest.iterations =
+      static_cast<uint32_t>(TRY(number(digest, "iterations", 1, kMaxIterations)));
+  luks2.digest.salt = TRY(hex(digest, "salt", 8, kMaxSaltBytes));
+  luks2.digest.value = TRY(hex(digest, "value", 16, 64));
+  return luks2;
+}
+
+Result<Manifest::Verity> parse_verity(const Json& json, uint64_t disk_size) {
+  Manifest::Verity verity;
+  verity.algorithm = TRY(one_of(json, "algorithm", {"sha256"}));
+  verity.block_size = static_cast<uint32_t>(TRY(number(json, "block_size", kBlock, kBlock)));
+  verity.root_hash = TRY(hex(json, "root_hash", 32, 32));
+  verity.salt = TRY(hex(json, "salt", 0, kMaxSaltBytes));
+  verity.data_blocks = TRY(number(json, "data_blocks", 1, disk_size / kBlock));
+  verity.hash_offset = TRY(offset_of(json, "hash_offset", disk_size));
+  if (verity.hash_offset < verity.data_blocks * kBlock)
+    return bad("hash_offset", "inside the data");
+  return verity;
+}
+
+Result<uint64_t> parse_scratch(const Json& json) {
+  uint64_t size = TRY(number(json, "size", kMinScratchBytes, kMaxScratchBytes));
+  if (size % kScratchUnit != 0)
+    return bad("scratch", fmt::format("{} is not a multiple of {}", size, kScratchUnit));
+  return size;
+}
+
+Json to_json(const Manifest::Luks2& luks2) {
+  const auto& slot = luks2.keyslot;
+  const auto& digest = luks2.digest;
+  return {{"offset", luks2.offset},
+          {"size", luks2.size},
+          {"cipher", luks2.cipher},
+          {"key_bytes", luks2.key_bytes},
+          {"sector_size", luks2.sector_size},
+          {"keyslot",
+           {{"offset", slot.offset},
+            {"size", slot.size},
+            {"stripes", slot.stripes},
+            {"af_hash", slot.af_hash},
+            {"cipher", slot.cipher},
+            {"key_bytes", slot.key_bytes},
+            {"kdf", slot.kdf},
+            {"kdf_hash", slot.kdf_hash},
+            {"iterations", slot.iterations},
+            {"salt", to_hex(slot.salt)}}},
+          {"digest",
+           {{"hash", digest.hash},
+            {"iterations", digest.iterations},
+            {"salt", to_hex(digest.salt)},
+            {"value", to_hex(digest.value)}}}};
+}
+
+Json to_json(const Manifest::Verity& verity) {
+  return {{"root_hash", to_hex(verity.root_hash)}, {"salt", to_hex(verity.salt)},
+          {"data_blocks", verity.data_blocks},     {"hash_offset", verity.hash_offset},
+          {"block_size", verity.block_size},       {"algorithm", verity.algorithm}};
+}
+
+Result<Manifest> parse_members(const Json& json) {
+  Manifest manifest;
+  manifest.workload_id = TRY(json_string(json, "workload_id", kWhat));
+  manifest.network = TRY(json_bool(json, "network", kWhat));
+  const Json& disk = *TRY(json_member(json, "disk", kWhat));
+  manifest.disk_size = TRY(offset_of(disk, "size", uint64_t{1} << 46));
+  manifest.filesystem = TRY(one_of(disk, "filesystem", {"erofs"}));
+  manifest.verity = TRY(parse_verity(*TRY(json_member(disk, "verity", kWhat)), manifest.disk_size));
+  manifest.luks2 = TRY(
+      parse_luks2(*TRY(json_member(disk, "luks2", kWhat)), manifest.verity.data_blocks * kBlock));
+  if (json.contains("scratch"))
+    manifest.scratch_bytes = TRY(parse_scratch(*TRY(json_member(json, "scratch", kWhat))));
+  if (json.contains("broker")) {
+    const Json& broker = *TRY(json_member(json, "broker", kWhat));
+    manifest.broker.emplace();
+    manifest.broker->url = TRY(json_string(broker, "url", kWhat));
+    manifest.broker->ca_pem = TRY(json_string(broker, "ca", kWhat));
+    manifest.broker->resource = TRY(json_string(broker, "resource", kWhat));
+  }
+  return manifest;
+}
+
+}  // namespace
+
+Result<Bytes> Manifest::serialize() const {
+  Json json = {{"version", kManifestVersion},
+               {"workload_id", workload_id},
+               {"network", network},
+               {"disk",
+                {{"size", disk_size},
+                 {"filesystem", filesystem},
+                 {"luks2", to_json(luks2)},
+                 {"verity", to_json(verity)}}}};
+  if (broker)
+    json["broker"] = {{"url", broker->url}, {"ca", broker->ca_pem}, {"resource", broker->resource}};
+  if (scratch_bytes != 0) json["scratch"] = {{"size", scratch_bytes}};
+  std::string text = TRY(canonical_json(json));
+  return Bytes(text.begin(), text.end());
+}
+
+Result<Manifest> Manifest::parse(ByteView bytes) {
+  if (bytes.size() > kMaxManifestBytes) {
+    return make_error(ErrorCode::corrupt, "manifest", "manifest: {} bytes, the limit is {}",
+                      bytes.size(), kMaxManifestBytes);
+  }
+  Json json = TRY(parse_json(as_text(bytes), kWhat));
+  uint64_t version = TRY(json_unsigned(json, "version", kWhat));
+  if (version != kManifestVersion) {
+    return make_error(ErrorCode::unsupported, "manifest",
+                      "manifest: version {}, this build knows version {}", version,
+                      kManifestVersion);
+  }
+  Manifest manifest = TRY(parse_members(json));
+  // One value, one text: this refuses unknown members, other spellings and white space in one
+  // comparison.
+  Bytes canonical = TRY(manifest.serialize());
+  if (!std::equal(bytes.begin(), bytes.end(), canonical.begin(), canonical.end())) {
+    return make_error(ErrorCode::corrupt, "manifest",
+                      "manifest: not the canonical form of what it says");
+  }
+  return manifest;
+}
+
+}  // namespace bartizan::guest_abi

@@ -1,0 +1,66 @@
+// Where everything is in guest-physical memory: the one list of addresses that loader, ACPI tables,
+// devices and page tables share. All of it is measured, directly or through the tables that name
+// it; a change here changes every launch digest.
+//
+//   0x0000'0000  a zero page (Linux reads the words 0x40e and 0x413 in it)
+//   0x0000'3000  SNP: CPUID page, secrets page, hand-over page; 0x7000 boot_params
+//   0x0002'0000  command line
+//   0x0004'0000  ACPI tables (e820 type 3)
+//   0x0005'0000  boot stub and what is its own (e820 type 4): stub_table.hpp has these addresses
+//   0x0010'0000  RAM; the kernel at its preferred address (16 MiB), the initrd behind what the
+//                kernel may use
+//   0xd000'0000  hole: virtio-mmio slots, staging window, I/O APIC, local APICs; TDX: the page of
+//                the reset vector; up to 4 GiB, where RAM goes on
+#pragma once
+
+#include <cstdint>
+
+#include "guest_abi/stub_table.hpp"
+
+namespace bartizan::plan::boot {
+
+constexpr uint64_t kBootParamsAddress = 0x7000;
+constexpr uint64_t kCommandLineAddress = 0x20000;
+constexpr uint64_t kAcpiAddress = 0x40000;
+constexpr uint64_t kAcpiEnd = 0x50000;
+static_assert(kAcpiEnd == guest_abi::kStubAddress);
+
+// RAM ends below the extended BIOS area; 0xa0000 to 1 MiB is no RAM for the guest: older kernels in
+// an SNP guest validate the ROM range themselves and stop if somebody did so before (research:
+// tee-abi §4.4).
+constexpr uint64_t kLowRamEnd = 0x9f000;
+constexpr uint64_t kHighRamStart = 0x100000;
+
+// RAM beyond 3328 MiB continues at 4 GiB.
+constexpr uint64_t kMmioHoleStart = 0xd0000000;
+constexpr uint64_t kMmioHoleEnd = 0x100000000;
+
+// The virtio-mmio bus: eight slots, all announced, in the order of docs/ARCHITECTURE.md ("Device
+// order").
+constexpr uint64_t kVirtioMmioBase = 0xd0000000;
+constexpr uint64_t kVirtioMmioSize = 0x1000;
+constexpr uint32_t kVirtioSlots = 8;
+constexpr uint32_t kVirtioFirstGsi = 5;
+constexpr uint64_t virtio_mmio_address(uint32_t slot) {
+  return kVirtioMmioBase + slot * kVirtioMmioSize;
+}
+constexpr uint32_t virtio_gsi(uint32_t slot) {
+  return kVirtioFirstGsi + slot;
+}
+
+constexpr uint64_t kIoApicAddress = 0xfec00000;
+constexpr uint64_t kLocalApicAddress = 0xfee00000;
+
+// What begins here is private under every TEE: TDX has its reset vector in it. Below, down to the
+// hole's start, everything is the host's.
+constexpr uint64_t kLastPrivatePages = 0xffe00000;
+
+// Segments of a GDT as the 64-bit boot protocol wants them (__BOOT_CS, __BOOT_DS).
+constexpr uint16_t kCodeSelector = 0x10;
+constexpr uint16_t kDataSelector = 0x18;
+constexpr uint16_t kGdtBytes = 4 * 8;
+
+// One byte of APIC id, 255 is the broadcast: more vCPUs would need x2APIC entries in the MADT.
+constexpr uint32_t kMaxVcpus = 254;
+
+}  // namespace bartizan::plan::boot

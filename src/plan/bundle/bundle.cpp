@@ -1,0 +1,78 @@
+#include "plan/bundle/bundle.hpp"
+
+#include <cstdlib>
+
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "crypto/hash.hpp"
+#include "plan/boot/bzimage.hpp"
+#include "plan/bundle/bundle_json.hpp"
+
+namespace bartizan {
+using namespace plan::bundle;  // NOLINT: the public functions of this component
+namespace plan::bundle {
+namespace {
+
+Error not_a_bundle(const std::filesystem::path& path, const Error& cause) {
+  Error error = cause;
+  error.origin = "bundle";
+  error.message = fmt::format("guest bundle {}: {}; \"bartizan bundle create\" makes one",
+                              path.string(), cause.message);
+  return error;
+}
+
+// A bundle is used only as it was made: a changed file is named before anything is launched with
+// it.
+Result<std::shared_ptr<const Bytes>> load_part(const std::filesystem::path& path, uint64_t limit,
+                                               const std::string& digest) {
+  auto bytes = TRY(read_file(path, limit));
+  auto got = to_hex(crypto::sha256(bytes));
+  if (got != digest) {
+    return make_error(ErrorCode::corrupt, "bundle", "{}: SHA-256 is {}, bundle.json says {}",
+                      path.string(), got, digest);
+  }
+  return std::make_shared<const Bytes>(std::move(bytes));
+}
+
+}  // namespace
+
+Result<Bundle> load_bundle(const std::filesystem::path& path) {
+  auto folder = path.empty() ? default_bundle_path() : path;
+  auto text = read_file(folder / "bundle.json", kMaxBundleJson);
+  if (!text.ok()) return not_a_bundle(folder, text.error());
+  Bundle bundle{TRY(parse_bundle_json(as_text(*text))), {}, {}};
+  bundle.kernel =
+      TRY(load_part(folder / "kernel", boot::kMaxKernelBytes, bundle.info.kernel_sha256));
+  bundle.initrd = TRY(load_part(folder / "initrd", kMaxInitrdBytes, bundle.info.initrd_sha256));
+  bundle.info.path = folder;
+  bundle.info.kernel_bytes = bundle.kernel->size();
+  bundle.info.initrd_bytes = bundle.initrd->size();
+  return bundle;
+}
+
+}  // namespace plan::bundle
+
+Result<BundleInfo> read_bundle(const std::filesystem::path& path) {
+  return TRY(plan::bundle::load_bundle(path)).info;
+}
+
+std::filesystem::path default_bundle_path() {
+  auto set = [](const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != 0 ? value : nullptr;
+  };
+  if (auto* path = set("BARTIZAN_BUNDLE")) return path;
+  const std::filesystem::path installed = "/usr/share/bartizan/bundle";
+  std::filesystem::path own;
+  if (auto* cache = set("XDG_CACHE_HOME")) {
+    own = std::filesystem::path(cache) / "bartizan/bundle";
+  } else if (auto* home = set("HOME")) {
+    own = std::filesystem::path(home) / ".cache/bartizan/bundle";
+  }
+  std::error_code ignored;
+  bool use_installed = own.empty() || (!std::filesystem::exists(own / "bundle.json", ignored) &&
+                                       std::filesystem::exists(installed / "bundle.json", ignored));
+  return use_installed ? installed : own;
+}
+
+}  // namespace bartizan

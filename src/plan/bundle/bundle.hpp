@@ -1,0 +1,23 @@
+// A bundle in memory, its digests checked: what a launch plan is made from.
+#pragma once
+
+#include <memory>
+
+#include "bartizan/machine.hpp"
+#include "base/bytes.hpp"
+
+namespace bartizan::plan::bundle {
+
+// An initrd is measured page by page, and a security processor takes a millisecond a page.
+constexpr uint64_t kMaxInitrdBytes = 8ull << 20;
+
+struct Bundle {
+  BundleInfo info;
+  std::shared_ptr<const Bytes> kernel, initrd;
+};
+
+// `path` empty: default_bundle_path(). Each file is read once; what was hashed is what is returned.
+// Errors: not_found, corrupt (names the file and both digests), unsupported (a newer version).
+Result<Bundle> load_bundle(const std::filesystem::path& path);
+
+}  // namespace bartizan::plan::bundle

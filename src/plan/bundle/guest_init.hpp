@@ -1,0 +1,14 @@
+// Where our static init is, when the caller does not say.
+#pragma once
+
+#include <filesystem>
+
+#include "bartizan/result.hpp"
+
+namespace bartizan::plan::bundle {
+
+// $BARTIZAN_INIT, else beside the running program or this library, in an installation or a build
+// folder, else under /usr. not_found lists what was tried.
+Result<std::filesystem::path> find_guest_init();
+
+}  // namespace bartizan::plan::bundle

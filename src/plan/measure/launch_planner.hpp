@@ -1,0 +1,42 @@
+// From launch options to the launch plan: reads the bundle, lays out memory, states the vCPUs'
+// first registers. Pure but for reading the bundle's files; asks neither KVM nor the host. Any
+// thread.
+#pragma once
+
+#include "bartizan/tee.hpp"
+#include "plan/tee/launch_plan.hpp"
+#include "plan/tee/snp/vmsa.hpp"
+
+namespace bartizan::plan::measure {
+
+// A guest with less cannot unpack its kernel; one with more cannot be described by 64 GiB of tables
+// anybody tested.
+constexpr uint32_t kMinRamMib = 128;
+constexpr uint32_t kMaxRamMib = 256 * 1024;
+
+// `key_from_caller`: the guest takes the disk key from the caller and says so in its measured
+// command line.
+//
+// The boot processor starts in the boot stub, which alone with its table and a few small pages is
+// loaded and measured: at most tee::kMaxLoadedPages for any kernel and initrd, which are staged.
+// Errors: not_found and corrupt (bundle), invalid_argument (vCPUs, RAM, command line, C-bit, kernel
+// and initrd larger than the staging window).
+Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller);
+// With another stub, for tests.
+Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller,
+                                  ByteView stub);
+
+// Guest policy of a launch that asks for none.
+uint64_t default_policy(Tee tee);
+
+// The digest of that very plan; also what measure() returns. Empty for Tee::none.
+Result<Measurement> measure_plan(const tee::LaunchPlan& plan);
+Measurement measure_plan(const tee::LaunchPlan& plan, const tee::snp::VmsaOptions& vmsa);
+
+// SEV_FEATURES of our own launches.
+uint64_t default_guest_features(Tee tee);
+// invalid_argument: only sev_es and snp have features, and bit 0 tells which of the two. 0: the
+// default.
+Result<void> check_guest_features(Tee tee, uint64_t features);
+
+}  // namespace bartizan::plan::measure

@@ -1,0 +1,50 @@
+// IoApic: an I/O APIC (Intel 82093AA) outside the kernel, for VMs whose kernel half has none: TDs.
+// It keeps the redirection table and says which message each line sends; KVM delivers them itself.
+//
+// Edge-triggered only, as all our devices are: a TD hides the end of interrupts, so level-triggered
+// lines cannot work. The guest owns the registers and may write what it likes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "bartizan/result.hpp"
+#include "vmm/devices/bus.hpp"
+
+namespace bartizan::vmm::devices {
+
+constexpr uint64_t kIoApicBase = 0xfec0'0000;
+constexpr uint64_t kIoApicSize = 0x1000;
+constexpr uint32_t kIoApicLines = 24;
+
+class IoApic final : public BusDevice {
+ public:
+  // A line that is not masked, and the message (MSI) that it sends.
+  struct Route {
+    uint32_t line = 0;
+    uint64_t address = 0;
+    uint32_t data = 0;
+  };
+  // Gets all routes whenever one changed; one call at a time, on vCPU threads.
+  using OnRoutes = std::function<void(const std::vector<Route>& routes)>;
+  explicit IoApic(OnRoutes on_routes);
+
+  uint64_t read(uint64_t offset, uint32_t size) override;
+  void write(uint64_t offset, uint32_t size, uint64_t value) override;
+
+ private:
+  uint32_t register_value() const;
+  void set_register(uint32_t value);
+  std::vector<Route> routes() const;
+
+  OnRoutes on_routes_;
+  std::mutex mutex_;  // guards all below
+  uint32_t selected_ = 0;
+  uint32_t id_ = 0;
+  std::array<uint64_t, kIoApicLines> entries_;
+};
+
+}  // namespace bartizan::vmm::devices

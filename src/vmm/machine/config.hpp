@@ -1,0 +1,31 @@
+// Checks of what a caller asks for, before anything is made: each refusal names the option and the
+// value.
+#pragma once
+
+#include "bartizan/machine.hpp"
+#include "base/unique_fd.hpp"
+
+namespace bartizan::vmm::machine {
+
+// invalid_argument.
+Result<void> check_options(const MachineOptions& options);
+
+// Checks path, range and manifest (corrupt, unsupported); fills in a `size` of 0. Gives the opened
+// file.
+Result<UniqueFd> open_disk(LuksDisk& disk);
+
+// Does the guest get a network device? What the manifest wants must be there; invalid_argument if
+// it is not.
+Result<bool> decide_network(const MachineOptions& options, const LuksDisk& disk);
+
+// The scratch disk that the manifest asks for; invalid if it asks for none. invalid_argument if the
+// options name one nevertheless.
+Result<UniqueFd> open_scratch(const MachineOptions& options, const LuksDisk& disk);
+
+// A duplicate (CLOEXEC) of the caller's descriptor; invalid for -1.
+Result<UniqueFd> duplicate(int fd, const char* what);
+
+// The same error with `machine "name": ` in front.
+Error in_machine(Error error, const std::string& name);
+
+}  // namespace bartizan::vmm::machine

@@ -1,0 +1,161 @@
+#include "vmm/machine/device_set.hpp"
+
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/checked.hpp"
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "guest_abi/boot_stages.hpp"
+#include "plan/boot/layout.hpp"
+#include "vmm/virtio/rng/device.hpp"
+
+namespace bartizan::vmm::machine {
+namespace {
+
+constexpr uint64_t kSectorBytes = 512;
+constexpr std::array<const char*, plan::boot::kVirtioSlots> kSlotNames = {
+    "console 0",     "console 1", "block disk", "block manifest",
+    "block scratch", "rng",       "vsock",      "net"};
+
+Result<std::shared_ptr<virtio::Device>> make_disk(UniqueFd file, uint64_t offset, uint64_t size,
+                                                  bool read_only, std::string_view serial) {
+  virtio::BlockOptions options;
+  options.file = std::move(file);
+  options.offset = offset;
+  options.size = size;
+  options.read_only = read_only;
+  options.serial = serial;
+  return std::shared_ptr<virtio::Device>(TRY(virtio::BlockDevice::create(std::move(options))));
+}
+
+std::vector<virtio::PortForward> forwards(const std::vector<PublishedPort>& ports) {
+  std::vector<virtio::PortForward> forwards;
+  for (const auto& port : ports)
+    forwards.push_back({port.host_address, port.host_port, port.guest_port});
+  return forwards;
+}
+
+class Irq final : public virtio::Interrupt {
+ public:
+  static Result<std::unique_ptr<Irq>> create(vcpu::VirtualMachine& vm, uint32_t gsi) {
+    UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!event.valid()) return errno_error(errno, "machine", "eventfd");
+    TRY(vm.connect_interrupt(event.get(), gsi));
+    return std::unique_ptr<Irq>(new Irq(std::move(event)));
+  }
+  void trigger() override {
+    uint64_t one = 1;
+    [[maybe_unused]] ssize_t put = ::write(event_.get(), &one, sizeof one);
+  }
+
+ private:
+  explicit Irq(UniqueFd event) : event_(std::move(event)) {}
+  UniqueFd event_;
+};
+
+}  // namespace
+
+DeviceSet::DeviceSet(EventLoop& loop, DeviceOptions options)
+    : loop_(loop),
+      options_(std::move(options)),
+      input_(loop, std::move(options_.stdin_fd)),
+      output_(std::move(options_.stdout_fd)),
+      lines_(options_.guest_line),
+      services_(loop, std::move(options_.services)) {}
+
+Result<std::unique_ptr<DeviceSet>> DeviceSet::create(EventLoop& loop, vcpu::VirtualMachine& vm,
+                                                     DeviceOptions options) {
+  std::unique_ptr<DeviceSet> set(new DeviceSet(loop, std::move(options)));
+  auto devices = TRY(set->make_devices());
+  for (uint32_t slot = 0; slot < plan::boot::kVirtioSlots; ++slot) {
+    TRY(set->connect(vm, slot, std::move(devices[slot])));
+  }
+  return set;
+}
+
+Result<std::vector<std::shared_ptr<virtio::Device>>> DeviceSet::make_devices() {
+  std::vector<std::shared_ptr<virtio::Device>> devices;
+  devices.push_back(
+      virtio::ConsoleDevice::create(loop_, {[this](ByteView bytes) { lines_.add(bytes); }, {}}));
+  terminal_ =
+      virtio::ConsoleDevice::create(loop_, {[this](ByteView bytes) { output_.write(bytes); }, {}});
+  devices.push_back(terminal_);
+  devices.push_back(TRY(make_disk(std::move(options_.disk), options_.disk_offset,
+                                  options_.disk_size, true, guest_abi::kDiskSerial)));
+  devices.push_back(TRY(make_manifest_disk()));
+  devices.push_back(TRY(make_scratch_disk()));
+  devices.push_back(virtio::RngDevice::create());
+  devices.push_back(TRY(make_vsock()));
+  devices.push_back(TRY(make_net()));
+  return devices;
+}
+
+void DeviceSet::open_terminal() {
+  terminal_->attach_input(input_.take_terminal());
+}
+
+Result<std::shared_ptr<virtio::Device>> DeviceSet::make_manifest_disk() {
+  uint64_t size = align_up(options_.manifest.size(), kSectorBytes);
+  UniqueFd file(::memfd_create("bartizan-manifest", MFD_CLOEXEC));
+  if (!file.valid()) return errno_error(errno, "machine", "manifest: memfd_create");
+  if (::ftruncate(file.get(), static_cast<off_t>(size)) != 0) {
+    return errno_error(errno, "machine", "manifest: ftruncate");
+  }
+  TRY(write_exactly(file.get(), options_.manifest, 0, "manifest"));
+  return make_disk(std::move(file), 0, size, true, guest_abi::kManifestSerial);
+}
+
+Result<std::shared_ptr<virtio::Device>> DeviceSet::make_scratch_disk() {
+  if (!options_.scratch.valid()) return std::shared_ptr<virtio::Device>();
+  uint64_t size = align_down(TRY(file_size(options_.scratch.get(), "scratch disk")), kSectorBytes);
+  return make_disk(std::move(options_.scratch), 0, size, false, guest_abi::kScratchSerial);
+}
+
+Result<std::shared_ptr<virtio::Device>> DeviceSet::make_vsock() {
+  virtio::VsockOptions ports{services_.ports()};
+  if (!input_.is_terminal())
+    ports.ports[guest_abi::kInputVsockPort] = [this](uint32_t) { return input_.open(); };
+  for (const VsockPort& port : options_.vsock) {
+    if (!port.listen)
+      ports.ports[port.port] = [path = port.path](uint32_t) { return virtio::connect_unix(path); };
+  }
+  vsock_ = virtio::VsockDevice::create(loop_, std::move(ports));
+  for (const VsockPort& port : options_.vsock) {
+    if (port.listen)
+      listeners_.push_back(TRY(virtio::VsockListener::create(loop_, vsock_, port.port, port.path)));
+  }
+  return std::shared_ptr<virtio::Device>(vsock_);
+}
+
+Result<std::shared_ptr<virtio::Device>> DeviceSet::make_net() {
+  if (!options_.network) return std::shared_ptr<virtio::Device>();
+  net_ = TRY(virtio::NetDevice::create(loop_, {forwards(options_.publish)}));
+  return std::shared_ptr<virtio::Device>(net_);
+}
+
+Result<void> DeviceSet::connect(vcpu::VirtualMachine& vm, uint32_t slot,
+                                std::shared_ptr<virtio::Device> device) {
+  uint64_t address = plan::boot::virtio_mmio_address(slot);
+  interrupts_.push_back(TRY(Irq::create(vm, plan::boot::virtio_gsi(slot))));
+  auto transport =
+      TRY(virtio::MmioTransport::create(vm.memory(), loop_, *interrupts_.back(), std::move(device),
+                                        {kSlotNames[slot], options_.log}));
+  for (size_t queue = 0; queue < transport->queue_count(); ++queue) {
+    TRY(vm.connect_notify(transport->notify_fd(queue), address + virtio::kNotifyOffset, queue));
+  }
+  return vm.mmio().add(address, virtio::kMmioSize, transport);
+}
+
+std::vector<PublishedPort> DeviceSet::published() const {
+  std::vector<PublishedPort> ports;
+  if (net_ == nullptr) return ports;
+  for (const auto& port : net_->published())
+    ports.push_back({port.host_address, port.host_port, port.guest_port});
+  return ports;
+}
+
+}  // namespace bartizan::vmm::machine

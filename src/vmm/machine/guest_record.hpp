@@ -1,0 +1,58 @@
+// Journal: what a guest said and did, and what that makes of its end. Any thread.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "bartizan/machine.hpp"
+#include "guest_abi/boot_stages.hpp"
+#include "vmm/vcpu/dispatch.hpp"
+#include "vmm/vcpu/exits.hpp"
+
+namespace bartizan::vmm::machine {
+
+class GuestRecord {
+ public:
+  using Clock = std::chrono::steady_clock;
+  // `exits` outlives it. Time counts from now.
+  explicit GuestRecord(const vcpu::ExitCounters& exits) : exits_(exits), start_(Clock::now()) {}
+
+  void launched();              // the vCPUs start now
+  void stage(uint32_t number);  // the guest's mark; only the first of each counts
+  void exit_report(uint32_t kind, uint32_t value);  // only the first counts
+  void log_line(std::string_view line);  // looks for the guest's own words about its failure
+  bool end(const vcpu::End& end);        // true for the first, which counts
+
+  ExitReason reason() const;  // after end()
+  bool reported() const;
+  uint32_t last_stage() const;  // 0: none yet
+  void fill(MachineStats& stats) const;
+
+ private:
+  struct Mark {
+    bool reached = false;
+    double milliseconds = 0;
+    uint64_t exits = 0;
+  };
+  Mark mark_now() const;
+  ExitReason reported_reason() const;
+  ExitReason unreported_reason() const;
+  static ExitReason refused(uint32_t number);  // by the boot stub
+
+  const vcpu::ExitCounters& exits_;
+  const Clock::time_point start_;
+  mutable std::mutex mutex_;
+  // All below guarded by mutex_. Mark 0 is "launch".
+  std::array<Mark, guest_abi::kStageCount + 1> marks_;
+  std::vector<std::pair<std::string, uint64_t>> pid1_exits_, workload_exits_;
+  uint32_t last_stage_ = 0;
+  std::optional<std::pair<uint32_t, uint32_t>> report_;
+  std::optional<vcpu::End> end_;
+  std::string failure_, panic_;
+};
+
+}  // namespace bartizan::vmm::machine

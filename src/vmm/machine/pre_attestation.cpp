@@ -1,0 +1,69 @@
+#include "vmm/machine/pre_attestation.hpp"
+
+#include "attest/client/sev_launch.hpp"
+#include "attest/evidence/tee_name.hpp"
+#include "base/errors.hpp"
+#include "guest_abi/manifest.hpp"
+#include "vmm/launch/sev/device.hpp"
+
+namespace bartizan::vmm::machine {
+namespace {
+
+constexpr const char* kOrigin = "machine";
+
+Error invalid(std::string_view what) {
+  return make_error(ErrorCode::invalid_argument, kOrigin, "{}", what);
+}
+
+// Two owners, or one and none.
+Result<bool> broker_owns(const LaunchOwner& who, Tee tee) {
+  const TeeOptions& options = who.options;
+  const bool certificates = !options.platform_certificates.empty();
+  if (certificates && (who.key_from_caller || options.owner || !options.session.empty())) {
+    return invalid(
+        "platform_certificates: the broker is asked with them, and the launch has an owner or a "
+        "key already");
+  }
+  if (certificates || who.key_from_caller || options.owner) return certificates;
+  return invalid(fmt::format(
+      "TEE {}: nobody gives the guest its key: give platform_certificates (sevctl export "
+      "--full FILE) for the manifest's broker, an owner, or a disk_key",
+      to_string(tee)));
+}
+
+launch::SevOwner ask(std::shared_ptr<SevLaunchClient> client, memory::GuestAddress place) {
+  return [client,
+          place](const launch::SevMeasurement& seen) -> Result<std::optional<launch::SevSecret>> {
+    auto sealed = TRY(client->judge({seen.measure, seen.nonce}));
+    return std::optional(
+        launch::SevSecret{std::move(sealed.header), std::move(sealed.ciphertext), place});
+  };
+}
+
+}  // namespace
+
+Result<void> resolve_guest_owner(kvm::KernelApi& kernel, const LaunchOwner& who,
+                                 const plan::tee::LaunchPlan& plan,
+                                 launch::LaunchIdentity* binding) {
+  if (!attest::evidence::is_pre_attested(plan.tee) || !TRY(broker_owns(who, plan.tee))) return {};
+  guest_abi::Manifest manifest = TRY(guest_abi::Manifest::parse(who.manifest));
+  if (!manifest.broker) {
+    return invalid("platform_certificates: the image's manifest names no broker to ask");
+  }
+  SevLaunchRequest request;
+  request.url = manifest.broker->url;
+  request.ca_pem = manifest.broker->ca_pem;
+  request.tee = plan.tee;
+  request.workload_digest = binding->workload_digest;
+  request.policy = static_cast<uint32_t>(plan.policy);
+  auto status = TRY(launch::sev::platform_status(kernel));
+  request.firmware = {status.api_major, status.api_minor, status.build};
+  request.certificates = who.options.platform_certificates;
+  auto [client, start] = TRY(SevLaunchClient::open(request));
+  binding->owner_certificate = std::move(start.certificate);
+  binding->session = std::move(start.session);
+  binding->owner = ask(std::make_shared<SevLaunchClient>(std::move(client)), plan.secret);
+  return {};
+}
+
+}  // namespace bartizan::vmm::machine

@@ -1,0 +1,189 @@
+#include "vmm/machine/running_machine.hpp"
+
+#include <signal.h>
+#include <sys/epoll.h>
+
+#include "base/errors.hpp"
+#include "vmm/devices/control.hpp"
+#include "vmm/vcpu/kick.hpp"
+
+namespace bartizan::vmm::machine {
+namespace {
+
+// A guest that has reported its exit has nothing left to do but to reset; one that hangs there is
+// ended by us.
+constexpr uint64_t kResetPatienceMs = 5'000;
+
+// How long a guest may stay at one stage before the log says so, first time; then twice as long,
+// and so on.
+constexpr uint64_t kProgressIntervalMs = 30'000;
+
+}  // namespace
+
+Result<std::unique_ptr<RunningMachine>> RunningMachine::start(RunningMachineOptions options,
+                                                              const plan::tee::LaunchPlan& plan,
+                                                              DeviceOptions devices) {
+  std::unique_ptr<RunningMachine> session(new RunningMachine(std::move(options)));
+  TRY(session->prepare(plan, std::move(devices)));
+  if (session->options_.before_run) TRY(session->options_.before_run());
+  TRY(session->run());
+  return session;
+}
+
+// A vCPU that was started while another one ended may outlive the loop's finish(): wait for it
+// while what it reports to is still there.
+RunningMachine::~RunningMachine() {
+  if (vm_ == nullptr) return;
+  vm_->stop();
+  if (loop_thread_.joinable()) loop_thread_.join();
+  vm_->join();
+}
+
+void RunningMachine::log(LogLevel level, const std::string& line) const {
+  if (options_.log) options_.log(level, fmt::format("machine \"{}\": {}", options_.name, line));
+}
+
+Result<void> RunningMachine::prepare(const plan::tee::LaunchPlan& plan, DeviceOptions devices) {
+  loop_ = TRY(EventLoop::create());
+  vm_ = TRY(vcpu::VirtualMachine::create(options_.kernel, options_.kvm_device, plan,
+                                         options_.binding, options_.backing));
+  for (const std::string& remark : vm_->remarks()) log(LogLevel::warning, remark);
+  journal_ = std::make_unique<GuestRecord>(vm_->exits());
+  devices.log = options_.log;
+  devices.guest_line = [this](std::string_view line) {
+    journal_->log_line(line);
+    if (options_.guest_log) options_.guest_log(LogLevel::info, line);
+  };
+  devices_ = TRY(DeviceSet::create(*loop_, *vm_, std::move(devices)));
+  published_ = devices_->published();
+  wire_control();
+  return loop_->watch(options_.commands->fd(), EPOLLIN, [this](uint32_t) { on_commands(); });
+}
+
+void RunningMachine::wire_control() {
+  devices::ControlDevice::Listener listener;
+  listener.stage = [this](uint32_t number) { on_stage(number); };
+  listener.exit = [this](uint32_t kind, uint32_t value) {
+    journal_->exit_report(kind, value);
+    loop_->post([this] { on_exit_report(); });
+  };
+  auto control = std::make_shared<devices::ControlDevice>(std::move(listener));
+  // The port range is ours alone, so add() cannot refuse it.
+  (void)vm_->pio().add(guest_abi::kControlPort, guest_abi::kControlPortCount, std::move(control));
+}
+
+// On a vCPU's thread. Once: a guest that repeats its mark must not fill the loop with work.
+void RunningMachine::on_stage(uint32_t number) {
+  journal_->stage(number);
+  bool running = number == static_cast<uint32_t>(guest_abi::BootStage::pid1);
+  if (running && !staging_returned_.exchange(true)) vm_->give_back_staging();
+  bool workload = number == static_cast<uint32_t>(guest_abi::BootStage::workload);
+  if (workload && !terminal_open_.exchange(true))
+    loop_->post([this] { devices_->open_terminal(); });
+}
+
+Result<void> RunningMachine::run() {
+  loop_thread_ = TRY(vcpu::start_quiet_thread("device loop", [this] { loop_->run(); }));
+  loop_->post([this] { watch_progress(kProgressIntervalMs); });
+  journal_->launched();
+  auto running = vm_->run([this](uint32_t id, const vcpu::End& end) { on_vcpu_end(id, end); });
+  if (running.ok()) return {};
+  // Either a vCPU that did start was first to end, and the loop finishes by itself; or we are
+  // first, and end it here.
+  if (journal_->end({vcpu::End::Kind::stopped, ""})) {
+    vm_->join();
+    loop_->stop();
+  }
+  loop_thread_.join();
+  return running;
+}
+
+// On a vCPU's thread. Two hops through the loop: the first may run in a round whose epoll_wait came
+// before the guest's last queue notification; the second comes after a round that must have seen
+// it, so no last output is lost.
+void RunningMachine::on_vcpu_end(uint32_t id, const vcpu::End& end) {
+  if (!journal_->end(end)) return;
+  if (!end.detail.empty()) log(LogLevel::debug, fmt::format("vcpu {}: {}", id, end.detail));
+  vm_->stop();
+  loop_->post([this] { loop_->post([this] { finish(); }); });
+}
+
+void RunningMachine::finish() {
+  vm_->join();
+  loop_->unwatch(options_.commands->fd());
+  devices_->finish_log();
+  if (uint64_t dropped = devices_->dropped_output(); dropped != 0 && options_.log) {
+    log(LogLevel::warning,
+        fmt::format("{} bytes of the workload's output dropped: nobody read them", dropped));
+  }
+  ExitReason reason = journal_->reason();
+  log(LogLevel::info, reason.describe());
+  // Together: who sees the descriptor readable gets the reason at once, and who got the reason sees
+  // it readable.
+  uint64_t one = 1;
+  {
+    std::lock_guard lock(mutex_);
+    reason_ = std::move(reason);
+    [[maybe_unused]] ssize_t put = ::write(options_.exit_event, &one, sizeof one);
+  }
+  ended_.notify_all();
+  loop_->stop();
+}
+
+void RunningMachine::on_exit_report() {
+  loop_->call_after(kResetPatienceMs, [this] { stop_now(); });
+}
+
+void RunningMachine::on_commands() {
+  while (auto command = options_.commands->next()) {
+    if (command->kind == Command::Kind::signal) {
+      devices_->send_signal(static_cast<uint8_t>(command->value));
+    } else {
+      devices_->send_signal(SIGTERM);
+      loop_->call_after(command->value, [this] { stop_now(); });
+    }
+  }
+}
+
+void RunningMachine::watch_progress(uint64_t interval_ms) {
+  uint32_t stage = journal_->last_stage();
+  bool at_work =
+      stage >= static_cast<uint32_t>(guest_abi::BootStage::workload) || journal_->reported();
+  if (at_work) return;
+  loop_->call_after(interval_ms, [this, interval_ms] {
+    uint32_t now = journal_->last_stage();
+    if (now == seen_stage_) {
+      log(LogLevel::warning,
+          fmt::format("no progress for {} s since stage {}: {} exits so far", interval_ms / 1000,
+                      guest_abi::stage_name(now), vm_->exits().total()));
+    }
+    watch_progress(now == seen_stage_ ? interval_ms * 2 : kProgressIntervalMs);
+    seen_stage_ = now;
+  });
+}
+
+void RunningMachine::stop_now() {
+  vm_->stop();
+}
+
+std::optional<ExitReason> RunningMachine::wait(std::optional<std::chrono::milliseconds> limit) {
+  std::unique_lock lock(mutex_);
+  auto over = [this] { return reason_.has_value(); };
+  if (limit) {
+    ended_.wait_for(lock, *limit, over);
+  } else {
+    ended_.wait(lock, over);
+  }
+  return reason_;
+}
+
+MachineStats RunningMachine::stats() const {
+  MachineStats stats;
+  journal_->fill(stats);
+  stats.private_page_refusals = vm_->memory().private_refusals();
+  stats.shared_pages = vm_->memory().shared_pages();
+  stats.page_state_changes = vm_->memory().state_changes();
+  return stats;
+}
+
+}  // namespace bartizan::vmm::machine

@@ -1,0 +1,84 @@
+// Session: a guest from its launch to its end. Owns the VM, its devices, the event loop and all
+// threads.
+//
+// Threads: vCPUs run on their own; everything about devices and the end happens on the loop's
+// thread. The guest ends when its first vCPU does: that vCPU's thread stops the others and tells
+// the loop, which settles the reason.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/event_loop.hpp"
+#include "vmm/machine/commands.hpp"
+#include "vmm/machine/device_set.hpp"
+#include "vmm/machine/guest_record.hpp"
+#include "vmm/vcpu/virtual_machine.hpp"
+
+namespace bartizan::vmm::machine {
+
+struct RunningMachineOptions {
+  std::string name;
+  std::shared_ptr<kvm::KernelApi> kernel;
+  std::filesystem::path kvm_device;
+  LogSink log, guest_log;
+  const Commands* commands = nullptr;  // outlives the session
+  int exit_event = -1;                 // eventfd, written once at the end; outlives the session
+  launch::LaunchIdentity binding;      // what hardware TEEs tie the launch to
+  memory::Backing backing = memory::Backing::pages;
+  std::function<Result<void>()>
+      before_run;  // asked when all is made and nothing runs; may be empty
+};
+
+class RunningMachine {
+ public:
+  static Result<std::unique_ptr<RunningMachine>> start(RunningMachineOptions options,
+                                                       const plan::tee::LaunchPlan& plan,
+                                                       DeviceOptions devices);
+  ~RunningMachine();  // stops a running guest and waits for it
+
+  std::optional<ExitReason> wait(
+      std::optional<std::chrono::milliseconds> limit);  // any thread; nothing: timed out
+  void stop_now();                                      // any thread
+  MachineStats stats() const;                           // any thread
+  const memory::GuestMemory& memory() const { return vm_->memory(); }
+  const std::vector<PublishedPort>& published() const { return published_; }
+
+ private:
+  explicit RunningMachine(RunningMachineOptions options) : options_(std::move(options)) {}
+  Result<void> prepare(const plan::tee::LaunchPlan& plan, DeviceOptions devices);
+  Result<void> run();
+  void wire_control();
+  void on_stage(uint32_t number);
+  void on_vcpu_end(uint32_t id, const vcpu::End& end);
+  void on_commands();
+  void on_exit_report();
+  void watch_progress(uint64_t interval_ms);
+  void finish();
+  void log(LogLevel level, const std::string& line) const;
+
+  // Destroyed from the last to the first: devices before the VM, the VM (whose buses hold
+  // transports) before the loop.
+  RunningMachineOptions options_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<vcpu::VirtualMachine> vm_;
+  std::unique_ptr<GuestRecord> journal_;
+  std::unique_ptr<DeviceSet> devices_;
+  std::vector<PublishedPort> published_;
+  uint32_t seen_stage_ = 0;  // by watch_progress
+  std::atomic<bool> terminal_open_ = false;
+  std::atomic<bool> staging_returned_ = false;
+  std::thread loop_thread_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable ended_;
+  std::optional<ExitReason> reason_;  // guarded by mutex_
+};
+
+}  // namespace bartizan::vmm::machine

@@ -1,0 +1,56 @@
+// What the guest finds on the host's vsock ports: the report service (simulated TEE), the key
+// service (a disk key given by the caller) and the signal service. docs/ARCHITECTURE.md, "vsock".
+// All on the event loop's thread.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "attest/evidence/simulated_signer.hpp"
+#include "bartizan/secret_bytes.hpp"
+#include "base/event_loop.hpp"
+#include "vmm/virtio/vsock/device.hpp"
+
+namespace bartizan::vmm::machine {
+
+struct ServiceOptions {
+  std::optional<attest::evidence::SimulatedSigner> signer;  // absent: no report service
+  attest::evidence::SimulatedSigner::Fields fields;         // report_data comes from the guest
+  std::optional<SecretBytes> disk_key;                      // absent: no key service
+};
+
+class Services {
+ public:
+  Services(EventLoop& loop, ServiceOptions options) : loop_(loop), options_(std::move(options)) {}
+  Services(const Services&) = delete;
+  Services& operator=(const Services&) = delete;
+  ~Services();
+
+  // For VsockOptions::ports.
+  std::map<uint32_t, virtio::Connect> ports();
+
+  // To the workload; kept until the guest asks for signals.
+  void send_signal(uint8_t number);
+
+ private:
+  struct ReportRequest {
+    UniqueFd stream;
+    Bytes received;
+  };
+  Result<UniqueFd> open_report();
+  Result<UniqueFd> open_key();
+  Result<UniqueFd> open_signals();
+  void on_report_data(int fd);
+  Bytes answer(ByteView report_data) const;
+  void flush_signals();
+
+  EventLoop& loop_;
+  ServiceOptions options_;
+  std::map<int, ReportRequest> reports_;
+  UniqueFd signals_;
+  Bytes waiting_signals_;
+};
+
+}  // namespace bartizan::vmm::machine

@@ -1,0 +1,169 @@
+#include "vmm/machine/tee_options.hpp"
+
+#include "attest/evidence/certificate_table.hpp"
+#include "attest/evidence/tee_name.hpp"
+#include "base/errors.hpp"
+#include "plan/measure/launch_planner.hpp"
+#include "plan/tee/snp/id_block.hpp"
+#include "vmm/kvm/sev_abi.hpp"
+#include "vmm/launch/tdx/quote_service.hpp"
+
+namespace bartizan {
+using namespace vmm::machine;  // NOLINT: the public functions of this component
+namespace vmm::machine {
+namespace {
+
+constexpr const char* kOrigin = "machine";
+
+// KVM takes blobs of up to 16 KiB from user space (sev.c: SEV_FW_BLOB_MAX_SIZE).
+constexpr size_t kMaxOwnerBlob = 16 * 1024;
+
+// SEV_FEATURES that Linux guests implement: SNP, debug swap, secure TSC. A guest that finds another
+// one in its status MSR stops (Linux arch/x86/boot/compressed/sev.c: snp_check_features).
+constexpr uint64_t kLinuxFeatures = 1 | 1 << 5 | 1 << 9;
+
+template <typename... Args>
+Error invalid(fmt::format_string<Args...> text, Args&&... args) {
+  return make_error(ErrorCode::invalid_argument, kOrigin, text, std::forward<Args>(args)...);
+}
+
+Result<void> check_pair(const char* one_name, size_t one, const char* other_name, size_t other,
+                        bool sizes_fit) {
+  if (one == 0 && other == 0) return {};
+  if (one != 0 && other != 0 && sizes_fit) return {};
+  return invalid("{} of {} and {} of {} bytes: not a pair", one_name, one, other_name, other);
+}
+
+Result<void> check_id_block(const TeeOptions& options) {
+  size_t block = options.id_block.size(), auth = options.id_authentication.size();
+  bool fit = block == kvm::kSnpIdBlockSize && auth == kvm::kSnpIdAuthSize;
+  return check_pair("id_block", block, "id_authentication", auth, fit);
+}
+
+Result<void> check_certificates(const TeeOptions& options) {
+  if (options.certificates.empty()) {
+    if (!options.require_certificates) return {};
+    return invalid("require_certificates: there are no certificates");
+  }
+  auto found = TRY(attest::evidence::decode_certificate_table(options.certificates));
+  if (!found.empty()) return {};
+  return make_error(ErrorCode::corrupt, kOrigin,
+                    "certificates: a table of {} bytes with neither VCEK, ASK nor ARK",
+                    options.certificates.size());
+}
+
+Result<void> check_owner(const TeeOptions& options) {
+  size_t certificate = options.owner_certificate.size(), session = options.session.size();
+  bool fit = certificate <= kMaxOwnerBlob && session <= kMaxOwnerBlob;
+  return check_pair("owner_certificate", certificate, "session", session, fit);
+}
+
+// The first option that a TEE has no use for; or null. The quote service has a default, so that it
+// says nothing.
+const char* useless(const TeeOptions& options, Tee tee) {
+  if (options.policy != 0 && tee == Tee::none) return "policy";
+  if (options.guest_features != 0 && tee != Tee::snp && tee != Tee::sev_es) return "guest_features";
+  if (!options.id_block.empty() && tee != Tee::snp) return "id_block";
+  if (!options.certificates.empty() && tee != Tee::snp) return "certificates";
+  if (!options.session.empty() && !attest::evidence::is_pre_attested(tee)) return "session";
+  if (!options.platform_certificates.empty() && !attest::evidence::is_pre_attested(tee))
+    return "platform_certificates";
+  if (options.owner && !attest::evidence::is_pre_attested(tee)) return "owner";
+  return nullptr;
+}
+
+launch::SevOwner owner_of(const SevOwner& owner, const plan::tee::LaunchPlan& plan) {
+  if (!owner) return {};
+  auto policy = static_cast<uint32_t>(plan.policy);
+  auto measured = plan::measure::measure_plan(plan);
+  std::vector<uint8_t> digest = measured.ok() ? measured->digest : std::vector<uint8_t>();
+  return [owner, policy, place = plan.secret, digest = std::move(digest)](
+             const launch::SevMeasurement& seen) -> Result<std::optional<launch::SevSecret>> {
+    auto secret = owner({seen.measure, seen.nonce, policy, digest, place.value});
+    if (!secret.ok()) return std::move(secret).error();
+    if (!secret->has_value()) return std::optional<launch::SevSecret>();
+    SevSecret& given = **secret;
+    if (given.guest_address == 0) given.guest_address = place.value;
+    return std::optional(launch::SevSecret{
+        std::move(given.header), std::move(given.ciphertext), {given.guest_address}});
+  };
+}
+
+}  // namespace
+
+Result<void> check_tee_options(const TeeOptions& options) {
+  TRY(check_id_block(options));
+  TRY(check_certificates(options));
+  TRY(check_owner(options));
+  return launch::tdx::check_quote_service(options.quote_service);
+}
+
+Result<void> check_tee_options(const TeeOptions& options, Tee tee) {
+  if (const char* option = useless(options, tee); option != nullptr) {
+    return invalid("{}: TEE \"{}\" has no use for it", option, to_string(tee));
+  }
+  TRY(plan::measure::check_guest_features(tee, options.guest_features));
+  if (uint64_t unknown = options.guest_features & ~kLinuxFeatures; unknown != 0) {
+    return invalid("guest features {:#x}: no Linux guest knows {:#x}", options.guest_features,
+                   unknown);
+  }
+  return {};
+}
+
+uint64_t policy_of(const TeeOptions& options, Tee tee) {
+  return options.policy != 0 ? options.policy : plan::measure::default_policy(tee);
+}
+
+Result<launch::LaunchIdentity> make_binding(const TeeOptions& options,
+                                            const plan::tee::LaunchPlan& plan,
+                                            const std::array<uint8_t, 32>& workload_digest) {
+  TRY(check_tee_options(options));
+  TRY(check_tee_options(options, plan.tee));
+  launch::LaunchIdentity binding;
+  binding.workload_digest = workload_digest;
+  binding.id_block = options.id_block;
+  binding.id_auth = options.id_authentication;
+  binding.author_key = plan::tee::snp::has_author_key(binding.id_auth);
+  binding.certificate_table = options.certificates;
+  binding.require_certificates = options.require_certificates;
+  binding.owner_certificate = options.owner_certificate;
+  binding.session = options.session;
+  binding.owner = owner_of(options.owner, plan);
+  binding.quote_service = options.quote_service;
+  return binding;
+}
+
+memory::Backing backing_of(HugePages pages) {
+  switch (pages) {
+    case HugePages::transparent:
+      return memory::Backing::transparent;
+    case HugePages::reserved:
+      return memory::Backing::reserved;
+    case HugePages::off:
+      break;
+  }
+  return memory::Backing::pages;
+}
+
+}  // namespace vmm::machine
+
+namespace {
+
+constexpr std::string_view kHugePages[] = {"off", "transparent", "reserved"};
+
+}  // namespace
+
+std::string_view to_string(HugePages pages) {
+  auto index = static_cast<size_t>(pages);
+  return index < std::size(kHugePages) ? kHugePages[index] : "unknown";
+}
+
+Result<HugePages> huge_pages_from_string(std::string_view name) {
+  for (size_t i = 0; i < std::size(kHugePages); ++i) {
+    if (kHugePages[i] == name) return static_cast<HugePages>(i);
+  }
+  return make_error(ErrorCode::invalid_argument, "machine",
+                    "huge pages \"{}\" are unknown: off, transparent or reserved", name);
+}
+
+}  // namespace bartizan

@@ -1,0 +1,220 @@
+"""The table through four interfaces: the same results, the same errors, word for word."""
+
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+
+import bartizan
+import pytest
+from admin_servers import ReferenceKbs, Trustee, openssl
+from bartizan_fixtures import BUILD, KEY, certificate
+
+HERE = pathlib.Path(__file__).parent
+TABLE = json.loads((HERE / "table.json").read_text())
+DRIVERS = {
+    "c++": [BUILD / "tests/bindings/bindings_cpp"],
+    "c": [BUILD / "tests/bindings/bindings_c"],
+    "python": [sys.executable, HERE / "driver.py"],
+}
+CLI = BUILD / "src/cli/bartizan"
+# Root reads everything, because of these two.
+UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"] if os.geteuid() == 0 else []
+TIME_LIMIT_S = 120
+
+
+FLAGS = ("anonymous", "resource_policy")  # options without a value
+
+
+def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, source=None, output=None, **options):
+    """The command line of an operation."""
+    flags = [f"--{name.replace('_', '-')}" + ("" if name in FLAGS else f"={value}") for name, value in options.items()]
+    return {
+        "inspect": lambda: ["inspect", image],
+        "verify": lambda: ["verify", image, f"--key-file={key_file}"],
+        "build": lambda: ["build", source, f"--output={output}", "--id=tiny", f"--key-file={key_file}", *flags],
+        "measure": lambda: ["measure", *flags],
+        "bundle": lambda: ["bundle", "inspect", options["bundle"]],
+        "probe": lambda: ["probe", *flags],
+        "launch": lambda: ["run", image, "--name=machine", f"--key-file={key_file}", *flags] + ([f"--publish={port}:80"] if port else []),
+        "broker": lambda: ["broker", f"--state={state}", f"--listen=127.0.0.1:{port}", *flags],
+        "register": lambda: ["register", image, f"--key-file={key_file}", f"--ca={ca}", "--allow-simulated",
+                             *(flag.replace("--url", "--broker") for flag in flags)],
+    }[operation]() + ["--json"]
+
+
+def command(interface, operation, arguments):
+    if interface == "cli":
+        return [CLI, *cli(operation, **arguments)]
+    return [*DRIVERS[interface], operation, *(f"{name}={value}" for name, value in arguments.items())]
+
+
+def run(interface, row, arguments):
+    prefix = UNPRIVILEGED if row.get("unprivileged") else []
+    done = subprocess.run(list(map(str, [*prefix, *command(interface, row["operation"], arguments)])),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIME_LIMIT_S)
+    assert done.stdout.count("\n") == 1, done
+    result = json.loads(done.stdout)
+    if interface == "cli":
+        usual = 125 if row["operation"] == "launch" else 1
+        assert done.returncode == (usual if "error" in result else 0), done
+    else:
+        assert done.returncode == 0, done
+    return result
+
+
+@pytest.fixture(scope="session")
+def broker(folder):
+    with bartizan.Broker(folder / "broker", port=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def others(folder):
+    """Trustee's KBS with its administrator's key, and a server of the old form."""
+    key, public = folder / "admin.key", folder / "admin.pub"
+    openssl("genpkey", "-algorithm", "ed25519", "-out", key)
+    openssl("pkey", "-in", key, "-pubout", "-out", public)
+    with Trustee(folder / "trustee", public) as trustee, ReferenceKbs(folder / "old") as old:
+        yield {"trustee_url": trustee.url, "trustee_ca": trustee.ca, "admin_key": key, "old_url": old.url, "old_ca": old.ca}
+        assert trustee.problems == [] and old.problems == []
+
+
+@pytest.fixture(scope="session")
+def archive(folder, layout):
+    return bartizan.build_image(layout, folder / "confidential.tar", workload_id="tiny", disk_key=KEY).output
+
+
+@pytest.fixture(scope="session")
+def taken():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def damaged(image, folder):
+    """A copy of the image with one byte of its disk flipped."""
+    copy = folder / "flipped"
+    shutil.copytree(image, copy)
+    info = bartizan.inspect_image(copy)
+    with open(info.disk_path, "r+b") as disk:
+        disk.seek(info.disk_offset + info.disk_bytes // 2)
+        byte = disk.read(1)[0]
+        disk.seek(-1, os.SEEK_CUR)
+        disk.write(bytes([byte ^ 1]))
+    return copy
+
+
+def newer(unpacked, folder):
+    """A copy of the unpacked image whose manifest has version 2."""
+    copy = folder / "newer"
+    shutil.copytree(unpacked, copy, symlinks=True)
+    path = copy / "bartizan.json"
+    text = path.read_bytes().replace(b'"version":1', b'"version":2')
+    assert text != path.read_bytes()
+    path.unlink()
+    path.write_bytes(text)
+    return copy
+
+
+def damaged_bundle(bundle, folder):
+    copy = folder / "damaged_bundle"
+    shutil.copytree(bundle, copy)
+    with open(copy / "kernel", "r+b") as kernel:
+        kernel.seek(-1, os.SEEK_END)
+        kernel.write(b"\x00" if kernel.read(1) != b"\x00" else b"\x01")
+    return copy
+
+
+def luks_disk(folder, key_file):
+    disk = folder / "luks.img"
+    disk.write_bytes(bytes(8 << 20))
+    subprocess.run(["cryptsetup", "luksFormat", "-q", "--type", "luks1", "--pbkdf-force-iterations", "1000", "--cipher", "aes-xts-plain64",
+                    "--key-file", key_file, disk], check=True, env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+    return disk
+
+
+@pytest.fixture(scope="session")
+def places(folder, layout, image, unpacked, bundle, key_file, broker, taken, others, archive):
+    (folder / "empty").mkdir()
+    locked = folder / "locked"
+    locked.mkdir(mode=0o000)
+    (folder / "locked_file").touch(mode=0o000)
+    (folder / "wrong").write_text("another-secret\n")
+    (folder / "id_block").write_bytes(bytes(96))
+    (folder / "id_auth").write_bytes(bytes(4096))
+    (folder / "ca.pem").write_text(broker.ca_pem)
+    (folder / "other_ca.pem").write_text(certificate(folder / "other"))
+    return {
+        **others, "archive": archive, "layout": layout, "image": image, "unpacked": unpacked, "bundle": bundle, "key_file": key_file,
+        "empty": folder / "empty", "locked": locked, "locked_file": folder / "locked_file", "id_block": folder / "id_block", "id_auth": folder / "id_auth", "wrong_file": folder / "wrong", "taken_port": taken,
+        "url": broker.url, "ca": folder / "ca.pem", "other_ca": folder / "other_ca.pem",
+        "token_file": broker.admin_token_path, "flipped": damaged(image, folder), "newer": newer(unpacked, folder),
+        "damaged_bundle": damaged_bundle(bundle, folder), "luks_disk": luks_disk(folder, key_file),
+    }
+
+
+def check_error(row, error, fill):
+    assert error["code"] == row["error"], error
+    assert error["number"] == getattr(bartizan, "".join(word.capitalize() for word in row["error"].split("_"))).number
+    assert error["reason"] == row.get("reason", ""), error
+    assert fill(row.get("names", "")) in error["message"], error
+    assert "\n" not in error["message"], error
+    assert error["origin"], error
+
+
+def check_result(row, result):
+    assert "error" not in result, result
+    assert {name: result.get(name) for name in row["result"]} == row["result"], result
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row["name"])
+def test_bindings_agree(row, places, tmp_path):
+    if row.get("needs", "").endswith("kvm") and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        pytest.skip("no /dev/kvm")
+    if row.get("needs") == "no hardware TEE" and any(tee.available for tee in bartizan.probe().tees[2:]):
+        pytest.skip("this host has a hardware TEE")
+    if row.get("needs") == "emulating kvm" and bartizan.probe().runs_stock_kernels:
+        pytest.skip("this KVM runs 64-bit guests")
+    if row.get("unprivileged") and UNPRIVILEGED and subprocess.run([*UNPRIVILEGED, "true"], capture_output=True).returncode != 0:
+        pytest.skip("setpriv cannot drop capabilities here")
+    results = {}
+    for interface in [*DRIVERS, "cli"]:
+        here = {**places, "new": tmp_path / interface.replace("+", "x")}
+
+        def fill(text, here=here):
+            return str(text).format(**here)
+
+        results[interface] = run(interface, row, {name: fill(value) for name, value in row["arguments"].items()})
+        if "error" in row:
+            check_error(row, results[interface].get("error", results[interface]), fill)
+        else:
+            check_result(row, results[interface])
+        if row.get("leaves_nothing"):
+            assert not here["new"].exists(), f"{interface} left {here['new']}"
+    compare(row, results, tmp_path)
+
+
+def compare(row, results, tmp_path):
+    """Word for word, but for what the row says varies, what the command line adds, and the folder that each interface had."""
+
+    def plain(interface, result):
+        text = json.dumps(result).replace(str(tmp_path / interface.replace("+", "x")), "NEW")
+        return {name: value for name, value in json.loads(text).items() if name not in row.get("varies", [])}
+
+    for one, two in itertools.combinations(results, 2):
+        left, right = plain(one, results[one]), plain(two, results[two])
+        common = left.keys() & right.keys()
+        assert common, (one, two)
+        assert {name: left[name] for name in common} == {name: right[name] for name in common}, (one, two)
+        if "cli" not in (one, two):
+            assert left.keys() == right.keys(), (one, two)
+
+
+def test_every_code_that_a_caller_can_cause_is_in_the_table():
+    """The others need a fault of the host, a peer or ours: timed_out, cancelled, protocol, io's kin, internal."""
+    assert {row["error"] for row in TABLE if "error" in row} >= {
+        "invalid_argument", "not_found", "already_exists", "permission_denied", "unsupported", "io", "corrupt", "verification_failed"}

@@ -1,0 +1,212 @@
+// A whole session - devices, loop, vCPU threads, end - on FakeKvm: the script plays the guest.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include <cstring>
+
+#include "fakes/fake_kvm.hpp"
+#include "guest_abi/stub_table.hpp"
+#include "vmm/machine/running_machine.hpp"
+
+namespace bartizan::vmm::machine {
+namespace {
+
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+fakes::FakeKvm::Exit out32(uint16_t port, uint32_t value) {
+  return [=](kvm_run& run) {
+    run.exit_reason = KVM_EXIT_IO;
+    run.io = {KVM_EXIT_IO_OUT, 4, port, 1, 4096};
+    std::memcpy(reinterpret_cast<uint8_t*>(&run) + 4096, &value, sizeof value);
+    return 0;
+  };
+}
+
+int triple_fault(kvm_run& run) {
+  run.exit_reason = KVM_EXIT_SHUTDOWN;
+  return 0;
+}
+
+class SessionTest : public ::testing::Test {
+ protected:
+  SessionTest()
+      : commands_(std::move(*Commands::create())),
+        exit_event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    renew();
+  }
+  void renew() {
+    kvm_ = std::make_shared<fakes::FakeKvm>();
+    kvm_->capabilities = {{KVM_CAP_MAX_VCPUS, 64}};
+    plan_.tee = Tee::simulated;
+    plan_.ram = {{{0}, 16 << 20}};
+  }
+  DeviceOptions devices() {
+    DeviceOptions options;
+    options.disk = UniqueFd(::memfd_create("disk", MFD_CLOEXEC));
+    EXPECT_EQ(::ftruncate(options.disk.get(), 8192), 0);
+    options.disk_size = 8192;
+    options.manifest = Bytes(700, 'm');
+    return options;
+  }
+  Result<std::unique_ptr<RunningMachine>> start(size_t vcpus = 1) {
+    RunningMachineOptions options{"web", kvm_, "/dev/kvm", {}, {}, &commands_, exit_event_.get()};
+    options.log = [this](LogLevel, std::string_view line) {
+      std::lock_guard lock(mutex_);
+      log_ += std::string(line) + "\n";
+    };
+    plan_.cpus.resize(vcpus);
+    return RunningMachine::start(std::move(options), plan_, devices());
+  }
+  bool exit_readable() {
+    pollfd wish{exit_event_.get(), POLLIN, 0};
+    return ::poll(&wish, 1, 0) == 1;
+  }
+
+  std::shared_ptr<fakes::FakeKvm> kvm_;
+  plan::tee::LaunchPlan plan_;
+  Commands commands_;
+  UniqueFd exit_event_;
+  std::mutex mutex_;
+  std::string log_;
+};
+
+TEST_F(SessionTest, StagesAndExitReportBecomeStatsAndReason) {
+  kvm_->scripts[0] = {out32(0x0b00, 1), out32(0x0b00, 10), out32(0x0b04, 42), triple_fault};
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->kind, ExitKind::exit_code);
+  EXPECT_EQ(reason->code, 42);
+  EXPECT_TRUE(exit_readable());
+  auto stats = (*session)->stats();
+  EXPECT_EQ(stats.exits_to_pid1, 1u);
+  EXPECT_EQ(stats.exits_to_workload, 2u);
+  EXPECT_EQ(stats.exits, 4u);
+  EXPECT_THAT(log_, HasSubstr("machine \"web\": exited with status 42"));
+}
+
+TEST_F(SessionTest, RefusalOfTheBootStubIsTheReason) {
+  kvm_->scripts[0] = {out32(0x0b04, 2 << 24 | 7 << 8), triple_fault};
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->describe(),
+            "guest failed at stage launch: boot stub: initrd is not what was measured");
+  EXPECT_EQ(reason->process_status(), 125);
+}
+
+// Filled before the guest runs, gone when its init does.
+TEST_F(SessionTest, StagingIsGivenBackAtPid1) {
+  auto staged = std::make_shared<const Bytes>(5000, uint8_t{0x77});
+  plan_.staged = {{{guest_abi::kStagingFirst}, "kernel", staged}};
+  std::vector<uint8_t> seen;
+  auto look = [&](kvm_run& run) {
+    const auto& slot = kvm_->slots.at(8);
+    EXPECT_EQ(slot.guest_phys_addr, guest_abi::kStagingAddress);
+    EXPECT_EQ(slot.memory_size, 3 * 4096u);
+    EXPECT_EQ(slot.flags, 0u);
+    seen.push_back(reinterpret_cast<const uint8_t*>(slot.userspace_addr)[4096 + 4999]);
+    return out32(0x0b00, 1)(run);
+  };
+  kvm_->scripts[0] = {look, look, out32(0x0b04, 0), triple_fault};
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  ASSERT_TRUE((*session)->wait(20s).has_value());
+  EXPECT_EQ(seen, (std::vector<uint8_t>{0x77, 0}));
+}
+
+TEST_F(SessionTest, StagedBytesOutsideTheWindowAreOurOwnMistake) {
+  auto staged = std::make_shared<const Bytes>(5000);
+  for (uint64_t bad :
+       {guest_abi::kStagingAddress, guest_abi::kStagingEnd - 4096, uint64_t{0x1000}}) {
+    plan_.staged = {{{bad}, "kernel", staged}};
+    EXPECT_EQ(start().error().code, ErrorCode::internal) << bad;
+  }
+}
+
+TEST_F(SessionTest, AllEightSlotsAreWired) {
+  auto session = start();
+  ASSERT_TRUE(session.ok());
+  for (uint32_t gsi = 5; gsi < 13; ++gsi) EXPECT_TRUE(kvm_->irqfds.contains(gsi)) << gsi;
+  std::set<uint64_t> pages;
+  for (const auto& wish : kvm_->ioeventfds) {
+    EXPECT_EQ(wish.addr & 0xfff, 0x50u);
+    EXPECT_EQ(wish.len, 4u);
+    EXPECT_TRUE(wish.flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
+    pages.insert(wish.addr >> 12);
+  }
+  EXPECT_EQ(pages.size(), 7u) << "all but the absent scratch disk";
+}
+
+TEST_F(SessionTest, AGuestThatNeverEndsIsStoppedAfterItsGrace) {
+  auto session = start(3);
+  ASSERT_TRUE(session.ok());
+  EXPECT_FALSE((*session)->wait(50ms).has_value()) << "timed out; the guest goes on";
+  EXPECT_FALSE(exit_readable());
+  commands_.send({Command::Kind::stop, 30});
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->kind, ExitKind::stopped);
+}
+
+TEST_F(SessionTest, AStopThatCameBeforeTheStartCounts) {
+  commands_.send({Command::Kind::stop, 0});
+  auto session = start();
+  ASSERT_TRUE(session.ok());
+  ASSERT_TRUE((*session)->wait(20s).has_value());
+}
+
+TEST_F(SessionTest, DestructionStopsARunningGuest) {
+  for (int i = 0; i < 20; ++i) {
+    renew();
+    ASSERT_TRUE(start(2).ok());
+  }
+}
+
+TEST_F(SessionTest, AGuestThatHangsAfterItsReportIsEnded) {
+  kvm_->scripts[0] = {out32(0x0b04, 1u << 24 | 9)};
+  auto session = start();
+  ASSERT_TRUE(session.ok());
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->process_status(), 137);
+}
+
+TEST_F(SessionTest, TheFirstVcpuThatEndsEndsTheGuest) {
+  kvm_->scripts[2] = {[](kvm_run& run) {
+    run.exit_reason = KVM_EXIT_INTERNAL_ERROR;
+    run.internal.suberror = 3;
+    return 0;
+  }};
+  auto session = start(4);
+  ASSERT_TRUE(session.ok());
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_THAT(reason->describe(), HasSubstr("suberror 3"));
+}
+
+// As in virtual_machine_test, with all devices: each call of the start fails once.
+TEST_F(SessionTest, EachCallThatFailsIsAnErrorThatNamesIt) {
+  size_t calls = 0;
+  for (size_t n = 0; n < 200; ++n, ++calls) {
+    renew();
+    kvm_->fail_call = n;
+    kvm_->fail_errno = ENOMEM;
+    auto session = start(2);
+    if (session.ok()) break;  // the start is over before call n
+    EXPECT_EQ(session.error().os_errno, ENOMEM);
+    EXPECT_THAT(session.error().message, HasSubstr(kvm_->failed_call));
+  }
+  EXPECT_GT(calls, 35u);
+  EXPECT_LT(calls, 200u);
+}
+
+}  // namespace
+}  // namespace bartizan::vmm::machine
