@@ -54,7 +54,7 @@ class PlainMemory : public vmm::memory::DeviceMemory {
 
 class RacingMemory : public PlainMemory {
  public:
-  using fakes::PlainMemory;
+  using PlainMemory::PlainMemory;
   void exempt(uint64_t at, uint64_t size);
 
  private:

@@ -28,7 +28,7 @@ std::vector<uint8_t> fake_platform_certificate();
 
 class SevVm : public TeeVm {
  public:
-  using fakes::TeeVm;
+  using TeeVm::TeeVm;
   bool holds_asid() const override { return active_; }
   const SevTransportKeys& transport_keys() const { return keys_; }
   vmm::kvm::SevGuestState state() const { return state_; }

@@ -7,7 +7,8 @@
 
 namespace {
 
-using namespace bartizan::boot;  // NOLINT
+using namespace bartizan;             // NOLINT
+using namespace bartizan::guest_abi;  // NOLINT
 
 void require(bool holds) {
   if (!holds) std::abort();

@@ -52,7 +52,7 @@ TEST(LaunchSecret, NothingThere) {
 
 TEST(LaunchSecret, WhatIsNoTableOrLacksAnEntry) {
   const std::string digest = kDigest + "34000000" + kWorkload,
-                    passphrase = kPassphrase + "15000000" + "61";
+                    disk_key = kPassphrase + "15000000" + "61";
   auto refusal = [](const std::string& text) {
     auto parsed = guest_abi::parse_launch_secret(from_hex(text).value());
     EXPECT_EQ(parsed.error().code, ErrorCode::corrupt) << text;

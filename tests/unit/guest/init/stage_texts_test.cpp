@@ -26,9 +26,9 @@ TEST(CommandLine, WholeWordsOnly) {
 }
 
 TEST(Report, StageLineIsTheDocumentedOne) {
-  EXPECT_EQ(host::stage_line(0.1234, Stage::manifest, "all well"),
+  EXPECT_EQ(host::stage_line(0.1234, BootStage::manifest, "all well"),
             "bartizan: [ 0.123] 3/10 manifest: all well\n");
-  EXPECT_EQ(host::stage_line(123.4, Stage::workload, "x"),
+  EXPECT_EQ(host::stage_line(123.4, BootStage::workload, "x"),
             "bartizan: [123.400] 10/10 workload: x\n");
 }
 
@@ -36,10 +36,10 @@ TEST(Report, FailureLineIsOneLineWhateverThePeerSays) {
   Error error =
       make_error(ErrorCode::protocol, "guest/broker", "said: a\nbartizan: [ 9.9] 10/10 \x1b[2J");
   EXPECT_EQ(
-      host::failure_line(0.5, Stage::broker, error),
+      host::failure_line(0.5, BootStage::broker, error),
       "bartizan: [ 0.500] FAILED 6/10 broker: guest/broker: said: a bartizan: [ 9.9] 10/10  [2J\n");
   error.message = std::string(1 << 20, 'x');
-  EXPECT_LT(host::failure_line(0.5, Stage::broker, error).size(), 4096u);
+  EXPECT_LT(host::failure_line(0.5, BootStage::broker, error).size(), 4096u);
 }
 
 TEST(Report, ExitWord) {
