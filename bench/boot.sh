@@ -24,7 +24,7 @@ tar --create --file "$work/root.tar" --directory "$work/root" .
 
 for tee in none simulated; do
   scripts/on-kvm-host -- "$bartizan" run "$work/image" --bundle "$work/bundle" --tee "$tee" --json --stats \
-    --passphrase-file "$work/disk.key" >"$work/$tee.json" 2>"$work/$tee.log" ||
+    --key-file "$work/disk.key" >"$work/$tee.json" 2>"$work/$tee.log" ||
     { echo "bench boot: the guest with TEE $tee failed: $work/$tee.log" >&2; cat "$work/$tee.json" >&2; exit 1; }
 done
 exec python3 bench/boot_figures.py "$work"

@@ -1,4 +1,4 @@
-"""Launches as our planner lays them out (src/boot), run by the stub under the emulator; and what Linux would then find,
+"""Launches as our planner lays them out (src/plan/boot), run by the stub under the emulator; and what Linux would then find,
 followed by the documents: e820, setup_data (boot.rst), ACPI tables (ACPI 6.4), the SNP hand-over (linux sev-common.h)."""
 
 import struct

@@ -59,7 +59,7 @@ def symbols(stub_folder):
         address, kind, name = line.split(" ", 2)
         if kind in "tT" and name != "stub_end":
             name = re.sub(r"\(.*", "", name.replace("(anonymous namespace)::", ""))
-            found.append((int(address, 16), name.removeprefix("bartizan::stub::")))
+            found.append((int(address, 16), name.removeprefix("bartizan::guest::stub::")))
     return found
 
 
@@ -210,7 +210,7 @@ def test_same_bytes_elsewhere(stub, stub_folder, tmp_path):
     if "clang" in compiler:
         pytest.skip("the reference is g++'s")
     source = tmp_path / "elsewhere"
-    (source / "src/boot").mkdir(parents=True)
+    (source / "src/guest_abi").mkdir(parents=True)
     (source / "src/guest_abi/stub_table.hpp").write_bytes((SOURCE / "src/guest_abi/stub_table.hpp").read_bytes())
     (source / "src/guest/stub").mkdir(parents=True)
     for path in (SOURCE / "src/guest/stub").iterdir():
@@ -220,7 +220,7 @@ def test_same_bytes_elsewhere(stub, stub_folder, tmp_path):
         "set(CMAKE_CXX_STANDARD 20)\nset(CMAKE_POSITION_INDEPENDENT_CODE ON)\n"
         "add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer)\n"
         "add_compile_definitions(_GLIBCXX_ASSERTIONS)\n"
-        "function(bartizan_room name)\nadd_custom_target(bartizan_stub)\nendfunction()\n"
+        "function(bartizan_component)\nadd_custom_target(bartizan_guest_stub)\nendfunction()\n"
         "add_subdirectory(src/guest/stub)\n")
     build = tmp_path / "build"
     run("cmake", "-S", source, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", f"-DCMAKE_CXX_COMPILER={compiler}",

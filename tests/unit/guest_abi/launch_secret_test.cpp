@@ -35,7 +35,7 @@ TEST(LaunchSecret, WhatIsWrittenIsRead) {
 TEST(LaunchSecret, TablesOfOthers) {
   Bytes table = hex(kTable + "60000000" + kOther + "18000000" + "01020304" + kDigest + "34000000" +
                     kWorkload);
-  EXPECT_THAT(guest_abi::parse_launch_secret(table).error().message, HasSubstr("no disk_key"));
+  EXPECT_THAT(guest_abi::parse_launch_secret(table).error().message, HasSubstr("no disk key"));
   Bytes whole = hex(kTable + "77000000" + kPassphrase + "17000000" + "616263" + kOther +
                     "18000000" + "01020304" + kDigest + "34000000" + kWorkload);
   whole.resize(128);
@@ -70,7 +70,7 @@ TEST(LaunchSecret, WhatIsNoTableOrLacksAnEntry) {
               HasSubstr("entry of 21 bytes in 20"));
   EXPECT_THAT(refusal(kTable + "16000000" + "0000"), HasSubstr("entry of 0 bytes in 2"));
   EXPECT_THAT(refusal(kTable + "5c000000" + digest + kPassphrase + "14000000"),
-              HasSubstr("no disk_key"));
+              HasSubstr("no disk key"));
 }
 
 TEST(LaunchSecret, APassphraseThatDoesNotFit) {
