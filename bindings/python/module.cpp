@@ -23,9 +23,9 @@ PYBIND11_MODULE(_core, module) {
   module.doc() = "The C++ API of bartizan. Use the package `bartizan`.";
   module.attr("__version__") = BARTIZAN_VERSION;
   module.attr("ERROR_CODES") = error_codes();
-  python::bind_tee(module);
-  python::bind_image(module);
-  python::bind_attest(module);
-  python::bind_broker(module);
-  python::bind_machine(module);
+  bind_tee(module);
+  bind_image(module);
+  bind_attest(module);
+  bind_broker(module);
+  bind_machine(module);
 }
