@@ -157,7 +157,7 @@ class ReferenceKbs(Server):
         assert headers["content-type"] == "application/json"
         assert "authorization" not in headers
         message = json.loads(body)
-        assert set(message) == {"workload_id", "launch_measurement", "disk_key", "tee_config"}
+        assert set(message) == {"workload_id", "launch_measurement", "passphrase", "tee_config"}
         assert all(isinstance(value, str) for value in message.values())
         assert re.fullmatch("([0-9a-f]{2})+", message["launch_measurement"])
         config = json.loads(message["tee_config"])
