@@ -2,7 +2,7 @@
  *
  *   launch IMAGE BUNDLE [PASSPHRASE_FILE]
  *
- * Without a disk key file the guest fetches its disk key from the image's broker. The workload's output is ours, and
+ * Without a key file the guest fetches its disk key from the image's broker. The workload's output is ours, and
  * so is its exit status. */
 #include <bartizan.h>
 #include <stdio.h>

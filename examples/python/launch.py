@@ -2,7 +2,7 @@
 
     python3 launch.py IMAGE BUNDLE [PASSPHRASE_FILE]
 
-Without a disk_key file the guest fetches its disk key from the image's broker. The workload's output is ours, and so is
+Without a key file the guest fetches its disk key from the image's broker. The workload's output is ours, and so is
 its exit status.
 """
 

@@ -36,7 +36,7 @@ def test_verify_accepts_the_key_and_refuses_another(image):
     bartizan.verify_image(image)
     bartizan.verify_image(image, KEY)
     with pytest.raises(bartizan.VerificationFailed) as caught:
-        bartizan.verify_image(image, b"another disk_key")
+        bartizan.verify_image(image, b"another disk key")
     assert caught.value.reason == "disk_key"
     assert KEY.decode() not in str(caught.value)
 

@@ -159,14 +159,14 @@ def test_old_form(tee, debug, bits, tmp_path):
         register(server, {**WORKLOAD, "measurements": MEASUREMENTS[:1]}, kind="register-workload", tee=tee, allow_debug=debug)
         assert server.problems == []
         told = server.workloads["w"]
-        assert told["disk_key"] == KEY.decode() and told["launch_measurement"] == MEASUREMENTS[0].hex() and told["bits"] == bits
+        assert told["passphrase"] == KEY.decode() and told["launch_measurement"] == MEASUREMENTS[0].hex() and told["bits"] == bits
 
 
 def test_old_form_behind_a_path_and_accepted_later(tmp_path):
     with ReferenceKbs(tmp_path, prefix="/some/where") as server:
         one = {**WORKLOAD, "measurements": MEASUREMENTS[:1], "disk_key": 'quote " and ü'.encode()}
         bartizan.register_workload(**{**access(server), "url": server.url + "/some/where"}, kind="register-workload", **one)
-        assert server.workloads["w"]["disk_key"] == 'quote " and ü'
+        assert server.workloads["w"]["passphrase"] == 'quote " and ü'
         server.answer = lambda body: (202, b"")
         bartizan.register_workload(**{**access(server), "url": server.url + "/some/where"}, kind="register-workload", **one)
 
