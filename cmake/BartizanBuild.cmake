@@ -46,26 +46,33 @@ function(bartizan_targets_of components result)
   set(${result} ${targets} PARENT_SCOPE)
 endfunction()
 
-# bartizan_component(SOURCES a.cpp … USES component … LINKS external … PUBLIC_LINKS external …): the static library of
-# the folder that calls it. The path of the folder below src/ is the component's name and, below bartizan::, its
-# namespace. USES is its dependency rule: the linker enforces it for code, tests/checks for headers (by
-# components.json in the build folder), and docs/ARCHITECTURE.md has the table that is generated from it.
+# Records a component and its dependency rule: its name (the path below src/, or below the top folder), one line of what
+# it is, and what it may use. components.json in the build folder has all of them in the order of declaration;
+# tests/checks/test_components.py compares it with includes and symbols, scripts/make-components draws it.
+function(bartizan_record_component name is uses)
+  list(JOIN uses "\", \"" quoted)
+  if(quoted)
+    set(quoted "\"${quoted}\"")
+  endif()
+  set_property(GLOBAL APPEND PROPERTY bartizan_components
+    "  \"${name}\": {\"is\": \"${is}\", \"uses\": [${quoted}]}")
+endfunction()
+
+# bartizan_component(IS "one line" SOURCES a.cpp … USES component … LINKS external … PUBLIC_LINKS external …): the static
+# library of the folder that calls it. The path of the folder below src/ is the component's name and, below bartizan::,
+# its namespace. USES is its dependency rule: what its files include, or whose public functions they call.
 function(bartizan_component)
-  cmake_parse_arguments(COMPONENT "" "" "SOURCES;USES;LINKS;PUBLIC_LINKS" ${ARGN})
+  cmake_parse_arguments(COMPONENT "" "IS" "SOURCES;USES;LINKS;PUBLIC_LINKS" ${ARGN})
   cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/src OUTPUT_VARIABLE name)
   bartizan_target_of(${name} target)
   bartizan_targets_of("${COMPONENT_USES}" uses)
   add_library(${target} STATIC ${COMPONENT_SOURCES})
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(${target} PUBLIC ${uses} ${COMPONENT_PUBLIC_LINKS} PRIVATE ${COMPONENT_LINKS})
-  list(JOIN COMPONENT_USES "\", \"" quoted)
-  if(quoted)
-    set(quoted "\"${quoted}\"")
-  endif()
-  set_property(GLOBAL APPEND PROPERTY bartizan_components "  \"${name}\": [${quoted}]")
+  bartizan_record_component(${name} "${COMPONENT_IS}" "${COMPONENT_USES}")
 endfunction()
 
-# Call once, after the last component: writes components.json, component -> what it uses, in the order of declaration.
+# Call once, after the last component.
 function(bartizan_write_components)
   get_property(lines GLOBAL PROPERTY bartizan_components)
   list(JOIN lines ",\n" text)

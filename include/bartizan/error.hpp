@@ -14,8 +14,8 @@
 
 namespace bartizan {
 
-// Frozen numbers, the same in C (BARTIZAN_ERROR_*), Python (Error.code) and the command line's
-// --json.
+// Frozen numbers, the same in C (BARTIZAN_ERROR_*), Python (Error.number) and the command
+// line's --json.
 enum class ErrorCode : int32_t {
 #define BARTIZAN_ERROR(name, number, advice) name = number,
 #include "bartizan/errors.def"

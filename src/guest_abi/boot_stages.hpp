@@ -1,6 +1,6 @@
 // Numbers that host and guest share: stages of PID 1, control ports, vsock ports, disk serials.
-// docs/ARCHITECTURE.md, "Contracts between components". Changing one changes the guest bundle, and
-// so every measurement.
+// docs/reference/guest-abi.md describes them. Changing one changes the guest bundle, and so every
+// measurement.
 #pragma once
 
 #include <array>

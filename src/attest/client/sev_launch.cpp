@@ -6,8 +6,7 @@
 #include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
 
-namespace bartizan {
-using namespace attest::client;  // NOLINT: the public functions of this component
+namespace bartizan::attest::client {
 namespace {
 
 // Both requests and the launch between them: the firmware takes a millisecond a page, and a guest
@@ -72,4 +71,4 @@ Result<attest::sev::Sealed> SevLaunchClient::judge(const attest::sev::Measured& 
   return sealed;
 }
 
-}  // namespace bartizan
+}  // namespace bartizan::attest::client

@@ -5,7 +5,7 @@
 #include "attest/sev/launch.hpp"
 #include "bartizan/tee.hpp"
 
-namespace bartizan {
+namespace bartizan::attest::client {
 
 struct SevLaunchRequest {
   std::string url, ca_pem;
@@ -31,4 +31,4 @@ class SevLaunchClient {
   std::string id_;
 };
 
-}  // namespace bartizan
+}  // namespace bartizan::attest::client

@@ -6,8 +6,8 @@
 
 namespace bartizan::guest::stub {
 
-// docs/ARCHITECTURE.md, "Control device": an exit report of kind 2, a failed stage; stage 0 is
-// the launch.
+// docs/reference/guest-abi.md, "Control device": an exit report of kind 2, a failed stage; stage 0
+// is the launch.
 constexpr uint16_t kExitPort = 0x0b04;
 constexpr uint32_t kStageFailed = 2u << 24;
 

@@ -35,8 +35,8 @@ constexpr uint64_t kHighRamStart = 0x100000;
 constexpr uint64_t kMmioHoleStart = 0xd0000000;
 constexpr uint64_t kMmioHoleEnd = 0x100000000;
 
-// The virtio-mmio bus: eight slots, all announced, in the order of docs/ARCHITECTURE.md ("Device
-// order").
+// The virtio-mmio bus: all slots are announced, in the order of docs/reference/guest-abi.md,
+// "Devices".
 constexpr uint64_t kVirtioMmioBase = 0xd0000000;
 constexpr uint64_t kVirtioMmioSize = 0x1000;
 constexpr uint32_t kVirtioSlots = 8;

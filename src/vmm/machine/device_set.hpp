@@ -1,6 +1,6 @@
-// DeviceSet: the eight virtio-mmio slots of a machine, in the order of docs/ARCHITECTURE.md, wired
-// to KVM: interrupts by irqfd, queue notifications by ioeventfd. Made before the loop runs,
-// destroyed after it has stopped.
+// DeviceSet: the virtio-mmio slots of a machine, in the order of docs/reference/guest-abi.md,
+// connected to KVM: interrupts by irqfd, queue notifications by ioeventfd. Made before the loop
+// runs, destroyed after it has stopped.
 #pragma once
 
 #include <memory>

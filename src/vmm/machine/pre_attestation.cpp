@@ -31,7 +31,8 @@ Result<bool> broker_owns(const LaunchOwner& who, Tee tee) {
       to_string(tee)));
 }
 
-launch::SevOwner ask(std::shared_ptr<SevLaunchClient> client, memory::GuestAddress place) {
+launch::SevOwner ask(std::shared_ptr<attest::client::SevLaunchClient> client,
+                     memory::GuestAddress place) {
   return [client,
           place](const launch::SevMeasurement& seen) -> Result<std::optional<launch::SevSecret>> {
     auto sealed = TRY(client->judge({seen.measure, seen.nonce}));
@@ -50,7 +51,7 @@ Result<void> resolve_guest_owner(kvm::KernelApi& kernel, const LaunchOwner& who,
   if (!manifest.broker) {
     return invalid("platform_certificates: the image's manifest names no broker to ask");
   }
-  SevLaunchRequest request;
+  attest::client::SevLaunchRequest request;
   request.url = manifest.broker->url;
   request.ca_pem = manifest.broker->ca_pem;
   request.tee = plan.tee;
@@ -59,10 +60,11 @@ Result<void> resolve_guest_owner(kvm::KernelApi& kernel, const LaunchOwner& who,
   auto status = TRY(launch::sev::platform_status(kernel));
   request.firmware = {status.api_major, status.api_minor, status.build};
   request.certificates = who.options.platform_certificates;
-  auto [client, start] = TRY(SevLaunchClient::open(request));
+  auto [client, start] = TRY(attest::client::SevLaunchClient::open(request));
   binding->owner_certificate = std::move(start.certificate);
   binding->session = std::move(start.session);
-  binding->owner = ask(std::make_shared<SevLaunchClient>(std::move(client)), plan.secret);
+  binding->owner =
+      ask(std::make_shared<attest::client::SevLaunchClient>(std::move(client)), plan.secret);
   return {};
 }
 

@@ -1,6 +1,6 @@
 // What the guest finds on the host's vsock ports: the report service (simulated TEE), the key
-// service (a disk key given by the caller) and the signal service. docs/ARCHITECTURE.md, "vsock".
-// All on the event loop's thread.
+// service (a disk key given by the caller) and the signal service. docs/reference/guest-abi.md,
+// "vsock". All on the event loop's thread.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// Stage 4: the addresses of the in-process user network (docs/ARCHITECTURE.md), set by ioctl.
+// Stage network: the addresses of the in-process user network
+// (docs/reference/guest-abi.md), set by ioctl.
 #pragma once
 
 #include "bartizan/result.hpp"
