@@ -1,5 +1,5 @@
-// Stages 7 and 8: the disk under dm-verity, its volume key, dm-crypt on top, and the watch over
-// both.
+// Stages verity and crypt: the disk under dm-verity, its volume key, dm-crypt on top, and the
+// watch over both.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
-// Mounting, with errors that name the mount point; and stage 1: the file systems that init itself
-// works with.
+// Mounting, with errors that name the mount point; and stage pid1: the file systems that init
+// itself works with.
 #pragma once
 
 #include <string>

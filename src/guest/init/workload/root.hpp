@@ -1,5 +1,5 @@
-// Stage 9: the workload's root: the image's file system below, memory or the scratch disk above,
-// and what a container expects in it.
+// Stage overlay: the workload's root: the image's file system below, memory or the scratch disk
+// above, and what a container expects in it.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace bartizan::guest::init::workload {
 
-// Mounts the image's file system read-only (end of stage 8).
+// Mounts the image's file system read-only (end of stage crypt).
 Result<void> mount_image(const storage::MappedDevice& plaintext, const std::string& file_system);
 
 // The OCI image config that the builder put into the image.

@@ -1,4 +1,4 @@
-// Stage 10: the workload as a process, and PID 1's life beside it.
+// Stage workload: the workload as a process, and PID 1's life beside it.
 #pragma once
 
 #include <sys/types.h>
