@@ -64,7 +64,7 @@ void EventLoop::cancel_timer(uint64_t id) {
 
 void EventLoop::post(Work work) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     posted_.push_back(std::move(work));
   }
   uint64_t one = 1;
@@ -93,7 +93,7 @@ void EventLoop::run_due_timers() {
 void EventLoop::run_posted() {
   std::vector<Work> posted;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     posted.swap(posted_);
   }
   for (Work& work : posted) work();

@@ -9,10 +9,10 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "bartizan/result.hpp"
+#include "base/mutex.hpp"
 #include "base/unique_fd.hpp"
 
 namespace bartizan {
@@ -50,8 +50,8 @@ class EventLoop {
   uint64_t next_timer_ = 1;
   bool running_ = true;  // loop's thread only; stop() posts
 
-  std::mutex mutex_;
-  std::vector<Work> posted_;  // guarded by mutex_
+  Mutex mutex_;
+  std::vector<Work> posted_ BARTIZAN_GUARDED_BY(mutex_);
 };
 
 }  // namespace bartizan

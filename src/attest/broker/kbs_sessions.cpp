@@ -16,7 +16,7 @@ Result<KbsSessions::Opened> KbsSessions::open(Tee tee, int64_t now) {
   entry.session.nonce = opened.nonce;
   entry.expires = opened.expires;
 
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   make_room(now);
   entries_.emplace(opened.id, std::move(entry));
   by_expiry_.emplace(opened.expires, opened.id);
@@ -37,7 +37,7 @@ KbsSessions::Entry* KbsSessions::find(const std::string& id, int64_t now) {
 }
 
 std::optional<KbsSession> KbsSessions::consume(const std::string& id, int64_t now) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   Entry* entry = find(id, now);
   if (!entry || entry->session.consumed) return std::nullopt;
   entry->session.consumed = true;
@@ -45,13 +45,13 @@ std::optional<KbsSession> KbsSessions::consume(const std::string& id, int64_t no
 }
 
 void KbsSessions::bind(const std::string& id, const KbsSession& attested) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   auto found = entries_.find(id);
   if (found != entries_.end()) found->second.session = attested;
 }
 
 std::optional<KbsSession> KbsSessions::attested(const std::string& id, int64_t now) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   Entry* entry = find(id, now);
   if (!entry || entry->session.workload_id.empty()) return std::nullopt;
   return entry->session;

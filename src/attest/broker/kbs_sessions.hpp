@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
 #include "bartizan/result.hpp"
 #include "bartizan/tee.hpp"
 #include "base/json.hpp"
+#include "base/mutex.hpp"
 
 namespace bartizan::attest::broker {
 
@@ -50,12 +50,13 @@ class KbsSessions {
     KbsSession session;
     int64_t expires = 0;
   };
-  Entry* find(const std::string& id, int64_t now);
-  void make_room(int64_t now);
+  Entry* find(const std::string& id, int64_t now) BARTIZAN_REQUIRES(mutex_);
+  void make_room(int64_t now) BARTIZAN_REQUIRES(mutex_);
 
-  std::mutex mutex_;
-  std::map<std::string, Entry> entries_;           // guarded by mutex_
-  std::multimap<int64_t, std::string> by_expiry_;  // guarded by mutex_; the same ids, oldest first
+  Mutex mutex_;
+  std::map<std::string, Entry> entries_ BARTIZAN_GUARDED_BY(mutex_);
+  // The same ids, oldest first.
+  std::multimap<int64_t, std::string> by_expiry_ BARTIZAN_GUARDED_BY(mutex_);
 };
 
 }  // namespace bartizan::attest::broker

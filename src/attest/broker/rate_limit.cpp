@@ -5,7 +5,7 @@
 namespace bartizan::attest::broker {
 
 bool RateLimit::allow(const std::string& address, int64_t now) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (buckets_.size() >= kMaxAddresses && !buckets_.count(address)) make_room();
   Bucket& bucket = buckets_.try_emplace(address, Bucket{kRequestBurst, now}).first->second;
   // a clock may step back

@@ -3,8 +3,9 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <string>
+
+#include "base/mutex.hpp"
 
 namespace bartizan::attest::broker {
 
@@ -26,10 +27,10 @@ class RateLimit {
     double tokens = kRequestBurst;
     int64_t last = 0;
   };
-  void make_room();
+  void make_room() BARTIZAN_REQUIRES(mutex_);
 
-  std::mutex mutex_;
-  std::map<std::string, Bucket> buckets_;  // guarded by mutex_
+  Mutex mutex_;
+  std::map<std::string, Bucket> buckets_ BARTIZAN_GUARDED_BY(mutex_);
 };
 
 }  // namespace bartizan::attest::broker

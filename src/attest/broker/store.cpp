@@ -2,13 +2,12 @@
 
 #include <fcntl.h>
 
-#include <mutex>
-
 #include "attest/broker/statement.hpp"
 #include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/json.hpp"
+#include "base/mutex.hpp"
 
 namespace bartizan::attest::broker {
 namespace {
@@ -134,8 +133,8 @@ Decision decision_of(const Error* refusal, int64_t time, std::string evidence) {
 }
 
 struct Store::State {
-  Database database;
-  std::mutex mutex;
+  Mutex mutex;
+  Database database BARTIZAN_PT_GUARDED_BY(mutex);
 
   sqlite3* handle() const { return database.get(); }
 
@@ -183,7 +182,7 @@ Result<Store> Store::open(const std::filesystem::path& path) {
 }
 
 Result<void> Store::put_workload(const Workload& workload) {
-  std::lock_guard lock(state_->mutex);
+  MutexLock lock(state_->mutex);
   Transaction transaction(state_->handle());
   TRY(transaction.begin());
   TRY(state_->check_free(workload));
@@ -193,7 +192,7 @@ Result<void> Store::put_workload(const Workload& workload) {
 }
 
 Result<std::optional<Workload>> Store::workload_by_digest(ByteView digest) {
-  std::lock_guard lock(state_->mutex);
+  MutexLock lock(state_->mutex);
   Statement query =
       TRY(Statement::prepare(state_->handle(), std::string(kSelectWorkload) + "digest = ?"));
   return read_workload(query.bind(digest));
@@ -207,19 +206,19 @@ Result<Workload> Store::registered_workload(ByteView digest) {
 }
 
 Result<std::optional<Workload>> Store::workload_by_id(const std::string& id) {
-  std::lock_guard lock(state_->mutex);
+  MutexLock lock(state_->mutex);
   Statement query =
       TRY(Statement::prepare(state_->handle(), std::string(kSelectWorkload) + "id = ?"));
   return read_workload(query.bind(id));
 }
 
 Result<void> Store::put_resource(const std::string& path, ByteView content) {
-  std::lock_guard lock(state_->mutex);
+  MutexLock lock(state_->mutex);
   return state_->put_resource(path, content);
 }
 
 Result<std::optional<SecretBytes>> Store::resource(const std::string& path) {
-  std::lock_guard lock(state_->mutex);
+  MutexLock lock(state_->mutex);
   Statement query =
       TRY(Statement::prepare(state_->handle(), "SELECT content FROM resources WHERE path = ?"));
   if (!TRY(query.bind(path).step())) return std::optional<SecretBytes>();
@@ -227,7 +226,7 @@ Result<std::optional<SecretBytes>> Store::resource(const std::string& path) {
 }
 
 Result<void> Store::add_decision(const std::string& workload_id, const Decision& decision) {
-  std::lock_guard lock(state_->mutex);
+  MutexLock lock(state_->mutex);
   Statement row = TRY(Statement::prepare(state_->handle(),
                                          "INSERT INTO audit(workload, time, released, reason, "
                                          "expected, got, evidence) VALUES(?,?,?,?,?,?,?)"));
@@ -245,7 +244,7 @@ Result<void> Store::add_decision(const std::string& workload_id, const Decision&
 }
 
 Result<std::string> Store::decisions(const std::string& workload_id) {
-  std::lock_guard lock(state_->mutex);
+  MutexLock lock(state_->mutex);
   Statement query =
       TRY(Statement::prepare(state_->handle(),
                              "SELECT time, released, reason, expected, got, evidence FROM audit"

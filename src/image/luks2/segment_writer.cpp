@@ -35,8 +35,9 @@ void SegmentWriter::start_threads() {
   try {
     for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
   } catch (const std::system_error& refused) {
-    if (threads_.empty())
-      failure_ = errno_error(refused.code().value(), kOrigin, name_ + ": thread for encryption");
+    if (!threads_.empty()) return;
+    MutexLock lock(mutex_);
+    failure_ = errno_error(refused.code().value(), kOrigin, name_ + ": thread for encryption");
   }
 }
 
@@ -46,7 +47,7 @@ SegmentWriter::~SegmentWriter() {
 
 void SegmentWriter::stop() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     closing_ = true;
   }
   changed_.notify_all();
@@ -58,7 +59,7 @@ Result<void> SegmentWriter::write(uint64_t offset, ByteView bytes) {
   if (offset != current_.offset + current_.bytes.size()) {
     TRY(submit());
     // Two threads shall not write one block: what went there before is through first.
-    if (offset < current_.offset) TRY(settle());
+    if (offset < current_.offset) TRY(wait_until_idle());
     current_.offset = offset;
   }
   while (!bytes.empty()) {
@@ -75,8 +76,8 @@ Result<void> SegmentWriter::write(uint64_t offset, ByteView bytes) {
 Result<void> SegmentWriter::submit() {
   uint64_t next = current_.offset + current_.bytes.size();
   {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return failure_ || busy_ < kMaxBusy; });
+    MutexLock lock(mutex_);
+    while (!failure_ && busy_ >= kMaxBusy) changed_.wait(lock);
     if (failure_) return *failure_;
     if (!current_.bytes.empty()) {
       waiting_.push_back(std::move(current_));
@@ -94,15 +95,16 @@ Result<void> SegmentWriter::submit() {
   return {};
 }
 
-Result<void> SegmentWriter::settle() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return failure_ || busy_ == 0; });
+Result<void> SegmentWriter::wait_until_idle() {
+  MutexLock lock(mutex_);
+  while (!failure_ && busy_ != 0) changed_.wait(lock);
   return failure_ ? Result<void>(*failure_) : Result<void>();
 }
 
 Result<void> SegmentWriter::finish() {
   TRY(submit());
   stop();
+  MutexLock lock(mutex_);
   if (failure_) return *failure_;
   return {};
 }
@@ -128,9 +130,9 @@ Result<void> SegmentWriter::store(const Job& job) const {
 void SegmentWriter::work() {
   auto cipher = crypto::AesXts::create(key_.bytes(), filesystem::kBlockSize,
                                        crypto::AesXts::Direction::encrypt);
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return closing_ || !waiting_.empty(); });
+    while (!closing_ && waiting_.empty()) changed_.wait(lock);
     if (waiting_.empty() || failure_) return;
     Job job = std::move(waiting_.front());
     waiting_.pop_front();
@@ -139,24 +141,24 @@ void SegmentWriter::work() {
     lock.lock();
     if (!done.ok() && !failure_) failure_ = done.error();
     if (failure_) changed_.notify_all();
-    pass_on(std::move(job), lock);
+    pass_on(std::move(job));
   }
 }
 
 // To the stream, whose turn comes in order: the thread that brings what it waits for hashes that
 // and all that has queued up behind it, while the others go on.
-void SegmentWriter::pass_on(Job job, std::unique_lock<std::mutex>& lock) {
-  if (hashes_.stream == nullptr || job.offset < heard_) return recycle(std::move(job.bytes));
+void SegmentWriter::pass_on(Job job) {
+  if (hashes_.stream == nullptr || job.offset < hashed_) return recycle(std::move(job.bytes));
   passed_.emplace(job.offset, std::move(job.bytes));
   if (streaming_) return;
   streaming_ = true;
-  while (!passed_.empty() && passed_.begin()->first == heard_) {
+  while (!passed_.empty() && passed_.begin()->first == hashed_) {
     Bytes bytes = std::move(passed_.begin()->second);
     passed_.erase(passed_.begin());
-    lock.unlock();
+    mutex_.unlock();
     hashes_.stream->update(bytes);
-    lock.lock();
-    heard_ += bytes.size();
+    mutex_.lock();
+    hashed_ += bytes.size();
     recycle(std::move(bytes));
   }
   streaming_ = false;

@@ -7,16 +7,15 @@
 //   └────────────────────────────────── spare <───────────────────────────── stream hash ──┘
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "bartizan/secret_bytes.hpp"
+#include "base/mutex.hpp"
 #include "crypto/aes_xts.hpp"
 #include "crypto/hash.hpp"
 #include "image/filesystem/block_sink.hpp"
@@ -51,10 +50,10 @@ class SegmentWriter : public filesystem::BlockSink {
   void work();
   Result<void> process(crypto::AesXts& cipher, Job& job) const;
   Result<void> store(const Job& job) const;
-  void pass_on(Job job, std::unique_lock<std::mutex>& lock);
-  void recycle(Bytes buffer);
+  void pass_on(Job job) BARTIZAN_REQUIRES(mutex_);
+  void recycle(Bytes buffer) BARTIZAN_REQUIRES(mutex_);
   Result<void> submit();
-  Result<void> settle();
+  Result<void> wait_until_idle();
   void start_threads();
   void stop();
 
@@ -65,16 +64,18 @@ class SegmentWriter : public filesystem::BlockSink {
   SecretBytes key_;
   Job current_;  // being filled by the caller
 
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
-  std::deque<Job> waiting_;
-  std::map<uint64_t, Bytes> passed_;  // written, not hashed by the stream yet; by offset
-  std::vector<Bytes> spare_;
-  size_t busy_ = 0;         // buffers that are not spare, the caller's not counted
-  uint64_t heard_ = 0;      // by the stream
-  bool streaming_ = false;  // a thread is at it
-  std::optional<Error> failure_;
-  bool closing_ = false;
+  Mutex mutex_;
+  Condition changed_;
+  std::deque<Job> waiting_ BARTIZAN_GUARDED_BY(mutex_);
+  // Written, not hashed by the stream yet; by offset.
+  std::map<uint64_t, Bytes> passed_ BARTIZAN_GUARDED_BY(mutex_);
+  std::vector<Bytes> spare_ BARTIZAN_GUARDED_BY(mutex_);
+  // Buffers that are not spare, without the caller's.
+  size_t busy_ BARTIZAN_GUARDED_BY(mutex_) = 0;
+  uint64_t hashed_ BARTIZAN_GUARDED_BY(mutex_) = 0;     // bytes, by the stream
+  bool streaming_ BARTIZAN_GUARDED_BY(mutex_) = false;  // a thread feeds the stream
+  std::optional<Error> failure_ BARTIZAN_GUARDED_BY(mutex_);
+  bool closing_ BARTIZAN_GUARDED_BY(mutex_) = false;
 
   std::vector<std::thread> threads_;
 };

@@ -25,14 +25,14 @@ IoApic::IoApic(OnRoutes on_routes) : on_routes_(std::move(on_routes)) {
 }
 
 uint64_t IoApic::read(uint64_t offset, uint32_t size) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (size != 4) return 0;
   if (offset == kSelect) return selected_;
   return offset == kWindow ? register_value() : 0;
 }
 
 void IoApic::write(uint64_t offset, uint32_t size, uint64_t value) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (size != 4) return;
   if (offset == kSelect) selected_ = value & 0xff;
   if (offset == kWindow) set_register(static_cast<uint32_t>(value));

@@ -8,10 +8,10 @@
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <vector>
 
 #include "bartizan/result.hpp"
+#include "base/mutex.hpp"
 #include "vmm/devices/bus.hpp"
 
 namespace bartizan::vmm::devices {
@@ -36,15 +36,15 @@ class IoApic final : public BusDevice {
   void write(uint64_t offset, uint32_t size, uint64_t value) override;
 
  private:
-  uint32_t register_value() const;
-  void set_register(uint32_t value);
-  std::vector<Route> routes() const;
+  uint32_t register_value() const BARTIZAN_REQUIRES(mutex_);
+  void set_register(uint32_t value) BARTIZAN_REQUIRES(mutex_);
+  std::vector<Route> routes() const BARTIZAN_REQUIRES(mutex_);
 
   OnRoutes on_routes_;
-  std::mutex mutex_;  // guards all below
-  uint32_t selected_ = 0;
-  uint32_t id_ = 0;
-  std::array<uint64_t, kIoApicLines> entries_;
+  Mutex mutex_;
+  uint32_t selected_ BARTIZAN_GUARDED_BY(mutex_) = 0;
+  uint32_t id_ BARTIZAN_GUARDED_BY(mutex_) = 0;
+  std::array<uint64_t, kIoApicLines> entries_ BARTIZAN_GUARDED_BY(mutex_);
 };
 
 }  // namespace bartizan::vmm::devices

@@ -1,10 +1,10 @@
 #include "vmm/host/probe.hpp"
 
 #include <cstring>
-#include <mutex>
 #include <set>
 
 #include "base/errors.hpp"
+#include "base/mutex.hpp"
 #include "vmm/host/probe_guest.hpp"
 #include "vmm/host/probe_tee.hpp"
 #include "vmm/kvm/system.hpp"
@@ -96,9 +96,9 @@ Result<HostProbe> probe_host(const ProbeOptions& options, std::shared_ptr<kvm::K
 
 Result<void> require_stock_kernels(const std::shared_ptr<kvm::KernelApi>& kernel,
                                    const std::filesystem::path& kvm_device) {
-  static std::mutex mutex;
-  static std::set<std::filesystem::path> passed;
-  std::lock_guard lock(mutex);
+  static Mutex mutex;
+  static std::set<std::filesystem::path> passed BARTIZAN_GUARDED_BY(mutex);
+  MutexLock lock(mutex);
   if (passed.contains(kvm_device)) return {};
   auto ran = run_probe_guest(kernel, kvm_device, kStartProbeLimit);
   if (ran.ok()) {

@@ -48,7 +48,7 @@ Result<void> PrivateMemory::convert(kvm::Vm& vm, GuestMemory& memory, memory::Gu
                       "guest address {:#x}, {} pages: only {} of them are RAM", address.value,
                       pages, covered);
   }
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   for (const Piece& piece : pieces) {
     TRY(state == PageState::private_ ? to_private(vm, memory, piece)
                                      : to_shared(vm, memory, piece));

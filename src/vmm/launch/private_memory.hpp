@@ -6,9 +6,9 @@
 // a guest never costs more than its RAM, however often it converts.
 #pragma once
 
-#include <mutex>
 #include <vector>
 
+#include "base/mutex.hpp"
 #include "base/unique_fd.hpp"
 #include "vmm/kvm/vm.hpp"
 #include "vmm/memory/vm_memory.hpp"
@@ -27,12 +27,16 @@ class PrivateMemory {
 
  private:
   using Piece = memory::GuestMemory::Piece;
-  Result<void> to_private(kvm::Vm& vm, memory::GuestMemory& memory, const Piece& piece);
-  Result<void> to_shared(kvm::Vm& vm, memory::GuestMemory& memory, const Piece& piece);
+  Result<void> to_private(kvm::Vm& vm, memory::GuestMemory& memory, const Piece& piece)
+      BARTIZAN_REQUIRES(mutex_);
+  Result<void> to_shared(kvm::Vm& vm, memory::GuestMemory& memory, const Piece& piece)
+      BARTIZAN_REQUIRES(mutex_);
   Result<void> punch_hole(const memory::GuestMemory& memory, const Piece& piece);
 
   std::vector<UniqueFd> files_;  // of each region
-  std::mutex mutex_;             // two vCPUs may convert the same page: attribute and sides agree
+  // Held while a page changes sides: two vCPUs may convert the same page, and its attribute and
+  // its sides must agree.
+  Mutex mutex_;
 };
 
 }  // namespace bartizan::vmm::launch

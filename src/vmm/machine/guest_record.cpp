@@ -18,12 +18,12 @@ GuestRecord::Mark GuestRecord::mark_now() const {
 }
 
 void GuestRecord::launched() {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   marks_[0] = mark_now();
 }
 
 void GuestRecord::stage(uint32_t number) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (number > guest_abi::kStageCount || marks_[number].reached) return;
   marks_[number] = mark_now();
   last_stage_ = number;
@@ -33,12 +33,12 @@ void GuestRecord::stage(uint32_t number) {
 }
 
 void GuestRecord::exit_report(uint32_t kind, uint32_t value) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (!report_) report_ = {kind, value};
 }
 
 void GuestRecord::log_line(std::string_view line) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (size_t at = line.find(kFailed); at != line.npos && failure_.empty()) {
     failure_ = line.substr(at + kFailed.size());
   }
@@ -46,19 +46,19 @@ void GuestRecord::log_line(std::string_view line) {
 }
 
 bool GuestRecord::end(const vcpu::End& end) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (end_) return false;
   end_ = end;
   return true;
 }
 
 bool GuestRecord::reported() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return report_.has_value();
 }
 
 uint32_t GuestRecord::last_stage() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return last_stage_;
 }
 
@@ -99,12 +99,12 @@ ExitReason GuestRecord::unreported_reason() const {
 }
 
 ExitReason GuestRecord::reason() const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   return report_ ? reported_reason() : unreported_reason();
 }
 
 void GuestRecord::fill(MachineStats& stats) const {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   for (uint32_t number = 0; number <= guest_abi::kStageCount; ++number) {
     const Mark& mark = marks_[number];
     if (!mark.reached) continue;

@@ -3,12 +3,12 @@
 
 #include <array>
 #include <chrono>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "bartizan/machine.hpp"
+#include "base/mutex.hpp"
 #include "guest_abi/boot_stages.hpp"
 #include "vmm/vcpu/dispatch.hpp"
 #include "vmm/vcpu/exits.hpp"
@@ -39,20 +39,22 @@ class GuestRecord {
     uint64_t exits = 0;
   };
   Mark mark_now() const;
-  ExitReason reported_reason() const;
-  ExitReason unreported_reason() const;
+  ExitReason reported_reason() const BARTIZAN_REQUIRES(mutex_);
+  ExitReason unreported_reason() const BARTIZAN_REQUIRES(mutex_);
   static ExitReason refused(uint32_t number);  // by the boot stub
 
   const vcpu::ExitCounters& exits_;
   const Clock::time_point start_;
-  mutable std::mutex mutex_;
-  // All below guarded by mutex_. Mark 0 is "launch".
-  std::array<Mark, guest_abi::kStageCount + 1> marks_;
-  std::vector<std::pair<std::string, uint64_t>> pid1_exits_, workload_exits_;
-  uint32_t last_stage_ = 0;
-  std::optional<std::pair<uint32_t, uint32_t>> report_;
-  std::optional<vcpu::End> end_;
-  std::string failure_, panic_;
+  mutable Mutex mutex_;
+  // Mark 0 is "launch".
+  std::array<Mark, guest_abi::kStageCount + 1> marks_ BARTIZAN_GUARDED_BY(mutex_);
+  std::vector<std::pair<std::string, uint64_t>> pid1_exits_ BARTIZAN_GUARDED_BY(mutex_);
+  std::vector<std::pair<std::string, uint64_t>> workload_exits_ BARTIZAN_GUARDED_BY(mutex_);
+  uint32_t last_stage_ BARTIZAN_GUARDED_BY(mutex_) = 0;
+  std::optional<std::pair<uint32_t, uint32_t>> report_ BARTIZAN_GUARDED_BY(mutex_);
+  std::optional<vcpu::End> end_ BARTIZAN_GUARDED_BY(mutex_);
+  std::string failure_ BARTIZAN_GUARDED_BY(mutex_);
+  std::string panic_ BARTIZAN_GUARDED_BY(mutex_);
 };
 
 }  // namespace bartizan::vmm::machine

@@ -122,7 +122,7 @@ void RunningMachine::finish() {
   // it readable.
   uint64_t one = 1;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     reason_ = std::move(reason);
     [[maybe_unused]] ssize_t put = ::write(options_.exit_event, &one, sizeof one);
   }
@@ -167,12 +167,13 @@ void RunningMachine::stop_now() {
 }
 
 std::optional<ExitReason> RunningMachine::wait(std::optional<std::chrono::milliseconds> limit) {
-  std::unique_lock lock(mutex_);
-  auto over = [this] { return reason_.has_value(); };
-  if (limit) {
-    ended_.wait_for(lock, *limit, over);
-  } else {
-    ended_.wait(lock, over);
+  MutexLock lock(mutex_);
+  if (!limit) {
+    while (!reason_) ended_.wait(lock);
+    return reason_;
+  }
+  auto deadline = std::chrono::steady_clock::now() + *limit;
+  while (!reason_ && ended_.wait_until(lock, deadline)) {
   }
   return reason_;
 }

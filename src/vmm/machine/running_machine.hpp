@@ -7,15 +7,14 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 
 #include "base/event_loop.hpp"
+#include "base/mutex.hpp"
 #include "vmm/machine/commands.hpp"
 #include "vmm/machine/device_set.hpp"
 #include "vmm/machine/guest_record.hpp"
@@ -76,9 +75,9 @@ class RunningMachine {
   std::atomic<bool> staging_returned_ = false;
   std::thread loop_thread_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable ended_;
-  std::optional<ExitReason> reason_;  // guarded by mutex_
+  mutable Mutex mutex_;
+  Condition ended_;
+  std::optional<ExitReason> reason_ BARTIZAN_GUARDED_BY(mutex_);
 };
 
 }  // namespace bartizan::vmm::machine

@@ -12,10 +12,10 @@ VcpuThread::~VcpuThread() {
 }
 
 Result<void> VcpuThread::start(OnEnd on_end) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   auto thread = start_quiet_thread("vcpu", [this, on_end = std::move(on_end)] {
     on_end(vcpu_.id(), run());
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     running_ = false;
   });
   if (!thread.ok()) return std::move(thread).error();
@@ -30,14 +30,14 @@ Result<void> VcpuThread::start(OnEnd on_end) {
 void VcpuThread::stop() {
   stopping_.store(true);
   vcpu_.set_immediate_exit(true);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (running_) ::pthread_kill(handle_, kick_signal());
 }
 
 void VcpuThread::join() {
   std::thread thread;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     thread.swap(thread_);
   }
   if (thread.joinable()) thread.join();

@@ -6,9 +6,9 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
 
+#include "base/mutex.hpp"
 #include "vmm/kvm/vcpu.hpp"
 #include "vmm/vcpu/dispatch.hpp"
 #include "vmm/vcpu/exits.hpp"
@@ -42,10 +42,11 @@ class VcpuThread {
   ExitCounters& counters_;
   std::atomic<bool> stopping_{false};
 
-  std::mutex mutex_;
-  std::thread thread_;    // guarded by mutex_
-  bool running_ = false;  // guarded by mutex_: the thread exists, so a signal may be sent to it
-  pthread_t handle_{};    // guarded by mutex_
+  Mutex mutex_;
+  std::thread thread_ BARTIZAN_GUARDED_BY(mutex_);
+  // The thread exists, so a signal may be sent to it.
+  bool running_ BARTIZAN_GUARDED_BY(mutex_) = false;
+  pthread_t handle_ BARTIZAN_GUARDED_BY(mutex_){};
 };
 
 }  // namespace bartizan::vmm::vcpu

@@ -108,7 +108,7 @@ Result<void> MmioTransport::watch_notifications() {
 
 MmioTransport::~MmioTransport() {
   for (const UniqueFd& event : notify_fds_) loop_.unwatch(event.get());
-  queues_.clear();
+  clear_queues();
   if (device_) device_->reset();
 }
 
@@ -129,7 +129,7 @@ uint64_t MmioTransport::read_config(uint64_t offset, uint32_t size) const {
 }
 
 uint32_t MmioTransport::read_register(uint64_t offset) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   switch (offset) {
     case kMagic:
       return kMagicValue;
@@ -162,7 +162,7 @@ void MmioTransport::write(uint64_t offset, uint32_t size, uint64_t value) {
   if (offset == kQueueNotify) return notify(word);
   if (offset == kStatus) return write_status(word);
   if (offset == kQueueReady) return set_queue_ready(word & 1);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   write_register(offset, word);
 }
 
@@ -215,12 +215,14 @@ void MmioTransport::write_queue_register(uint64_t offset, uint32_t value) {
 void MmioTransport::set_queue_ready(bool ready) {
   uint32_t selected;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     selected = queue_select_;
     if (selected >= registers_.size() || registers_[selected].ready == ready) return;
     registers_[selected].ready = ready;
   }
-  if (!ready) queues_.remove(static_cast<uint16_t>(selected));
+  if (ready) return;
+  MutexLock lock(queues_.mutex());
+  queues_.remove(static_cast<uint16_t>(selected));
 }
 
 void MmioTransport::notify(uint32_t queue) {
@@ -229,7 +231,7 @@ void MmioTransport::notify(uint32_t queue) {
 
 void MmioTransport::write_status(uint32_t value) {
   if (value == 0) return reset();
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   uint32_t added = value & kDriverBits & ~status_;
   bool acceptable = (accepted_ & kRequired) == kRequired && (accepted_ & ~offered_) == 0;
   if (!acceptable) added &= ~kFeaturesOk;  // the driver reads it back and gives up (§3.1.1)
@@ -244,13 +246,13 @@ void MmioTransport::write_status(uint32_t value) {
 // after, in order.
 void MmioTransport::reset() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     ++generation_;
     activation_wanted_ = false;
     reset_wanted_ = true;
   }
-  queues_.clear();
-  std::lock_guard lock(mutex_);
+  clear_queues();
+  MutexLock lock(mutex_);
   status_ = interrupt_status_ = 0;
   accepted_ = 0;
   device_features_select_ = driver_features_select_ = queue_select_ = 0;
@@ -258,8 +260,12 @@ void MmioTransport::reset() {
   request_sync();
 }
 
-// One posted call at most: a guest that writes Status in a loop must not fill the loop's list. With
-// mutex_ held.
+void MmioTransport::clear_queues() {
+  MutexLock lock(queues_.mutex());
+  queues_.clear();
+}
+
+// One posted call at most: a guest that writes Status in a loop must not fill the loop's list.
 void MmioTransport::request_sync() {
   if (sync_posted_) return;
   sync_posted_ = true;
@@ -270,7 +276,7 @@ void MmioTransport::sync() {
   bool reset_device, activate_device;
   uint64_t generation;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     sync_posted_ = false;
     reset_device = std::exchange(reset_wanted_, false);
     activate_device = std::exchange(activation_wanted_, false);
@@ -284,20 +290,19 @@ void MmioTransport::sync() {
 // wholly after.
 void MmioTransport::activate(uint64_t generation) {
   uint64_t features = 0;
-  std::string wrong;
-  queues_.start([&] { return build_queues(generation, &features, &wrong); },
-                [&] {
-                  device_->activate(queues_, features);
-                  for (uint16_t queue = 0; queue < max_sizes_.size(); ++queue)
-                    device_->notify(queue);
-                  if (!wrong.empty()) fail_device(wrong);
-                });
+  std::string fault;
+  MutexLock lock(queues_.mutex());
+  queues_.install(build_queues(generation, &features, &fault));
+  if (queues_.empty()) return;
+  device_->activate(queues_, features);
+  for (uint16_t queue = 0; queue < max_sizes_.size(); ++queue) device_->notify(queue);
+  if (!fault.empty()) fail_device(fault);
 }
 
 std::vector<std::optional<Queue>> MmioTransport::build_queues(uint64_t generation,
                                                               uint64_t* features,
-                                                              std::string* wrong) {
-  std::lock_guard lock(mutex_);
+                                                              std::string* fault) {
+  MutexLock lock(mutex_);
   if (generation != generation_) return {};
   *features = accepted_;
   std::vector<std::optional<Queue>> queues(registers_.size());
@@ -315,7 +320,7 @@ std::vector<std::optional<Queue>> MmioTransport::build_queues(uint64_t generatio
     if (queue.ok())
       queues[i] = std::move(*queue);
     else
-      *wrong = queue.error().message;
+      *fault = queue.error().message;
   }
   return queues;
 }
@@ -323,13 +328,15 @@ std::vector<std::optional<Queue>> MmioTransport::build_queues(uint64_t generatio
 void MmioTransport::process(uint16_t queue) {
   uint64_t count;
   [[maybe_unused]] ssize_t got = ::read(notify_fds_[queue].get(), &count, sizeof count);
-  queues_.run([&] { device_->notify(queue); });  // not active: activate() will look at every queue
+  MutexLock lock(queues_.mutex());
+  // Without queues the device is not active: activate() will look at every queue.
+  if (!queues_.empty()) device_->notify(queue);
 }
 
 // On the loop's thread with the queues locked, so never after a reset has returned.
 void MmioTransport::raise(uint32_t cause) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     interrupt_status_ |= cause;
   }
   interrupt_.trigger();
@@ -339,7 +346,7 @@ void MmioTransport::raise(uint32_t cause) {
 void MmioTransport::fail_device(const std::string& why) {
   bool logged;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (status_ & kNeedsReset) return;
     status_ |= kNeedsReset;
     logged = complaints_++ < kMaxComplaints;

@@ -8,12 +8,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "bartizan/log.hpp"
 #include "base/event_loop.hpp"
+#include "base/mutex.hpp"
 #include "vmm/devices/bus.hpp"
 #include "vmm/virtio/device.hpp"
 #include "vmm/virtio/interrupt.hpp"
@@ -62,21 +62,22 @@ class MmioTransport : public devices::BusDevice {
 
   uint32_t read_register(uint64_t offset);
   uint64_t read_config(uint64_t offset, uint32_t size) const;
-  void write_register(uint64_t offset, uint32_t value);
-  void write_queue_register(uint64_t offset, uint32_t value);
+  void write_register(uint64_t offset, uint32_t value) BARTIZAN_REQUIRES(mutex_);
+  void write_queue_register(uint64_t offset, uint32_t value) BARTIZAN_REQUIRES(mutex_);
   void set_queue_ready(bool ready);
-  void write_driver_features(uint32_t value);
+  void write_driver_features(uint32_t value) BARTIZAN_REQUIRES(mutex_);
   void write_status(uint32_t value);
-  void reset();
+  void reset() BARTIZAN_EXCLUDES(mutex_);
+  void clear_queues();
   void notify(uint32_t queue);
 
-  void request_sync();
+  void request_sync() BARTIZAN_REQUIRES(mutex_);
   void sync();
   void activate(uint64_t generation);
   std::vector<std::optional<Queue>> build_queues(uint64_t generation, uint64_t* features,
-                                                 std::string* wrong);
-  void raise(uint32_t cause);
-  void fail_device(const std::string& why);
+                                                 std::string* fault) BARTIZAN_EXCLUDES(mutex_);
+  void raise(uint32_t cause) BARTIZAN_EXCLUDES(mutex_);
+  void fail_device(const std::string& why) BARTIZAN_EXCLUDES(mutex_);
 
   memory::DeviceMemory& memory_;
   EventLoop& loop_;
@@ -90,17 +91,20 @@ class MmioTransport : public devices::BusDevice {
   Queues queues_;
 
   // Taken after the lock of queues_, or alone; never held while the device works.
-  std::mutex mutex_;
-  // All below guarded by mutex_.
-  std::vector<QueueRegisters> registers_;
-  uint64_t accepted_ = 0;  // guest-controlled: DriverFeatures
-  uint32_t device_features_select_ = 0, driver_features_select_ = 0, queue_select_ = 0;
-  uint32_t status_ = 0;
-  uint32_t interrupt_status_ = 0;
-  // counts resets: an activation that was asked for before the last one is void
-  uint64_t generation_ = 0;
-  bool reset_wanted_ = false, activation_wanted_ = false, sync_posted_ = false;
-  uint32_t complaints_ = 0;
+  Mutex mutex_ BARTIZAN_ACQUIRED_AFTER(queues_.mutex());
+  std::vector<QueueRegisters> registers_ BARTIZAN_GUARDED_BY(mutex_);
+  uint64_t accepted_ BARTIZAN_GUARDED_BY(mutex_) = 0;  // guest-controlled: DriverFeatures
+  uint32_t device_features_select_ BARTIZAN_GUARDED_BY(mutex_) = 0;
+  uint32_t driver_features_select_ BARTIZAN_GUARDED_BY(mutex_) = 0;
+  uint32_t queue_select_ BARTIZAN_GUARDED_BY(mutex_) = 0;
+  uint32_t status_ BARTIZAN_GUARDED_BY(mutex_) = 0;
+  uint32_t interrupt_status_ BARTIZAN_GUARDED_BY(mutex_) = 0;
+  // Counts resets: an activation that was requested before the last one is void.
+  uint64_t generation_ BARTIZAN_GUARDED_BY(mutex_) = 0;
+  bool reset_wanted_ BARTIZAN_GUARDED_BY(mutex_) = false;
+  bool activation_wanted_ BARTIZAN_GUARDED_BY(mutex_) = false;
+  bool sync_posted_ BARTIZAN_GUARDED_BY(mutex_) = false;
+  uint32_t complaints_ BARTIZAN_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace bartizan::vmm::virtio

@@ -2,36 +2,33 @@
 
 namespace bartizan::vmm::virtio {
 
-void Queues::start(const std::function<std::vector<std::optional<Queue>>()>& build,
-                   const std::function<void()>& work) {
-  std::lock_guard lock(mutex_);
-  queues_ = build();
-  if (!queues_.empty()) work();
+void Queues::install(std::vector<std::optional<Queue>> queues) {
+  queues_ = std::move(queues);
 }
 
 void Queues::remove(uint16_t index) {
-  std::lock_guard lock(mutex_);
   if (index < queues_.size()) queues_[index].reset();
 }
 
 void Queues::clear() {
-  std::lock_guard lock(mutex_);
   queues_.clear();
 }
 
 bool Queues::run(const std::function<void()>& work) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (queues_.empty()) return false;
   work();
   return true;
 }
 
 Queue* Queues::at(uint16_t index) {
+  mutex_.assume_held();
   if (index >= queues_.size() || !queues_[index] || queues_[index]->broken()) return nullptr;
   return &*queues_[index];
 }
 
 void Queues::flush(uint16_t index) {
+  mutex_.assume_held();
   if (index >= queues_.size() || !queues_[index]) return;
   Queue& queue = *queues_[index];
   bool wanted = queue.take_interrupt();

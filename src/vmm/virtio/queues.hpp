@@ -9,11 +9,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/mutex.hpp"
 #include "vmm/virtio/queue.hpp"
 
 namespace bartizan::vmm::virtio {
@@ -30,18 +30,18 @@ class Queues {
   Queues(memory::DeviceMemory& memory, Signals signals)
       : memory_(memory), signals_(std::move(signals)) {}
 
-  // For transports.
-  // start: takes the queues that `build` returns, and if there are any, runs `work`, all under the
-  // lock.
-  void start(const std::function<std::vector<std::optional<Queue>>()>& build,
-             const std::function<void()>& work);
-  void remove(uint16_t index);
-  void clear();
+  // For transports, which take the lock themselves: of their own locks it is the outer one.
+  Mutex& mutex() BARTIZAN_RETURN_CAPABILITY(mutex_) { return mutex_; }
+  void install(std::vector<std::optional<Queue>> queues) BARTIZAN_REQUIRES(mutex_);
+  void remove(uint16_t index) BARTIZAN_REQUIRES(mutex_);
+  void clear() BARTIZAN_REQUIRES(mutex_);
+  bool empty() const BARTIZAN_REQUIRES(mutex_) { return queues_.empty(); }
 
   // Runs `work` with the lock held, if there are queues. False if not: the driver is not there.
-  bool run(const std::function<void()>& work);
+  bool run(const std::function<void()>& work) BARTIZAN_EXCLUDES(mutex_);
 
-  // All below: with the lock held.
+  // All below: for devices, in activate, in notify and in the `work` of run, where the lock is held
+  // by the caller of the device.
   memory::DeviceMemory& memory() { return memory_; }
   Queue* at(uint16_t index);  // nullptr: the driver did not set it up, or it is broken
 
@@ -54,6 +54,7 @@ class Queues {
   // the others from theirs. Flushes.
   template <typename ServeOne>
   void serve(uint16_t index, uint32_t most, ServeOne serve_one) {
+    mutex_.assume_held();
     Queue* queue = at(index);
     if (!queue) return;
     bool more = true;
@@ -69,9 +70,9 @@ class Queues {
  private:
   memory::DeviceMemory& memory_;
   Signals signals_;
-  std::mutex mutex_;
-  std::vector<std::optional<Queue>> queues_;  // guarded by mutex_
-  Chain chain_;                               // guarded by mutex_
+  Mutex mutex_;
+  std::vector<std::optional<Queue>> queues_ BARTIZAN_GUARDED_BY(mutex_);
+  Chain chain_ BARTIZAN_GUARDED_BY(mutex_);
 };
 
 }  // namespace bartizan::vmm::virtio

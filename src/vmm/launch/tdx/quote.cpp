@@ -65,7 +65,7 @@ uint64_t QuoteForwarder::request(memory::GuestMemory& memory, GuestAddress buffe
 
 // A thread for each quote, without signals: they are the caller's.
 bool QuoteForwarder::start(Job job) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   join_done();
   if (stopping_ || workers_.size() == kMaxQuotesUnderWay) return false;
   sigset_t all, before;
@@ -76,7 +76,7 @@ bool QuoteForwarder::start(Job job) {
   try {
     worker.thread = std::thread([this, &worker, job = std::move(job)] {
       work(job);
-      std::lock_guard lock(mutex_);
+      MutexLock lock(mutex_);
       worker.done = true;
     });
   } catch (const std::system_error&) {
@@ -116,20 +116,20 @@ Result<Bytes> QuoteForwarder::ask(const Bytes& report) {
 }
 
 bool QuoteForwarder::enter(int fd) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   if (!stopping_) connections_.insert(fd);
   return !stopping_;
 }
 
 void QuoteForwarder::leave(int fd) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(mutex_);
   connections_.erase(fd);
 }
 
 void QuoteForwarder::stop() {
   std::list<Worker> last;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     stopping_ = true;
     for (int fd : connections_) ::shutdown(fd, SHUT_RDWR);
     last.swap(workers_);  // the workers' own nodes stay where they are

@@ -7,13 +7,13 @@
 #pragma once
 
 #include <list>
-#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/mutex.hpp"
 #include "vmm/launch/tdx/quote_service.hpp"
 #include "vmm/memory/vm_memory.hpp"
 
@@ -45,17 +45,17 @@ class QuoteForwarder {
     bool done = false;
   };
   bool start(Job job);
-  void join_done();
+  void join_done() BARTIZAN_REQUIRES(mutex_);
   void work(const Job& job);
   Result<Bytes> ask(const Bytes& report);
   bool enter(int fd);
   void leave(int fd);
 
   std::string service_;
-  std::mutex mutex_;  // guards all below
-  std::list<Worker> workers_;
-  std::set<int> connections_;
-  bool stopping_ = false;
+  Mutex mutex_;
+  std::list<Worker> workers_ BARTIZAN_GUARDED_BY(mutex_);
+  std::set<int> connections_ BARTIZAN_GUARDED_BY(mutex_);
+  bool stopping_ BARTIZAN_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace bartizan::vmm::launch::tdx
