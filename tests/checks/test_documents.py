@@ -89,8 +89,10 @@ def test_paths_named_in_pages_exist(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_are_narrow(page):
+    """A row of a table cannot be wrapped."""
     wide = [f"{number}: {len(line)} columns" for number, line in enumerate((SOURCE / page).read_text().split("\n"), 1)
-            if len(line) > MAX_COLUMNS and not re.search(r"https?://\S{60}", line)]
+            if len(line) > MAX_COLUMNS and not line.lstrip().startswith("|")
+            and not re.search(r"https?://\S{60}", line)]
     assert not wide, wide
 
 
