@@ -14,11 +14,20 @@ endif()
 find_program(CCACHE ccache)
 if(CCACHE)
   # NOHASHDIR: several build folders of one checkout share their objects.
-  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_NOHASHDIR=1 ${CCACHE})
-  set(CMAKE_C_COMPILER_LAUNCHER env CCACHE_NOHASHDIR=1 ${CCACHE})
+  # IGNOREOPTIONS: a build that warned without -Werror is not in the cache of one that has it, because the presets
+  # that share the other flags share this one.
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_NOHASHDIR=1 CCACHE_IGNOREOPTIONS=-Werror ${CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER env CCACHE_NOHASHDIR=1 CCACHE_IGNOREOPTIONS=-Werror ${CCACHE})
 endif()
 
 add_compile_options(-Wall -Wextra -Wno-missing-field-initializers)
+if(BARTIZAN_WARNINGS_AS_ERRORS)
+  add_compile_options(-Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # base/thread_annotations.hpp: locks are held where members need them, and taken in the declared order.
+  add_compile_options(-Wthread-safety -Wthread-safety-beta)
+endif()
 add_compile_definitions(_GLIBCXX_ASSERTIONS _FILE_OFFSET_BITS=64)
 if(BARTIZAN_SANITIZE)
   add_compile_options(-fsanitize=${BARTIZAN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
