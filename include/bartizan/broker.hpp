@@ -60,13 +60,13 @@ struct Workload {
   uint64_t minimum_tcb = 0;
   std::string resource;  // "default/disk-key/<id>"
   SecretBytes disk_key;
-  // That the measurements are of. bartizan's own broker needs telling of sev and sev-es alone:
+  // That the measurements are of. bartizan's own broker needs it for sev and sev-es alone:
   // their guests bring no evidence, so it judges their launches as their owner, for the host that
   // makes them (docs/tee.md, "Pre-attestation").
   Tee tee = Tee::snp;
 };
 
-// Who is told of a workload, and in which words.
+// The kind of broker that a workload is registered with, and so the protocol.
 enum class BrokerKind : int32_t {
   bartizan = 0,  // our broker: all of Workload counts
   // Trustee's KBS: key as a resource, measurements as reference values, on demand a resource policy

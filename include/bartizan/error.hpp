@@ -1,7 +1,7 @@
 // What went wrong, in a form that a program can act on and a person can read at 3 a.m.
 //
-// An Error is a value. `code` says what the caller can do about it (errors.def), `os_errno` is the
-// errno behind it or 0, `origin` names the part that noticed ("kvm", "image/oci", "broker"),
+// An Error is a value. `code` determines what the caller can do about it (errors.def), `os_errno`
+// is the errno behind it or 0, `origin` names the part that noticed ("kvm", "image/oci", "broker"),
 // `message` is one impersonal line that names the object and the value: `machine "web":
 // KVM_CREATE_VCPU 3: ENOSPC`. For `verification_failed`, `reason` is a stable machine-readable word
 // ("measurement", "nonce", "host_data" ...) and `expected` and `got` hold the public values that

@@ -1,5 +1,4 @@
-// What the library has to say while it works. It never prints: a caller who wants to hear gives a
-// LogSink.
+// Log output. The library never prints; pass a LogSink to receive its messages.
 //
 // A sink is called from any of the library's threads, one line at a time, without a final newline;
 // it must return soon and must not call back into the object that it was given to.
@@ -15,8 +14,8 @@ enum class LogLevel : int { error = 0, warning = 1, info = 2, debug = 3 };
 
 using LogSink = std::function<void(LogLevel level, std::string_view line)>;
 
-// Long work tells how far it is: `done` of `total` units ("bytes"), in the stage named. `total` 0:
-// not known yet. Return false to cancel: the work then fails with `cancelled` and leaves nothing
+// Progress of a long operation: `done` of `total` units ("bytes") in the stage named; `total` is 0
+// while unknown. Return false to cancel: the work then fails with `cancelled` and leaves nothing
 // behind.
 struct Progress {
   std::string_view stage;

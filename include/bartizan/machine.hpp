@@ -1,6 +1,7 @@
 // A confidential VM inside the calling process, in four verbs:
 //
-//   create a Context  ->  set_tee  ->  attach_luks_disk (or attach_image)  ->  start (returns) or start_enter (waits)
+//   create a Context  ->  set_tee  ->  attach_luks_disk (or attach_image)
+//                     ->  start (returns) or start_enter (waits)
 //
 // The library owns no process: it does not print, exit, fork, change directory or install signal
 // handlers (but one: a no-op handler for the real-time signal SIGRTMIN+4, if its disposition is the
@@ -66,7 +67,8 @@ struct MachineOptions {
   // or made longer (sparse) as needed; its content is lost. Empty: an unnamed sparse file in the
   // folder for temporary files.
   std::filesystem::path scratch_disk;
-  // a terminal becomes the workload's; of anything else it sees the end, too; -1: empty
+  // Workload stdin. A terminal is attached as is; anything else is forwarded up to and including
+  // EOF. -1: immediate EOF.
   int stdin_fd = -1;
   int stdout_fd = -1;  // -1: discarded
   LogSink log;         // the library's own lines
@@ -76,8 +78,8 @@ struct MachineOptions {
 };
 
 // How the disk's key reaches the guest. Without `disk_key` the guest fetches it from the manifest's
-// broker by attestation. With it the caller hands it over in the clear, to a guest that says so in
-// its measured command line: for tests and for Tee::none.
+// broker by attestation. With it the caller hands it over in the clear, to a guest whose measured
+// command line states it: for tests and for Tee::none.
 struct LuksDisk {
   std::filesystem::path path;     // file that holds the disk image
   uint64_t offset = 0;            // bytes: where the image starts in that file
@@ -89,9 +91,9 @@ struct LuksDisk {
 enum class ExitKind : int32_t {
   exit_code = 0,      // the workload ended; `code` is its status
   signal = 1,         // the workload was killed by signal `code`
-  guest_failure = 2,  // the guest's init gave up: `stage` and `detail` say where and why
-  shutdown = 3,       // the guest powered off without a word
-  reset = 4,          // the guest reset itself without a word
+  guest_failure = 2,  // the guest's init gave up: see `stage` and `detail`
+  shutdown = 3,       // the guest powered off without an exit report
+  reset = 4,          // the guest reset itself without an exit report
   crash = 5,          // triple fault, internal KVM error …: `detail`
   stopped = 6,        // request_stop() and the guest did not end by itself in time
 };

@@ -1,7 +1,7 @@
 // SecretBytes: the only type in which bartizan keeps a key, a passphrase or a private value.
 //
-// It owns its memory, moves but does not copy by accident (`clone()` says what it does), is wiped
-// before release, has no stream operator and no fmt formatter, and compares in constant time.
+// It owns its memory, moves but does not copy by accident (`clone()` is the explicit copy), is
+// wiped before release, has no stream operator and no fmt formatter, and compares in constant time.
 #pragma once
 
 #include <cstddef>

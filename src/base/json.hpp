@@ -13,7 +13,7 @@ namespace bartizan {
 
 using Json = nlohmann::json;
 
-// Parses `text`. `corrupt` if it is no JSON, nests deeper than 32 (a hostile file must not exhaust
+// Parses `text`. `corrupt` if it is not JSON, nests deeper than 32 (a hostile file must not exhaust
 // the stack), or holds the same key twice in one object (two readers must not see two documents).
 // `what` names it in errors.
 Result<Json> parse_json(std::string_view text, std::string_view what);

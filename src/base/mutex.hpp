@@ -1,8 +1,8 @@
 // Mutex, MutexLock and Condition: std::mutex and its companions, known to clang's thread safety
 // analysis (libstdc++ does not annotate its own).
 //
-// A predicate of Condition::wait would be a function of its own for the analysis, which does not see
-// the lock around it. Waiting is therefore a loop:
+// A predicate of Condition::wait would be a function of its own for the analysis, which does not
+// see the lock around it. Waiting is therefore a loop:
 //
 //   MutexLock lock(mutex_);
 //   while (!done_) changed_.wait(lock);

@@ -1,9 +1,8 @@
 // The attributes of clang's thread safety analysis. Other compilers see nothing of them.
 //
-// The preset `clang` and tests/checks/test_thread_safety.py compile with -Wthread-safety, which then
-// verifies what these words state: which mutex guards a member, which a function needs, and the
-// order in which two of them are taken.
-// https://clang.llvm.org/docs/ThreadSafetyAnalysis.html
+// The preset `clang` and tests/checks/test_style.py compile with -Wthread-safety, which
+// then verifies what these words state: which mutex guards a member, which a function needs, and
+// the order in which two of them are taken. https://clang.llvm.org/docs/ThreadSafetyAnalysis.html
 #pragma once
 
 #if defined(__clang__)

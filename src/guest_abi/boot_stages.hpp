@@ -38,7 +38,7 @@ constexpr uint64_t kGuestCid = 3;
 constexpr uint32_t kReportVsockPort = 1001;
 constexpr uint32_t kKeyVsockPort = 1002;
 constexpr uint32_t kSignalVsockPort = 1003;
-// the workload's standard input, where it is no terminal
+// the workload's standard input, unless it is a terminal
 constexpr uint32_t kInputVsockPort = 1004;
 
 constexpr std::string_view kDiskSerial = "disk";

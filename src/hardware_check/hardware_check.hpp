@@ -3,7 +3,7 @@
 // report without secrets, to be sent back to us who have no such host.
 //
 // The guest proves that it ran by how it ends. SNP: its launch carries an ID block with the digest
-// that we computed, so the firmware itself says whether they agree.
+// that we computed, so the firmware itself decides whether they agree.
 #pragma once
 
 #include <chrono>
@@ -26,9 +26,9 @@ struct HardwareCheckOptions {
 // {"version": 1, "kernel": …, "tees": [{"tee", "available", "missing", "advice", "capacity",
 // "in_use", "launch": {"ok", "error", "digest", "digest_confirmed", "launch_ms", "run_ms",
 // "guest_ended", "guest_ran", "remarks"}, "attestation": {"ok", "error", …}}], "stock_guest": true,
-// "baseline": {"none": {"ok", …}, "simulated": {"ok", …}}}. `attestation`: as stock_guest says,
+// "baseline": {"none": {"ok", …}, "simulated": {"ok", …}}}. `attestation`: as in stock_guest,
 // after a launch that was ok. `baseline`: the same without hardware, with the caller's key (as for
-// SEV and SEV-ES) and with evidence, so that a host on which no stock kernel runs is told apart.
+// SEV and SEV-ES) and with evidence, which distinguishes a host on which no stock kernel runs.
 Json hardware_check(const HardwareCheckOptions& options);
 
 // For a program: 0: all that was offered is ok; 1: something is not; 3: the host offers no TEE.

@@ -1,5 +1,5 @@
 // The program behind scripts/hardware-check: prints the report, nothing else. With a bundle at the
-// default place, or at $BARTIZAN_BUNDLE, a stock kernel is launched and attests, too.
+// default place, or at $BARTIZAN_BUNDLE, a stock kernel is also launched and attests.
 #include <cstdio>
 
 #include "bartizan/machine.hpp"

@@ -1,6 +1,6 @@
-// A launch from image to end on this host, for scripts/hardware-check: a tiny image is encrypted, registered
-// at a broker in this process under what measure() says, launched with the stock kernel of a
-// bundle, and runs only if its evidence gets the key.
+// A launch from image to end on this host, for scripts/hardware-check: a tiny image is encrypted,
+// registered at a broker in this process under the digest of measure(), launched with the stock
+// kernel of a bundle, and runs only if its evidence gets the key.
 #pragma once
 
 #include <chrono>

@@ -361,7 +361,7 @@ TEST_F(BadImage, DiskCutOff) {
   fs::resize_file(root_ / "disk.img", size - 4096);
   EXPECT_REFUSAL(inspect_image(root_).error(), corrupt, "KRUN footer");
   fs::resize_file(root_ / "disk.img", size - 3 * 4096);
-  EXPECT_REFUSAL(inspect_image(root_).error(), corrupt, "manifest says");
+  EXPECT_REFUSAL(inspect_image(root_).error(), corrupt, "manifest has");
 }
 
 TEST_F(BadImage, FlippedBitsInDataTreeAndHeader) {

@@ -23,7 +23,7 @@ bool repeats(const std::string& text, const SecretBytes& secret) {
          text.find(to_hex(secret.bytes())) != std::string::npos;
 }
 
-// A server that tells what it could not read may well tell the key.
+// A server that quotes what it could not read may well quote the key.
 Error without_secrets(Error error, const std::string& url, int status,
                       const std::vector<const SecretBytes*>& secrets) {
   for (const SecretBytes* secret : secrets) {

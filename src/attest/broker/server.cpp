@@ -125,7 +125,7 @@ Result<void> send_reply(client::TlsStream& stream, const HttpReply& reply, bool 
   return stream.write(reply.body.bytes(), deadline);
 }
 
-// A message that could not be read: the peer is told why, and the connection ends.
+// A message that could not be read: the peer gets the reason, and the connection ends.
 HttpReply reply_unreadable(const Error& error) {
   int status = error.code == ErrorCode::resource_exhausted ? 413 : 400;
   return HttpReply{

@@ -49,7 +49,7 @@ Result<std::vector<Bytes>> measurements_of(const std::string& text) {
   std::vector<Bytes> measurements;
   for (const Json& one : list) {
     if (!one.is_string())
-      return make_error(ErrorCode::corrupt, "attest/broker", "store: measurement is no text");
+      return make_error(ErrorCode::corrupt, "attest/broker", "store: measurement is not text");
     measurements.push_back(TRY(from_hex(one.get<std::string>())));
   }
   return measurements;

@@ -48,7 +48,7 @@ Result<size_t> number(std::string_view text, int base) {
   size_t value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   if (text.empty() || error != std::errc() || end != text.data() + text.size())
-    return malformed("length is no number");
+    return malformed("length is not a number");
   return value;
 }
 

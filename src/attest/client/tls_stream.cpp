@@ -218,8 +218,8 @@ struct TlsStream::State {
     SSL_set_bio(session.get(), bio, bio);
   }
 
-  // After an SSL call gave `result`: waits until it can be repeated (true), or says why not. false:
-  // peer closed.
+  // After an SSL call gave `result`: waits until it can be repeated (true), or returns why not.
+  // false: peer closed.
   Result<bool> may_repeat(int result, std::string_view operation, Deadline deadline) {
     switch (SSL_get_error(session.get(), result)) {
       case SSL_ERROR_WANT_READ:

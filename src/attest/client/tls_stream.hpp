@@ -40,7 +40,7 @@ class TlsStream {
 
   Result<size_t> read(std::span<uint8_t> to, Deadline deadline);  // 0: the peer closed
   Result<void> write(ByteView from, Deadline deadline);
-  void close();  // tells the peer, without waiting
+  void close();  // notifies the peer, without waiting
 
  private:
   struct State;

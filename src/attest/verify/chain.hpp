@@ -1,5 +1,6 @@
 // Certificate chains of SNP evidence: who signed the VCEK. AMD's roots are pinned by the SHA-256 of
-// their public keys; the simulated chain has no root to pin and is told by the marker in its names.
+// their public keys; the simulated chain has no root to pin and is recognized by the marker in its
+// names.
 #pragma once
 
 #include <optional>

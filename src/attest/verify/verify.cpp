@@ -49,7 +49,8 @@ Result<bool> check_marker(const Evidence& evidence, const attest::verify::Chain&
   }
   if (simulated != claimed) {
     return refuse("simulated", std::string(attest::evidence::kbs_tee_name(evidence.tee)),
-                  chain.ark.common_name(), "evidence claims TEE {}, its certificates say otherwise",
+                  chain.ark.common_name(),
+                  "evidence claims TEE {}, but its certificates are of another",
                   attest::evidence::kbs_tee_name(evidence.tee));
   }
   return simulated;
@@ -85,7 +86,7 @@ Result<void> check_signature(const Evidence& evidence, const SnpReport& report,
   }
   if (report.signing_key() != kSignedByVcek) {
     return refuse("certificate_chain", "0 (VCEK)", std::to_string(report.signing_key()),
-                  "report says that it was not signed by a VCEK");
+                  "report was not signed by a VCEK, by its own key field");
   }
   crypto::EcKey key = TRY(vcek.ec_public_key());
   Bytes r = TRY(big_endian(report.signature_r)), s = TRY(big_endian(report.signature_s));

@@ -13,8 +13,8 @@ namespace bartizan::guest::stub {
 enum class CpuidRegister : uint64_t { eax, ebx, ecx, edx };
 uint32_t ghcb_cpuid(uint32_t leaf, CpuidRegister which);  // 0 if the host does not answer
 
-// Tells the host where further processors find their start address, so that it tells Linux. The
-// GHCB is the first page of the staging window.
+// Registers with the host where further processors find their start address, which it passes to
+// Linux. The GHCB is the first page of the staging window.
 StubRefusal set_ap_jump_table(const StubTable& table);
 
 [[noreturn]] void ghcb_terminate(uint32_t reason);

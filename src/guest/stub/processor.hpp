@@ -1,4 +1,4 @@
-// Does the processor run what the launch table says, and what can it do?
+// Whether the processor runs in the mode of the launch table, and what it can do.
 #pragma once
 
 #include "guest/stub/refusal.hpp"

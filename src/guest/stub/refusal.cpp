@@ -25,7 +25,7 @@ void refuse(StubPlatform platform, StubRefusal why) {
     case StubPlatform::tdx:
       tdx_fatal_error(number);
   }
-  platform::triple_fault();  // also when the table does not say where we are
+  platform::triple_fault();  // also when the table does not name the platform
 }
 
 }  // namespace bartizan::guest::stub

@@ -11,7 +11,7 @@ constexpr uint32_t kTdxAlreadyAccepted = 0x00000b0a;
 constexpr uint32_t kTdxPageSizeMismatch = 0xc0000b0b;
 constexpr uint32_t kTdxOperandBusy = 0x80000200;
 
-// The host makes a page busy by working on it; it shall not hold us for ever.
+// The host makes a page busy by working on it; it must not hold us forever.
 constexpr int kTdxMaxBusy = 100000;
 
 uint32_t tdx_address_bits();  // GPAW: 48 or 52; the highest is the shared bit

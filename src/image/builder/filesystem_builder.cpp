@@ -70,7 +70,7 @@ Result<void> FilesystemBuilder::apply(const oci::Layout& layout, const oci::Desc
     return layer::decompress(compression_of(layer), std::move(blob), name);
   });
   if (applied.ok() || applied.error().code != ErrorCode::corrupt) return applied;
-  // If its digest does not fit, that says more than what the damage broke first.
+  // If its digest does not fit, that explains more than what the damage broke first.
   auto blob = TRY(oci::BlobReader::open(layout, layer, nullptr));
   TRY(blob->skip(UINT64_MAX));
   return applied;

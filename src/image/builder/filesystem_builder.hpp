@@ -47,7 +47,7 @@ struct PredictedFilesystem {
 };
 
 // Nothing if a layer is compressed (then looking costs as much as reading), or if anything is wrong
-// with the layers, which the build will say better.
+// with the layers, which the build will report better.
 std::optional<PredictedFilesystem> predict_filesystem(const oci::Layout& layout,
                                                       const oci::SourceImage& source,
                                                       const std::filesystem::path& folder,

@@ -13,7 +13,7 @@ namespace {
 
 using image::builder::LocatedImage;
 
-// A damaged header is news for the reader, not an end of the reading: the manifest says all that a
+// A damaged header is reported, but does not end the reading: the manifest contains all that a
 // guest needs, and `verify` is what refuses.
 Result<LuksInfo> luks_of(const LocatedImage& image) {
   UniqueFd disk = TRY(open_file(image.disk_path, O_RDONLY));

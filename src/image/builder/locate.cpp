@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/builder";
-// a layer of ours has five; a hostile one shall not keep us reading
+// a layer of ours has five; a hostile one must not keep us reading
 constexpr uint64_t kMaxEntriesSearched = 10'000;
 
 Result<Bytes> read_entry(layer::TarReader& reader) {
@@ -41,7 +41,7 @@ Result<void> check_only_one(const layer::TarEntry& entry, bool first, std::strin
                     name, entry.path.substr(0, 200),
                     plain          ? "is in it twice"
                     : entry.sparse ? "is stored as a sparse file"
-                                   : "is no regular file");
+                                   : "is not a regular file");
 }
 
 Result<void> search_layer(const oci::Layout::File& layer, LocatedImage& found) {
@@ -78,7 +78,7 @@ Result<LocatedImage> search_layout(const oci::Layout& layout, const std::string&
                       "{}: layer {} is compressed ({}): unpack the image first",
                       layout.path().string(), layer.digest, layer.media_type);
   }
-  (void)TRY(oci::BlobReader::open(layout, layer, nullptr));  // is it as long as it says?
+  (void)TRY(oci::BlobReader::open(layout, layer, nullptr));  // has it the size of its descriptor?
   TRY(search_layer(
       TRY(layout.open_file(oci::blob_name(TRY(oci::parse_digest(layer.digest, "layer"))))), found));
   return found;
@@ -117,7 +117,7 @@ Result<LocatedImage> locate_image(const fs::path& name, const std::string& refer
   }
   found.manifest = TRY(guest_abi::Manifest::parse(found.manifest_bytes));
   if (found.manifest.disk_size > found.disk_bytes) {
-    return make_error(ErrorCode::corrupt, kOrigin, "{}: disk of {} bytes, but its manifest says {}",
+    return make_error(ErrorCode::corrupt, kOrigin, "{}: disk of {} bytes, but its manifest has {}",
                       image.string(), found.disk_bytes, found.manifest.disk_size);
   }
   TRY(read_footer(found));

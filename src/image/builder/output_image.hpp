@@ -29,8 +29,8 @@ class OutputLayer {
   int fd() const { return fd_.get(); }
   uint64_t disk_start() const { return origin_ + disk_start_; }  // in the file
 
-  // For a disk that will probably have that size: who is to hear it, from its first byte on, as it
-  // is written. Lives as long as this object.
+  // For a disk that will probably have that size: the hash that receives it, from its first byte
+  // on, as it is written. Lives as long as this object.
   crypto::Hasher* begin_hashing(uint64_t disk_size);
 
   struct Finished {

@@ -120,7 +120,7 @@ Result<Json> base_history(const Json& config, size_t layers, const std::string& 
   }
   if (count > layers) {
     return make_error(ErrorCode::corrupt, kOrigin,
-                      "base image: its history tells of {} layers, it has {}", count, layers);
+                      "base image: its history lists {} layers, it has {}", count, layers);
   }
   for (; count < layers; ++count)
     history.push_back({{"created", created},

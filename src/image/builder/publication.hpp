@@ -1,4 +1,4 @@
-// What an output image says in public: its configuration with history and labels, its annotations.
+// The public part of an output image: its configuration with history and labels, its annotations.
 // Pure: no clock, no files.
 #pragma once
 
@@ -10,7 +10,7 @@
 namespace bartizan::image::builder {
 
 struct PublicFacts {
-  const oci::SourceImage* source = nullptr;  // null: nothing is to be told of it
+  const oci::SourceImage* source = nullptr;  // null: omit all of it
   const oci::SourceImage* base = nullptr;    // null: none
   std::string base_name;  // "docker.io/library/debian:12"; empty: not for the public
   std::string created;    // RFC 3339
@@ -32,7 +32,7 @@ std::string created_of(const oci::SourceImage& image);
 std::string rfc3339(int64_t seconds);  // UTC
 
 // The name of an image in a registry, as base.name wants it: NAME of "docker://NAME" and of
-// "containers-storage:NAME"; else empty, since a path would tell of the machine.
+// "containers-storage:NAME"; else empty, since a path would disclose the machine's folders.
 std::string public_name(std::string_view source);
 
 }  // namespace bartizan::image::builder

@@ -17,8 +17,8 @@ struct ErofsTotals {
   uint64_t inodes = 0, folders = 0, content_bytes = 0;
 };
 
-// `blocks`: how many there are. corrupt says what is wrong and where; memory is bounded by the
-// number of inodes, work by the number of links.
+// `blocks`: how many there are. corrupt: the message names the fault and its place; memory is
+// bounded by the number of inodes, work by the number of links.
 Result<ErofsTotals> check_erofs(const ReadBlock& read, uint64_t blocks);
 
 // The superblock's magic alone: does the key decrypt a file system at all?

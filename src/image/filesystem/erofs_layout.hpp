@@ -29,7 +29,7 @@ class FolderBlocks {
   Bytes encode() const;
 
  private:
-  // Of "." and "..", too.
+  // Also of "." and "..".
   struct Entry {
     std::string_view name;
     const Inode* inode;

@@ -14,7 +14,7 @@ class ByteSource {
  public:
   virtual ~ByteSource() = default;
 
-  // Fills a part of `to` and says how much; 0 is the end (for a non-empty `to`).
+  // Fills a part of `to` and returns how much; 0 is the end (for a non-empty `to`).
   virtual Result<size_t> read(std::span<uint8_t> to) = 0;
 
   // The next bytes, no more than `space` holds, wherever they are: in `space`, or in the
@@ -23,7 +23,7 @@ class ByteSource {
     return ByteView(space.first(TRY(read(space))));
   }
 
-  // Passes over up to `count` bytes and says how many there were. Sources that can seek override
+  // Passes over up to `count` bytes and returns how many there were. Sources that can seek override
   // it.
   virtual Result<uint64_t> skip(uint64_t count) {
     std::array<uint8_t, 65536> discarded;
@@ -38,7 +38,7 @@ class ByteSource {
   }
 };
 
-// Reads until `to` is full or the source ends; says how much.
+// Reads until `to` is full or the source ends; returns how much.
 inline Result<size_t> read_full(ByteSource& source, std::span<uint8_t> to) {
   size_t done = 0;
   while (done < to.size()) {

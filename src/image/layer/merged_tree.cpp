@@ -129,12 +129,12 @@ Result<bool> MergedTree::enter(Walk& walk, bool& followed) {
   bool own = node.layer == layer_ || redirecting_;
   if (!redirecting_ && (node.whiteout > layer_ || node.opaque > layer_)) return false;
   if (!is_other_than_folder(walk.here())) return true;
-  // A whiteout below what this layer replaced by a file or a link says nothing new: that hides it
+  // A whiteout below what this layer replaced by a file or a link adds nothing: that hides it
   // all anyway.
   if (!own || walk.marks) return false;
   if (!is(walk.here(), filesystem::FileType::symlink)) {
     return make_error(ErrorCode::corrupt, "image/layer",
-                      "{}: \"{}\" is below something that is no folder", what_,
+                      "{}: \"{}\" is below something that is not a folder", what_,
                       walk.rest.empty() ? std::string() : walk.rest.front());
   }
   TRY(follow(walk));
@@ -192,7 +192,7 @@ bool MergedTree::claim(filesystem::NodeId id, filesystem::FileType type) {
   filesystem::Node& node = tree_.node(id);
   bool folder = type == filesystem::FileType::directory;
   if (node.inode != 0 && node.layer > layer_) {
-    // Below a folder that was no folder in this layer, nothing of before remains.
+    // Below a folder that was not a folder in this layer, nothing of before remains.
     if (!folder) clear_folder(id);
     return false;
   }

@@ -26,8 +26,8 @@ class MergedTree {
   // parent is not a folder, links in a loop), resource_exhausted (too many names).
   Result<filesystem::NodeId> place(const Path& path);
 
-  // Whether the entry is seen at that node; then the caller makes its inode, and `settle()` notes
-  // whose it is.
+  // Whether the entry is seen at that node; then the caller makes its inode, and `assign_inode()`
+  // records whose it is.
   bool claim(filesystem::NodeId id, filesystem::FileType type);
   void settle(filesystem::NodeId id, filesystem::InodeId inode);
 

@@ -18,7 +18,7 @@ using Path = std::vector<std::string>;
 // the layer in errors.
 Result<Path> split_path(std::string_view path, std::string_view what);
 
-// The same for the target of a symbolic link, in which ".." is honest; `absolute` says where it
+// The same for the target of a symbolic link, in which ".." is valid; `absolute`: where it
 // starts.
 struct LinkTarget {
   bool absolute = false;

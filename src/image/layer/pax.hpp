@@ -16,7 +16,7 @@ using PaxRecords = std::map<std::string, std::string>;
 // it, and as other unpackers of images do). corrupt if a length lies.
 Result<PaxRecords> parse_pax(std::string_view text, std::string_view what);
 
-// "-12.25" is {-13, 750000000}. Digits beyond nanoseconds are dropped. Nothing if it is no time.
+// "-12.25" is {-13, 750000000}. Digits beyond nanoseconds are dropped. Nothing if it is not a time.
 struct PaxTime {
   int64_t seconds = 0;
   uint32_t nanoseconds = 0;

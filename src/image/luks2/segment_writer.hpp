@@ -36,10 +36,10 @@ class SegmentWriter : public filesystem::BlockSink {
   // Writes to `fd` (borrowed) from byte `start` on. `name` appears in errors.
   SegmentWriter(int fd, uint64_t start, const SecretBytes& volume_key, std::string name,
                 SegmentHashes hashes = {});
-  ~SegmentWriter() override;  // without finish(): stops, and what is written is in vain
+  ~SegmentWriter() override;  // without finish(): aborts; the output is incomplete
 
   Result<void> write(uint64_t offset, ByteView bytes) override;
-  // Waits until all is written, and says whether it is.
+  // Waits until all is written. Fails if a part of it could not be.
   Result<void> finish();
 
  private:

@@ -46,7 +46,7 @@ Result<DigestParts> parse_digest(std::string_view digest, std::string_view what)
       return DigestParts{kind, name, std::string(hex)};
     }
   }
-  return make_error(ErrorCode::corrupt, "image/oci", "{}: \"{}\" is no sha256 or sha512 digest",
+  return make_error(ErrorCode::corrupt, "image/oci", "{}: \"{}\" is not a sha256 or sha512 digest",
                     what, digest.substr(0, 150));
 }
 

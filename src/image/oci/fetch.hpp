@@ -1,4 +1,4 @@
-// Sources that are no OCI layout folder: archives and the transports of skopeo ("docker://…",
+// Sources that are not an OCI layout folder: archives and the transports of skopeo ("docker://…",
 // "containers-storage:…"), brought into a temporary layout by skopeo, which must be installed.
 #pragma once
 

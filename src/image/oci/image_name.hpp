@@ -13,7 +13,7 @@ struct ImageName {
   bool archive = false;
 };
 
-// Of what shall be made. invalid_argument: a tag behind the path, which has an option of its own.
+// Of an output. invalid_argument: a tag behind the path, which has an option of its own.
 Result<ImageName> parse_output_name(const std::filesystem::path& name);
 
 // Of what is there: the path alone; folder or archive is seen by looking.

@@ -19,7 +19,7 @@ class LayoutWriter {
  public:
   // Makes what a layout has in it in `folder`. already_exists if that is there.
   static Result<LayoutWriter> create(const std::filesystem::path& folder);
-  // `file` shall be made by the layer's maker.
+  // `file` is to be made by the layer's maker.
   static LayoutWriter create_archive(std::filesystem::path file);
 
   struct Place {

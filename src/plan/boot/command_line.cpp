@@ -21,7 +21,7 @@ Result<std::string> join_command_line(std::span<const std::string_view> parts) {
   }
   if (line.size() > kMaxCommandLine) {
     return make_error(ErrorCode::invalid_argument, "plan/boot/command_line",
-                      "kernel command line: {} bytes, at most {} are possible", line.size(),
+                      "kernel command line: {} bytes exceed the maximum of {}", line.size(),
                       kMaxCommandLine);
   }
   return line;

@@ -1,5 +1,5 @@
 // The launch table (stub_table.hpp): what the boot stub compares, and which memory it takes into
-// use. It lies in a measured page: what it says is what the launch digest stands for.
+// use. It lies in a measured page, so the launch digest covers its content.
 #pragma once
 
 #include <span>
@@ -32,7 +32,7 @@ struct LoadedRange {
 };
 
 // What of the memory that Linux will use is private and not loaded, in ascending order: all that
-// e820 says is RAM or tables. TDX: also the ROM area below 1 MiB, which Linux scans in a TD. SNP:
+// e820 marks as RAM or tables. TDX: also the ROM area below 1 MiB, which Linux scans in a TD. SNP:
 // just not that, because Linux before 6.9 validates it itself and stops if somebody was first.
 // `loaded` ascends and is disjoint.
 std::vector<guest_abi::StubRange> ranges_to_validate(guest_abi::StubPlatform platform,

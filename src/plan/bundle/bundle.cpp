@@ -28,7 +28,7 @@ Result<std::shared_ptr<const Bytes>> load_part(const std::filesystem::path& path
   auto bytes = TRY(read_file(path, limit));
   auto got = to_hex(crypto::sha256(bytes));
   if (got != digest) {
-    return make_error(ErrorCode::corrupt, "bundle", "{}: SHA-256 is {}, bundle.json says {}",
+    return make_error(ErrorCode::corrupt, "bundle", "{}: SHA-256 is {}, bundle.json has {}",
                       path.string(), got, digest);
   }
   return std::make_shared<const Bytes>(std::move(bytes));

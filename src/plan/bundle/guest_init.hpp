@@ -1,4 +1,4 @@
-// Where our static init is, when the caller does not say.
+// Where our static init is, unless the caller names it.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// The control device: how PID 1 tells the host where it is and how it ended. 32-bit writes to two
-// ports (guest_abi/boot_stages.hpp); all else is ignored, reads give all ones.
+// The control device: how PID 1 reports to the host where it is and how it ended. 32-bit writes to
+// two ports (guest_abi/boot_stages.hpp); all else is ignored, reads give all ones.
 #pragma once
 
 #include <cstdint>

@@ -19,7 +19,7 @@ struct HostFiles {
 // `tee`: sev, sev_es, snp or tdx.
 TeeProbe probe_hardware_tee(Tee tee, const HostFiles& host);
 
-// unsupported: says what is missing and what to do. For the TEEs that need no hardware: nothing.
+// unsupported: names what is missing and what to do. For the TEEs that need no hardware: nothing.
 Result<void> require_tee(Tee tee, const HostFiles& host);
 
 // Position of the C-bit on this host's processor. Nothing: no SEV here.

@@ -1,5 +1,5 @@
-// Outcome: what KVM_MEMORY_ENCRYPT_OP answered: the kernel's errno and, behind it, the word of the
-// firmware or the TDX module. What they mean is the caller's to say: it knows the command.
+// FirmwareResult: what KVM_MEMORY_ENCRYPT_OP answered: the kernel's errno and, behind it, the word
+// of the firmware or the TDX module. The caller interprets them: it knows the command.
 #pragma once
 
 #include <cstdint>

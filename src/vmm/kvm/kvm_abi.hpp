@@ -31,7 +31,7 @@ static_assert(sizeof(kvm_cpuid_entry2) == 40 && sizeof(kvm_msr_entry) == 16);
 static_assert(offsetof(kvm_run, immediate_exit) == 1 && offsetof(kvm_run, exit_reason) == 8);
 static_assert(offsetof(kvm_run, io) == 32 && offsetof(kvm_run, hypercall) == 32);
 
-// A name for each ioctl that we use, so that an error can say which one failed.
+// A name for each ioctl that we use, so that an error can name the one that failed.
 namespace request {
 constexpr IoctlRequest get_api_version{KVM_GET_API_VERSION, "KVM_GET_API_VERSION"};
 constexpr IoctlRequest check_extension{KVM_CHECK_EXTENSION, "KVM_CHECK_EXTENSION"};

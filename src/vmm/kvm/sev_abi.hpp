@@ -185,7 +185,7 @@ static_assert(offsetof(SnpLaunchFinish, flags) == 54 && offsetof(SnpLaunchFinish
 constexpr uint32_t kExitSnpReqCerts = 43;
 struct ExitSnpReqCerts {
   uint64_t gpa = 0;
-  uint64_t npages = 0;  // in: room; out with ret ENOSPC: what is needed
+  uint64_t npages = 0;  // in: capacity; out with ret ENOSPC: what is needed
   uint64_t ret = 0;     // 0, ENOSPC, EAGAIN or EIO, as positive numbers
 };
 static_assert(sizeof(ExitSnpReqCerts) == 24 && offsetof(ExitSnpReqCerts, ret) == 16);

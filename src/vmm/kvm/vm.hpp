@@ -42,7 +42,8 @@ class Vm {
   // of exiting.
   Result<void> ioeventfd(int event_fd, AddressSpace space, uint64_t address, uint32_t size,
                          const uint64_t* match);
-  // Denied ranges go to user space, as KVM_CAP_X86_USER_SPACE_MSR says; all else stays with KVM.
+  // Denied ranges go to user space, as KVM_CAP_X86_USER_SPACE_MSR specifies; all else stays with
+  // KVM.
   Result<void> deny_msrs(const std::vector<uint32_t>& indices);
   Result<Vcpu> create_vcpu(uint32_t id);
 

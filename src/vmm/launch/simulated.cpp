@@ -1,8 +1,8 @@
 // The simulated TEE: a stock guest kernel takes its real SEV path on any KVM host, and protects
 // nothing.
 //
-// CPUID says "SEV, C-bit at 39" (AMD APM volume 2, 15.34); the SEV status MSR answers "enabled"; a
-// second set of memory slots shows the same RAM with the C-bit set in its addresses, so that
+// CPUID reports "SEV, C-bit at 39" (AMD APM volume 2, 15.34); the SEV status MSR answers "enabled";
+// a second set of memory slots shows the same RAM with the C-bit set in its addresses, so that
 // encrypted and plain mappings both work; and the guest reports each private/shared change by
 // KVM_HC_MAP_GPA_RANGE, which is how we know what a device may touch.
 #include "base/errors.hpp"
@@ -60,7 +60,7 @@ class SimulatedLauncher final : public Launcher {
     if (index == kMigrationControlMsr) return 0;
     return std::nullopt;
   }
-  // The guest tells that it could be migrated now; nobody will.
+  // The guest announces that it could be migrated now; nobody will.
   bool write_msr(uint32_t index, uint64_t) override { return index == kMigrationControlMsr; }
 };
 

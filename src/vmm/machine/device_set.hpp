@@ -42,7 +42,7 @@ class DeviceSet {
                                                    DeviceOptions options);
 
   void send_signal(uint8_t number) { services_.send_signal(number); }  // loop's thread
-  void open_terminal();                   // loop's thread: what a terminal says may flow; once
+  void open_terminal();                   // loop's thread: a terminal's input may flow; once
   void finish_log() { lines_.finish(); }  // loop's thread
   uint64_t dropped_output() const { return output_.dropped(); }
   std::vector<PublishedPort> published() const;

@@ -7,7 +7,7 @@
 namespace bartizan {
 namespace {
 
-// as docker and podman say: it was not the workload that failed
+// as docker and podman: it was not the workload that failed
 constexpr int kNotTheWorkload = 125;
 
 std::string signal_text(int number) {
@@ -39,9 +39,9 @@ std::string ExitReason::describe() const {
     case ExitKind::guest_failure:
       return with_place("guest failed", *this);
     case ExitKind::shutdown:
-      return with_place("guest powered off without a word", *this);
+      return with_place("guest powered off without an exit report", *this);
     case ExitKind::reset:
-      return with_place("guest reset itself without a word", *this);
+      return with_place("guest reset itself without an exit report", *this);
     case ExitKind::crash:
       return with_place("guest crashed", *this);
     case ExitKind::stopped:

@@ -82,7 +82,7 @@ ExitReason GuestRecord::refused(uint32_t number) {
   return {ExitKind::guest_failure, 0, std::string(guest_abi::stage_name(0)), refusal_text(number)};
 }
 
-// Linux with reboot=t ends a panic by a triple fault; its last words say more than that.
+// Linux with reboot=t ends a panic by a triple fault; its last log lines explain more than that.
 ExitReason GuestRecord::unreported_reason() const {
   if (auto refusal = refusal_of_end(*end_)) return refused(*refusal);
   std::string where(guest_abi::stage_name(last_stage_));

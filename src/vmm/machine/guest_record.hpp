@@ -1,4 +1,4 @@
-// Journal: what a guest said and did, and what that makes of its end. Any thread.
+// GuestRecord: what a guest reported and did, and the exit reason that follows. Any thread.
 #pragma once
 
 #include <array>
@@ -24,7 +24,7 @@ class GuestRecord {
   void launched();              // the vCPUs start now
   void stage(uint32_t number);  // the guest's mark; only the first of each counts
   void exit_report(uint32_t kind, uint32_t value);  // only the first counts
-  void log_line(std::string_view line);  // looks for the guest's own words about its failure
+  void log_line(std::string_view line);  // looks for the guest's own report of its failure
   bool end(const vcpu::End& end);        // true for the first, which counts
 
   ExitReason reason() const;  // after end()

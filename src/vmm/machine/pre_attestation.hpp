@@ -18,7 +18,7 @@ struct LaunchOwner {
 
 // Puts certificate, session and owner of `plan`'s launch into `binding`, where the broker is the
 // owner; elsewhere checks that the guest will have its key from somebody. Other TEEs: nothing to
-// do. Errors: invalid_argument says what is missing or too much; those of the broker and of
+// do. Errors: invalid_argument names what is missing or too much; those of the broker and of
 // /dev/sev.
 Result<void> resolve_guest_owner(kvm::KernelApi& kernel, const LaunchOwner& who,
                                  const plan::tee::LaunchPlan& plan,

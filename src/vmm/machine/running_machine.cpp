@@ -14,7 +14,7 @@ namespace {
 // ended by us.
 constexpr uint64_t kResetPatienceMs = 5'000;
 
-// How long a guest may stay at one stage before the log says so, first time; then twice as long,
+// How long a guest may stay at one stage before the log reports it, first time; then twice as long,
 // and so on.
 constexpr uint64_t kProgressIntervalMs = 30'000;
 
@@ -118,8 +118,7 @@ void RunningMachine::finish() {
   }
   ExitReason reason = journal_->reason();
   log(LogLevel::info, reason.describe());
-  // Together: who sees the descriptor readable gets the reason at once, and who got the reason sees
-  // it readable.
+  // Set reason_ and signal exit_event under one lock, so that observing either implies the other.
   uint64_t one = 1;
   {
     MutexLock lock(mutex_);

@@ -2,8 +2,8 @@
 // threads.
 //
 // Threads: vCPUs run on their own; everything about devices and the end happens on the loop's
-// thread. The guest ends when its first vCPU does: that vCPU's thread stops the others and tells
-// the loop, which settles the reason.
+// thread. The guest ends when its first vCPU does: that vCPU's thread stops the others and notifies
+// the loop, which determines the reason.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,5 @@
 // StagingWindow: memory that host and guest share outside RAM, by which kernel and initrd reach the
-// boot stub. It is no RAM: devices never reach it, no view shows it, and nobody believes what is
+// boot stub. It is not RAM: devices never reach it, no view shows it, and nobody believes what is
 // in it before having copied and hashed it.
 #pragma once
 

@@ -1,4 +1,4 @@
-// CPUID: what KVM_GET_SUPPORTED_CPUID leaves for the VMM to say (Intel SDM volume 2A, CPUID).
+// CPUID: what KVM_GET_SUPPORTED_CPUID leaves to the VMM (Intel SDM volume 2A, CPUID).
 #include <algorithm>
 #include <bit>
 
@@ -33,8 +33,8 @@ kvm_cpuid_entry2 topology_level(uint32_t leaf, uint32_t level, uint32_t type, ui
   return entry;
 }
 
-// One socket, a core for each vCPU, one thread a core; leaf 0x1F would say the same and is left
-// out.
+// One socket, a core for each vCPU, one thread per core; leaf 0x1F would contain the same and is
+// left out.
 void set_topology(kvm::CpuidTable& table, uint32_t id, uint32_t count) {
   std::erase_if(table.entries(),
                 [](const auto& entry) { return entry.function == 0xb || entry.function == 0x1f; });

@@ -37,7 +37,7 @@ struct Handlers {
   std::function<bool(uint32_t index, uint64_t value)> write_msr;  // false: general protection fault
   // TDX: a TDG.VP.VMCALL that KVM leaves to us; fills in the answer. Empty: KVM's own answer stays.
   std::function<void(kvm::ExitTdx& call)> tdx_call;
-  // SNP: the guest asks for certificates; fills in the answer. Empty: it is told that there is
+  // SNP: the guest asks for certificates; fills in the answer. Empty: it learns that there is
   // none.
   std::function<void(kvm::ExitSnpReqCerts& request)> certificates;
 };

@@ -18,8 +18,8 @@ class ChainReader {
   ChainReader(memory::DeviceMemory& memory, const Chain& chain) : memory_(memory), chain_(chain) {}
   uint64_t remaining() const { return chain_.readable_bytes - position_; }
 
-  // Fills `to`; `protocol` if the chain holds less, or what the memory says (permission_denied: a
-  // private page).
+  // Fills `to`; `protocol` if the chain holds less, or the error of the memory (permission_denied:
+  // a private page).
   Result<void> read(std::span<uint8_t> to);
 
  private:

@@ -43,7 +43,8 @@ class Device {
   // Notifications may have come before: the transport calls notify for every queue next.
   virtual void activate(Queues& queues, uint64_t features) = 0;
 
-  // The driver says that queue `index` has new buffers (maybe it has none). `queues` is locked.
+  // The driver announces that queue `index` has new buffers (maybe it has none). `queues` is
+  // locked.
   virtual void notify(uint16_t index) = 0;
 
   // The driver is gone; the queues went before this call. Back to the state after construction.

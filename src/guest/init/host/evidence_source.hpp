@@ -24,8 +24,8 @@ std::unique_ptr<EvidenceSource> detect_evidence_source();
 Result<attest::evidence::SnpReport> fresh_report(EvidenceSource& source,
                                                  std::span<const uint8_t> report_data);
 
-// Remembers whether it was asked and whether that failed, to tell a broker's failure from the
-// device's.
+// Remembers whether it was asked and whether that failed, to distinguish a broker's failure from
+// the device's.
 class WatchedSource : public EvidenceSource {
  public:
   explicit WatchedSource(EvidenceSource& source) : source_(source) {}

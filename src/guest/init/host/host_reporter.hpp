@@ -1,5 +1,5 @@
-// What PID 1 tells the host: marks and the exit report through the control ports, one log line a
-// stage through hvc0.
+// What PID 1 reports to the host: marks and the exit report through the control ports, one log line
+// a stage through hvc0.
 //
 // Owned by main; one thread. Before hvc0 exists, lines wait in memory. The only part of init that
 // ends the machine.
@@ -36,7 +36,7 @@ class HostReporter {
   // Opens hvc0 once it exists and writes what waited.
   void open_console();
 
-  // The last acts: drain consoles, tell the host, reset the machine.
+  // The last acts: drain consoles, report to the host, reset the machine.
   [[noreturn]] void fail(guest_abi::BootStage stage, const Error& error);
   [[noreturn]] void exit(ExitKind kind, uint32_t value);
 

@@ -11,7 +11,7 @@
 namespace bartizan::guest::init::host {
 namespace {
 
-// A host that accepts and then says nothing would hold the guest forever. Generous for an emulated
+// A host that accepts and then sends nothing would hold the guest forever. Generous for an emulated
 // host.
 constexpr time_t kTimeoutSeconds = 60;
 
@@ -22,7 +22,7 @@ Result<size_t> receive_some(int socket, std::span<uint8_t> to, std::string_view 
     if (count >= 0) return static_cast<size_t>(count);
     if (errno == EINTR) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return make_error(ErrorCode::timed_out, "guest/vsock", "{}: the host said nothing for {} s",
+      return make_error(ErrorCode::timed_out, "guest/vsock", "{}: the host sent nothing for {} s",
                         what, kTimeoutSeconds);
     }
     return errno_error(errno, "guest/vsock", fmt::format("{}: recv", what));

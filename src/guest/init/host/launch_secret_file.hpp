@@ -14,7 +14,7 @@ struct FoundLaunchSecret {
   std::optional<guest_abi::LaunchSecret> secret;  // nothing: no owner gave one
 };
 
-// Reads the file, overwrites it and removes it. corrupt: what is in it is no launch secret.
+// Reads the file, overwrites it and removes it. corrupt: its content is not a launch secret.
 Result<FoundLaunchSecret> find_launch_secret(const std::filesystem::path& folder = "/");
 
 }  // namespace bartizan::guest::init::host

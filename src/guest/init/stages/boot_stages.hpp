@@ -1,5 +1,4 @@
-// PID 1's way through the stages, in the order of guest_abi/boot_stages.hpp. One object, one call,
-// no way back.
+// Runs PID 1's boot stages in the order of guest_abi/boot_stages.hpp. Never returns.
 #pragma once
 
 #include "guest/init/host/host_reporter.hpp"

@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kControl = "/dev/mapper/control";
 constexpr size_t kReplySpace = 4096;  // status lines of our targets are far shorter
 
-// One ioctl's buffer: the header, then an optional target with its parameters or room for the
+// One ioctl's buffer: the header, then an optional target with its parameters or space for the
 // reply.
 class Request {
  public:

@@ -14,8 +14,8 @@
 
 namespace bartizan::guest::init::storage {
 
-// What the kernel says when dm-verity meets a block that does not fit the tree: "data block 12" or
-// "tree block 3". Nothing for other events.
+// What the kernel reports when dm-verity meets a block that does not fit the tree: "data block 12"
+// or "tree block 3". Nothing for other events.
 std::optional<std::string> corrupt_block_of_event(std::string_view event);
 
 class Storage {

@@ -1,4 +1,4 @@
-// Doors that PID 1 shuts: kernel features that would let root (the workload is root in most images)
+// What PID 1 disables: kernel features that would let root (the workload is root in most images)
 // change the kernel or look at PID 1.
 #pragma once
 

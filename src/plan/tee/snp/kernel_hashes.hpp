@@ -1,4 +1,4 @@
-// The table by which QEMU tells OVMF what to boot (QEMU: target/i386/sev.c): SHA-256 of command
+// The table by which QEMU passes to OVMF what to boot (QEMU: target/i386/sev.c): SHA-256 of command
 // line, initrd and kernel, each under its GUID. It is measured, so the three files are.
 #pragma once
 

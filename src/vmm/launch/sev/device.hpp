@@ -1,5 +1,5 @@
-// What SEV, SEV-ES and SNP launches share: the security processor's device, and what CPUID says of
-// memory encryption.
+// What SEV, SEV-ES and SNP launches share: the security processor's device, and what CPUID reports
+// about memory encryption.
 #pragma once
 
 #include "base/unique_fd.hpp"
@@ -14,7 +14,7 @@ constexpr const char* kSevDevice = "/dev/sev";
 // reaches the firmware.
 Result<UniqueFd> initialise(kvm::KernelApi& kernel, kvm::Vm& vm, uint64_t vmsa_features);
 
-// What the firmware says of itself (SEV API, PLATFORM_STATUS).
+// What the firmware reports about itself (SEV API, PLATFORM_STATUS).
 struct PlatformStatus {
   uint8_t api_major = 0, api_minor = 0, build = 0;
 };

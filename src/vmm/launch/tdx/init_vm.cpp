@@ -9,7 +9,7 @@
 namespace bartizan::vmm::launch::tdx {
 namespace {
 
-// KVM does not say how many entries there are, only E2BIG. Real modules list about 30; more than
+// KVM does not report how many entries there are, only E2BIG. Real modules list about 30; more than
 // this many would not fit into KVM_TDX_INIT_VM.
 constexpr uint32_t kFirstEntries = 64;
 

@@ -25,7 +25,7 @@ constexpr std::string_view kVsockPrefix = "vsock:";
 constexpr size_t kLengthBytes = 4, kHeadBytes = 16, kBodyAt = kHeadBytes + 8;
 constexpr uint32_t kQuoteRequest = 0, kQuoteAnswer = 1;
 
-// A service that says nothing for this long has hung; the guest's driver waits for 30 s.
+// A service that sends nothing for this long has hung; the guest's driver waits for 30 s.
 constexpr timeval kServicePatience{30, 0};
 
 Result<void> send_all(int fd, ByteView bytes) {

@@ -14,7 +14,7 @@ struct ConsoleOptions {
   // What the guest wrote, in pieces of at most 4096 bytes, on the event loop's thread. Must return
   // soon. Empty: dropped.
   std::function<void(ByteView)> output;
-  // what epoll can watch; read while the guest has room for it; its end just ends it. Invalid:
+  // what epoll can watch; read while the guest has space for it; its end just ends it. Invalid:
   // nothing to read
   UniqueFd input;
 };

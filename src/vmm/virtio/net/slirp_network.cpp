@@ -182,7 +182,7 @@ Result<void> SlirpNetwork::publish(const PortForward& forward) {
   return {};
 }
 
-// libslirp does not say which port it got; the socket that is new among those it waits for does.
+// libslirp does not report which port it got; the socket that is new among those it waits for does.
 uint16_t SlirpNetwork::newest_listener_port(const std::vector<pollfd>& before) {
   uint32_t timeout;
   for (const pollfd& now : wanted_descriptors(&timeout)) {

@@ -1,4 +1,4 @@
-// libslirp, kept behind one door: frames in, frames out, everything on the event loop's thread.
+// libslirp behind one interface: frames in, frames out, everything on the event loop's thread.
 //
 // Network 10.0.2.0/24: guest 10.0.2.15, gateway and host's loopback 10.0.2.2, DNS 10.0.2.3. IPv4
 // only; no DHCP, no TFTP, no IPv6, no NC-SI: what the guest does not need is not reachable.

@@ -9,8 +9,8 @@ namespace {
 
 constexpr uint64_t kHost = 2, kGuest = 3;
 
-// The guest is sent a credit update when this much buffer space has been freed: often enough that it never
-// stalls on a full buffer that is in truth empty, and not with every packet.
+// The guest is sent a credit update when this much buffer space has been freed: often enough that
+// it never stalls on a full buffer that is in truth empty, and not with every packet.
 constexpr uint32_t kCreditStep = kStreamBuffer / 4;
 
 }  // namespace
