@@ -167,6 +167,13 @@ def test_guest_abi_page_has_the_stages_in_order():
     assert [(int(number), name) for number, name, _ in rows(page, "Boot stages")] == list(enumerate(stages, 1))
 
 
+def test_stages_go_by_name():
+    """Numbers of stages shift when one is added; they stand in src/guest_abi and on the page above alone."""
+    numbered = [f"{name}: {found}" for name in TRACKED if name.startswith("src/") and name.endswith((".hpp", ".cpp", ".md"))
+                for found in re.findall(r"\b[Ss]tages? [1-9]\d*\b", (SOURCE / name).read_text())]
+    assert not numbered, numbered
+
+
 def test_guest_abi_page_has_the_slots_in_order():
     page = (SOURCE / "docs/reference/guest-abi.md").read_text()
     layout = (SOURCE / "src/plan/boot/layout.hpp").read_text()

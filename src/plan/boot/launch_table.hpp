@@ -31,9 +31,9 @@ struct LoadedRange {
   uint64_t address = 0, size = 0;
 };
 
-// What of the memory that Linux will use is private and not loaded, in ascending order: all that
-// e820 marks as RAM or tables. TDX: also the ROM area below 1 MiB, which Linux scans in a TD. SNP:
-// just not that, because Linux before 6.9 validates it itself and stops if somebody was first.
+// The private memory that no page is loaded for, in ascending order: all that e820 marks as RAM or
+// tables. TDX: also the ROM area below 1 MiB, which Linux scans in a TD. SNP: not the ROM area,
+// because Linux before 6.9 validates it itself and stops if it was validated before.
 // `loaded` ascends and is disjoint.
 std::vector<guest_abi::StubRange> ranges_to_validate(guest_abi::StubPlatform platform,
                                                      uint64_t ram_bytes,

@@ -1,4 +1,4 @@
-// Stage 2: kernel modules in the order that the bundle gives; then loading is disabled.
+// Stage modules: kernel modules in the order that the bundle gives; then loading is disabled.
 #pragma once
 
 #include <functional>
