@@ -54,7 +54,7 @@ class BootStages {
   Result<std::string> workload();
   Result<workload::WorkloadEnd> supervise_workload();
 
-  // An error after stage 7 may be the corrupt disk's doing: then that is the news.
+  // Errors after stage `verity` may be caused by disk corruption; if so, report the corruption.
   [[noreturn]] void fail(Error error);
   void drain_terminal() const { ::tcdrain(terminal_.get()); }
 
