@@ -89,10 +89,19 @@ function(bartizan_write_components)
   file(COPY_FILE ${CMAKE_BINARY_DIR}/components.json.new ${CMAKE_BINARY_DIR}/components.json ONLY_IF_DIFFERENT)
 endfunction()
 
-# bartizan_test(NAME LABEL label SOURCES a.cpp … USES component … LINKS …): one GoogleTest program, registered with
-# ctest under LABEL (unit, fake-kvm, kvm, image, attest, e2e, fuzz-regress, abi, example, check).
+# bartizan_test_needs(KIND target …): `scripts/test KIND` builds these before it runs the tests of that kind.
+function(bartizan_test_needs kind)
+  if(NOT TARGET tests_${kind})
+    add_custom_target(tests_${kind})
+  endif()
+  add_dependencies(tests_${kind} ${ARGN})
+endfunction()
+
+# bartizan_test(NAME KIND kind SOURCES a.cpp … USES component … LINKS …): one GoogleTest program. KIND is a folder of tests/,
+# a label of ctest, and the target tests_KIND. Further labels: THREADS, it runs under the thread sanitizer too;
+# UNSANITIZED, it has cases that the address sanitizer cannot run; SOAK, it has cases that `scripts/test soak` runs.
 function(bartizan_test name)
-  cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "SOURCES;USES;LINKS;ARGS" ${ARGN})
+  cmake_parse_arguments(TEST "THREADS;UNSANITIZED;SOAK" "KIND;TIMEOUT" "SOURCES;USES;LINKS;ARGS" ${ARGN})
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 300)  # beside a build and an emulated host
   endif()
@@ -102,9 +111,29 @@ function(bartizan_test name)
   target_link_libraries(${name} PRIVATE ${uses} ${TEST_LINKS} GTest::gtest GTest::gmock bartizan_test_main)
   target_compile_definitions(${name} PRIVATE
     BARTIZAN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" BARTIZAN_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  if(NOT TEST_LABEL MATCHES "^(kvm|abi)$")
-    add_dependencies(test_programs ${name})
-  endif()
   add_test(NAME ${name} COMMAND ${name} ${TEST_ARGS})
-  set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABEL}" TIMEOUT ${TEST_TIMEOUT})
+  set(labels ${TEST_KIND})
+  foreach(flag THREADS UNSANITIZED SOAK)
+    if(TEST_${flag})
+      string(TOLOWER ${flag} label)
+      list(APPEND labels ${label})
+    endif()
+  endforeach()
+  foreach(label ${labels})
+    bartizan_test_needs(${label} ${name})
+  endforeach()
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${TEST_TIMEOUT})
+  # For `scripts/test KIND NAME`, which finds a program by the suites in its sources.
+  list(TRANSFORM TEST_SOURCES REPLACE "^([^/].*)$" "${CMAKE_CURRENT_SOURCE_DIR}/\\1")
+  list(JOIN TEST_SOURCES "\", \"" sources)
+  list(JOIN labels "\", \"" labels)
+  set_property(GLOBAL APPEND PROPERTY bartizan_tests
+    "  {\"name\": \"${name}\", \"labels\": [\"${labels}\"], \"sources\": [\"${sources}\"]}")
+endfunction()
+
+# Call once, after the last test: writes tests.json.
+function(bartizan_write_tests)
+  get_property(lines GLOBAL PROPERTY bartizan_tests)
+  list(JOIN lines ",\n" text)
+  file(WRITE ${CMAKE_BINARY_DIR}/tests.json "[\n${text}\n]\n")
 endfunction()

@@ -40,7 +40,7 @@ TEST_P(SevLaunch, LaunchesWhatIsMeasured) {
   EXPECT_EQ(record().digest, expected_digest(wanted));
   EXPECT_EQ(record().vmsas.size(), GetParam() == Tee::sev ? 0u : 2u);
   EXPECT_THAT(kernel->findings(), IsEmpty());
-  expect_golden(std::string(to_string(GetParam())), kernel->transcript());
+  fakes::expect_golden(std::string(to_string(GetParam())), kernel->transcript());
 }
 
 TEST_P(SevLaunch, TheGuestSeesThePlan) {

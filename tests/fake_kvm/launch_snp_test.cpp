@@ -1,7 +1,6 @@
 // SEV-SNP launches on the fake kernel: what is loaded is what was measured, and nothing is left out
 // that only hardware would miss.
 #include <openssl/evp.h>
-#include <unistd.h>
 
 #include <future>
 
@@ -40,7 +39,7 @@ TEST_F(SnpLaunch, LaunchesWhatIsMeasured) {
   EXPECT_THAT(kernel->findings(), IsEmpty());
   auto digest = binding().workload_digest;
   EXPECT_EQ(record().host_data, std::vector<uint8_t>(digest.begin(), digest.end()));
-  expect_golden("snp", kernel->transcript());
+  fakes::expect_golden("snp", kernel->transcript());
 }
 
 // Content reaches the guest: bytes, and the zeros behind them.
@@ -202,7 +201,7 @@ TEST_F(SnpLaunch, AStaleExitIsNotBelieved) {
   VirtualMachine& vm = launch(plan(Tee::snp, 1));
   std::promise<End> ended;
   ASSERT_TRUE(vm.run([&](uint32_t, const End& end) { ended.set_value(end); }).ok());
-  ::usleep(20'000);
+  kernel->wait_for_idle_vcpu();
   vm.stop();
   EXPECT_EQ(ended.get_future().get().kind, End::Kind::stopped);
   vm.join();

@@ -98,7 +98,7 @@ TEST_P(StubLaunch, Transcript) {
   launch(plan);
   EXPECT_EQ(record().digest, expected_digest(plan));
   EXPECT_THAT(kernel_->findings(), IsEmpty());
-  expect_golden("stub_" + std::string(to_string(GetParam())), kernel_->transcript());
+  fakes::expect_golden("stub_" + std::string(to_string(GetParam())), kernel_->transcript());
 }
 
 // The stub's way through memory: its own pages are there, staged bytes are shared, RAM is its own

@@ -5,13 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
-#include <cstdlib>
-#include <fstream>
 #include <mutex>
 #include <sstream>
 
 #include "base/file.hpp"
 #include "crypto/hash.hpp"
+#include "fakes/golden.hpp"
 #include "fakes/tee_kernel.hpp"
 #include "plan/boot/bzimage.hpp"
 #include "plan/bundle/bundle_json.hpp"
@@ -164,15 +163,6 @@ inline size_t calls_of(const TeeKernel& kernel, const std::string& name) {
   size_t count = 0;
   for (std::string line; std::getline(lines, line);) count += line.find(name) != std::string::npos;
   return count;
-}
-
-// Compares with golden/<name>.txt; BARTIZAN_UPDATE_GOLDEN=1 writes it instead.
-inline void expect_golden(const std::string& name, const std::string& text) {
-  auto path = std::string(BARTIZAN_SOURCE_DIR) + "/tests/fake_kvm/golden/" + name + ".txt";
-  if (std::getenv("BARTIZAN_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
-  std::stringstream golden;
-  golden << std::ifstream(path).rdbuf();
-  EXPECT_EQ(text, golden.str()) << path;
 }
 
 }  // namespace bartizan::launches

@@ -46,7 +46,7 @@ TEST_F(TdxLaunch, LaunchesWhatIsMeasured) {
   config.resize(48);
   EXPECT_EQ(record().host_data, config);
   EXPECT_EQ(kernel->last_vm().vcpus().at(1).initialised, true);
-  expect_golden("tdx", kernel->transcript());
+  fakes::expect_golden("tdx", kernel->transcript());
 }
 
 TEST_F(TdxLaunch, InterruptedByASignalEverySoOften) {

@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "fakes/tee_kernel_golden.hpp"
+#include "fakes/golden.hpp"
 #include "fakes/tee_kernel_sev.hpp"
 #include "tee_owner.hpp"
 #include "tee_support.hpp"
@@ -107,8 +107,7 @@ TEST_P(SevTest, GoodLaunchIsEncryptedInPlaceAndMeasured) {
   expected.add(plain);
   if (es()) expected.add(make_vmsa(reset_registers(), {}, false));
   EXPECT_EQ(calls.machine().record().digest, expected.value());
-  expect_golden(calls.kernel.transcript(), es() ? "tests/fake_kvm/golden/by_hand_sev_es.txt"
-                                                : "tests/fake_kvm/golden/by_hand_sev.txt");
+  expect_golden(es() ? "by_hand_sev_es" : "by_hand_sev", calls.kernel.transcript());
   EXPECT_THAT(calls.kernel.findings(), IsEmpty());
 
   calls.kernel.scripts()[0] = {guest::expect_private(0x1000, plain)};

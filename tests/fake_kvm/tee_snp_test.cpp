@@ -6,7 +6,7 @@
 
 #include <cstring>
 
-#include "fakes/tee_kernel_golden.hpp"
+#include "fakes/golden.hpp"
 #include "tee_id_block.hpp"
 #include "tee_support.hpp"
 
@@ -391,7 +391,7 @@ TEST_F(SnpTest, Transcript) {
   prepare();
   ASSERT_EQ(update(0x1000, 8192), 0);
   ASSERT_EQ(finish(), 0);
-  expect_golden(calls.kernel.transcript(), "tests/fake_kvm/golden/by_hand_snp.txt");
+  expect_golden("by_hand_snp", calls.kernel.transcript());
 }
 
 // Registers as they were set; CR4.MCE, EFER.SVME and the FPU as KVM adds them (offsets: APM,

@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "fakes/tee_kernel_golden.hpp"
+#include "fakes/golden.hpp"
 #include "tee_support.hpp"
 
 namespace bartizan::fakes {
@@ -116,7 +116,7 @@ TEST_F(TdxTest, GoodLaunch) {
   auto digest = expected.value();
   EXPECT_EQ(record.digest, std::vector<uint8_t>(digest.begin(), digest.end()));
   EXPECT_THAT(calls.kernel.findings(), IsEmpty());
-  expect_golden(calls.kernel.transcript(), "tests/fake_kvm/golden/by_hand_tdx.txt");
+  expect_golden("by_hand_tdx", calls.kernel.transcript());
 }
 
 // The documented record layout, written out once by hand: name at 0, GPA at 16, 128 bytes.

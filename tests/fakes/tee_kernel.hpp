@@ -38,6 +38,9 @@ class TeeKernel : public vmm::kvm::KernelApi {
   size_t fail_call = SIZE_MAX;  // number of the call that fails (KVM_RUN is not counted), from 0
   int fail_errno = 0;
 
+  // Returns when a vCPU is in KVM_RUN and has nothing to do but wait for a kick.
+  void wait_for_idle_vcpu() { shared_.idle.wait(false); }
+
   // What it saw.
   size_t calls() const { return calls_; }
   const std::string& failed_call() const { return failed_call_; }

@@ -58,6 +58,8 @@ int TeeVm::run(uint32_t id, std::unique_lock<std::mutex>& lock) {
       result = step(vcpu);
     } else {
       lock.unlock();
+      shared_.idle = true;
+      shared_.idle.notify_all();
       ::usleep(200);  // "in the guest"
       lock.lock();
     }

@@ -7,6 +7,7 @@
 
 #include <linux/kvm.h>
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -32,6 +33,7 @@ struct TeeShared {
   std::vector<std::string> findings;
   std::map<uint32_t, std::vector<GuestStep>> scripts;  // by vCPU
   std::function<bool()> asid_free;
+  std::atomic<bool> idle = false;  // a vCPU is in the guest, and its script has ended
 
   bool is_sev_device(uint32_t fd) const;
   void find(std::string what) { findings.push_back(std::move(what)); }

@@ -26,14 +26,14 @@ bool wanted(const RealImage& image) {
 #ifdef __SANITIZE_ADDRESS__
   return image.quick;  // the large ones once are enough
 #else
-  return image.quick || ::getenv("BARTIZAN_TEST_FULL") != nullptr;
+  return image.quick || soaking();
 #endif
 }
 
 class RealImages : public testing::TestWithParam<RealImage> {
  protected:
   void SetUp() override {
-    if (!wanted(GetParam())) GTEST_SKIP() << "only with BARTIZAN_TEST_FULL=1, and not under ASan";
+    if (!wanted(GetParam())) GTEST_SKIP() << "only by scripts/test soak";
     if (::geteuid() != 0) GTEST_SKIP() << "only root can unpack owners and devices";
     since_ = std::chrono::duration_cast<std::chrono::seconds>(
                  std::chrono::system_clock::now().time_since_epoch())

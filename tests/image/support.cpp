@@ -58,6 +58,11 @@ ToolResult run_tool(const std::string& command) {
   return result;
 }
 
+bool soaking() {
+  const char* level = ::getenv("BARTIZAN_TEST_LEVEL");
+  return level != nullptr && std::string_view(level) == "soak";
+}
+
 void write_text(const fs::path& path, std::string_view text) {
   fs::create_directories(path.parent_path());
   std::ofstream(path, std::ios::binary) << text;

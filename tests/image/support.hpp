@@ -32,6 +32,9 @@ struct ToolResult {
 // Runs a shell command; sbin is in its PATH.
 ToolResult run_tool(const std::string& command);
 
+// True in a run of `scripts/test soak`, which has hours.
+bool soaking();
+
 void write_text(const std::filesystem::path& path, std::string_view text);
 std::string read_text(const std::filesystem::path& path);
 

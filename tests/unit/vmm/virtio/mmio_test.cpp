@@ -166,15 +166,15 @@ TEST(Mmio, TheLogIsNotTheGuestsToFill) {
                        .value();
   std::thread thread([&] { loop->run(); });
   for (int i = 0; i < 100; ++i) {
+    uint64_t seen = interrupt.count();
     transport->write(0x70, 4, 0);
     transport->write(0x24, 4, 1);
     transport->write(0x20, 4, 3);
     transport->write(0x70, 4, 11);
     transport->write(0x44, 4, 1);  // size 0
     transport->write(0x70, 4, 15);
-    for (int wait = 0; wait < 1000 && !(transport->read(0x70, 4) & 64); ++wait) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    interrupt.wait(seen, std::chrono::seconds(10));
+    EXPECT_TRUE(transport->read(0x70, 4) & 64);
   }
   loop->stop();
   thread.join();

@@ -1,0 +1,28 @@
+// Commands from any thread, or from a signal handler, to the event loop.
+#include "vmm/machine/commands.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+namespace bartizan::vmm::machine {
+namespace {
+
+TEST(Commands, WaitInTheirPipeAndKeepErrno) {
+  auto commands = Commands::create();
+  ASSERT_TRUE(commands.ok());
+  errno = EDOM;
+  commands->send({Command::Kind::signal, 15});
+  for (int i = 0; i < 20'000; ++i)
+    commands->send({Command::Kind::stop, 1});  // more than fits: never blocks
+  EXPECT_EQ(errno, EDOM);
+  auto first = commands->next();
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->value, 15u);
+  while (commands->next()) {
+  }
+  EXPECT_FALSE(commands->next().has_value());
+}
+
+}  // namespace
+}  // namespace bartizan::vmm::machine

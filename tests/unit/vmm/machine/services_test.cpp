@@ -1,0 +1,98 @@
+// The host's vsock services, as the guest's end of the stream sees them.
+#include "vmm/machine/services.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <map>
+#include <memory>
+
+#include "attest/evidence/simulated_signer.hpp"
+#include "attest/evidence/snp_report.hpp"
+#include "guest_abi/boot_stages.hpp"
+
+namespace bartizan::vmm::machine {
+namespace {
+
+class ServicesTest : public ::testing::Test {
+ protected:
+  void serve(ServiceOptions options) {
+    auto loop = EventLoop::create();
+    ASSERT_TRUE(loop.ok());
+    loop_ = std::move(*loop);
+    services_ = std::make_unique<Services>(*loop_, std::move(options));
+    ports_ = services_->ports();
+  }
+  void run_for(uint64_t milliseconds) {
+    loop_->call_after(milliseconds, [this] { loop_->stop(); });
+    loop_->run();
+  }
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<Services> services_;
+  std::map<uint32_t, virtio::Connect> ports_;
+};
+
+TEST_F(ServicesTest, AReportForEachRequest) {
+  auto signer = attest::evidence::SimulatedSigner::create();
+  ASSERT_TRUE(signer.ok());
+  ServiceOptions options;
+  options.signer = std::move(*signer);
+  options.fields.host_data[0] = 0x42;
+  serve(std::move(options));
+  EXPECT_FALSE(ports_.contains(guest_abi::kKeyVsockPort)) << "no disk_key, no key service";
+  auto stream = ports_.at(guest_abi::kReportVsockPort)(guest_abi::kReportVsockPort);
+  ASSERT_TRUE(stream.ok());
+  Bytes data(64, 7);
+  ASSERT_EQ(::write(stream->get(), data.data(), 10), 10);  // in two pieces
+  ASSERT_EQ(::write(stream->get(), data.data() + 10, 54), 54);
+  run_for(200);
+  Bytes answer(64 * 1024);
+  ssize_t got = ::read(stream->get(), answer.data(), answer.size());
+  ASSERT_GT(got, 4 + 1184);
+  EXPECT_EQ(load_le<uint32_t>(answer.data()), 1184u);
+  auto report = attest::evidence::SnpReport::parse(ByteView(answer).subspan(4, 1184));
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->report_data[63], 7);
+  EXPECT_EQ(report->host_data[0], 0x42);
+  EXPECT_EQ(load_le<uint32_t>(answer.data() + 4 + 1184), static_cast<uint32_t>(got) - 1184 - 8);
+  EXPECT_EQ(::read(stream->get(), answer.data(), 1), 0) << "closed after the answer";
+}
+
+TEST_F(ServicesTest, ReportRequestsAreBounded) {
+  auto signer = attest::evidence::SimulatedSigner::create();
+  ASSERT_TRUE(signer.ok());
+  ServiceOptions options;
+  options.signer = std::move(*signer);
+  serve(std::move(options));
+  std::vector<UniqueFd> open;
+  for (int i = 0; i < 1000; ++i) {
+    auto stream = ports_.at(guest_abi::kReportVsockPort)(guest_abi::kReportVsockPort);
+    if (stream.ok()) open.push_back(std::move(*stream));
+  }
+  EXPECT_LE(open.size(), 16u);
+  open.clear();
+  EXPECT_EQ(open.size(), 0u);
+}
+
+TEST_F(ServicesTest, TheKeyAndTheSignals) {
+  ServiceOptions options;
+  options.disk_key = SecretBytes::from_string("open sesame");
+  serve(std::move(options));
+  EXPECT_FALSE(ports_.contains(guest_abi::kReportVsockPort));
+  auto key = ports_.at(guest_abi::kKeyVsockPort)(guest_abi::kKeyVsockPort);
+  ASSERT_TRUE(key.ok());
+  char buffer[64];
+  ASSERT_EQ(::read(key->get(), buffer, sizeof buffer), 11);
+  EXPECT_EQ(std::string(buffer, 11), "open sesame");
+  EXPECT_EQ(::read(key->get(), buffer, sizeof buffer), 0);
+  services_->send_signal(10);
+  auto signals = ports_.at(guest_abi::kSignalVsockPort)(guest_abi::kSignalVsockPort);
+  ASSERT_TRUE(signals.ok());
+  services_->send_signal(15);
+  ASSERT_EQ(::read(signals->get(), buffer, sizeof buffer), 2) << "one sent before the guest asked";
+  EXPECT_EQ(buffer[0], 10);
+  EXPECT_EQ(buffer[1], 15);
+}
+
+}  // namespace
+}  // namespace bartizan::vmm::machine
