@@ -79,6 +79,7 @@ function(bartizan_component)
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(${target} PUBLIC ${uses} ${COMPONENT_PUBLIC_LINKS} PRIVATE ${COMPONENT_LINKS})
   bartizan_record_component(${name} "${COMPONENT_IS}" "${COMPONENT_USES}")
+  set_property(GLOBAL APPEND PROPERTY bartizan_component_targets ${target})
 endfunction()
 
 # Call once, after the last component.
