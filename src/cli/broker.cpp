@@ -16,21 +16,15 @@ struct AccessArguments {
 };
 
 void add_access_options(CLI::App& command, AccessArguments& to) {
-  command.add_option("--broker", to.url, "Broker's URL")->required()->type_name("URL");
-  command.add_option("--ca", to.ca, "Its certificate authority, PEM")
-      ->required()
-      ->type_name("FILE");
-  command.add_option("--token-file", to.token_file, "Its admin token")
-      ->required()
-      ->type_name("FILE");
+  declare(command, text::audit::kBroker, to.url);
+  declare(command, text::audit::kCa, to.ca);
+  declare(command, text::audit::kTokenFile, to.token_file);
 }
 
 Result<BrokerAccess> access_of(const AccessArguments& arguments) {
-  auto pem = read_text(arguments.ca);
-  CLI_CHECK(pem);
-  auto token = read_secret(arguments.token_file);
-  CLI_CHECK(token);
-  return BrokerAccess{arguments.url, *std::move(pem), *std::move(token)};
+  auto pem = TRY(read_text(arguments.ca));
+  auto token = TRY(read_secret(arguments.token_file));
+  return BrokerAccess{arguments.url, std::move(pem), std::move(token)};
 }
 
 // ---- broker
@@ -61,25 +55,22 @@ void announce(const Broker& broker, const ServeArguments& arguments, const Print
 }
 
 Result<int> serve(ServeArguments& arguments, Printer& output) {
-  auto endpoint = parse_endpoint(arguments.listen);
-  CLI_CHECK(endpoint);
-  arguments.options.address = endpoint->address;
-  arguments.options.port = endpoint->port;
+  auto endpoint = TRY(parse_endpoint(arguments.listen));
+  arguments.options.address = endpoint.address;
+  arguments.options.port = endpoint.port;
   for (const std::string& name : arguments.tls_names) arguments.options.tls_names.push_back(name);
   for (const std::string& path : arguments.sev_roots) {
-    auto root = read_text(path);
-    CLI_CHECK(root);
-    arguments.options.sev_roots.emplace_back(root->begin(), root->end());
+    auto root = TRY(read_text(path));
+    arguments.options.sev_roots.emplace_back(root.begin(), root.end());
   }
   output.verbose = arguments.verbose;
   arguments.options.log = output.log();
   const sigset_t stop = block_stop_signals();
-  auto broker = Broker::start(arguments.options);
-  CLI_CHECK(broker);
-  announce(*broker, arguments, output);
+  auto broker = TRY(Broker::start(arguments.options));
+  announce(broker, arguments, output);
   int signal_number = 0;
   sigwait(&stop, &signal_number);
-  broker->stop();
+  broker.stop();
   return 0;
 }
 
@@ -91,13 +82,11 @@ struct AuditArguments {
 };
 
 Result<int> audit(const AuditArguments& arguments, Printer& output) {
-  auto access = access_of(arguments.access);
-  CLI_CHECK(access);
-  auto text = broker_audit(*access, arguments.workload_id);
-  CLI_CHECK(text);
-  const view::Json list = view::Json::parse(*text, nullptr, false);
+  auto access = TRY(access_of(arguments.access));
+  auto text = TRY(broker_audit(access, arguments.workload_id));
+  const view::Json list = view::Json::parse(text, nullptr, false);
   if (!list.is_array())
-    return Error{ErrorCode::protocol, 0, "cli", "broker: audit is no JSON array", {}, {}, {}};
+    return make_error(ErrorCode::protocol, "cli", "broker: the audit is not a JSON array");
   std::vector<std::pair<std::string, std::string>> lines;
   const auto word = [](const view::Json& entry, const char* key) {
     const auto found = entry.find(key);
@@ -120,37 +109,22 @@ Result<int> audit(const AuditArguments& arguments, Printer& output) {
 
 void add_broker(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<ServeArguments>();
-  CLI::App& command = add_command(
-      app, session, "broker",
-      "Serve keys to launches that prove what they are, until SIGINT or SIGTERM",
-      "  bartizan broker --state state/\n"
-      "  bartizan broker --state state/ --listen 0.0.0.0:8443 --tls-name broker.example.org\n",
-      [arguments](Printer& output) { return serve(*arguments, output); });
-  command
-      .add_option("--state", arguments->options.state, "Folder of store, certificates and token")
-      ->required();
-  command.add_option("--listen", arguments->listen, "Where to listen; port 0: any")
-      ->capture_default_str()
-      ->type_name("ADDRESS:PORT");
-  command
-      .add_option("--tls-name", arguments->tls_names,
-                  "Another name for the certificate made at first start")
-      ->type_name("NAME");
-  command
-      .add_option("--sev-root", arguments->sev_roots,
-                  "sev, sev-es: an AMD root key (ARK) to trust beside the known ones")
-      ->type_name("FILE");
-  command.add_flag("--verbose", arguments->verbose, "Log each decision");
+  CLI::App& command =
+      add_command(app, session, text::broker::kCommand,
+                  [arguments](Printer& output) { return serve(*arguments, output); });
+  declare(command, text::broker::kState, arguments->options.state);
+  declare(command, text::broker::kListen, arguments->listen);
+  declare(command, text::broker::kTlsName, arguments->tls_names);
+  declare(command, text::broker::kSevRoot, arguments->sev_roots);
+  declare(command, text::broker::kVerbose, arguments->verbose);
 }
 
 void add_audit(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<AuditArguments>();
-  CLI::App& command = add_command(
-      app, session, "audit", "Show the broker's last decisions about a workload, newest first",
-      "  bartizan audit WORKLOAD --broker https://127.0.0.1:8443 --ca state/ca.pem "
-      "--token-file state/admin.token\n",
-      [arguments](Printer& output) { return audit(*arguments, output); });
-  command.add_option("WORKLOAD", arguments->workload_id, "Workload id")->required();
+  CLI::App& command =
+      add_command(app, session, text::audit::kCommand,
+                  [arguments](Printer& output) { return audit(*arguments, output); });
+  declare(command, text::audit::kWorkload, arguments->workload_id);
   add_access_options(command, arguments->access);
 }
 

@@ -9,7 +9,9 @@
 #include <functional>
 #include <string>
 
-#include "bartizan/result.hpp"
+#include "base/bytes.hpp"
+#include "base/errors.hpp"
+#include "cli/generated/texts.hpp"
 #include "cli/output.hpp"
 
 namespace bartizan::cli {
@@ -28,8 +30,7 @@ struct Invocation {
 using Work = std::function<Result<int>(Printer&)>;
 
 // A subcommand with --json and a footer of examples.
-CLI::App& add_command(CLI::App& parent, Invocation& session, const std::string& name,
-                      const std::string& description, const std::string& examples, Work work);
+CLI::App& add_command(CLI::App& parent, Invocation& session, const CommandText& text, Work work);
 
 void add_build(CLI::App& app, Invocation& session);
 void add_inspect(CLI::App& app, Invocation& session);
@@ -44,7 +45,3 @@ void add_audit(CLI::App& app, Invocation& session);
 void add_run(CLI::App& app, Invocation& session);
 
 }  // namespace bartizan::cli
-
-// Return the error of a Result from the enclosing function.
-#define CLI_CHECK(...) \
-  if (auto&& checked = (__VA_ARGS__); !checked.ok()) return std::move(checked).error()

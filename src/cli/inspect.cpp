@@ -14,80 +14,63 @@ struct Arguments {
 };
 
 Result<int> inspect(const Arguments& arguments, Printer& output) {
-  auto info = inspect_image(arguments.image, arguments.reference);
-  CLI_CHECK(info);
-  output.tree(view::to_json(*info), image_tree(*info, arguments.image.string()));
+  auto info = TRY(inspect_image(arguments.image, arguments.reference));
+  output.tree(view::to_json(info), image_tree(info, arguments.image.string()));
   return 0;
 }
 
 Result<int> verify(const Arguments& arguments, Printer& output) {
-  auto key = read_optional_secret(arguments.disk_key_file);
-  CLI_CHECK(key);
+  auto key = TRY(read_optional_secret(arguments.disk_key_file));
   {
     ProgressBar bar(output);
-    CLI_CHECK(verify_image(arguments.image, *key, bar.sink()));
+    TRY(verify_image(arguments.image, key, bar.sink()));
   }
-  output.result({{"verified", true}, {"disk_key_checked", key->has_value()}},
+  output.result({{"verified", true}, {"disk_key_checked", key.has_value()}},
                 {{"disk", "ok: equals the manifest's verity root hash"},
-                 {"disk key", key->has_value() ? "ok: opens the disk" : "not checked"},
-                 {"file system", key->has_value() ? "ok: every folder and file lies where it may"
-                                                  : "not checked: takes the key"}});
+                 {"disk key", key.has_value() ? "ok: opens the disk" : "not checked"},
+                 {"file system", key.has_value() ? "ok: every folder and file lies where it may"
+                                                 : "not checked: takes the key"}});
   return 0;
 }
 
 // As diff(1): status 1 says that there are differences.
 Result<int> diff(const Arguments& arguments, Printer& output) {
-  auto differences = diff_images(arguments.image, arguments.other);
-  CLI_CHECK(differences);
+  auto differences = TRY(diff_images(arguments.image, arguments.other));
   std::vector<std::pair<std::string, std::string>> lines;
-  for (const ImageDifference& difference : *differences)
+  for (const ImageDifference& difference : differences)
     lines.emplace_back(difference.what, difference.a + " -> " + difference.b);
   if (lines.empty()) lines.emplace_back("images", "the same");
-  output.result(view::to_json(*differences), lines);
-  return differences->empty() ? 0 : 1;
+  output.result(view::to_json(differences), lines);
+  return differences.empty() ? 0 : 1;
 }
 
 }  // namespace
 
 void add_inspect(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App& command = add_command(
-      app, session, "inspect", "Show what is public about an image with an encrypted disk",
-      "  bartizan inspect confidential/\n"
-      "  # also what oci2cw or buildah mkcw made, or a LUKS disk image\n"
-      "  bartizan inspect disk.img\n"
-      "  bartizan inspect confidential/ --json | jq -r .workload_digest\n",
-      [arguments](Printer& output) { return inspect(*arguments, output); });
-  command
-      .add_option("IMAGE", arguments->image,
-                  "OCI layout folder or archive, an unpacked image, or a disk image")
-      ->required();
-  command.add_option("--reference", arguments->reference, "Tag; default: the only image");
+  CLI::App& command =
+      add_command(app, session, text::inspect::kCommand,
+                  [arguments](Printer& output) { return inspect(*arguments, output); });
+  declare(command, text::inspect::kImage, arguments->image);
+  declare(command, text::inspect::kReference, arguments->reference);
 }
 
 void add_verify(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App& command =
-      add_command(app, session, "verify", "Check an image's disk against its manifest, and its key",
-                  "  bartizan verify confidential/ --key-file disk.key\n",
+      add_command(app, session, text::verify::kCommand,
                   [arguments](Printer& output) { return verify(*arguments, output); });
-  command
-      .add_option("IMAGE", arguments->image, "OCI layout folder or archive, or an unpacked image")
-      ->required();
-  command.add_option("--key-file", arguments->disk_key_file, "Also check that it opens the disk")
-      ->type_name("FILE");
+  declare(command, text::verify::kImage, arguments->image);
+  declare(command, text::verify::kKeyFile, arguments->disk_key_file);
 }
 
 void add_diff(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App& command =
-      add_command(app, session, "diff", "Show in what two confidential images differ",
-                  "  # status 1 if they do\n"
-                  "  bartizan diff confidential/ rebuilt/\n",
-                  [arguments](Printer& output) { return diff(*arguments, output); });
-  command.add_option("A", arguments->image, "OCI layout folder or archive, or an unpacked image")
-      ->required();
-  command.add_option("B", arguments->other, "The other one")->required();
+  CLI::App& command = add_command(app, session, text::diff::kCommand, [arguments](Printer& output) {
+    return diff(*arguments, output);
+  });
+  declare(command, text::diff::kA, arguments->image);
+  declare(command, text::diff::kB, arguments->other);
 }
 
 }  // namespace bartizan::cli
