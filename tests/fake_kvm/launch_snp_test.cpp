@@ -135,7 +135,6 @@ TEST_F(SnpLaunch, IdBlock) {
 
 // 64 GiB and more: by layout, around the hole; nothing is allocated that the guest does not touch.
 TEST_F(SnpLaunch, SixtyFiveGiBAndAHugeConversion) {
-  constexpr uint64_t kGiB = 1024 * kMiB;
   auto wanted = plan(Tee::snp, 2, 65 * kGiB);
   kernel->scripts()[0] = {fakes::guest::validate(0x1'0000'0000, 8192),
                           fakes::guest::map_gpa(0x1'0000'0000, 2 * kGiB, false),

@@ -24,13 +24,12 @@ using fakes::TeeKernel;
 using plan::tee::PageKind;
 using vmm::vcpu::VirtualMachine;
 
-constexpr uint64_t kMiB = 1 << 20;
 constexpr uint8_t kHostCBit = 51;  // of fakes::TeeHost
 
 inline plan::tee::PlanItem item(uint64_t address, PageKind kind, const char* what, uint64_t pages,
                                 Bytes bytes = {}) {
   auto content = bytes.empty() ? nullptr : std::make_shared<const Bytes>(std::move(bytes));
-  return {{address}, kind, what, pages * vmm::memory::kPageSize, std::move(content)};
+  return {{address}, kind, what, pages * kPageSize, std::move(content)};
 }
 
 // The state after reset, as plans describe waiting processors.

@@ -7,6 +7,7 @@
 
 #include <latch>
 
+#include "base/units.hpp"
 #include "fakes/fake_kvm.hpp"
 #include "vmm/vcpu/kick.hpp"
 #include "vmm/vcpu/virtual_machine.hpp"
@@ -17,8 +18,6 @@ namespace {
 using ::testing::HasSubstr;
 using vmm::vcpu::End;
 using vmm::vcpu::VirtualMachine;
-
-constexpr uint64_t kMiB = 1024 * 1024;
 
 plan::tee::LaunchPlan plan(Tee tee, size_t vcpus = 1, uint64_t ram = 16 * kMiB) {
   plan::tee::LaunchPlan plan;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/units.hpp"
 #include "guest/stub/platform.hpp"
 #include "guest/stub/sha256.hpp"
 #include "guest/stub/table.hpp"
@@ -13,7 +14,7 @@ namespace {
 using guest_abi::StubBlob;
 using guest_abi::StubBlobKind;
 
-constexpr uint64_t kChunk = 32 * 1024;  // hashed while it is in the first-level cache
+constexpr uint64_t kChunk = 32 * kKiB;  // hashed while it is in the first-level cache
 
 StubRefusal refusal_of(const StubBlob& blob) {
   switch (static_cast<StubBlobKind>(blob.kind)) {

@@ -39,7 +39,7 @@ Result<KrunConfig> parse_krun_json(std::string_view text) {
 }
 
 Bytes krun_footer(std::string_view json) {
-  Bytes footer(align_up(json.size() + kKrunTrailerBytes, 4096));
+  Bytes footer(align_up(json.size() + kKrunTrailerBytes, kBlockSize));
   uint8_t* length = footer.data() + footer.size() - 8;
   store_le<uint64_t>(length, json.size());
   uint8_t* magic = length - kMagic.size();

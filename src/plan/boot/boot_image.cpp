@@ -4,6 +4,7 @@
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "plan/boot/acpi.hpp"
 #include "plan/boot/boot_params.hpp"
 #include "plan/boot/bzimage.hpp"
@@ -14,16 +15,16 @@ namespace bartizan::plan::boot {
 namespace {
 
 constexpr const char* kOrigin = "plan/boot/boot_image";
-constexpr uint64_t kInitrdAlignment = 2ull << 20;
+constexpr uint64_t kInitrdAlignment = kLargePageSize;
 
 // The initrd lies behind all that the kernel may touch before it knows of it.
 Result<uint64_t> place_initrd(const KernelImage& kernel, uint64_t size, uint64_t ram_bytes) {
   uint64_t address = align_up(kernel.load_address + kernel.init_size, kInitrdAlignment);
-  uint64_t end = align_up(address + size, vmm::memory::kPageSize);
+  uint64_t end = align_up(address + size, kPageSize);
   if (end > std::min(ram_bytes, kMmioHoleStart)) {
     return make_error(ErrorCode::invalid_argument, kOrigin,
                       "{} MiB of RAM are too few for this kernel and initrd: they need {} MiB",
-                      ram_bytes >> 20, (end + (1 << 20) - 1) >> 20);
+                      ram_bytes / kMiB, (end + kMiB - 1) / kMiB);
   }
   if (end - 1 > kernel.initrd_address_max) {
     return make_error(ErrorCode::unsupported, kOrigin,
@@ -100,7 +101,7 @@ class Builder {
 
 void Builder::add(uint64_t address, std::string what, Bytes bytes) {
   auto shared = std::make_shared<const Bytes>(std::move(bytes));
-  uint64_t size = align_up(shared->size(), vmm::memory::kPageSize);
+  uint64_t size = align_up(shared->size(), kPageSize);
   image_.chunks.push_back({{address}, ChunkKind::bytes, std::move(what), size, std::move(shared)});
 }
 
@@ -116,12 +117,12 @@ void Builder::add_blob(guest_abi::StubBlobKind kind, uint64_t address, std::stri
 
 Result<void> Builder::stage(guest_abi::StubBlobKind kind, uint64_t destination, std::string what,
                             std::shared_ptr<const Bytes> bytes) {
-  uint64_t end = staging_end_ + align_up(bytes->size(), vmm::memory::kPageSize);
+  uint64_t end = staging_end_ + align_up(bytes->size(), kPageSize);
   if (end > guest_abi::kStagingEnd) {
     return make_error(ErrorCode::invalid_argument, kOrigin,
                       "{} of {} MiB: kernel and initrd together may have {} MiB", what,
-                      bytes->size() >> 20,
-                      (guest_abi::kStagingEnd - guest_abi::kStagingFirst) >> 20);
+                      bytes->size() / kMiB,
+                      (guest_abi::kStagingEnd - guest_abi::kStagingFirst) / kMiB);
   }
   blobs_.push_back({kind, staging_end_, destination, *bytes});
   image_.staged.push_back({{staging_end_}, std::move(what), std::move(bytes)});
@@ -138,8 +139,8 @@ Result<void> Builder::stage_kernel_and_initrd() {
 
 void Builder::add_snp_pages() {
   if (!is(guest_abi::StubPlatform::snp)) return;
-  add_blank(guest_abi::kSnpCpuidAddress, ChunkKind::cpuid, "cpuid", vmm::memory::kPageSize);
-  add_blank(guest_abi::kSnpSecretsAddress, ChunkKind::secrets, "secrets", vmm::memory::kPageSize);
+  add_blank(guest_abi::kSnpCpuidAddress, ChunkKind::cpuid, "cpuid", kPageSize);
+  add_blank(guest_abi::kSnpSecretsAddress, ChunkKind::secrets, "secrets", kPageSize);
   add(guest_abi::kSnpHandOverAddress, "hand_over", snp_hand_over());
 }
 
@@ -175,8 +176,8 @@ Result<void> Builder::add_stub() {
 // Loaded, because the stub needs it before it can validate anything.
 void Builder::add_stub_memory() {
   auto bit = address_bit(input_.platform, input_.address_bit);
-  add_blank(guest_abi::kStubMailboxAddress, ChunkKind::zero, "mailbox", vmm::memory::kPageSize);
-  add_blank(guest_abi::kStubStackAddress, ChunkKind::zero, "stack", vmm::memory::kPageSize);
+  add_blank(guest_abi::kStubMailboxAddress, ChunkKind::zero, "mailbox", kPageSize);
+  add_blank(guest_abi::kStubStackAddress, ChunkKind::zero, "stack", kPageSize);
   add(guest_abi::kStubPageTables, "page_tables",
       identity_page_tables(guest_abi::kStubPageTables, bit));
   add_blank(guest_abi::kStubPageTables + kPageTablesBytes, ChunkKind::zero, "spare_tables",
@@ -200,7 +201,7 @@ Result<void> Builder::add_table() {
 }
 
 Result<BootImage> Builder::build() {
-  const uint64_t segment = align_up(input_.secret_segment.size(), vmm::memory::kPageSize);
+  const uint64_t segment = align_up(input_.secret_segment.size(), kPageSize);
   initramfs_address_ =
       TRY(place_initrd(kernel_, segment + input_.initrd->size(), input_.ram_bytes));
   initrd_address_ = initramfs_address_ + segment;

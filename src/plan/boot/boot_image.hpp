@@ -32,7 +32,7 @@ struct BootInput {
 enum class ChunkKind { bytes, zero, secrets, cpuid };
 
 struct BootChunk {
-  vmm::memory::GuestAddress address;  // 4096-aligned; chunks ascend and are disjoint
+  GuestAddress address;  // 4096-aligned; chunks ascend and are disjoint
   ChunkKind kind = ChunkKind::bytes;
   std::string what;                    // "stub", "launch_table", "boot_params", …
   uint64_t size = 0;                   // bytes in the guest, a multiple of 4096
@@ -41,8 +41,8 @@ struct BootChunk {
 
 // Shared memory outside RAM: not measured, the stub compares its copy with the launch table.
 struct StagedBlob {
-  vmm::memory::GuestAddress address;  // 4096-aligned, in [kStagingFirst, kStagingEnd)
-  std::string what;                   // "kernel", "initrd"
+  GuestAddress address;  // 4096-aligned, in [kStagingFirst, kStagingEnd)
+  std::string what;      // "kernel", "initrd"
   std::shared_ptr<const Bytes> bytes;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/units.hpp"
 #include "plan/boot/layout.hpp"
 
 namespace bartizan::plan::boot {
@@ -44,7 +45,7 @@ std::vector<E820Entry> memory_map(uint64_t ram_bytes) {
 }
 
 Bytes boot_params(const BootParamsInput& input) {
-  Bytes page(4096);
+  Bytes page(kPageSize);
   const auto& header = input.kernel->setup_header;
   std::copy(header.begin(), header.end(), page.begin() + kSetupHeaderOffset);
   page[kTypeOfLoader] = kUnregisteredLoader;
@@ -73,9 +74,9 @@ Bytes snp_hand_over() {
   store_le(blob, kBlobMagic);
   store_le<uint16_t>(blob + 4, 1);  // version
   store_le(blob + 8, guest_abi::kSnpSecretsAddress);
-  store_le<uint32_t>(blob + 16, 4096);
+  store_le<uint32_t>(blob + 16, kPageSize);
   store_le(blob + 24, guest_abi::kSnpCpuidAddress);
-  store_le<uint32_t>(blob + 32, 4096);
+  store_le<uint32_t>(blob + 32, kPageSize);
   return page;
 }
 

@@ -6,6 +6,7 @@
 
 #include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
+#include "base/guest_address.hpp"
 #include "guest/stub/image.hpp"
 #include "guest_abi/boot_stages.hpp"
 #include "plan/boot/boot_image.hpp"
@@ -108,7 +109,7 @@ Result<uint8_t> address_bit(const LaunchOptions& options) {
 }
 
 Result<uint64_t> ram_bytes(uint32_t ram_mib) {
-  if (ram_mib >= kMinRamMib && ram_mib <= kMaxRamMib) return uint64_t{ram_mib} << 20;
+  if (ram_mib >= kMinRamMib && ram_mib <= kMaxRamMib) return ram_mib * kMiB;
   return make_error(ErrorCode::invalid_argument, kOrigin, "{} MiB of RAM: {} to {} are possible",
                     ram_mib, kMinRamMib, kMaxRamMib);
 }
@@ -117,7 +118,7 @@ Result<uint64_t> ram_bytes(uint32_t ram_mib) {
 std::vector<tee::RamRegion> ram_regions(Tee tee, uint64_t bytes) {
   uint64_t low = std::min(bytes, boot::kMmioHoleStart);
   std::vector<tee::RamRegion> regions = {{{0}, low}};
-  if (tee == Tee::tdx) regions.push_back({{guest_abi::kTdxResetPage}, vmm::memory::kPageSize});
+  if (tee == Tee::tdx) regions.push_back({{guest_abi::kTdxResetPage}, kPageSize});
   if (bytes > low) regions.push_back({{boot::kMmioHoleEnd}, bytes - low});
   return regions;
 }
@@ -152,7 +153,7 @@ tee::PageKind kind_of(boot::ChunkKind kind) {
 Result<void> add_items(boot::BootImage& image, tee::LaunchPlan* plan) {
   uint64_t pages = 0;
   for (auto& chunk : image.chunks) {
-    pages += chunk.size / vmm::memory::kPageSize;
+    pages += chunk.size / kPageSize;
     plan->items.push_back({chunk.address, kind_of(chunk.kind), std::move(chunk.what), chunk.size,
                            std::move(chunk.bytes)});
   }

@@ -28,7 +28,7 @@ enum class PageKind : uint8_t {
 };
 
 struct PlanItem {
-  vmm::memory::GuestAddress address;  // 4096-aligned
+  GuestAddress address;  // 4096-aligned
   PageKind kind = PageKind::normal;
   std::string what;                    // "kernel", "acpi", "boot_params" …
   uint64_t size = 0;                   // bytes in the guest, multiple of 4096
@@ -50,15 +50,15 @@ struct CpuState {
 };
 
 struct RamRegion {
-  vmm::memory::GuestAddress base;
+  GuestAddress base;
   uint64_t size = 0;
 };
 
 // What the boot stub copies from shared memory outside RAM and compares with the launch table: it
 // is neither measured by its page nor loaded through a security processor.
 struct StagedBlob {
-  vmm::memory::GuestAddress address;  // 4096-aligned
-  std::string what;                   // "kernel", "initrd"
+  GuestAddress address;  // 4096-aligned
+  std::string what;      // "kernel", "initrd"
   std::shared_ptr<const Bytes> bytes;
 };
 
@@ -79,7 +79,7 @@ struct LaunchPlan {
   uint64_t policy = 0;
   uint64_t guest_features = 0;  // SEV_FEATURES in the VMSA; 0: the TEE's default. Measured
   // SEV, SEV-ES: where a launch secret goes, loaded as zeros; 0: nowhere
-  vmm::memory::GuestAddress secret;
+  GuestAddress secret;
   uint8_t c_bit = 0;  // position of the C-bit in guest page tables; TDX: of the shared bit; 0: none
 };
 

@@ -21,9 +21,9 @@ struct SevMeasurement {
   std::array<uint8_t, 16> nonce{};
 };
 struct SevSecret {
-  Bytes header;                   // 52 bytes: flags, IV, MAC
-  Bytes ciphertext;               // a multiple of 16 bytes, within one page
-  memory::GuestAddress location;  // 16-aligned, in pages that the launch loaded
+  Bytes header;           // 52 bytes: flags, IV, MAC
+  Bytes ciphertext;       // a multiple of 16 bytes, within one page
+  GuestAddress location;  // 16-aligned, in pages that the launch loaded
 };
 // Nothing: no secret. An error: the owner does not accept the launch, which ends then and there.
 using SevOwner = std::function<Result<std::optional<SevSecret>>(const SevMeasurement&)>;

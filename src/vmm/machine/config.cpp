@@ -9,6 +9,7 @@
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "guest_abi/boot_stages.hpp"
 #include "guest_abi/manifest.hpp"
 #include "plan/boot/layout.hpp"
@@ -19,7 +20,6 @@ namespace bartizan::vmm::machine {
 namespace {
 
 constexpr const char* kOrigin = "machine";
-constexpr uint64_t kSectorBytes = 512;
 
 Result<void> check_number(const char* what, uint32_t value, uint32_t least, uint32_t most) {
   if (value >= least && value <= most) return {};
@@ -70,9 +70,9 @@ Result<UniqueFd> open_disk(LuksDisk& disk) {
   UniqueFd file = TRY(open_file(disk.path, O_RDONLY));
   uint64_t length = TRY(file_size(file.get(), disk.path));
   if (disk.size == 0 && disk.offset < length)
-    disk.size = align_down(length - disk.offset, kSectorBytes);
+    disk.size = align_down(length - disk.offset, kSectorSize);
   auto end = checked_add(disk.offset, disk.size);
-  if (disk.size == 0 || disk.size % kSectorBytes != 0 || !end || *end > length) {
+  if (disk.size == 0 || disk.size % kSectorSize != 0 || !end || *end > length) {
     return make_error(ErrorCode::invalid_argument, kOrigin,
                       "{}: no disk at offset {} of {} bytes (file has {})", disk.path.native(),
                       disk.offset, disk.size, length);

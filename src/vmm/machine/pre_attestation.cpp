@@ -3,6 +3,7 @@
 #include "attest/client/sev_launch.hpp"
 #include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
+#include "base/guest_address.hpp"
 #include "guest_abi/manifest.hpp"
 #include "vmm/launch/sev/device.hpp"
 
@@ -31,8 +32,7 @@ Result<bool> broker_owns(const LaunchOwner& who, Tee tee) {
       to_string(tee)));
 }
 
-launch::SevOwner ask(std::shared_ptr<attest::client::SevLaunchClient> client,
-                     memory::GuestAddress place) {
+launch::SevOwner ask(std::shared_ptr<attest::client::SevLaunchClient> client, GuestAddress place) {
   return [client,
           place](const launch::SevMeasurement& seen) -> Result<std::optional<launch::SevSecret>> {
     auto sealed = TRY(client->judge({seen.measure, seen.nonce}));

@@ -43,7 +43,7 @@ uint64_t mask_of(uint64_t first, uint64_t count) {
 
 uint8_t* align_to_huge(uint8_t* at) {
   auto value = reinterpret_cast<uintptr_t>(at);
-  return at + (kHugePageSize - value % kHugePageSize) % kHugePageSize;
+  return at + (kLargePageSize - value % kLargePageSize) % kLargePageSize;
 }
 
 }  // namespace
@@ -88,11 +88,11 @@ Result<GuestMemory::Mapping> GuestMemory::map(uint64_t size, Backing backing) {
   uint64_t whole = size;
   if (backing == Backing::reserved) {
     flags |= MAP_HUGETLB | MAP_HUGE_2MB;
-    whole = checked_add(size, kHugePageSize - 1).value_or(0);
-    whole = align_down(whole, kHugePageSize);
+    whole = checked_add(size, kLargePageSize - 1).value_or(0);
+    whole = align_down(whole, kLargePageSize);
   } else {
     flags |= MAP_NORESERVE;
-    if (backing == Backing::transparent) whole = checked_add(size, kHugePageSize).value_or(0);
+    if (backing == Backing::transparent) whole = checked_add(size, kLargePageSize).value_or(0);
   }
   void* base = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (base != MAP_FAILED) return Mapping{static_cast<uint8_t*>(base), whole, backing};
@@ -102,7 +102,7 @@ Result<GuestMemory::Mapping> GuestMemory::map(uint64_t size, Backing backing) {
       errno, kOrigin,
       fmt::format("guest RAM of {} bytes in reserved huge pages: {} of 2 MiB must be "
                   "free (/proc/sys/vm/nr_hugepages)",
-                  size, whole / kHugePageSize));
+                  size, whole / kLargePageSize));
 }
 
 std::optional<uint64_t> GuestMemory::offset_of(GuestAddress at, uint64_t size) const {

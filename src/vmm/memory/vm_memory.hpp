@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bartizan/secret_bytes.hpp"
+#include "base/units.hpp"
 #include "vmm/memory/guest_memory.hpp"
 #include "vmm/memory/layout.hpp"
 
@@ -24,10 +25,9 @@ enum class Backing {
   transparent,  // 2 MiB where the kernel can, as the guest touches them
   reserved,     // 2 MiB from the host's pool, all at once; they are never given back before the end
 };
-constexpr uint64_t kHugePageSize = 2 * 1024 * 1024;
 
 // Patterns longer than this are refused: each search keeps one in memory beside its window.
-constexpr size_t kMaxPatternBytes = 64 * 1024;
+constexpr size_t kMaxPatternBytes = 64 * kKiB;
 
 class GuestMemory final : public DeviceMemory {
  public:

@@ -2,6 +2,8 @@
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"
+#include "base/guest_address.hpp"
+#include "base/units.hpp"
 #include "guest_abi/stub_table.hpp"
 #include "vmm/devices/io_apic.hpp"
 #include "vmm/launch/causes.hpp"
@@ -26,7 +28,7 @@ Result<std::unique_ptr<memory::StagingWindow>> staging_window(const plan::tee::L
   if (plan.staged.empty()) return window;
   uint64_t end = guest_abi::kStagingFirst;
   for (const auto& blob : plan.staged) {
-    uint64_t blob_end = align_up(blob.address.value + blob.bytes->size(), memory::kPageSize);
+    uint64_t blob_end = align_up(blob.address.value + blob.bytes->size(), kPageSize);
     if (blob.address.value < end || blob_end > guest_abi::kStagingEnd) {
       return make_error(ErrorCode::internal, "machine", "staged {}: {:#x}+{:#x} has no place there",
                         blob.what, blob.address.value, blob.bytes->size());

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/units.hpp"
 #include "crypto/hash.hpp"
 #include "plan/boot/boot_params.hpp"
 #include "plan/boot/command_line.hpp"
@@ -230,10 +231,10 @@ TEST(BootImage, SecretSegmentBeforeTheInitrd) {
   const auto& initrd = blob(image, guest_abi::StubBlobKind::initrd);
   EXPECT_EQ(*chunk.bytes, with.secret_segment);
   EXPECT_EQ(image.secret_segment, chunk.address.value);
-  EXPECT_EQ(initrd.destination, chunk.address.value + vmm::memory::kPageSize);
+  EXPECT_EQ(initrd.destination, chunk.address.value + kPageSize);
   auto page = load_le<::boot_params>(find(image, "boot_params").bytes->data());
   EXPECT_EQ(page.hdr.ramdisk_image, chunk.address.value);
-  EXPECT_EQ(page.hdr.ramdisk_size, vmm::memory::kPageSize + 5000);
+  EXPECT_EQ(page.hdr.ramdisk_size, kPageSize + 5000);
   EXPECT_EQ(make_boot_image(input()).value().secret_segment, 0u);
 }
 

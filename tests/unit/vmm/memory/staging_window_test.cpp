@@ -1,5 +1,6 @@
 // The staging window: what is loaded, and that its memory goes back.
 #include "vmm/memory/staging_window.hpp"
+#include "base/units.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>

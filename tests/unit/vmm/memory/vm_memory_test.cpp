@@ -1,5 +1,6 @@
 // Guest memory: who may touch what, and what a host sees.
 #include "vmm/memory/vm_memory.hpp"
+#include "base/units.hpp"
 
 #include <gtest/gtest.h>
 
@@ -155,11 +156,11 @@ TEST(Views, PatternsAreFoundAcrossPagesAndWindows) {
             ErrorCode::invalid_argument);
 }
 
-constexpr uint64_t kHugeRam = 4 * kHugePageSize + kPageSize;
+constexpr uint64_t kHugeRam = 4 * kLargePageSize + kPageSize;
 
 void expect_usable(GuestMemory& memory) {
   EXPECT_EQ(memory.size(), kHugeRam);
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.host_address(0)) % kHugePageSize, 0u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.host_address(0)) % kLargePageSize, 0u);
   for (uint64_t at : {uint64_t{0}, kHugeRam - 1}) {
     EXPECT_TRUE(memory.write({at}, Bytes{7}).ok());
     EXPECT_EQ(*memory.read_object<uint8_t>({at}), 7);
@@ -195,7 +196,7 @@ TEST(Backing, ReservedPagesComeFromThePool) {
 }
 
 TEST(Backing, APoolThatIsTooSmallIsAnErrorThatSaysSo) {
-  uint64_t too_much = (free_huge_pages() + 64) * kHugePageSize;
+  uint64_t too_much = (free_huge_pages() + 64) * kLargePageSize;
   auto memory =
       GuestMemory::create({{GuestAddress{0}, too_much}}, PageState::shared, Backing::reserved);
   ASSERT_FALSE(memory.ok());
@@ -205,7 +206,6 @@ TEST(Backing, APoolThatIsTooSmallIsAnErrorThatSaysSo) {
 
 // 256 GiB, the most that a machine may have, cost 8 MiB of bookkeeping; a change names ranges.
 TEST(GuestMemory, BookkeepingOfLargeGuestsIsSmall) {
-  constexpr uint64_t kGiB = 1 << 30;
   auto memory = GuestMemory::create(ram_layout(256 * kGiB), PageState::private_);
   ASSERT_TRUE(memory.ok());
   EXPECT_LE((*memory)->bookkeeping_bytes(), 8u << 20);
