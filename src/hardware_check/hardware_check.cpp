@@ -22,8 +22,6 @@ using plan::tee::PageKind;
 constexpr uint64_t kRam = 2 * kMiB;
 constexpr uint64_t kCode = 0x1000, kGdt = 0x2000, kSecrets = 0x3000, kCpuid = 0x4000,
                    kTables = 0x10000;
-// A TD starts at the reset vector, in the last page below 4 GiB.
-constexpr uint64_t kResetPage = 0xffff'f000, kResetOffset = 0xff0;
 constexpr uint16_t kDonePort = 0x0b04;
 constexpr uint32_t kDoneValue = 0x2a;
 
@@ -68,12 +66,12 @@ plan::tee::CpuState long_mode(uint8_t c_bit) {
 
 // UD2 at the reset vector: a triple fault, which ends the TD.
 plan::tee::LaunchPlan tdx_plan() {
-  Bytes page(kResetOffset);
+  Bytes page(guest_abi::kTdxResetVector - guest_abi::kTdxResetPage);
   page.insert(page.end(), {0x0f, 0x0b});
   plan::tee::LaunchPlan plan;
   plan.tee = Tee::tdx;
-  plan.ram = {{{0}, kRam}, {{kResetPage}, kPageSize}};
-  plan.items = {item(kResetPage, PageKind::normal, "reset vector", kPageSize, page)};
+  plan.ram = {{{0}, kRam}, {{guest_abi::kTdxResetPage}, kPageSize}};
+  plan.items = {item(guest_abi::kTdxResetPage, PageKind::normal, "reset vector", kPageSize, page)};
   plan.cpus.resize(1);
   return plan;
 }

@@ -14,6 +14,7 @@
 #include "crypto/hash.hpp"
 #include "fakes/tee_kernel.hpp"
 #include "plan/boot/bzimage.hpp"
+#include "plan/boot/layout.hpp"
 #include "plan/bundle/bundle_json.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "vmm/vcpu/virtual_machine.hpp"
@@ -53,9 +54,7 @@ inline plan::tee::LaunchPlan plan(Tee tee, size_t vcpus = 2, uint64_t ram = 16 *
   if (tee == Tee::sev) plan.policy = 1;
   if (tee == Tee::sev_es) plan.policy = 5;
   plan.c_bit = tee == Tee::tdx ? 0 : kHostCBit;
-  for (const vmm::memory::Region& region : vmm::memory::ram_layout(ram)) {
-    plan.ram.push_back({region.base, region.size});
-  }
+  plan.ram = plan::boot::ram_regions(ram, guest_abi::StubPlatform::none);
   plan.items = {item(0x1000, PageKind::normal, "code", 5, Bytes(3 * 4096 + 7, 0xf4)),
                 item(0x8000, PageKind::zero, "page tables", 3),
                 item(0x10000, PageKind::unmeasured, "note", 1, Bytes{1, 2, 3}),

@@ -78,7 +78,7 @@ class Builder {
  private:
   bool is(guest_abi::StubPlatform platform) const { return input_.platform == platform; }
   void add(uint64_t address, std::string what, Bytes bytes);
-  void add_blank(uint64_t address, ChunkKind kind, std::string what, uint64_t size);
+  void add_blank(uint64_t address, tee::PageKind kind, std::string what, uint64_t size);
   void add_blob(guest_abi::StubBlobKind kind, uint64_t address, std::string what, Bytes bytes);
   Result<void> stage(guest_abi::StubBlobKind kind, uint64_t destination, std::string what,
                      std::shared_ptr<const Bytes> bytes);
@@ -102,17 +102,18 @@ class Builder {
 void Builder::add(uint64_t address, std::string what, Bytes bytes) {
   auto shared = std::make_shared<const Bytes>(std::move(bytes));
   uint64_t size = align_up(shared->size(), kPageSize);
-  image_.chunks.push_back({{address}, ChunkKind::bytes, std::move(what), size, std::move(shared)});
+  image_.items.push_back(
+      {{address}, tee::PageKind::normal, std::move(what), size, std::move(shared)});
 }
 
-void Builder::add_blank(uint64_t address, ChunkKind kind, std::string what, uint64_t size) {
-  image_.chunks.push_back({{address}, kind, std::move(what), size, nullptr});
+void Builder::add_blank(uint64_t address, tee::PageKind kind, std::string what, uint64_t size) {
+  image_.items.push_back({{address}, kind, std::move(what), size, nullptr});
 }
 
 void Builder::add_blob(guest_abi::StubBlobKind kind, uint64_t address, std::string what,
                        Bytes bytes) {
   add(address, std::move(what), std::move(bytes));
-  blobs_.push_back({kind, 0, address, *image_.chunks.back().bytes});
+  blobs_.push_back({kind, 0, address, *image_.items.back().bytes});
 }
 
 Result<void> Builder::stage(guest_abi::StubBlobKind kind, uint64_t destination, std::string what,
@@ -139,8 +140,8 @@ Result<void> Builder::stage_kernel_and_initrd() {
 
 void Builder::add_snp_pages() {
   if (!is(guest_abi::StubPlatform::snp)) return;
-  add_blank(guest_abi::kSnpCpuidAddress, ChunkKind::cpuid, "cpuid", kPageSize);
-  add_blank(guest_abi::kSnpSecretsAddress, ChunkKind::secrets, "secrets", kPageSize);
+  add_blank(guest_abi::kSnpCpuidAddress, tee::PageKind::cpuid, "cpuid", kPageSize);
+  add_blank(guest_abi::kSnpSecretsAddress, tee::PageKind::secrets, "secrets", kPageSize);
   add(guest_abi::kSnpHandOverAddress, "hand_over", snp_hand_over());
 }
 
@@ -176,11 +177,11 @@ Result<void> Builder::add_stub() {
 // Loaded, because the stub needs it before it can validate anything.
 void Builder::add_stub_memory() {
   auto bit = address_bit(input_.platform, input_.address_bit);
-  add_blank(guest_abi::kStubMailboxAddress, ChunkKind::zero, "mailbox", kPageSize);
-  add_blank(guest_abi::kStubStackAddress, ChunkKind::zero, "stack", kPageSize);
+  add_blank(guest_abi::kStubMailboxAddress, tee::PageKind::zero, "mailbox", kPageSize);
+  add_blank(guest_abi::kStubStackAddress, tee::PageKind::zero, "stack", kPageSize);
   add(guest_abi::kStubPageTables, "page_tables",
       identity_page_tables(guest_abi::kStubPageTables, bit));
-  add_blank(guest_abi::kStubPageTables + kPageTablesBytes, ChunkKind::zero, "spare_tables",
+  add_blank(guest_abi::kStubPageTables + kPageTablesBytes, tee::PageKind::zero, "spare_tables",
             guest_abi::kStubPageTablesEnd - guest_abi::kStubPageTables - kPageTablesBytes);
   if (is(guest_abi::StubPlatform::tdx)) add(guest_abi::kTdxResetPage, "reset_vector", reset_page());
 }
@@ -188,14 +189,14 @@ void Builder::add_stub_memory() {
 // At its place in the order of addresses: behind the stub.
 Result<void> Builder::add_table() {
   add(guest_abi::kStubTableAddress, "launch_table", Bytes(sizeof(guest_abi::StubTable)));
-  std::ranges::sort(image_.chunks, {}, &BootChunk::address);
+  std::ranges::sort(image_.items, {}, &tee::PlanItem::address);
   std::vector<LoadedRange> loaded;
-  for (const auto& chunk : image_.chunks) loaded.push_back({chunk.address.value, chunk.size});
+  for (const auto& item : image_.items) loaded.push_back({item.address.value, item.size});
   uint64_t entry = kernel_.load_address + kEntry64Offset;
   image_.table =
       TRY(launch_table({input_.platform, input_.address_bit, input_.vcpus, entry, input_.ram_bytes},
                        blobs_, loaded));
-  auto place = std::ranges::find(image_.chunks, "launch_table", &BootChunk::what);
+  auto place = std::ranges::find(image_.items, "launch_table", &tee::PlanItem::what);
   place->bytes = std::make_shared<const Bytes>(bytes_of(image_.table));
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/guest_address.hpp"
 #include "base/units.hpp"
 #include "plan/boot/layout.hpp"
 
@@ -31,16 +32,16 @@ void set_halves(Bytes* page, size_t low, size_t high, uint64_t value) {
 }  // namespace
 
 std::vector<E820Entry> memory_map(uint64_t ram_bytes) {
-  uint64_t low = std::min(ram_bytes, kMmioHoleStart);
+  const std::vector<RamRegion> ram = ram_regions(ram_bytes, guest_abi::StubPlatform::none);
   std::vector<E820Entry> map = {
       {0, kAcpiAddress, E820Type::ram},
       {kAcpiAddress, kAcpiEnd - kAcpiAddress, E820Type::acpi},
       {guest_abi::kStubAddress, guest_abi::kStubReservedEnd - guest_abi::kStubAddress,
        E820Type::nvs},
       {guest_abi::kStubReservedEnd, kLowRamEnd - guest_abi::kStubReservedEnd, E820Type::ram},
-      {kHighRamStart, low - kHighRamStart, E820Type::ram},
+      {kRamAbove1MiB, ram[0].size - kRamAbove1MiB, E820Type::ram},
   };
-  if (ram_bytes > low) map.push_back({kMmioHoleEnd, ram_bytes - low, E820Type::ram});
+  if (ram.size() > 1) map.push_back({ram[1].base.value, ram[1].size, E820Type::ram});
   return map;
 }
 

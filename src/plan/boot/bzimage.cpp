@@ -77,7 +77,7 @@ Result<void> read_header(ByteView file, KernelImage* image) {
   auto alignment = uint64_t{load_le<uint32_t>(&file[kKernelAlignment])};
   if (alignment < kPageSize || (alignment & (alignment - 1)) != 0)
     return corrupt("alignment", alignment);
-  if (image->load_address < kHighRamStart || image->load_address >= kMmioHoleStart ||
+  if (image->load_address < kRamAbove1MiB || image->load_address >= kMmioHoleStart ||
       image->load_address % alignment != 0) {
     return corrupt("preferred address", image->load_address);
   }

@@ -20,8 +20,8 @@ bool validates_memory(guest_abi::StubPlatform platform) {
 std::vector<LoadedRange> used_memory(guest_abi::StubPlatform platform, uint64_t ram_bytes) {
   std::vector<LoadedRange> used;
   for (const E820Entry& entry : memory_map(ram_bytes)) {
-    if (platform == guest_abi::StubPlatform::tdx && entry.address == kHighRamStart) {
-      used.push_back({kLowRamEnd, kHighRamStart - kLowRamEnd});
+    if (platform == guest_abi::StubPlatform::tdx && entry.address == kRamAbove1MiB) {
+      used.push_back({kLowRamEnd, kRamAbove1MiB - kLowRamEnd});
     }
     used.push_back({entry.address, entry.size});
   }

@@ -13,7 +13,8 @@
 #include <vector>
 
 #include "bartizan/tee.hpp"
-#include "vmm/memory/guest_memory.hpp"
+#include "base/bytes.hpp"
+#include "base/guest_address.hpp"
 
 namespace bartizan::plan::tee {
 
@@ -30,9 +31,11 @@ enum class PageKind : uint8_t {
 struct PlanItem {
   GuestAddress address;  // 4096-aligned
   PageKind kind = PageKind::normal;
-  std::string what;                    // "kernel", "acpi", "boot_params" …
-  uint64_t size = 0;                   // bytes in the guest, multiple of 4096
-  std::shared_ptr<const Bytes> bytes;  // normal: at most `size` bytes, zero-padded; zero: null
+  std::string what;   // "kernel", "acpi", "boot_params" …
+  uint64_t size = 0;  // bytes in the guest, multiple of 4096
+  // normal, unmeasured: at most `size` bytes, zero-padded. zero: null; secrets and cpuid: null,
+  // because the firmware or the launch fills them.
+  std::shared_ptr<const Bytes> bytes;
 };
 
 struct Segment {
@@ -47,11 +50,6 @@ struct CpuState {
   uint64_t rip = 0, rsp = 0, rbp = 0, rsi = 0, rdx = 0, rflags = 2;
   uint64_t cr0 = 0, cr3 = 0, cr4 = 0, efer = 0;
   Segment cs, ds, es, fs, gs, ss, ldtr, tr, gdtr, idtr;
-};
-
-struct RamRegion {
-  GuestAddress base;
-  uint64_t size = 0;
 };
 
 // What the boot stub copies from shared memory outside RAM and compares with the launch table: it

@@ -7,7 +7,6 @@
 
 #include "base/bytes.hpp"
 #include "base/units.hpp"
-#include "vmm/memory/guest_memory.hpp"
 
 namespace bartizan::vmm::launch {
 

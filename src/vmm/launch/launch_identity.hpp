@@ -11,7 +11,7 @@
 #include "bartizan/result.hpp"
 #include "bartizan/secret_bytes.hpp"
 #include "base/bytes.hpp"
-#include "vmm/memory/guest_memory.hpp"
+#include "base/guest_address.hpp"
 
 namespace bartizan::vmm::launch {
 

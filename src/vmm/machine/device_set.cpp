@@ -21,6 +21,8 @@ constexpr std::array<const char*, plan::boot::kVirtioSlots> kSlotNames = {
     "console 0",     "console 1", "block disk", "block manifest",
     "block scratch", "rng",       "vsock",      "net"};
 
+static_assert(virtio::kMmioSize == plan::boot::kVirtioMmioSize);
+
 Result<std::shared_ptr<virtio::Device>> make_disk(UniqueFd file, uint64_t offset, uint64_t size,
                                                   bool read_only, std::string_view serial) {
   virtio::BlockOptions options;

@@ -5,7 +5,6 @@
 #include "base/errors.hpp"
 #include "plan/tee/snp/guid.hpp"
 #include "plan/tee/snp/kernel_hashes.hpp"
-#include "vmm/memory/guest_memory.hpp"
 
 namespace bartizan::plan::tee::snp {
 namespace {

@@ -4,7 +4,6 @@
 
 #include "base/errors.hpp"
 #include "base/units.hpp"
-#include "vmm/memory/guest_memory.hpp"
 
 namespace bartizan::vmm::launch::snp {
 namespace {

@@ -48,7 +48,7 @@ class Planned {
     return 0;
   }
   bool is_ram(uint64_t at, uint64_t size) const {
-    return std::ranges::any_of(plan_.ram, [&](const plan::tee::RamRegion& region) {
+    return std::ranges::any_of(plan_.ram, [&](const RamRegion& region) {
       return at >= region.base.value && at + size <= region.base.value + region.size;
     });
   }

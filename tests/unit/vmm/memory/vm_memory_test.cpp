@@ -30,17 +30,8 @@ ErrorCode read_error(GuestMemory& memory, uint64_t at, size_t size) {
   return done.ok() ? ErrorCode{} : done.error().code;
 }
 
-TEST(Layout, RamGoesAroundTheMmioHole) {
-  EXPECT_EQ(ram_layout(512 << 20).size(), 1u);
-  EXPECT_EQ(ram_layout(kMmioHoleStart).size(), 1u);
-  auto big = ram_layout(kMmioHoleStart + kPageSize);
-  ASSERT_EQ(big.size(), 2u);
-  EXPECT_EQ(big[1].base.value, kHighBase);
-  EXPECT_EQ(big[1].size, kPageSize);
-}
-
 TEST(GuestMemory, RefusesBadRegions) {
-  auto code = [](std::vector<Region> regions) {
+  auto code = [](std::vector<RamRegion> regions) {
     auto memory = GuestMemory::create(std::move(regions), PageState::shared);
     return memory.ok() ? ErrorCode{} : memory.error().code;
   };
