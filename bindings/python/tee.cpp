@@ -164,7 +164,7 @@ void bind_measure(py::module_& module) {
   module.def("make_id_block", &sign_id_block, py::kw_only(), py::arg("digest"), py::arg("id_key"),
              py::arg("author_key") = py::none(), py::arg("family_id") = py::bytes(),
              py::arg("image_id") = py::bytes(), py::arg("guest_svn") = 0,
-             py::arg("policy") = 0x30000, "Signs what an SNP launch must be.");
+             py::arg("policy") = kDefaultSnpPolicy, "Signs what an SNP launch must be.");
   module.def("vcpu_type_names", &vcpu_type_names, "Processors that measure_set knows by name.");
 }
 

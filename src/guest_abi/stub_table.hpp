@@ -155,8 +155,16 @@ constexpr uint64_t kStubTdxError = 0xb000;
 
 // RTMRs that the stub extends with {SHA-256, 16 zero bytes}, blob by blob in the table's order.
 constexpr uint32_t stub_rtmr_of(StubBlobKind kind) {
-  if (kind == StubBlobKind::kernel) return 1;
-  if (kind == StubBlobKind::initrd || kind == StubBlobKind::command_line) return 2;
+  switch (kind) {  // without default: the compiler asks where a new kind goes
+    case StubBlobKind::kernel:
+      return 1;
+    case StubBlobKind::initrd:
+    case StubBlobKind::command_line:
+      return 2;
+    case StubBlobKind::boot_params:
+    case StubBlobKind::acpi:
+      break;
+  }
   return 0;
 }
 

@@ -34,7 +34,7 @@ TEST_F(SnpLaunch, LaunchesWhatIsMeasured) {
   launch(wanted);
   EXPECT_TRUE(record().finished);
   EXPECT_EQ(record().digest, expected_digest(wanted));
-  EXPECT_EQ(record().policy, plan::tee::kDefaultSnpPolicy);
+  EXPECT_EQ(record().policy, kDefaultSnpPolicy);
   EXPECT_EQ(record().vmsas.size(), 2u);
   EXPECT_EQ(record().loaded.size(), 5u + 3 + 1 + 1 + 1 + 300);
   EXPECT_THAT(kernel->findings(), IsEmpty());
@@ -301,7 +301,7 @@ TEST_F(SnpLaunch, APolicyThatTheHostRefuses) {
   auto wanted = plan(Tee::snp);
   wanted.policy |= 1 << 18;
   EXPECT_THAT(failure(wanted), HasSubstr("the policy has bits that KVM does not allow"));
-  wanted.policy = plan::tee::kDefaultSnpPolicy | 2 << 8;
+  wanted.policy = kDefaultSnpPolicy | 2 << 8;
   EXPECT_THAT(failure(wanted), HasSubstr("firmware error 0x7, policy failure"));
 }
 

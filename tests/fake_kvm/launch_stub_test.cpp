@@ -192,10 +192,10 @@ TEST_P(StubLaunch, PagesDoNotGrowWithTheBundle) {
   EXPECT_EQ(large.page_count, small.page_count);
   EXPECT_LE(small.page_count, plan::tee::kMaxLoadedPages);
   EXPECT_NE(large.digest, small.digest);
-  options_.vcpus = plan::boot::kMaxVcpus;
+  options_.vcpus = kMaxVcpus;
   auto many = measure(options_).value();
   bool vmsas = GetParam() == Tee::sev_es || GetParam() == Tee::snp;
-  EXPECT_EQ(many.page_count - small.page_count, vmsas ? plan::boot::kMaxVcpus - 2 : 0)
+  EXPECT_EQ(many.page_count - small.page_count, vmsas ? kMaxVcpus - 2 : 0)
       << "one register page a vCPU, and nothing else";
 }
 

@@ -50,7 +50,7 @@ inline plan::tee::CpuState parked() {
 inline plan::tee::LaunchPlan plan(Tee tee, size_t vcpus = 2, uint64_t ram = 16 * kMiB) {
   plan::tee::LaunchPlan plan;
   plan.tee = tee;
-  plan.policy = tee == Tee::snp ? plan::tee::kDefaultSnpPolicy : 0;
+  plan.policy = tee == Tee::snp ? kDefaultSnpPolicy : 0;
   if (tee == Tee::sev) plan.policy = 1;
   if (tee == Tee::sev_es) plan.policy = 5;
   plan.c_bit = tee == Tee::tdx ? 0 : kHostCBit;

@@ -1,6 +1,7 @@
 #include <ctime>
 
 #include "bartizan/image.hpp"
+#include "bartizan/tee.hpp"
 #include "base/errors.hpp"
 #include "base/progress.hpp"
 #include "image/builder/confidential_disk.hpp"
@@ -77,8 +78,8 @@ Result<void> check_options(const BuildOptions& options) {
   }
   TRY(check_key(options));
   TRY(check_scratch(options.scratch_bytes));
-  if (options.vcpus == 0 || options.vcpus > 255)
-    return invalid("vcpus {}: 1 to 255", options.vcpus);
+  if (options.vcpus == 0 || options.vcpus > kMaxVcpus)
+    return invalid("vcpus {}: must be 1 to {}", options.vcpus, kMaxVcpus);
   return check_public(options);
 }
 

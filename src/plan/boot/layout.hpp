@@ -67,7 +67,4 @@ constexpr uint16_t kCodeSelector = 0x10;
 constexpr uint16_t kDataSelector = 0x18;
 constexpr uint16_t kGdtBytes = 4 * 8;
 
-// One byte of APIC id, 255 is the broadcast: more vCPUs would need x2APIC entries in the MADT.
-constexpr uint32_t kMaxVcpus = 254;
-
 }  // namespace bartizan::plan::boot

@@ -9,7 +9,8 @@
 
 namespace bartizan::plan::bundle {
 
-// An initrd is measured page by page, and a security processor takes a millisecond a page.
+// The boot stub copies and hashes the whole initrd before the kernel starts, and the staging window
+// holds it beside the kernel: a larger one is a mistake.
 constexpr uint64_t kMaxInitrdBytes = 8 * kMiB;
 
 struct Bundle {

@@ -159,14 +159,14 @@ uint64_t default_policy(Tee tee) {
     case Tee::tdx:
       return 0;
     case Tee::sev:
-      return tee::kDefaultSevPolicy;
+      return kDefaultSevPolicy;
     case Tee::sev_es:
-      return tee::kDefaultSevEsPolicy;
+      return kDefaultSevEsPolicy;
     case Tee::simulated:
     case Tee::snp:
       break;
   }
-  return tee::kDefaultSnpPolicy;
+  return kDefaultSnpPolicy;
 }
 
 Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller,

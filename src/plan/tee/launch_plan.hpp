@@ -95,12 +95,4 @@ constexpr uint8_t kTdxSharedBit = 47;
 // size of kernel and initrd. Register pages (VMSAs) come on top, one a vCPU with SEV-ES and SNP.
 constexpr uint64_t kMaxLoadedPages = 64;
 
-// SEV and SEV-ES guest policies used unless told otherwise (SEV API, 3.2): no debugging, no key
-// sharing, no migration; with SEV-ES: encrypted registers required.
-constexpr uint64_t kDefaultSevPolicy = 0xb, kDefaultSevEsPolicy = 0xf;
-
-// SNP guest policy used unless told otherwise: SMT allowed (bit 16), reserved-must-be-one (bit 17);
-// no debug, no migration agent.
-constexpr uint64_t kDefaultSnpPolicy = 0x30000;
-
 }  // namespace bartizan::plan::tee
