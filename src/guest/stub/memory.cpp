@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "base/units.hpp"
 #include "guest/stub/platform.hpp"
 #include "guest/stub/table.hpp"
 #include "guest/stub/tdx.hpp"

@@ -3,7 +3,6 @@
 // place. Pure: tests and the fuzz target call it with any bytes.
 #pragma once
 
-#include "base/units.hpp"
 #include "guest/stub/refusal.hpp"
 
 namespace bartizan::guest::stub {
