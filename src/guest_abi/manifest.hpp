@@ -65,14 +65,14 @@ struct Manifest {
     uint64_t offset = 0, size = 0;  // of the encrypted segment
     std::string cipher = "aes-xts-plain64";
     uint32_t key_bytes = 64;
-    uint32_t sector_size = 4096;
+    uint32_t sector_size = kBlockSize;
     Keyslot keyslot;
     VolumeKeyDigest digest;
   };
   struct Verity {
     Bytes root_hash, salt;
     uint64_t data_blocks = 0, hash_offset = 0;
-    uint32_t block_size = 4096;
+    uint32_t block_size = kBlockSize;
     std::string algorithm = "sha256";
   };
   struct Broker {

@@ -10,7 +10,7 @@
 namespace bartizan::image::luks2 {
 namespace {
 
-constexpr uint64_t kBinaryBytes = 4096;     // before the JSON text in it
+constexpr uint64_t kBinaryBytes = 4096;     // before the JSON text in it (LUKS2 On-Disk Format §2)
 constexpr uint64_t kKeyslotBytes = 258048;  // kVolumeKeyBytes * kStripes, in blocks of 4096
 constexpr size_t kHashBytes = 32;
 constexpr char kCipher[] = "aes-xts-plain64";
