@@ -1,9 +1,10 @@
 // The staging window: what is loaded, and that its memory goes back.
 #include "vmm/memory/staging_window.hpp"
-#include "base/units.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+
+#include "base/units.hpp"
 
 namespace bartizan::vmm::memory {
 namespace {

@@ -1,11 +1,13 @@
 // Guest memory: who may touch what, and what a host sees.
 #include "vmm/memory/vm_memory.hpp"
-#include "base/units.hpp"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <thread>
+
+#include "base/units.hpp"
+#include "plan/boot/layout.hpp"
 
 namespace bartizan::vmm::memory {
 namespace {
@@ -197,7 +199,8 @@ TEST(Backing, APoolThatIsTooSmallIsAnErrorThatSaysSo) {
 
 // 256 GiB, the most that a machine may have, cost 8 MiB of bookkeeping; a change names ranges.
 TEST(GuestMemory, BookkeepingOfLargeGuestsIsSmall) {
-  auto memory = GuestMemory::create(ram_layout(256 * kGiB), PageState::private_);
+  auto memory = GuestMemory::create(
+      plan::boot::ram_regions(256 * kGiB, guest_abi::StubPlatform::none), PageState::private_);
   ASSERT_TRUE(memory.ok());
   EXPECT_LE((*memory)->bookkeeping_bytes(), 8u << 20);
   (*memory)->set_state({5 * kGiB}, 200 * kGiB / kPageSize, PageState::shared);
