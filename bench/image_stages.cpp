@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "crypto/aes_xts.hpp"
 #include "image/builder/filesystem_builder.hpp"
 #include "image/layer/decompress.hpp"
@@ -121,15 +122,13 @@ class Stages {
   void encrypt() {
     Bytes key(64, 1);
     key[0] = 2;
-    auto cipher = crypto::AesXts::create(key, image::filesystem::kBlockSize,
-                                         crypto::AesXts::Direction::encrypt)
-                      .value();
+    auto cipher =
+        crypto::AesXts::create(key, kBlockSize, crypto::AesXts::Direction::encrypt).value();
     each_piece([&](uint64_t at) { cipher.process(piece_, piece_, at).value(); });
   }
   void hash_leaves() {
     auto leaves = image::verity::LeafHashes::create(work_, Bytes(32, 7)).value();
-    each_piece(
-        [&](uint64_t at) { leaves.add(at / image::filesystem::kBlockSize, piece_).value(); });
+    each_piece([&](uint64_t at) { leaves.add(at / kBlockSize, piece_).value(); });
   }
   void hash_output() {
     crypto::Hasher hasher(crypto::HashKind::sha256);

@@ -31,7 +31,8 @@ struct BuildOptions {
   std::string broker_ca_pem;  // the only certificate authority that the guest will believe
   // "default/disk-key/<workload_id>" when empty (KBS repository/type/tag)
   std::string resource;
-  uint32_t vcpus = 1;  // defaults for a launch, and part of krun-sev.json
+  // Defaults for a launch, and part of krun-sev.json; at most kMaxVcpus (tee.hpp).
+  uint32_t vcpus = 1;
   uint32_t ram_mib = 512;
   bool network = true;
 

@@ -57,13 +57,24 @@ struct ProbeOptions {
 // Never fails because something is missing: that is the answer. Fails only for an invalid argument.
 Result<HostProbe> probe(const ProbeOptions& options = {});
 
+// The most vCPUs of our own launches: an APIC ID has one byte, and 255 is the broadcast. More would
+// need x2APIC entries in the ACPI tables.
+inline constexpr uint32_t kMaxVcpus = 254;
+
+// Guest policies of launches that ask for none. SNP (SNP firmware ABI, 4.3) and simulated: SMT
+// allowed (bit 16), the reserved bit that must be one (17); no debugging, no migration agent.
+inline constexpr uint64_t kDefaultSnpPolicy = 0x30000;
+// SEV and SEV-ES (SEV API, 3.2): no debugging, no key sharing, no migration; SEV-ES: encrypted
+// registers required.
+inline constexpr uint64_t kDefaultSevPolicy = 0xb, kDefaultSevEsPolicy = 0xf;
+
 // What goes into a launch measurement. The same value is launched by a Context: the two cannot
 // disagree.
 struct LaunchOptions {
   Tee tee = Tee::simulated;
   // folder made by `bartizan bundle create`; empty: default_bundle_path()
   std::filesystem::path bundle;
-  uint32_t vcpus = 1;
+  uint32_t vcpus = 1;  // at most kMaxVcpus
   uint32_t ram_mib = 512;
   std::string extra_command_line;  // appended to the bundle's own; measured
   // Position of the C-bit in the guest's page tables, which are measured. A host's processor
@@ -163,9 +174,9 @@ struct IdBlockOptions {
   std::array<uint8_t, 16> family_id = {};  // the owner's own numbering, in the report
   std::array<uint8_t, 16> image_id = {};
   uint32_t guest_svn = 0;
-  uint64_t policy = 0x30000;         // of the launch
-  std::filesystem::path id_key;      // PEM, ECDSA P-384
-  std::filesystem::path author_key;  // PEM, ECDSA P-384: vouches for the ID key; empty: none
+  uint64_t policy = kDefaultSnpPolicy;  // of the launch
+  std::filesystem::path id_key;         // PEM, ECDSA P-384
+  std::filesystem::path author_key;     // PEM, ECDSA P-384: vouches for the ID key; empty: none
 };
 
 struct IdBlock {

@@ -5,6 +5,7 @@
 
 #include "bartizan/log.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 
 namespace bartizan {
 
@@ -33,7 +34,7 @@ class Meter {
 
  private:
   static constexpr uint64_t kAskEach = 4096;
-  static constexpr uint64_t kStep = 1 << 20;
+  static constexpr uint64_t kStep = kMiB;
   const ProgressSink& sink_;
   Progress progress_;
   uint64_t next_ = 0, asked_ = 0;

@@ -10,12 +10,13 @@
 
 #include "base/bytes.hpp"
 #include "base/unique_fd.hpp"
+#include "base/units.hpp"
 
 namespace bartizan {
 
 class Pump {
  public:
-  static constexpr size_t kPiece = 16 * 1024;
+  static constexpr size_t kPiece = 16 * kKiB;
 
   Pump() = default;  // has ended
   // `to` is non-blocking. `from` need not be: it is read when it is ready, and its flags stay as

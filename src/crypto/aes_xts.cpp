@@ -1,12 +1,10 @@
 #include "crypto/aes_xts.hpp"
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "crypto/openssl.hpp"
 
 namespace bartizan::crypto {
-
-// dm-crypt counts IVs in 512-byte sectors unless told otherwise
-constexpr uint64_t kTweakUnit = 512;
 
 struct AesXts::State {
   CipherContext context{EVP_CIPHER_CTX_new()};
@@ -23,9 +21,9 @@ Result<AesXts> AesXts::create(ByteView key, uint32_t sector_size, Direction dire
     return make_error(ErrorCode::invalid_argument, "crypto/aes_xts",
                       "key of {} bytes: 32 or 64 needed", key.size());
   }
-  if (sector_size % kTweakUnit != 0 || sector_size == 0) {
+  if (sector_size % kSectorSize != 0 || sector_size == 0) {
     return make_error(ErrorCode::invalid_argument, "crypto/aes_xts",
-                      "sector size {}: not a multiple of 512", sector_size);
+                      "sector size {}: not a multiple of {}", sector_size, kSectorSize);
   }
   auto state = std::make_unique<State>();
   state->sector_size = sector_size;
@@ -44,7 +42,8 @@ Result<void> AesXts::process(ByteView from, std::span<uint8_t> to, uint64_t offs
   }
   for (size_t at = 0; at < from.size(); at += size) {
     uint8_t tweak[16] = {};
-    store_le<uint64_t>(tweak, (offset + at) / kTweakUnit);
+    // dm-crypt without iv_large_sectors counts IVs in units of kSectorSize, whatever sector_size is.
+    store_le<uint64_t>(tweak, (offset + at) / kSectorSize);
     int produced = 0;
     if (EVP_CipherInit_ex(state_->context.get(), nullptr, nullptr, nullptr, tweak, -1) != 1 ||
         EVP_CipherUpdate(state_->context.get(), to.data() + at, &produced, from.data() + at,

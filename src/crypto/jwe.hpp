@@ -11,6 +11,7 @@
 #include "bartizan/secret_bytes.hpp"
 #include "base/bytes.hpp"
 #include "base/json.hpp"
+#include "base/units.hpp"
 #include "crypto/ec.hpp"
 
 namespace bartizan::crypto {
@@ -20,7 +21,7 @@ constexpr std::string_view kJweRsaAlgorithm = "RSA-OAEP-256";
 constexpr std::string_view kJweEncryption = "A256GCM";
 
 // A disk key is below 1 KiB; a larger message is not a key but an attempt to fill a guest's memory.
-constexpr size_t kMaxJweBytes = 64 * 1024;
+constexpr size_t kMaxJweBytes = 64 * kKiB;
 
 // 32 bytes for ECDH-ES+A256KW from the shared secret.
 SecretBytes concat_kdf(const SecretBytes& shared_secret, std::string_view algorithm);

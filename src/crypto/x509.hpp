@@ -11,6 +11,7 @@
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 #include "crypto/ec.hpp"
 #include "crypto/hash.hpp"
 
@@ -20,7 +21,7 @@ namespace bartizan::crypto {
 
 // Real attestation certificates are below 2 KiB; more comes from someone who wants our time in the
 // parser.
-constexpr size_t kMaxCertificateBytes = 16 * 1024;
+constexpr size_t kMaxCertificateBytes = 16 * kKiB;
 
 class Certificate {
  public:

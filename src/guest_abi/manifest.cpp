@@ -12,7 +12,6 @@ constexpr std::string_view kWhat = "manifest";
 // needs 1000.
 constexpr uint64_t kMaxIterations = 10'000'000;
 constexpr uint64_t kMaxSaltBytes = 256;
-constexpr uint64_t kBlock = 4096;
 
 Error corrupt(std::string_view member, std::string_view why) {
   return make_error(ErrorCode::corrupt, "manifest", "manifest: {}: {}", member, why);
@@ -27,8 +26,8 @@ Result<uint64_t> number(const Json& object, std::string_view key, uint64_t least
 
 Result<uint64_t> offset_of(const Json& object, std::string_view key, uint64_t most) {
   uint64_t value = TRY(number(object, key, 0, most));
-  if (value % kBlock != 0)
-    return corrupt(key, fmt::format("{} is not a multiple of {}", value, kBlock));
+  if (value % kBlockSize != 0)
+    return corrupt(key, fmt::format("{} is not a multiple of {}", value, kBlockSize));
   return value;
 }
 
@@ -88,12 +87,13 @@ Result<Manifest::Luks2> parse_luks2(const Json& json, uint64_t data_end) {
 Result<Manifest::Verity> parse_verity(const Json& json, uint64_t disk_size) {
   Manifest::Verity verity;
   verity.algorithm = TRY(one_of(json, "algorithm", {"sha256"}));
-  verity.block_size = static_cast<uint32_t>(TRY(number(json, "block_size", kBlock, kBlock)));
+  verity.block_size =
+      static_cast<uint32_t>(TRY(number(json, "block_size", kBlockSize, kBlockSize)));
   verity.root_hash = TRY(hex(json, "root_hash", 32, 32));
   verity.salt = TRY(hex(json, "salt", 0, kMaxSaltBytes));
-  verity.data_blocks = TRY(number(json, "data_blocks", 1, disk_size / kBlock));
+  verity.data_blocks = TRY(number(json, "data_blocks", 1, disk_size / kBlockSize));
   verity.hash_offset = TRY(offset_of(json, "hash_offset", disk_size));
-  if (verity.hash_offset < verity.data_blocks * kBlock)
+  if (verity.hash_offset < verity.data_blocks * kBlockSize)
     return corrupt("hash_offset", "inside the data");
   return verity;
 }
@@ -145,8 +145,8 @@ Result<Manifest> parse_members(const Json& json) {
   manifest.disk_size = TRY(offset_of(disk, "size", uint64_t{1} << 46));
   manifest.filesystem = TRY(one_of(disk, "filesystem", {"erofs"}));
   manifest.verity = TRY(parse_verity(*TRY(json_member(disk, "verity", kWhat)), manifest.disk_size));
-  manifest.luks2 = TRY(
-      parse_luks2(*TRY(json_member(disk, "luks2", kWhat)), manifest.verity.data_blocks * kBlock));
+  manifest.luks2 = TRY(parse_luks2(*TRY(json_member(disk, "luks2", kWhat)),
+                                   manifest.verity.data_blocks * kBlockSize));
   if (json.contains("scratch"))
     manifest.scratch_bytes = TRY(parse_scratch(*TRY(json_member(json, "scratch", kWhat))));
   if (json.contains("broker")) {

@@ -27,21 +27,22 @@
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 #include "crypto/hash.hpp"
 
 namespace bartizan::guest_abi {
 
 // A manifest larger than this comes from an attacker who wants the guest's memory before anything
 // is verified.
-constexpr uint64_t kMaxManifestBytes = 64 * 1024;
+constexpr uint64_t kMaxManifestBytes = 64 * kKiB;
 constexpr uint64_t kManifestVersion = 1;
 
 // A scratch disk is formatted at each boot: some 0.8 % of it are written. Under the least there is
 // no room for the metadata of dm-integrity and of the file system; beyond the most a typing error
 // would keep a guest busy for hours.
-constexpr uint64_t kMinScratchBytes = 16ull << 20;
-constexpr uint64_t kMaxScratchBytes = 1ull << 40;
-constexpr uint64_t kScratchUnit = 4096;
+constexpr uint64_t kMinScratchBytes = 16 * kMiB;
+constexpr uint64_t kMaxScratchBytes = kTiB;
+constexpr uint64_t kScratchUnit = kBlockSize;
 
 struct Manifest {
   struct Keyslot {
@@ -64,14 +65,14 @@ struct Manifest {
     uint64_t offset = 0, size = 0;  // of the encrypted segment
     std::string cipher = "aes-xts-plain64";
     uint32_t key_bytes = 64;
-    uint32_t sector_size = 4096;
+    uint32_t sector_size = kBlockSize;
     Keyslot keyslot;
     VolumeKeyDigest digest;
   };
   struct Verity {
     Bytes root_hash, salt;
     uint64_t data_blocks = 0, hash_offset = 0;
-    uint32_t block_size = 4096;
+    uint32_t block_size = kBlockSize;
     std::string algorithm = "sha256";
   };
   struct Broker {

@@ -36,6 +36,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/units.hpp"
+
 namespace bartizan::guest_abi {
 
 constexpr uint64_t kSnpCpuidAddress = 0x3000;
@@ -43,7 +45,7 @@ constexpr uint64_t kSnpSecretsAddress = 0x4000;
 constexpr uint64_t kSnpHandOverAddress = 0x5000;
 
 constexpr uint64_t kStubAddress = 0x50000;
-constexpr uint64_t kStubMaxBytes = 16 * 1024;
+constexpr uint64_t kStubMaxBytes = 16 * kKiB;
 constexpr uint64_t kStubTableAddress = 0x54000;
 constexpr uint64_t kStubMailboxAddress = 0x56000;
 constexpr uint64_t kStubStackAddress = 0x57000;  // one page
@@ -64,7 +66,7 @@ constexpr uint64_t kStubPark32 = 0x30;
 
 constexpr uint64_t kStagingAddress = 0xd1000000;
 constexpr uint64_t kStagingEnd = 0xf8000000;  // I/O APIC, local APICs and KVM's own pages lie above
-constexpr uint64_t kStagingFirst = kStagingAddress + 0x1000;  // behind the stub's page
+constexpr uint64_t kStagingFirst = kStagingAddress + kPageSize;  // behind the stub's page
 
 constexpr uint64_t kTdxResetPage = 0xfffff000;
 constexpr uint64_t kTdxResetVector = 0xfffffff0;
@@ -128,7 +130,7 @@ struct StubTable {
   StubRange ranges[kStubMaxRanges];
 };
 static_assert(sizeof(StubTable) == 48 + 512 + 1024);
-static_assert(sizeof(StubTable) <= 4096);
+static_assert(sizeof(StubTable) <= kPageSize);
 
 // Why the stub stopped. How it tells the host: ports (none, simulated, SEV): kExitPort, kind 2 (a
 // stage failed), stage 0
@@ -153,8 +155,16 @@ constexpr uint64_t kStubTdxError = 0xb000;
 
 // RTMRs that the stub extends with {SHA-256, 16 zero bytes}, blob by blob in the table's order.
 constexpr uint32_t stub_rtmr_of(StubBlobKind kind) {
-  if (kind == StubBlobKind::kernel) return 1;
-  if (kind == StubBlobKind::initrd || kind == StubBlobKind::command_line) return 2;
+  switch (kind) {  // without default: the compiler asks where a new kind goes
+    case StubBlobKind::kernel:
+      return 1;
+    case StubBlobKind::initrd:
+    case StubBlobKind::command_line:
+      return 2;
+    case StubBlobKind::boot_params:
+    case StubBlobKind::acpi:
+      break;
+  }
   return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/bytes.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "plan/boot/page_tables.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "plan/tee/snp/id_block.hpp"
@@ -18,11 +19,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using plan::tee::PageKind;
 
-constexpr uint64_t kRam = 2 * 1024 * 1024;
+constexpr uint64_t kRam = 2 * kMiB;
 constexpr uint64_t kCode = 0x1000, kGdt = 0x2000, kSecrets = 0x3000, kCpuid = 0x4000,
                    kTables = 0x10000;
-// A TD starts at the reset vector, in the last page below 4 GiB.
-constexpr uint64_t kResetPage = 0xffff'f000, kResetOffset = 0xff0;
 constexpr uint16_t kDonePort = 0x0b04;
 constexpr uint32_t kDoneValue = 0x2a;
 
@@ -67,12 +66,12 @@ plan::tee::CpuState long_mode(uint8_t c_bit) {
 
 // UD2 at the reset vector: a triple fault, which ends the TD.
 plan::tee::LaunchPlan tdx_plan() {
-  Bytes page(kResetOffset);
+  Bytes page(guest_abi::kTdxResetVector - guest_abi::kTdxResetPage);
   page.insert(page.end(), {0x0f, 0x0b});
   plan::tee::LaunchPlan plan;
   plan.tee = Tee::tdx;
-  plan.ram = {{{0}, kRam}, {{kResetPage}, vmm::memory::kPageSize}};
-  plan.items = {item(kResetPage, PageKind::normal, "reset vector", vmm::memory::kPageSize, page)};
+  plan.ram = {{{0}, kRam}, {{guest_abi::kTdxResetPage}, kPageSize}};
+  plan.items = {item(guest_abi::kTdxResetPage, PageKind::normal, "reset vector", kPageSize, page)};
   plan.cpus.resize(1);
   return plan;
 }
@@ -178,15 +177,14 @@ plan::tee::LaunchPlan hardware_check_plan(Tee tee, uint8_t c_bit) {
   plan.policy = plan::measure::default_policy(tee);
   plan.c_bit = c_bit;
   plan.ram = {{{0}, kRam}};
-  const uint64_t page = vmm::memory::kPageSize;
-  plan.items = {
-      item(kCode, PageKind::normal, "code", page, tee == Tee::sev ? kPortProgram : kGhcbProgram),
-      item(kGdt, PageKind::normal, "gdt", page, plan::boot::boot_gdt()),
-      item(kSecrets, PageKind::secrets, "secrets", page),
-      item(kCpuid, PageKind::cpuid, "cpuid", page),
-      item(kTables, PageKind::normal, "page_tables", plan::boot::kPageTablesBytes,
-           plan::boot::identity_page_tables(kTables,
-                                            {plan::boot::AddressBit::Means::private_, c_bit}))};
+  plan.items = {item(kCode, PageKind::normal, "code", kPageSize,
+                     tee == Tee::sev ? kPortProgram : kGhcbProgram),
+                item(kGdt, PageKind::normal, "gdt", kPageSize, plan::boot::boot_gdt()),
+                item(kSecrets, PageKind::secrets, "secrets", kPageSize),
+                item(kCpuid, PageKind::cpuid, "cpuid", kPageSize),
+                item(kTables, PageKind::normal, "page_tables", plan::boot::kPageTablesBytes,
+                     plan::boot::identity_page_tables(
+                         kTables, {plan::boot::AddressBit::Means::private_, c_bit}))};
   plan.cpus = {long_mode(c_bit)};
   return plan;
 }

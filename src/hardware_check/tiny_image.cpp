@@ -6,6 +6,7 @@
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "image/layer/tar_writer.hpp"
 #include "image/oci/layout_writer.hpp"
 
@@ -13,7 +14,6 @@ namespace bartizan::hardware_check {
 namespace {
 
 constexpr uint64_t kLoadAddress = 0x400000;
-constexpr uint64_t kPageBytes = 4096;
 
 //   bf 2a 00 00 00         mov  $42, %edi
 //   b8 3c 00 00 00         mov  $60, %eax     exit
@@ -53,7 +53,7 @@ Bytes tiny_program() {
   head.e_phentsize = sizeof made.segment;
   head.e_phnum = 1;
   made.segment = {PT_LOAD,      PF_R | PF_X, 0,           kLoadAddress,
-                  kLoadAddress, sizeof made, sizeof made, kPageBytes};
+                  kLoadAddress, sizeof made, sizeof made, kPageSize};
   std::memcpy(made.code, kCode, sizeof kCode);
   Bytes bytes(sizeof made);
   std::memcpy(bytes.data(), &made, sizeof made);

@@ -185,6 +185,8 @@ def test_stub_includes_the_contract_alone():
             continue
         for included in re.findall(r'^\s*#include "([^"]+)"', path.read_text(), re.M):
             assert included == STUB_CONTRACT or included.startswith("guest/stub/"), f"{path.name} includes {included}"
+    contract = (SOURCE / "src" / STUB_CONTRACT).read_text()
+    assert re.findall(r'^\s*#include "([^"]+)"', contract, re.M) == ["base/units.hpp"], "constants, and nothing to link"
 
 
 # Namespace = path

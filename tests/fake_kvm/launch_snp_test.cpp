@@ -33,7 +33,7 @@ TEST_F(SnpLaunch, LaunchesWhatIsMeasured) {
   launch(wanted);
   EXPECT_TRUE(record().finished);
   EXPECT_EQ(record().digest, expected_digest(wanted));
-  EXPECT_EQ(record().policy, plan::tee::kDefaultSnpPolicy);
+  EXPECT_EQ(record().policy, kDefaultSnpPolicy);
   EXPECT_EQ(record().vmsas.size(), 2u);
   EXPECT_EQ(record().loaded.size(), 5u + 3 + 1 + 1 + 1 + 300);
   EXPECT_THAT(kernel->findings(), IsEmpty());
@@ -134,7 +134,6 @@ TEST_F(SnpLaunch, IdBlock) {
 
 // 64 GiB and more: by layout, around the hole; nothing is allocated that the guest does not touch.
 TEST_F(SnpLaunch, SixtyFiveGiBAndAHugeConversion) {
-  constexpr uint64_t kGiB = 1024 * kMiB;
   auto wanted = plan(Tee::snp, 2, 65 * kGiB);
   kernel->scripts()[0] = {fakes::guest::validate(0x1'0000'0000, 8192),
                           fakes::guest::map_gpa(0x1'0000'0000, 2 * kGiB, false),
@@ -301,7 +300,7 @@ TEST_F(SnpLaunch, APolicyThatTheHostRefuses) {
   auto wanted = plan(Tee::snp);
   wanted.policy |= 1 << 18;
   EXPECT_THAT(failure(wanted), HasSubstr("the policy has bits that KVM does not allow"));
-  wanted.policy = plan::tee::kDefaultSnpPolicy | 2 << 8;
+  wanted.policy = kDefaultSnpPolicy | 2 << 8;
   EXPECT_THAT(failure(wanted), HasSubstr("firmware error 0x7, policy failure"));
 }
 

@@ -169,12 +169,12 @@ TEST_P(StubLaunch, LargeGuestsAreLaidOutAlike) {
     if (region.base.value != guest_abi::kTdxResetPage) ram += region.size;
   }
   EXPECT_EQ(ram, uint64_t{plan::measure::kMaxRamMib} << 20);
-  EXPECT_EQ(plan.ram.back().base.value, plan::boot::kMmioHoleEnd);
+  EXPECT_EQ(plan.ram.back().base.value, plan::boot::kRamAbove4GiB);
   if (validates()) {
     auto table = this->table(plan);
     const auto& last = table.ranges[table.range_count - 1];
     EXPECT_EQ(last.address + last.pages * 4096,
-              plan::boot::kMmioHoleEnd + ram - plan::boot::kMmioHoleStart);
+              plan::boot::kRamAbove4GiB + ram - plan::boot::kMmioHoleStart);
   }
   options_.ram_mib = 64 * 1024;
   launch(wanted());
@@ -192,10 +192,10 @@ TEST_P(StubLaunch, PagesDoNotGrowWithTheBundle) {
   EXPECT_EQ(large.page_count, small.page_count);
   EXPECT_LE(small.page_count, plan::tee::kMaxLoadedPages);
   EXPECT_NE(large.digest, small.digest);
-  options_.vcpus = plan::boot::kMaxVcpus;
+  options_.vcpus = kMaxVcpus;
   auto many = measure(options_).value();
   bool vmsas = GetParam() == Tee::sev_es || GetParam() == Tee::snp;
-  EXPECT_EQ(many.page_count - small.page_count, vmsas ? plan::boot::kMaxVcpus - 2 : 0)
+  EXPECT_EQ(many.page_count - small.page_count, vmsas ? kMaxVcpus - 2 : 0)
       << "one register page a vCPU, and nothing else";
 }
 

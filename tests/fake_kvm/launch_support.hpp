@@ -11,6 +11,7 @@
 #include "fakes/golden.hpp"
 #include "fakes/tee_kernel.hpp"
 #include "plan/boot/bzimage.hpp"
+#include "plan/boot/layout.hpp"
 #include "plan/bundle/bundle_json.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "vmm/vcpu/first_end.hpp"
@@ -22,13 +23,12 @@ using fakes::TeeKernel;
 using plan::tee::PageKind;
 using vmm::vcpu::VirtualMachine;
 
-constexpr uint64_t kMiB = 1 << 20;
 constexpr uint8_t kHostCBit = 51;  // of fakes::TeeHost
 
 inline plan::tee::PlanItem item(uint64_t address, PageKind kind, const char* what, uint64_t pages,
                                 Bytes bytes = {}) {
   auto content = bytes.empty() ? nullptr : std::make_shared<const Bytes>(std::move(bytes));
-  return {{address}, kind, what, pages * vmm::memory::kPageSize, std::move(content)};
+  return {{address}, kind, what, pages * kPageSize, std::move(content)};
 }
 
 // The state after reset, as plans describe waiting processors.
@@ -48,13 +48,11 @@ inline plan::tee::CpuState parked() {
 inline plan::tee::LaunchPlan plan(Tee tee, size_t vcpus = 2, uint64_t ram = 16 * kMiB) {
   plan::tee::LaunchPlan plan;
   plan.tee = tee;
-  plan.policy = tee == Tee::snp ? plan::tee::kDefaultSnpPolicy : 0;
+  plan.policy = tee == Tee::snp ? kDefaultSnpPolicy : 0;
   if (tee == Tee::sev) plan.policy = 1;
   if (tee == Tee::sev_es) plan.policy = 5;
   plan.c_bit = tee == Tee::tdx ? 0 : kHostCBit;
-  for (const vmm::memory::Region& region : vmm::memory::ram_layout(ram)) {
-    plan.ram.push_back({region.base, region.size});
-  }
+  plan.ram = plan::boot::ram_regions(ram, guest_abi::StubPlatform::none);
   plan.items = {item(0x1000, PageKind::normal, "code", 5, Bytes(3 * 4096 + 7, 0xf4)),
                 item(0x8000, PageKind::zero, "page tables", 3),
                 item(0x10000, PageKind::unmeasured, "note", 1, Bytes{1, 2, 3}),

@@ -144,7 +144,7 @@ void start_snp(TeeCalls& calls) {
   ASSERT_EQ(calls.init2(), 0);
   ASSERT_EQ(calls.create_vcpu(), 0);
   vmm::kvm::SnpLaunchStart start;
-  start.policy = plan::tee::kDefaultSnpPolicy;
+  start.policy = kDefaultSnpPolicy;
   ASSERT_EQ(calls.sev_command(SevCommandId::snp_launch_start, &start), 0);
 }
 

@@ -6,6 +6,7 @@
 #include <latch>
 
 #include "fakes/tee_kernel.hpp"
+#include "plan/boot/layout.hpp"
 #include "vmm/vcpu/virtual_machine.hpp"
 
 namespace bartizan {
@@ -15,14 +16,12 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using vmm::vcpu::VirtualMachine;
 
-constexpr uint64_t kRam = 16 << 20;
+constexpr uint64_t kRam = 16 * kMiB;
 
 plan::tee::LaunchPlan plan(Tee tee) {
   plan::tee::LaunchPlan plan;
   plan.tee = tee;
-  for (const vmm::memory::Region& region : vmm::memory::ram_layout(kRam)) {
-    plan.ram.push_back({region.base, region.size});
-  }
+  plan.ram = plan::boot::ram_regions(kRam, guest_abi::StubPlatform::none);
   auto code = std::make_shared<Bytes>(Bytes{0xf4});
   plan.items.push_back({{0x1000}, plan::tee::PageKind::normal, "code", 4096, code});
   plan.cpus.resize(2);

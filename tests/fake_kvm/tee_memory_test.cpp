@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/units.hpp"
 #include "tee_support.hpp"
 
 namespace bartizan::fakes {

@@ -17,8 +17,6 @@
 
 namespace bartizan::fakes {
 
-constexpr uint64_t kMiB = 1 << 20;
-
 // Page-aligned memory of this process.
 class HostMemory {
  public:

@@ -7,7 +7,9 @@
 
 #include <latch>
 
+#include "base/units.hpp"
 #include "fakes/fake_kvm.hpp"
+#include "plan/boot/layout.hpp"
 #include "vmm/vcpu/kick.hpp"
 #include "vmm/vcpu/virtual_machine.hpp"
 
@@ -18,13 +20,10 @@ using ::testing::HasSubstr;
 using vmm::vcpu::End;
 using vmm::vcpu::VirtualMachine;
 
-constexpr uint64_t kMiB = 1024 * 1024;
-
 plan::tee::LaunchPlan plan(Tee tee, size_t vcpus = 1, uint64_t ram = 16 * kMiB) {
   plan::tee::LaunchPlan plan;
   plan.tee = tee;
-  for (const vmm::memory::Region& region : vmm::memory::ram_layout(ram))
-    plan.ram.push_back({region.base, region.size});
+  plan.ram = plan::boot::ram_regions(ram, guest_abi::StubPlatform::none);
   plan.items.push_back(
       {{0x1000}, plan::tee::PageKind::normal, "code", 4096, std::make_shared<Bytes>(Bytes{0xf4})});
   plan.cpus.resize(vcpus);
@@ -84,11 +83,11 @@ INSTANTIATE_TEST_SUITE_P(Tees, FailEachCall, ::testing::Values(Tee::none, Tee::s
 
 TEST(VirtualMachine, TellsKvmAboutMemoryAroundTheHole) {
   auto kvm = fake();
-  auto machine = build(kvm, plan(Tee::none, 1, vmm::memory::kMmioHoleStart + 64 * kMiB));
+  auto machine = build(kvm, plan(Tee::none, 1, plan::boot::kMmioHoleStart + 64 * kMiB));
   ASSERT_TRUE(machine.ok()) << machine.error().describe();
   ASSERT_EQ(kvm->slots.size(), 2u);
   EXPECT_EQ(kvm->slots[0].guest_phys_addr, 0u);
-  EXPECT_EQ(kvm->slots[0].memory_size, vmm::memory::kMmioHoleStart);
+  EXPECT_EQ(kvm->slots[0].memory_size, plan::boot::kMmioHoleStart);
   EXPECT_EQ(kvm->slots[1].guest_phys_addr, 0x1'0000'0000u);
   EXPECT_EQ(kvm->slots[1].memory_size, 64 * kMiB);
   EXPECT_TRUE(kvm->irqchip);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::fakes {
 
@@ -12,14 +13,14 @@ Result<void> PlainMemory::check(uint64_t at, uint64_t size) {
                       "{} bytes at {:#x}: no RAM there", size, at);
   }
   if (size == 0) return {};
-  auto page = private_.lower_bound(at / vmm::memory::kPageSize);
-  if (page == private_.end() || *page > (at + size - 1) / vmm::memory::kPageSize) return {};
+  auto page = private_.lower_bound(at / kPageSize);
+  if (page == private_.end() || *page > (at + size - 1) / kPageSize) return {};
   ++refused_;
   return make_error(ErrorCode::permission_denied, "fakes/memory", "{} bytes at {:#x}: private",
                     size, at);
 }
 
-Result<void> PlainMemory::read(vmm::memory::GuestAddress from, std::span<uint8_t> to) {
+Result<void> PlainMemory::read(GuestAddress from, std::span<uint8_t> to) {
   std::lock_guard lock(mutex_);
   auto checked = check(from.value, to.size());
   if (!checked.ok()) return checked;
@@ -28,7 +29,7 @@ Result<void> PlainMemory::read(vmm::memory::GuestAddress from, std::span<uint8_t
   return {};
 }
 
-Result<void> PlainMemory::write(vmm::memory::GuestAddress to, ByteView from) {
+Result<void> PlainMemory::write(GuestAddress to, ByteView from) {
   std::lock_guard lock(mutex_);
   auto checked = check(to.value, from.size());
   if (!checked.ok()) return checked;
@@ -36,7 +37,7 @@ Result<void> PlainMemory::write(vmm::memory::GuestAddress to, ByteView from) {
   return {};
 }
 
-Result<std::span<uint8_t>> PlainMemory::window(vmm::memory::GuestAddress at, uint64_t size) {
+Result<std::span<uint8_t>> PlainMemory::window(GuestAddress at, uint64_t size) {
   std::lock_guard lock(mutex_);
   auto checked = check(at.value, size);
   if (!checked.ok()) return std::move(checked).error();
@@ -58,9 +59,9 @@ Bytes PlainMemory::guest_read(uint64_t at, uint64_t size) {
 void PlainMemory::make_private(uint64_t page_address, bool is_private) {
   std::lock_guard lock(mutex_);
   if (is_private)
-    private_.insert(page_address / vmm::memory::kPageSize);
+    private_.insert(page_address / kPageSize);
   else
-    private_.erase(page_address / vmm::memory::kPageSize);
+    private_.erase(page_address / kPageSize);
 }
 
 uint64_t PlainMemory::refused() const {

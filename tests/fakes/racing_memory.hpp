@@ -20,9 +20,9 @@ class PlainMemory : public vmm::memory::DeviceMemory {
  public:
   explicit PlainMemory(uint64_t size) : bytes_(size) {}
 
-  Result<void> read(vmm::memory::GuestAddress from, std::span<uint8_t> to) override;
-  Result<void> write(vmm::memory::GuestAddress to, ByteView from) override;
-  Result<std::span<uint8_t>> window(vmm::memory::GuestAddress at, uint64_t size) override;
+  Result<void> read(GuestAddress from, std::span<uint8_t> to) override;
+  Result<void> write(GuestAddress to, ByteView from) override;
+  Result<std::span<uint8_t>> window(GuestAddress at, uint64_t size) override;
 
   // The guest's side: private pages are its own.
   void guest_write(uint64_t at, ByteView from);

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/units.hpp"
 #include "image/layer/apply.hpp"
 #include "image/layer/decompress.hpp"
 
@@ -21,7 +22,7 @@ class CheckedSink : public image::filesystem::BlockSink {
   }
 
  private:
-  uint64_t end_ = image::filesystem::kBlockSize;
+  uint64_t end_ = kBlockSize;
 };
 
 // The same bytes as two layers: everything collides with itself.
@@ -39,7 +40,7 @@ void merge(image::layer::Compression compression, ByteView content) {
   auto tree = merger.finish();
   if (!tree.ok()) return;
   auto written = writer.finish(**tree, {});
-  if (written.ok() && *written % image::filesystem::kBlockSize != 0) std::abort();
+  if (written.ok() && *written % kBlockSize != 0) std::abort();
 }
 
 // A wrong checksum ends an archive, so that hardly a change to a header would be seen otherwise:

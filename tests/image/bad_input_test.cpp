@@ -226,6 +226,8 @@ TEST_F(BadInput, WrongOptions) {
   wrong([](BuildOptions& o) { o.resource = "a/b"; }, "resource");
   wrong([](BuildOptions& o) { o.disk_key = SecretBytes(); }, "disk_key");
   wrong([](BuildOptions& o) { o.vcpus = 0; }, "vcpus");
+  // No launch could have as many.
+  wrong([](BuildOptions& o) { o.vcpus = kMaxVcpus + 1; }, "vcpus 255: must be 1 to 254");
 }
 
 TEST_F(BadInput, CancelledAtEachStage) {

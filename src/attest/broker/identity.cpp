@@ -4,6 +4,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::attest::broker {
 namespace {
@@ -13,7 +14,7 @@ using crypto::Certificate;
 using crypto::CertificateRequest;
 using crypto::EcKey;
 
-constexpr uint64_t kMaxFile = 64 * 1024;
+constexpr uint64_t kMaxFile = 64 * kKiB;
 constexpr int64_t kDay = 24 * 3600;
 constexpr int64_t kYears = 10 * 365 * kDay;
 constexpr size_t kTokenBytes = 32;

@@ -10,7 +10,7 @@ Result<KbsSessions::Opened> KbsSessions::open(Tee tee, int64_t now) {
   Bytes id(16), nonce(32);
   TRY(crypto::random_bytes(id));
   TRY(crypto::random_bytes(nonce));
-  Opened opened{to_hex(id), to_base64(nonce), now + kSessionSeconds};
+  Opened opened{to_hex(id), to_base64(nonce), now + kKbsSessionSeconds};
   Entry entry;
   entry.session.tee = tee;
   entry.session.nonce = opened.nonce;

@@ -15,7 +15,9 @@
 
 namespace bartizan::attest::broker {
 
-constexpr int64_t kSessionSeconds = 300;
+// From /auth on: the life of a nonce, of the right to fetch the disk key, and of a SEV launch that
+// waits for its owner's judgement.
+constexpr int64_t kKbsSessionSeconds = 300;
 // Whoever opens sessions without end pushes out the oldest ones, not the broker's memory; with the
 // limit of requests for an address it takes them most of a minute, and an exchange takes seconds.
 constexpr size_t kMaxSessions = 4096;

@@ -152,7 +152,7 @@ Result<HttpReply> Service::attest(const HttpRequest& request) {
   Json runtime = {{"nonce", message.nonce}, {"tee-pubkey", message.tee_public_key}};
   std::string token = TRY(make_token(token_key_, good, runtime, options_.clock()));
   HttpReply reply = reply_json({{"token", token}});
-  reply.set_cookie = cookie_of(id, options_.clock() + kSessionSeconds);
+  reply.set_cookie = cookie_of(id, options_.clock() + kKbsSessionSeconds);
   return reply;
 }
 

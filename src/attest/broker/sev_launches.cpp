@@ -100,7 +100,8 @@ Result<Json> SevLaunches::judge(const std::string& id, ByteView body, int64_t no
   std::optional<KbsSession> session = sessions_.consume(id, now);
   if (!session || session->sev == nullptr) {
     return refused(kOrigin, "nonce", "a launch that was not judged before", "none",
-                   "no such launch: unknown, older than {} s, or judged already", kSessionSeconds);
+                   "no such launch: unknown, older than {} s, or judged already",
+                   kKbsSessionSeconds);
   }
   const SevLaunch& launch = *session->sev;
   Json evidence = launch.evidence;

@@ -53,7 +53,7 @@ Result<std::string> make_token(const crypto::EcKey& key, const VerifiedEvidence&
                                const Json& runtime_data, int64_t now) {
   Json claims = {{"eat_profile", "tag:github.com,2024:confidential-containers/Trustee"},
                  {"iat", now},
-                 {"exp", now + kTokenSeconds},
+                 {"exp", now + kAttestationTokenSeconds},
                  {"iss", "bartizan"},
                  {"ear.verifier-id", {{"developer", "bartizan"}, {"build", "bartizan broker"}}},
                  {"submods", {{"cpu0", submodule(evidence, runtime_data)}}}};

@@ -10,7 +10,8 @@
 
 namespace bartizan::attest::broker {
 
-constexpr int64_t kTokenSeconds = 300;
+// How long the token of a verified guest is valid.
+constexpr int64_t kAttestationTokenSeconds = 300;
 
 Result<std::string> make_token(const crypto::EcKey& key, const VerifiedEvidence& evidence,
                                const Json& runtime_data, int64_t now);

@@ -13,8 +13,8 @@ namespace attest::broker {
 namespace {
 
 constexpr char kOrigin[] = "attest/broker";
-constexpr int64_t kTokenSeconds = 300;
-constexpr int64_t kClockSkew = 30;  // between their clock and ours
+constexpr int64_t kAdminTokenSeconds = 300;  // of the administrator's bearer token
+constexpr int64_t kClockSkew = 30;           // between their clock and ours
 constexpr size_t kMrConfigIdBytes = 48;
 
 // What Trustee calls the measurement, for the default policies of its attestation service.
@@ -126,7 +126,7 @@ class Registration {
 }  // namespace
 
 Result<SecretBytes> make_admin_token(const BrokerAccess& access, int64_t now) {
-  Json claims = {{"iat", now}, {"nbf", now - kClockSkew}, {"exp", now + kTokenSeconds}};
+  Json claims = {{"iat", now}, {"nbf", now - kClockSkew}, {"exp", now + kAdminTokenSeconds}};
   if (!access.admin_issuer.empty()) claims["iss"] = access.admin_issuer;
   if (!access.admin_audience.empty()) claims["aud"] = access.admin_audience;
   if (!access.admin_role.empty()) claims["role"] = access.admin_role;

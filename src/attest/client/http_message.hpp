@@ -10,13 +10,14 @@
 #include "attest/client/tls_stream.hpp"
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::attest::client {
 
-constexpr size_t kMaxHeadBytes = 16 * 1024;  // a peer that never ends its headers wants our memory
+constexpr size_t kMaxHeadBytes = 16 * kKiB;  // a peer that never ends its headers wants our memory
 constexpr size_t kMaxHeaderCount = 64;       // each costs a map node
 // evidence JSON is below 64 KiB; more is an attempt to fill memory
-constexpr size_t kMaxBodyBytes = 1024 * 1024;
+constexpr size_t kMaxBodyBytes = kMiB;
 constexpr size_t kMaxChunkLine = 128;
 
 // Start line and headers. Names are lower case; a header that comes twice is refused but for

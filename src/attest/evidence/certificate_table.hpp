@@ -6,12 +6,13 @@
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::attest::evidence {
 
 // A table larger than this comes from a host that wants the guest's memory: the ioctl itself ends
 // at 16 KiB.
-constexpr size_t kMaxCertificateTable = 16 * 1024;
+constexpr size_t kMaxCertificateTable = 16 * kKiB;
 
 // DER certificates in the order VCEK, ASK, ARK, as in Evidence::certificates.
 Bytes encode_certificate_table(const std::vector<Bytes>& certificates);

@@ -9,6 +9,7 @@
 #include "bartizan/attest.hpp"
 #include "base/errors.hpp"
 #include "base/json.hpp"
+#include "base/units.hpp"
 #include "crypto/x509.hpp"
 
 namespace bartizan {
@@ -23,9 +24,9 @@ using attest::evidence::TcbVersion;
 constexpr std::string_view kWhat = "SNP evidence";
 // Bytes as JSON integers take four characters each: report, six certificates of 2 KiB and their
 // names stay below.
-constexpr size_t kMaxEvidenceJson = 256 * 1024;
+constexpr size_t kMaxEvidenceJson = 256 * kKiB;
 constexpr size_t kMaxChain = 8;  // VCEK, VLEK, ASK, ARK, CRL … each at most once
-constexpr size_t kMaxCertificate = 16 * 1024;
+constexpr size_t kMaxCertificate = 16 * kKiB;
 
 Error corrupt(std::string_view what) {
   return make_error(ErrorCode::corrupt, "attest/evidence", "{}: {}", kWhat, what);

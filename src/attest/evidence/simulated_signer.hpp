@@ -10,6 +10,7 @@
 
 #include "attest/evidence/snp_report.hpp"
 #include "bartizan/attest.hpp"
+#include "bartizan/tee.hpp"
 
 namespace bartizan::attest::evidence {
 
@@ -21,7 +22,7 @@ class SimulatedSigner {
     std::array<uint8_t, 48> measurement{};
     std::array<uint8_t, 32> host_data{};
     std::array<uint8_t, 64> report_data{};
-    uint64_t policy = 0x30000;  // SMT allowed, the reserved bit that must be one
+    uint64_t policy = kDefaultSnpPolicy;
   };
 
   static Result<SimulatedSigner> create();

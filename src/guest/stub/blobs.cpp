@@ -13,10 +13,10 @@ namespace {
 using guest_abi::StubBlob;
 using guest_abi::StubBlobKind;
 
-constexpr uint64_t kChunk = 32 * 1024;  // hashed while it is in the first-level cache
+constexpr uint64_t kChunk = 32 * kKiB;  // hashed while it is in the first-level cache
 
 StubRefusal refusal_of(const StubBlob& blob) {
-  switch (static_cast<StubBlobKind>(blob.kind)) {
+  switch (static_cast<StubBlobKind>(blob.kind)) {  // check_table() knows these kinds alone
     case StubBlobKind::kernel:
       return StubRefusal::kernel;
     case StubBlobKind::initrd:
@@ -25,9 +25,10 @@ StubRefusal refusal_of(const StubBlob& blob) {
       return StubRefusal::command_line;
     case StubBlobKind::boot_params:
       return StubRefusal::boot_params;
-    default:
-      return StubRefusal::acpi;
+    case StubBlobKind::acpi:
+      break;
   }
+  return StubRefusal::acpi;
 }
 
 void copy_and_hash(const StubBlob& blob, bool instructions, uint8_t digest[kSha256Bytes]) {

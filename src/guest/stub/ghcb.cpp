@@ -52,7 +52,7 @@ StubRefusal set_ap_jump_table(const StubTable& table) {
   uint16_t version = negotiate();
   if (version == 0) return StubRefusal::ap_jump_table;
   uint8_t* ghcb = platform::memory(guest_abi::kStagingAddress);
-  std::memset(ghcb, 0, 4096);
+  std::memset(ghcb, 0, kPageSize);
   set_field(ghcb, kExitCode, kApJumpTable);
   set_field(ghcb, kExitInfo1, kSetJumpTable);
   set_field(ghcb, kExitInfo2, guest_abi::kStubMailboxAddress);

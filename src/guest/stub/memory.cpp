@@ -14,10 +14,9 @@ constexpr uint32_t kSizeMismatch = 6;
 
 // A GiB of RAM above 4 GiB at a time appears here: the second entry of the top table (APM volume
 // 2, 5.3.3).
-constexpr uint64_t kGiB = 1ull << 30;
 constexpr uint64_t kWindow = 1ull << 39;
-constexpr uint64_t kWindowPdpt = guest_abi::kStubPageTables + 6 * kPage;
-constexpr uint64_t kWindowDirectory = guest_abi::kStubPageTables + 7 * kPage;
+constexpr uint64_t kWindowPdpt = guest_abi::kStubPageTables + 6 * kPageSize;
+constexpr uint64_t kWindowDirectory = guest_abi::kStubPageTables + 7 * kPageSize;
 constexpr uint64_t kTableFlags = 0x23;  // present, writable, accessed
 constexpr uint64_t kPageFlags = 0xe3;   // and dirty, large
 
@@ -60,7 +59,7 @@ uint64_t MemoryAcceptor::reach(uint64_t address) {
   if (gib != mapped_) {
     uint64_t bits = private_bits(table_);
     for (uint64_t i = 0; i < 512; i++) {
-      set_entry(kWindowDirectory, i, (gib + i * kLargePage) | kPageFlags | bits);
+      set_entry(kWindowDirectory, i, (gib + i * kLargePageSize) | kPageFlags | bits);
     }
     set_entry(kWindowPdpt, 0, kWindowDirectory | kTableFlags | bits);
     set_entry(guest_abi::kStubPageTables, 1, kWindowPdpt | kTableFlags | bits);
@@ -82,9 +81,9 @@ void MemoryAcceptor::forget_translations() {
 // Fn8000001F_EBX[31] (COHERENCY_SFW_NO) clear: a host may have left lines of the page's earlier
 // life in the cache; reading the first and the last byte of each page evicts them.
 void evict_lines(const uint8_t* at, uint64_t bytes) {
-  for (uint64_t offset = 0; offset < bytes; offset += kPage) {
+  for (uint64_t offset = 0; offset < bytes; offset += kPageSize) {
     (void)*static_cast<const volatile uint8_t*>(at + offset);
-    (void)*static_cast<const volatile uint8_t*>(at + offset + kPage - 1);
+    (void)*static_cast<const volatile uint8_t*>(at + offset + kPageSize - 1);
   }
 }
 
@@ -94,7 +93,8 @@ MemoryAcceptor::Outcome MemoryAcceptor::validate(uint64_t address, bool large) {
   if (large && validation.result == kSizeMismatch) return Outcome::too_large;
   if (validation.result != 0) return Outcome::failed;
   if (validation.unchanged) return Outcome::valid_before;
-  if (processor_.evict_validated) evict_lines(platform::memory(at), large ? kLargePage : kPage);
+  if (processor_.evict_validated)
+    evict_lines(platform::memory(at), large ? kLargePageSize : kPageSize);
   return Outcome::done;
 }
 
@@ -117,7 +117,7 @@ MemoryAcceptor::Outcome MemoryAcceptor::take_page(uint64_t address, bool large) 
 }
 
 StubRefusal MemoryAcceptor::take_small(uint64_t address, uint64_t pages) {
-  for (; pages > 0; pages--, address += kPage) {
+  for (; pages > 0; pages--, address += kPageSize) {
     Outcome outcome = take_page(address, false);
     if (outcome == Outcome::valid_before) return StubRefusal::validated;
     if (outcome != Outcome::done) return StubRefusal::memory;
@@ -126,10 +126,10 @@ StubRefusal MemoryAcceptor::take_small(uint64_t address, uint64_t pages) {
 }
 
 StubRefusal MemoryAcceptor::take(const guest_abi::StubRange& range) {
-  constexpr uint64_t kPagesInLarge = kLargePage / kPage;
+  constexpr uint64_t kPagesInLarge = kLargePageSize / kPageSize;
   uint64_t address = range.address, left = range.pages;
   while (left > 0) {
-    bool large = address % kLargePage == 0 && left >= kPagesInLarge;
+    bool large = address % kLargePageSize == 0 && left >= kPagesInLarge;
     Outcome outcome = large ? take_page(address, true) : Outcome::too_large;
     if (outcome == Outcome::valid_before) return StubRefusal::validated;
     if (outcome == Outcome::failed) return StubRefusal::memory;
@@ -138,7 +138,7 @@ StubRefusal MemoryAcceptor::take(const guest_abi::StubRange& range) {
       StubRefusal why = take_small(address, pages);
       if (why != kDone) return why;
     }
-    address += pages * kPage, left -= pages;
+    address += pages * kPageSize, left -= pages;
   }
   return kDone;
 }
@@ -167,7 +167,7 @@ StubRefusal accept_memory(const StubTable& table, const Processor& processor) {
       if (why != kDone) return why;
     }
   }
-  if (zero_page_is_ours(table)) std::memset(platform::memory(0), 0, kPage);
+  if (zero_page_is_ours(table)) std::memset(platform::memory(0), 0, kPageSize);
   return kDone;
 }
 

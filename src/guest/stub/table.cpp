@@ -26,7 +26,7 @@ Span pages_of(const guest_abi::StubBlob& blob) {
 }
 
 Span pages_of(const guest_abi::StubRange& range) {
-  return {range.address, range.address + range.pages * kPage};
+  return {range.address, range.address + range.pages * kPageSize};
 }
 
 bool head_is_good(const StubTable& table) {
@@ -41,8 +41,8 @@ bool head_is_good(const StubTable& table) {
 
 bool range_is_good(const StubTable& table, const guest_abi::StubRange& range) {
   uint64_t top = 1ull << table.address_bit;
-  if (range.address % kPage != 0 || range.address >= top) return false;
-  if (range.pages == 0 || range.pages > (top - range.address) / kPage) return false;
+  if (range.address % kPageSize != 0 || range.address >= top) return false;
+  if (range.pages == 0 || range.pages > (top - range.address) / kPageSize) return false;
   return !overlap(pages_of(range), {guest_abi::kStagingAddress, kFourGiB});
 }
 
@@ -76,14 +76,16 @@ bool blob_is_good(const StubTable& table, const guest_abi::StubBlob& blob) {
   if (blob.kind < static_cast<uint32_t>(guest_abi::StubBlobKind::kernel)) return false;
   if (blob.kind > static_cast<uint32_t>(guest_abi::StubBlobKind::acpi) || blob.reserved != 0)
     return false;
-  if (blob.destination % kPage != 0 || blob.destination >= guest_abi::kStagingAddress) return false;
+  if (blob.destination % kPageSize != 0 || blob.destination >= guest_abi::kStagingAddress)
+    return false;
   if (blob.size == 0 || blob.size > guest_abi::kStagingAddress - blob.destination) return false;
   Span pages = pages_of(blob);
-  if (overlap(pages, {0, kPage}) ||
+  if (overlap(pages, {0, kPageSize}) ||
       overlap(pages, {guest_abi::kStubAddress, guest_abi::kStubReservedEnd}))
     return false;
   bool snp = platform_of(table) == StubPlatform::snp;
-  if (snp && overlap(pages, {guest_abi::kSnpCpuidAddress, guest_abi::kSnpHandOverAddress + kPage}))
+  if (snp &&
+      overlap(pages, {guest_abi::kSnpCpuidAddress, guest_abi::kSnpHandOverAddress + kPageSize}))
     return false;
   return source_is_good(table, blob);
 }

@@ -7,12 +7,10 @@
 
 namespace bartizan::guest::stub {
 
-constexpr uint64_t kPage = 4096;
-constexpr uint64_t kLargePage = 2ull << 20;
-constexpr uint64_t kFourGiB = 4ull << 30;
+constexpr uint64_t kFourGiB = 4 * kGiB;
 
 constexpr uint64_t page_up(uint64_t size) {
-  return (size + kPage - 1) & ~(kPage - 1);
+  return (size + kPageSize - 1) & ~(kPageSize - 1);
 }
 
 // What holds afterwards:

@@ -4,6 +4,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "image/luks2/header.hpp"
 #include "image/luks2/segment_writer.hpp"
 #include "image/verity/leaf_hashes.hpp"
@@ -20,7 +21,7 @@ constexpr char kOrigin[] = "image/builder";
 Result<UniqueFd> file_in_memory() {
   UniqueFd file(::memfd_create("luks2-header", MFD_CLOEXEC));
   if (!file.valid()) return errno_error(errno, kOrigin, "memfd_create");
-  TRY(write_exactly(file.get(), Bytes(luks2::kLuksHeaderBytes + filesystem::kBlockSize), 0,
+  TRY(write_exactly(file.get(), Bytes(luks2::kLuksHeaderBytes + kBlockSize), 0,
                     "LUKS2 header in memory"));
   return file;
 }
@@ -35,10 +36,9 @@ Result<void> check_opens(const fs::path& path, const SecretBytes& disk_key,
 }  // namespace
 
 uint64_t disk_bytes_for(uint64_t filesystem_bytes) {
-  constexpr uint64_t kVeritySuperblock = filesystem::kBlockSize;
+  constexpr uint64_t kVeritySuperblock = kBlockSize;
   uint64_t data = luks2::kLuksHeaderBytes + filesystem_bytes;
-  return data + kVeritySuperblock +
-         verity::verity_tree_blocks(data / filesystem::kBlockSize) * filesystem::kBlockSize;
+  return data + kVeritySuperblock + verity::verity_tree_blocks(data / kBlockSize) * kBlockSize;
 }
 
 Result<LuksHeader> make_checked_header(const DiskSecrets& secrets) {
@@ -67,9 +67,9 @@ Result<DiskTotals> make_disk(const DiskPlace& place, const oci::Layout& layout,
   TRY(write_exactly(place.fd, header, place.start, place.name));
   TRY(hashes.add(0, header));
   if (place.stream != nullptr) place.stream->update(header);
-  luks2::SegmentWriter segment(
-      place.fd, place.start + luks2::kLuksHeaderBytes, secrets.luks.volume_key, place.name,
-      {&hashes, luks2::kLuksHeaderBytes / filesystem::kBlockSize, place.stream});
+  luks2::SegmentWriter segment(place.fd, place.start + luks2::kLuksHeaderBytes,
+                               secrets.luks.volume_key, place.name,
+                               {&hashes, luks2::kLuksHeaderBytes / kBlockSize, place.stream});
   PredictedSuperblockSink sink(segment, place.stream != nullptr ? place.prediction : nullptr);
   TRY(sink.begin());
   FilesystemBuilder builder(sink, place.folder);

@@ -6,6 +6,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/json.hpp"
+#include "base/units.hpp"
 #include "image/builder/locate.hpp"
 
 namespace bartizan {
@@ -15,7 +16,6 @@ namespace {
 using image::builder::LocatedImage;
 using Values = std::map<std::string, std::string>;
 using Differences = std::vector<ImageDifference>;
-constexpr uint64_t kBlock = 4096;
 constexpr uint64_t kBlocksAtOnce = 256;
 
 // "/disk/size" → "4096", with `prefix` before it.
@@ -61,8 +61,9 @@ std::array<Part, 3> parts_of(const guest_abi::Manifest& manifest) {
 
 uint64_t count_different(ByteView a, ByteView b) {
   uint64_t count = 0;
-  for (size_t at = 0; at < a.size(); at += kBlock) {
-    auto x = a.subspan(at, std::min<size_t>(kBlock, a.size() - at)), y = b.subspan(at, x.size());
+  for (size_t at = 0; at < a.size(); at += kBlockSize) {
+    auto x = a.subspan(at, std::min<size_t>(kBlockSize, a.size() - at)),
+         y = b.subspan(at, x.size());
     count += !std::equal(x.begin(), x.end(), y.begin());
   }
   return count;
@@ -73,8 +74,8 @@ Result<void> compare_part(const LocatedImage& a, int fd_a, const Part& part_a,
                           const LocatedImage& b, int fd_b, const Part& part_b, Differences& found) {
   uint64_t size_a = part_a.end - part_a.begin, size_b = part_b.end - part_b.begin;
   uint64_t common = std::min(size_a, size_b);
-  uint64_t different = (std::max(size_a, size_b) - common) / kBlock;
-  Bytes x(kBlocksAtOnce * kBlock), y(x.size());
+  uint64_t different = (std::max(size_a, size_b) - common) / kBlockSize;
+  Bytes x(kBlocksAtOnce * kBlockSize), y(x.size());
   for (uint64_t at = 0; at < common; at += x.size()) {
     size_t count = std::min<uint64_t>(x.size(), common - at);
     TRY(read_exactly(fd_a, std::span(x).first(count), a.disk_offset + part_a.begin + at,
@@ -84,8 +85,8 @@ Result<void> compare_part(const LocatedImage& a, int fd_a, const Part& part_a,
     different += count_different(ByteView(x).first(count), ByteView(y).first(count));
   }
   if (different == 0) return {};
-  found.push_back({part_a.name, fmt::format("{} of {}", different, size_a / kBlock),
-                   fmt::format("{} of {}", different, size_b / kBlock)});
+  found.push_back({part_a.name, fmt::format("{} of {}", different, size_a / kBlockSize),
+                   fmt::format("{} of {}", different, size_b / kBlockSize)});
   return {};
 }
 

@@ -28,8 +28,8 @@ Result<KrunConfig> parse_krun_json(std::string_view text) {
   config.attestation_url = TRY(json_string(json, "attestation_url", kWhat));
   uint64_t vcpus = TRY(json_unsigned(json, "cpus", kWhat)),
            ram_mib = TRY(json_unsigned(json, "ram_mib", kWhat));
-  constexpr uint64_t kMaxVcpus = 255;  // a byte in the format
-  if (vcpus == 0 || vcpus > kMaxVcpus || ram_mib > UINT32_MAX) {
+  constexpr uint64_t kMaxKrunCpus = 255;  // krun-sev.json of any builder has a byte for it
+  if (vcpus == 0 || vcpus > kMaxKrunCpus || ram_mib > UINT32_MAX) {
     return make_error(ErrorCode::corrupt, "image/builder", "{}: {} cpus, {} MiB: out of range",
                       kWhat, vcpus, ram_mib);
   }
@@ -39,7 +39,7 @@ Result<KrunConfig> parse_krun_json(std::string_view text) {
 }
 
 Bytes krun_footer(std::string_view json) {
-  Bytes footer(align_up(json.size() + kKrunTrailerBytes, 4096));
+  Bytes footer(align_up(json.size() + kKrunTrailerBytes, kBlockSize));
   uint8_t* length = footer.data() + footer.size() - 8;
   store_le<uint64_t>(length, json.size());
   uint8_t* magic = length - kMagic.size();

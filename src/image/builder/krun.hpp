@@ -7,6 +7,7 @@
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::image::builder {
 
@@ -25,7 +26,7 @@ Result<std::string> parse_krun_footer(ByteView tail);
 
 // A footer whose JSON is longer comes from an attacker who wants our memory; the same limit as
 // other readers have.
-constexpr uint64_t kMaxKrunJson = 1 << 20;
+constexpr uint64_t kMaxKrunJson = kMiB;
 constexpr uint64_t kKrunTrailerBytes = 12;
 
 }  // namespace bartizan::image::builder

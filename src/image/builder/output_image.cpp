@@ -6,6 +6,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/progress.hpp"
+#include "base/units.hpp"
 #include "image/builder/krun.hpp"
 #include "image/layer/tar_writer.hpp"
 
@@ -15,8 +16,7 @@ namespace bartizan::image::builder {
 namespace {
 
 constexpr char kOrigin[] = "image/builder";
-constexpr size_t kBufferBytes = 256 * 1024;  // stays in a core's cache between read and hash
-constexpr uint64_t kDiskAlignment = 4096;    // so that a file system can share or map the blocks
+constexpr size_t kBufferBytes = 256 * kKiB;  // stays in a core's cache between read and hash
 constexpr uint64_t kFillerLeast = 2 * layer::kTarBlock;
 
 void append(Bytes& to, ByteView bytes) {
@@ -46,8 +46,9 @@ ByteView entrypoint_program() {
 Result<OutputLayer> OutputLayer::create(const std::filesystem::path& path, uint64_t origin,
                                         std::string krun_json) {
   UniqueFd fd = TRY(open_file(path, O_RDWR | O_CREAT | O_EXCL, 0644));
+  // Aligned so that a file system can share or map the disk's blocks.
   uint64_t start =
-      align_up(small_files(krun_json).size() + kFillerLeast + layer::kTarBlock, kDiskAlignment);
+      align_up(small_files(krun_json).size() + kFillerLeast + layer::kTarBlock, kBlockSize);
   return OutputLayer(std::move(fd), path.string(), std::move(krun_json), origin, start);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "image/builder/filesystem_builder.hpp"
 #include "image/builder/krun.hpp"
 #include "image/builder/output_image.hpp"
@@ -36,7 +37,7 @@ Result<ForeignDisk> capture(layer::TarReader& reader, const layer::TarEntry& ent
                             const fs::path& layer) {
   ForeignDisk disk{"krun", layer, 0, entry.size, {}, {}, {}};
   disk.head.resize(std::min(entry.size, luks2::kMaxLuksHeadBytes));
-  Bytes chunk(1 << 20);
+  Bytes chunk(kMiB);
   uint64_t at = 0;
   while (size_t got = TRY(reader.read(chunk))) {
     ByteView part = ByteView(chunk).first(got);

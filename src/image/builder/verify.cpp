@@ -3,6 +3,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "crypto/aes_xts.hpp"
 #include "image/builder/locate.hpp"
 #include "image/filesystem/erofs_check.hpp"
@@ -15,10 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/builder";
-constexpr uint64_t kBlock = 4096;
 // libcryptsetup gets a copy of the header area, in memory; ours is 1 MiB, the default of other
 // tools 16 MiB.
-constexpr uint64_t kMaxHeaderBytes = 64 << 20;
+constexpr uint64_t kMaxHeaderBytes = 64 * kMiB;
 
 Error mismatch(const LocatedImage& image, std::string_view what) {
   return make_error(ErrorCode::corrupt, kOrigin, "{}: {}", image.disk_path.string(), what);
@@ -41,7 +41,8 @@ Result<UniqueFd> copy_header(int disk, const LocatedImage& image) {
   uint64_t size = image.manifest.luks2.offset;
   if (size > kMaxHeaderBytes)
     return mismatch(image, "LUKS2 header area is larger than any tool makes it");
-  Bytes header(size + kBlock);  // one block of data, as libcryptsetup wants a device with a segment
+  // One block of data: libcryptsetup wants a device with a segment.
+  Bytes header(size + kBlockSize);
   TRY(read_exactly(disk, header, image.disk_offset, image.disk_path.string()));
   UniqueFd copy(::memfd_create("luks2-header", MFD_CLOEXEC));
   if (!copy.valid()) return errno_error(errno, kOrigin, "memfd_create");
@@ -53,21 +54,21 @@ Result<UniqueFd> copy_header(int disk, const LocatedImage& image) {
 // system: a wrong volume key is the key's fault, all else the builder's.
 Result<void> check_data(int disk, const LocatedImage& image, const SecretBytes& volume_key) {
   const auto& luks2 = image.manifest.luks2;
-  auto cipher =
-      TRY(crypto::AesXts::create(volume_key.bytes(), kBlock, crypto::AesXts::Direction::decrypt));
+  auto cipher = TRY(
+      crypto::AesXts::create(volume_key.bytes(), kBlockSize, crypto::AesXts::Direction::decrypt));
   image::filesystem::ReadBlock read = [&](uint64_t number, std::span<uint8_t> to) -> Result<void> {
-    uint64_t at = number * kBlock;
+    uint64_t at = number * kBlockSize;
     TRY(read_exactly(disk, to, image.disk_offset + luks2.offset + at, image.disk_path.string()));
     return cipher.process(to, to, at);
   };
-  Bytes first(kBlock);
+  Bytes first(kBlockSize);
   TRY(read(0, first));
   if (!image::filesystem::has_erofs_magic(first)) {
     return refused(kOrigin, "disk_key", "", "",
                    "{}: the key of the LUKS2 header does not decrypt a file system",
                    image.disk_path.string());
   }
-  auto checked = image::filesystem::check_erofs(read, luks2.size / kBlock);
+  auto checked = image::filesystem::check_erofs(read, luks2.size / kBlockSize);
   if (!checked.ok()) return mismatch(image, checked.error().message);
   return {};
 }
@@ -84,7 +85,7 @@ Result<void> check_key(int disk, const LocatedImage& image, const SecretBytes& k
 Result<void> check_bounds(const LocatedImage& image) {
   const auto& verity = image.manifest.verity;
   uint64_t end =
-      verity.hash_offset + image::verity::verity_tree_blocks(verity.data_blocks) * kBlock;
+      verity.hash_offset + image::verity::verity_tree_blocks(verity.data_blocks) * kBlockSize;
   if (end > image.manifest.disk_size)
     return mismatch(image, "dm-verity tree reaches beyond the disk");
   return {};
@@ -97,7 +98,7 @@ Result<void> verify_image(const fs::path& image, const std::optional<SecretBytes
   auto located = TRY(locate_image(image, ""));
   TRY(check_bounds(located));
   UniqueFd disk = TRY(open_file(located.disk_path, O_RDONLY));
-  Meter meter(progress, "verify", located.manifest.verity.data_blocks * kBlock);
+  Meter meter(progress, "verify", located.manifest.verity.data_blocks * kBlockSize);
   TRY(image::verity::verify_tree(disk.get(), located.disk_offset, located.manifest.verity,
                                  located.disk_path.string(), meter));
   return disk_key ? check_key(disk.get(), located, *disk_key) : Result<void>();

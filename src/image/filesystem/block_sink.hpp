@@ -1,13 +1,11 @@
 // BlockSink: where a file system's bytes go, by offset from the file system's start. Mostly one run
-// upwards; a jump must begin and end at multiples of 4096.
+// upwards; a jump must begin and end at multiples of kBlockSize.
 #pragma once
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 
 namespace bartizan::image::filesystem {
-
-constexpr uint32_t kBlockSize = 4096;
 
 class BlockSink {
  public:

@@ -4,12 +4,12 @@
 #include <vector>
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::image::filesystem {
 namespace {
 
 // fs/erofs/erofs_fs.h
-constexpr uint64_t kBlock = 4096;
 constexpr uint64_t kSuperOffset = 1024;
 constexpr uint32_t kMagic = 0xe0f5e1e2;
 constexpr uint64_t kSlot = 32, kInodeBytes = 64, kDirentBytes = 12;
@@ -67,7 +67,7 @@ struct Inode {
     return is_folder() || (mode & kTypeMask) == kRegular || (mode & kTypeMask) == kSymlink;
   }
   uint64_t whole_blocks() const {
-    return format == kFlatInline ? size / kBlock : (size + kBlock - 1) / kBlock;
+    return format == kFlatInline ? size / kBlockSize : (size + kBlockSize - 1) / kBlockSize;
   }
 };
 
@@ -80,7 +80,7 @@ class Cache {
       return corrupt(fmt::format("block {}", number), "outside the file system");
     Slot& slot = slots_[number % kCachedBlocks];
     if (slot.number != number || slot.bytes.empty()) {
-      slot.bytes.resize(kBlock);
+      slot.bytes.resize(kBlockSize);
       TRY(read_(number, slot.bytes));
       slot.number = number;
     }
@@ -143,8 +143,8 @@ class Walk {
     if (load_le<uint32_t>(raw + 80) != 0)
       return corrupt("superblock", "features that we never use");
     super_ = {load_le<uint16_t>(raw + 14), load_le<uint64_t>(raw + 16), load_le<uint32_t>(raw + 36),
-              load_le<uint32_t>(raw + 40) * kBlock};
-    if (super_.blocks > blocks_ || super_.metadata >= super_.blocks * kBlock)
+              load_le<uint32_t>(raw + 40) * kBlockSize};
+    if (super_.blocks > blocks_ || super_.metadata >= super_.blocks * kBlockSize)
       return corrupt("superblock", "reaches beyond the disk");
     if (super_.inodes > kMaxInodes) return corrupt("superblock", "more inodes than we make");
     return {};
@@ -154,11 +154,11 @@ class Walk {
     Inode inode;
     inode.nid = nid;
     // Divided, not multiplied: a number from the disk must not wrap.
-    if (nid >= (super_.blocks * kBlock - super_.metadata) / kSlot)
+    if (nid >= (super_.blocks * kBlockSize - super_.metadata) / kSlot)
       return corrupt(inode.where(), "outside the file system");
     uint64_t at = super_.metadata + nid * kSlot;
-    if (at % kBlock + kInodeBytes > kBlock) return corrupt(inode.where(), "cut by a block's end");
-    ByteView raw = TRY(cache_.block(at / kBlock)).subspan(at % kBlock);
+    if (at % kBlockSize + kInodeBytes > kBlockSize) return corrupt(inode.where(), "cut by a block's end");
+    ByteView raw = TRY(cache_.block(at / kBlockSize)).subspan(at % kBlockSize);
     inode.format = load_le<uint16_t>(&raw[0]);
     inode.mode = load_le<uint16_t>(&raw[4]);
     inode.size = load_le<uint64_t>(&raw[8]);
@@ -174,15 +174,15 @@ class Walk {
     if (inode.format != kFlatPlain && inode.format != kFlatInline)
       return corrupt(inode.where(), fmt::format("layout {:#x}", inode.format));
     if (dirent_type(inode.mode) == 0) return corrupt(inode.where(), "of no type");
-    uint64_t end = super_.blocks * kBlock;
+    uint64_t end = super_.blocks * kBlockSize;
     if (inode.inline_at > end)
       return corrupt(inode.where(), "extended attributes reach beyond the end");
     if (!inode.has_content()) return {};
     uint64_t whole = inode.whole_blocks();
     if (whole > super_.blocks || (whole != 0 && inode.block > super_.blocks - whole))
       return corrupt(inode.where(), "content reaches beyond the end");
-    uint64_t tail = inode.format == kFlatInline ? inode.size % kBlock : 0;
-    if (tail != 0 && inode.inline_at % kBlock + tail > kBlock)
+    uint64_t tail = inode.format == kFlatInline ? inode.size % kBlockSize : 0;
+    if (tail != 0 && inode.inline_at % kBlockSize + tail > kBlockSize)
       return corrupt(inode.where(), "tail is cut by a block's end");
     return {};
   }
@@ -209,12 +209,12 @@ class Walk {
   Result<void> read_folder(const Inode& folder, uint64_t parent) {
     std::string last;
     unsigned dots = 0;
-    for (uint64_t at = 0; at < folder.size; at += kBlock) {
-      uint64_t length = std::min(kBlock, folder.size - at), index = at / kBlock;
+    for (uint64_t at = 0; at < folder.size; at += kBlockSize) {
+      uint64_t length = std::min(kBlockSize, folder.size - at), index = at / kBlockSize;
       bool in_tail = index >= folder.whole_blocks();
-      uint64_t number = in_tail ? folder.inline_at / kBlock : folder.block + index;
+      uint64_t number = in_tail ? folder.inline_at / kBlockSize : folder.block + index;
       ByteView block = TRY(cache_.block(number));
-      block = block.subspan(in_tail ? folder.inline_at % kBlock : 0, length);
+      block = block.subspan(in_tail ? folder.inline_at % kBlockSize : 0, length);
       // A copy: meeting the entries reads other blocks into the cache.
       TRY(read_entries(Bytes(block.begin(), block.end()), folder, parent, last, dots));
     }

@@ -5,6 +5,7 @@
 #include "base/bytes.hpp"
 #include "base/checked.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "image/filesystem/block_sink.hpp"
 
 namespace bartizan::image::filesystem {

@@ -13,6 +13,7 @@
 
 #include <array>
 
+#include "base/units.hpp"
 #include "image/filesystem/block_sink.hpp"
 #include "image/filesystem/tree.hpp"
 

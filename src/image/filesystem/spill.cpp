@@ -4,6 +4,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "crypto/hash.hpp"
 
 namespace bartizan::image::filesystem {
@@ -17,8 +18,8 @@ Result<void> Spill::open() {
   constexpr size_t kKeyBytes = 64;
   SecretBytes key = TRY(crypto::random_secret(kKeyBytes));
   using Direction = crypto::AesXts::Direction;
-  encrypt_.emplace(TRY(crypto::AesXts::create(key.bytes(), kPageBytes, Direction::encrypt)));
-  decrypt_.emplace(TRY(crypto::AesXts::create(key.bytes(), kPageBytes, Direction::decrypt)));
+  encrypt_.emplace(TRY(crypto::AesXts::create(key.bytes(), kPageSize, Direction::encrypt)));
+  decrypt_.emplace(TRY(crypto::AesXts::create(key.bytes(), kPageSize, Direction::decrypt)));
   file_ = TRY(unnamed_file(folder_));
   return {};
 }
@@ -29,8 +30,8 @@ Result<void> Spill::keep(uint64_t page, Bytes bytes, bool stored) {
   Slot& slot = slots_[page % kPagesHeld];
   if (!slot.stored) {
     if (!file_.valid()) TRY(open());
-    TRY(encrypt_->process(slot.bytes, slot.bytes, slot.page * kPageBytes));
-    TRY(write_exactly(file_.get(), slot.bytes, slot.page * kPageBytes, kName));
+    TRY(encrypt_->process(slot.bytes, slot.bytes, slot.page * kPageSize));
+    TRY(write_exactly(file_.get(), slot.bytes, slot.page * kPageSize, kName));
   }
   slot = {page, std::move(bytes), stored};
   return {};
@@ -38,24 +39,24 @@ Result<void> Spill::keep(uint64_t page, Bytes bytes, bool stored) {
 
 Result<void> Spill::append(ByteView bytes) {
   while (!bytes.empty()) {
-    last_.reserve(kPageBytes);
-    size_t part = std::min(kPageBytes - last_.size(), bytes.size());
+    last_.reserve(kPageSize);
+    size_t part = std::min(kPageSize - last_.size(), bytes.size());
     last_.insert(last_.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(part));
     bytes = bytes.subspan(part);
     size_ += part;
-    if (last_.size() == kPageBytes)
-      TRY(keep(size_ / kPageBytes - 1, std::exchange(last_, {}), false));
+    if (last_.size() == kPageSize)
+      TRY(keep(size_ / kPageSize - 1, std::exchange(last_, {}), false));
   }
   return {};
 }
 
 Result<ByteView> Spill::page(uint64_t number) {
-  if (number == size_ / kPageBytes) return ByteView(last_);
+  if (number == size_ / kPageSize) return ByteView(last_);
   Slot& slot = slots_[number % kPagesHeld];
   if (slot.page != number || slot.bytes.empty()) {
-    Bytes bytes(kPageBytes);
-    TRY(read_exactly(file_.get(), bytes, number * kPageBytes, kName));
-    TRY(decrypt_->process(bytes, bytes, number * kPageBytes));
+    Bytes bytes(kPageSize);
+    TRY(read_exactly(file_.get(), bytes, number * kPageSize, kName));
+    TRY(decrypt_->process(bytes, bytes, number * kPageSize));
     TRY(keep(number, std::move(bytes), true));
   }
   return ByteView(slot.bytes);
@@ -63,8 +64,8 @@ Result<ByteView> Spill::page(uint64_t number) {
 
 Result<void> Spill::read(uint64_t offset, std::span<uint8_t> to) {
   while (!to.empty()) {
-    size_t within = offset % kPageBytes;
-    ByteView found = TRY(page(offset / kPageBytes)).subspan(within);
+    size_t within = offset % kPageSize;
+    ByteView found = TRY(page(offset / kPageSize)).subspan(within);
     size_t part = std::min(found.size(), to.size());
     std::copy_n(found.begin(), part, to.begin());
     to = to.subspan(part);

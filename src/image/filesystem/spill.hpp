@@ -26,7 +26,6 @@ class Spill {
   Result<void> read(uint64_t offset, std::span<uint8_t> to);
 
  private:
-  static constexpr size_t kPageBytes = 4096;
   static constexpr size_t kPagesHeld = 2048;
   struct Slot {
     uint64_t page = 0;

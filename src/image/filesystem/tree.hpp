@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/units.hpp"
 #include "image/filesystem/spill.hpp"
 
 namespace bartizan::image::filesystem {
@@ -20,7 +21,7 @@ using InodeId = uint32_t;  // 0: none
 // a few KiB). Inodes are bounded by the same number.
 constexpr uint32_t kMaxNames = 2'000'000;
 // 24 bytes for each of so many names, 48 for a million. A bomb has names of 255 bytes.
-constexpr uint32_t kMaxNameBytes = 48 << 20;
+constexpr uint32_t kMaxNameBytes = 48 * kMiB;
 
 enum class FileType : uint8_t {
   regular,

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::image::filesystem {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 constexpr size_t kHeaderBytes = 12;  // of the whole body
 // The VFS limits one value and one file's list of names to 64 KiB each (linux/limits.h); more than
 // that in sum is an attacker's wish for metadata that no tool could have stored.
-constexpr size_t kMaxBodyBytes = 64 * 1024;
+constexpr size_t kMaxBodyBytes = 64 * kKiB;
 constexpr size_t kMaxName = 255;
 
 struct Namespace {

@@ -9,10 +9,10 @@ namespace {
 constexpr std::string_view kWhiteout = ".wh.", kAufs = ".wh..wh.", kOpaque = ".wh..wh..opq";
 constexpr size_t kMaxTarget = 4095;  // PATH_MAX without its zero byte
 // All contents of an image. Beyond this somebody wants to fill a disk, not to run a workload.
-constexpr uint64_t kMaxContentBytes = uint64_t{1} << 40;
+constexpr uint64_t kMaxContentBytes = kTiB;
 constexpr int kMaxLinkHops = 64;  // hard links to hard links to … of hidden files
 // For paths that hard links name and that are not at hand: a path may be a quarter of a MiB long.
-constexpr uint64_t kMaxLinkBytes = 16 << 20;
+constexpr uint64_t kMaxLinkBytes = 16 * kMiB;
 constexpr uint64_t kLinkCost = 128;  // of one, besides its bytes
 
 filesystem::FileType type_of(TarKind kind) {

@@ -15,6 +15,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "base/units.hpp"
 #include "image/filesystem/erofs_writer.hpp"
 #include "image/layer/byte_source.hpp"
 #include "image/layer/merged_tree.hpp"
@@ -47,7 +48,7 @@ class LayerMerger {
   const filesystem::Tree::Totals& totals() const { return totals_; }
 
  private:
-  static constexpr size_t kBufferBytes = 256 * 1024;
+  static constexpr size_t kBufferBytes = 256 * kKiB;
 
   Result<void> take(TarReader& reader, const TarEntry& entry);
   Result<bool> apply_whiteout(Path path);

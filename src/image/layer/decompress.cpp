@@ -3,14 +3,16 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/units.hpp"
+
 namespace bartizan::image::layer {
 namespace {
 
-constexpr size_t kInputBytes = 128 * 1024;
+constexpr size_t kInputBytes = 128 * kKiB;
 // A small blob that unpacks without end is a bomb that wants our CPU and the user's disk. Honest
 // layers of zeros may reach any ratio in zstd, so the first bytes are free and only what follows
 // must be in proportion (deflate itself cannot exceed 1032).
-constexpr uint64_t kFreeBytes = uint64_t{4} << 30;
+constexpr uint64_t kFreeBytes = 4 * kGiB;
 constexpr uint64_t kMaxRatio = 1100;
 // A zstd frame may ask for a window of its own size; 128 MiB is what the reference tools accept by
 // default.
@@ -85,7 +87,7 @@ class Gzip : public Decompressor {
     stream_.next_in = input_.data() + begin_;
     stream_.avail_in = static_cast<uInt>(end_ - begin_);
     stream_.next_out = to.data();
-    stream_.avail_out = static_cast<uInt>(std::min<size_t>(to.size(), 1 << 30));
+    stream_.avail_out = static_cast<uInt>(std::min<size_t>(to.size(), kGiB));
     uInt space = stream_.avail_out;
     inside_ = true;
     int status = inflate(&stream_, Z_NO_FLUSH);

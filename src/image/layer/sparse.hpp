@@ -7,6 +7,7 @@
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::image::layer {
 
@@ -22,7 +23,7 @@ struct SparseMap {
 // Each piece costs memory, and a layer of a few KiB can name very many.
 constexpr size_t kMaxSparsePieces = 100'000;
 // A few bytes may claim a file of any size, whose zeros would fill a disk: so much per archive.
-constexpr uint64_t kMaxHoleBytes = uint64_t{16} << 30;
+constexpr uint64_t kMaxHoleBytes = 16 * kGiB;
 
 // "offset,size,offset,size…" (PAX 0.1). corrupt: no such list. `what` names the file.
 Result<std::vector<SparsePiece>> parse_sparse_list(std::string_view text, std::string_view what);

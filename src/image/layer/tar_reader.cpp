@@ -3,16 +3,17 @@
 #include <numeric>
 
 #include "base/checked.hpp"
+#include "base/units.hpp"
 #include "image/layer/pax.hpp"
+#include "image/layer/tar_writer.hpp"
 
 namespace bartizan::image::layer {
 namespace {
 
-constexpr size_t kBlock = 512;
 // A header extension larger than this comes from an attacker who wants our memory. Linux limits all
 // xattrs of a file to far less, and a path to 4096 bytes.
-constexpr uint64_t kMaxPaxBytes = 1 << 20;
-constexpr uint64_t kMaxLongName = 64 * 1024;
+constexpr uint64_t kMaxPaxBytes = kMiB;
+constexpr uint64_t kMaxLongName = 64 * kKiB;
 // One entry after the other may carry extensions and no file: bounded, or a small layer keeps us
 // busy in one next().
 constexpr int kMaxExtensionsInARow = 64;
@@ -65,8 +66,8 @@ std::optional<int64_t> number_field(const uint8_t* header, Field field) {
 bool checksum_fits(const uint8_t* header) {
   auto stored = number_field(header, kChecksum);
   if (!stored) return false;
-  std::array<uint8_t, kBlock> bytes;  // with spaces where the sum is
-  std::copy_n(header, kBlock, bytes.begin());
+  std::array<uint8_t, kTarBlock> bytes;  // with spaces where the sum is
+  std::copy_n(header, kTarBlock, bytes.begin());
   std::fill_n(bytes.begin() + kChecksum.offset, kChecksum.size, ' ');
   if (*stored == std::accumulate(bytes.begin(), bytes.end(), 0)) return true;
   // As some historic writers counted.
@@ -182,7 +183,7 @@ Result<bool> TarReader::read_header(std::span<uint8_t> header) {
   size_t got = TRY(read_full(source_, header));
   position_ += got;
   if (got == 0) return false;
-  if (got < kBlock) return corrupt("archive is cut off inside the header after it");
+  if (got < kTarBlock) return corrupt("archive is cut off inside the header after it");
   if (std::all_of(header.begin(), header.end(), [](uint8_t byte) { return byte == 0; })) {
     return false;
   }
@@ -192,7 +193,7 @@ Result<bool> TarReader::read_header(std::span<uint8_t> header) {
     return corrupt("header after it has a bad size");
   }
   left_ = static_cast<uint64_t>(*size);
-  padding_ = align_up(left_, kBlock) - left_;
+  padding_ = align_up(left_, kTarBlock) - left_;
   data_offset_ = position_;
   return true;
 }
@@ -222,7 +223,7 @@ Result<bool> TarReader::read_extension(char type, uint64_t size, Extensions& ext
 Result<std::optional<TarEntry>> TarReader::next() {
   Extensions extensions;
   for (int i = 0; i < kMaxExtensionsInARow; ++i) {
-    std::array<uint8_t, kBlock> header;
+    std::array<uint8_t, kTarBlock> header;
     if (!TRY(read_header(header))) return std::optional<TarEntry>();
     char type = static_cast<char>(header[kTypeFlag]);
     if (TRY(read_extension(type, left_, extensions))) continue;
@@ -308,7 +309,7 @@ Result<TarEntry> TarReader::make_entry(const uint8_t* header, char type, Extensi
     auto size = parse_decimal(record->second);
     if (!size || *size > kMaxEntryBytes) return corrupt("bad size");
     left_ = *size;
-    padding_ = align_up(left_, kBlock) - left_;
+    padding_ = align_up(left_, kTarBlock) - left_;
   }
   bool device = *kind == TarKind::char_device || *kind == TarKind::block_device;
   if (!fill_numbers(header, extensions.pax, entry) || (device && !fill_device(header, entry))) {
@@ -323,7 +324,7 @@ Result<TarEntry> TarReader::make_entry(const uint8_t* header, char type, Extensi
 }
 
 Result<void> TarReader::find_sparse(const uint8_t* header, char type, const PaxMap& pax) {
-  if (type == 'S') return read_old_sparse({header, kBlock});
+  if (type == 'S') return read_old_sparse({header, kTarBlock});
   bool sparse = pax.contains("GNU.sparse.major") || pax.contains("GNU.sparse.map") ||
                 pax.contains("GNU.sparse.size");
   return sparse ? read_sparse_map(pax) : Result<void>();
@@ -362,12 +363,12 @@ Result<void> TarReader::read_old_sparse(std::span<const uint8_t> header) {
   auto size = number_field(header.data(), kRealSize);
   if (!size || *size < 0 || !take(header.data(), kPairs, 4)) return corrupt("bad sparse header");
   map.size = static_cast<uint64_t>(*size);
-  std::array<uint8_t, kBlock> block;
+  std::array<uint8_t, kTarBlock> block;
   for (bool more = header[kMore] != 0; more; more = block[kMoreInBlock] != 0) {
     if (map.pieces.size() > kMaxSparsePieces) return corrupt("too many pieces of a sparse file");
     size_t got = TRY(read_full(source_, block));
     position_ += got;
-    if (got < kBlock) return corrupt("archive is cut off inside a sparse header");
+    if (got < kTarBlock) return corrupt("archive is cut off inside a sparse header");
     if (!take(block.data(), 0, 21)) return corrupt("bad sparse header");
   }
   return begin_sparse(std::move(map));
@@ -412,8 +413,8 @@ Result<void> TarReader::read_sparse_map(const PaxMap& pax) {
     uint64_t offset = TRY(read_map_line());
     map.pieces.push_back({offset, TRY(read_map_line())});
   }
-  uint64_t used = position_ - begin, rest = align_up(used, kBlock) - used;
-  std::array<uint8_t, kBlock> ignored;
+  uint64_t used = position_ - begin, rest = align_up(used, kTarBlock) - used;
+  std::array<uint8_t, kTarBlock> ignored;
   while (rest > 0) {
     size_t got = TRY(read_stored(std::span(ignored).first(rest)));
     if (got == 0) return corrupt("archive is cut off inside a map");

@@ -8,7 +8,7 @@
 
 namespace bartizan::image::layer {
 
-constexpr uint64_t kTarBlock = 512;
+constexpr uint64_t kTarBlock = 512;  // POSIX.1-2008 pax, "ustar Interchange Format"
 
 // One header block. `type` is '0', '5' or 'x'; sizes of 8 GiB and more are written in GNU's
 // base-256.

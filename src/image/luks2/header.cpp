@@ -2,6 +2,7 @@
 
 #include "base/errors.hpp"
 #include "base/json.hpp"
+#include "base/units.hpp"
 #include "image/luks2/cryptsetup.hpp"
 
 namespace bartizan::image::luks2 {
@@ -9,7 +10,7 @@ namespace {
 
 constexpr char kOrigin[] = "image/luks2";
 // The JSON area of a header that we made is 12 KiB; more than 4 MiB no LUKS2 header can hold.
-constexpr size_t kMaxJsonBytes = 4 << 20;
+constexpr size_t kMaxJsonBytes = 4 * kMiB;
 
 Result<void> check(const Cryptsetup& device, int status, std::string_view operation) {
   if (status < 0) return device.error(status, kOrigin, operation);
@@ -27,7 +28,7 @@ Result<void> set_sizes(const Cryptsetup& device) {
             crypt_set_metadata_size(device.get(), kLuksMetadataBytes,
                                     kLuksHeaderBytes - 2 * kLuksMetadataBytes),
             "crypt_set_metadata_size"));
-  return check(device, crypt_set_data_offset(device.get(), kLuksHeaderBytes / 512),
+  return check(device, crypt_set_data_offset(device.get(), kLuksHeaderBytes / kSectorSize),
                "crypt_set_data_offset");
 }
 

@@ -10,9 +10,8 @@
 namespace bartizan::image::luks2 {
 namespace {
 
-constexpr uint64_t kBinaryBytes = 4096;     // before the JSON text in it
+constexpr uint64_t kBinaryBytes = 4096;     // before the JSON text in it (LUKS2 On-Disk Format §2)
 constexpr uint64_t kKeyslotBytes = 258048;  // kVolumeKeyBytes * kStripes, in blocks of 4096
-constexpr uint32_t kKeyslotSector = 512;
 constexpr size_t kHashBytes = 32;
 constexpr char kCipher[] = "aes-xts-plain64";
 constexpr char kHash[] = "sha256";
@@ -68,7 +67,7 @@ Result<SecretBytes> recovery_key(const LuksHeaderSecrets& secrets) {
 Result<void> write_keyslot(const SecretBytes& key, const SecretBytes& material,
                            std::span<uint8_t> area) {
   auto cipher =
-      TRY(crypto::AesXts::create(key.bytes(), kKeyslotSector, crypto::AesXts::Direction::encrypt));
+      TRY(crypto::AesXts::create(key.bytes(), kSectorSize, crypto::AesXts::Direction::encrypt));
   return cipher.process(material.bytes(), area.first(material.size()), 0);
 }
 

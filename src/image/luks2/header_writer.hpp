@@ -9,6 +9,7 @@
 #include "bartizan/result.hpp"
 #include "bartizan/secret_bytes.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::image::luks2 {
 
@@ -32,9 +33,9 @@ constexpr size_t kHeaderSaltBytes = 64;
 
 // Two metadata copies of 16 KiB, then key slots: room for three, so that a recovery passphrase
 // finds place.
-constexpr uint64_t kLuksHeaderBytes = 1 << 20;
-constexpr uint64_t kLuksMetadataBytes = 16 * 1024;  // of each copy: the smallest that LUKS2 has
-constexpr uint32_t kLuksSectorBytes = 4096;         // of the encrypted segment
+constexpr uint64_t kLuksHeaderBytes = kMiB;
+constexpr uint64_t kLuksMetadataBytes = 16 * kKiB;  // of each copy: the smallest that LUKS2 has
+constexpr uint32_t kLuksSectorBytes = kBlockSize;   // of the encrypted segment
 // A disk key has 256 random bits; no number of rounds makes guessing it harder, so it is the least
 // that LUKS2 allows.
 constexpr uint32_t kLuksIterations = 1000;
@@ -42,7 +43,7 @@ constexpr uint32_t kLuksIterations = 1000;
 // (RFC 9106), its memory the most that fits a build's 256 MiB, its passes the least that LUKS2
 // allows. Fixed numbers, not a benchmark: neither how hard it is nor a repeatable build's bytes
 // depend on the build machine.
-constexpr uint32_t kRecoveryMemoryKib = 192 << 10;
+constexpr uint32_t kRecoveryMemoryKib = 192 * kMiB / kKiB;
 constexpr uint32_t kRecoveryPasses = 4;
 constexpr uint32_t kRecoveryThreads = 4;
 

@@ -187,7 +187,7 @@ Result<LuksInfo> describe(const Cryptsetup& device, const LuksCopies& copies) {
   info.cipher = fmt::format("{}-{}", text(crypt_get_cipher(raw)), text(crypt_get_cipher_mode(raw)));
   info.key_bytes = static_cast<uint32_t>(std::max(0, crypt_get_volume_key_size(raw)));
   info.sector_size = static_cast<uint32_t>(std::max(0, crypt_get_sector_size(raw)));
-  info.data_offset = crypt_get_data_offset(raw) * 512;
+  info.data_offset = crypt_get_data_offset(raw) * kSectorSize;
   info.keyslots = read_keyslots(raw, copies.version == 1 ? CRYPT_LUKS1 : CRYPT_LUKS2);
   if (copies.version == 1) {
     info.segments = {{0, "crypt", info.data_offset, 0, info.cipher, info.sector_size, ""}};

@@ -6,12 +6,13 @@
 
 #include "bartizan/image.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::image::luks2 {
 
 // So much of a disk's beginning holds any header: two copies of the largest metadata that LUKS2
 // has. A header that names more comes from an attacker who wants our memory.
-constexpr uint64_t kMaxLuksHeadBytes = 8 << 20;
+constexpr uint64_t kMaxLuksHeadBytes = 8 * kMiB;
 
 struct LuksCopies {
   uint32_t version = 0;

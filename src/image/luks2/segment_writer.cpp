@@ -8,6 +8,7 @@
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::image::luks2 {
 namespace {
@@ -15,9 +16,9 @@ namespace {
 constexpr char kOrigin[] = "image/luks2";
 
 // Stays in a cache while it is encrypted, written and hashed; smaller ones measure slower.
-constexpr size_t kBufferBytes = 512 * 1024;
+constexpr size_t kBufferBytes = 512 * kKiB;
 constexpr size_t kMaxBusy = 32;  // buffers between the caller and the end of their way
-constexpr uint64_t kFlushBytes = 8 << 20;
+constexpr uint64_t kFlushBytes = 8 * kMiB;
 constexpr unsigned kMaxThreads = 8;  // more only wait for the disk
 
 }  // namespace
@@ -113,7 +114,7 @@ Result<void> SegmentWriter::process(crypto::AesXts& cipher, Job& job) const {
   TRY(cipher.process(job.bytes, job.bytes, job.offset));
   TRY(store(job));
   if (hashes_.leaves == nullptr) return {};
-  return hashes_.leaves->add(hashes_.first_block + job.offset / filesystem::kBlockSize, job.bytes);
+  return hashes_.leaves->add(hashes_.first_block + job.offset / kBlockSize, job.bytes);
 }
 
 Result<void> SegmentWriter::store(const Job& job) const {
@@ -128,8 +129,8 @@ Result<void> SegmentWriter::store(const Job& job) const {
 }
 
 void SegmentWriter::work() {
-  auto cipher = crypto::AesXts::create(key_.bytes(), filesystem::kBlockSize,
-                                       crypto::AesXts::Direction::encrypt);
+  auto cipher =
+      crypto::AesXts::create(key_.bytes(), kBlockSize, crypto::AesXts::Direction::encrypt);
   MutexLock lock(mutex_);
   for (;;) {
     while (!closing_ && waiting_.empty()) changed_.wait(lock);

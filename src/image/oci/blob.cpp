@@ -3,12 +3,13 @@
 #include <unistd.h>
 
 #include "base/file.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::image::oci {
 namespace {
 
 // Read and hashed at once: fits in a core's own cache, and calls are few.
-constexpr size_t kBufferBytes = 256 * 1024;
+constexpr size_t kBufferBytes = 256 * kKiB;
 // A look wants headers only; small files lie between them.
 constexpr size_t kLookBytes = 1536;
 

@@ -3,12 +3,13 @@
 
 #include <vector>
 
+#include "base/units.hpp"
 #include "image/oci/descriptor.hpp"
 
 namespace bartizan::image::oci {
 
 // What registries accept as a manifest is 4 MiB; a larger document wants our memory.
-constexpr uint64_t kMaxOciJsonBytes = 4 << 20;
+constexpr uint64_t kMaxOciJsonBytes = 4 * kMiB;
 
 struct ImageManifest {
   Descriptor config;

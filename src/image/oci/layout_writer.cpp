@@ -5,6 +5,7 @@
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "image/layer/tar_writer.hpp"
 
 namespace bartizan::image::oci {
@@ -12,8 +13,9 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/oci";
-constexpr uint64_t kLayerOffset = 4096;  // in an archive: keeps the blocks of the disk aligned
-constexpr size_t kCopyBytes = 256 * 1024;
+// In an archive: keeps the blocks of the disk aligned.
+constexpr uint64_t kLayerOffset = kBlockSize;
+constexpr size_t kCopyBytes = 256 * kKiB;
 constexpr size_t kMaxTarName = 99;
 constexpr std::string_view kLayoutVersion = R"({"imageLayoutVersion":"1.0.0"})";
 

@@ -3,13 +3,13 @@
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::image::verity {
 namespace {
 
-constexpr uint64_t kBlock = 4096;
 constexpr uint64_t kHashBytes = 32;
-constexpr uint64_t kHashesPerBlock = kBlock / kHashBytes;
+constexpr uint64_t kHashesPerBlock = kBlockSize / kHashBytes;
 constexpr uint64_t kBlocksAtOnce = 256;
 
 // Sizes in blocks, lowest level (hashes of data) first; the last is the one block under the root.
@@ -31,20 +31,21 @@ class LevelCheck {
         verity_(verity),
         name_(name),
         meter_(meter),
-        data_(kBlocksAtOnce * kBlock),
-        stored_(kBlock) {}
+        data_(kBlocksAtOnce * kBlockSize),
+        stored_(kBlockSize) {}
 
   // Blocks [0, count) at byte `at` against the hash blocks at byte `hashes`. `data`: names what is
   // wrong, counts as progress.
   Result<void> run(uint64_t at, uint64_t count, uint64_t hashes, bool data) {
     for (uint64_t first = 0; first < count; first += kBlocksAtOnce) {
       uint64_t part = std::min(kBlocksAtOnce, count - first);
-      auto space = std::span(data_).first(part * kBlock);
-      TRY(read_exactly(fd_, space, at + first * kBlock, name_));
+      auto space = std::span(data_).first(part * kBlockSize);
+      TRY(read_exactly(fd_, space, at + first * kBlockSize, name_));
       for (uint64_t i = 0; i < part; ++i) {
-        TRY(check_block(ByteView(space).subspan(i * kBlock, kBlock), first + i, hashes, data));
+        TRY(check_block(ByteView(space).subspan(i * kBlockSize, kBlockSize), first + i, hashes,
+                        data));
       }
-      if (data) TRY(meter_.advance(part * kBlock));
+      if (data) TRY(meter_.advance(part * kBlockSize));
     }
     return check_padding(count);
   }
@@ -65,7 +66,7 @@ class LevelCheck {
   Result<void> check_block(ByteView block, uint64_t number, uint64_t hashes, bool data) {
     uint64_t slot = number % kHashesPerBlock;
     if (slot == 0)
-      TRY(read_exactly(fd_, stored_, hashes + number / kHashesPerBlock * kBlock, name_));
+      TRY(read_exactly(fd_, stored_, hashes + number / kHashesPerBlock * kBlockSize, name_));
     Bytes found = hash(block);
     ByteView expected = ByteView(stored_).subspan(slot * kHashBytes, kHashBytes);
     if (std::equal(found.begin(), found.end(), expected.begin())) return {};
@@ -75,7 +76,7 @@ class LevelCheck {
   // What follows the last hash in its block must be zero.
   Result<void> check_padding(uint64_t count) const {
     uint64_t used = (count - 1) % kHashesPerBlock + 1;
-    for (size_t i = used * kHashBytes; i < kBlock; ++i) {
+    for (size_t i = used * kHashBytes; i < kBlockSize; ++i) {
       if (stored_[i] != 0)
         return refused("image/verity", "verity", "00", to_hex({&stored_[i], 1}),
                        "{}: padding of a hash block is not zero", name_);
@@ -103,15 +104,15 @@ Result<void> verify_tree(int fd, uint64_t start, const guest_abi::Manifest::Veri
   LevelCheck check(fd, verity, name, meter);
   std::vector<uint64_t> sizes = level_sizes(verity.data_blocks);
   // On disk the top level comes first.
-  uint64_t end = start + verity.hash_offset + verity_tree_blocks(verity.data_blocks) * kBlock;
+  uint64_t end = start + verity.hash_offset + verity_tree_blocks(verity.data_blocks) * kBlockSize;
   uint64_t below = start, below_blocks = verity.data_blocks;
   for (uint64_t blocks : sizes) {
-    uint64_t at = end - blocks * kBlock;
+    uint64_t at = end - blocks * kBlockSize;
     TRY(check.run(below, below_blocks, at, below == start));
     end = below = at;
     below_blocks = blocks;
   }
-  Bytes top(kBlock);
+  Bytes top(kBlockSize);
   TRY(read_exactly(fd, top, below, name));
   Bytes root = check.hash(top);
   if (root != verity.root_hash) return check.differs(verity.root_hash, root, "root hash");

@@ -4,6 +4,7 @@
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "plan/boot/acpi.hpp"
 #include "plan/boot/boot_params.hpp"
 #include "plan/boot/bzimage.hpp"
@@ -14,16 +15,16 @@ namespace bartizan::plan::boot {
 namespace {
 
 constexpr const char* kOrigin = "plan/boot/boot_image";
-constexpr uint64_t kInitrdAlignment = 2ull << 20;
+constexpr uint64_t kInitrdAlignment = kLargePageSize;
 
 // The initrd lies behind all that the kernel may touch before it knows of it.
 Result<uint64_t> place_initrd(const KernelImage& kernel, uint64_t size, uint64_t ram_bytes) {
   uint64_t address = align_up(kernel.load_address + kernel.init_size, kInitrdAlignment);
-  uint64_t end = align_up(address + size, vmm::memory::kPageSize);
+  uint64_t end = align_up(address + size, kPageSize);
   if (end > std::min(ram_bytes, kMmioHoleStart)) {
     return make_error(ErrorCode::invalid_argument, kOrigin,
                       "{} MiB of RAM are too few for this kernel and initrd: they need {} MiB",
-                      ram_bytes >> 20, (end + (1 << 20) - 1) >> 20);
+                      ram_bytes / kMiB, (end + kMiB - 1) / kMiB);
   }
   if (end - 1 > kernel.initrd_address_max) {
     return make_error(ErrorCode::unsupported, kOrigin,
@@ -77,7 +78,7 @@ class Builder {
  private:
   bool is(guest_abi::StubPlatform platform) const { return input_.platform == platform; }
   void add(uint64_t address, std::string what, Bytes bytes);
-  void add_blank(uint64_t address, ChunkKind kind, std::string what, uint64_t size);
+  void add_blank(uint64_t address, tee::PageKind kind, std::string what, uint64_t size);
   void add_blob(guest_abi::StubBlobKind kind, uint64_t address, std::string what, Bytes bytes);
   Result<void> stage(guest_abi::StubBlobKind kind, uint64_t destination, std::string what,
                      std::shared_ptr<const Bytes> bytes);
@@ -100,28 +101,29 @@ class Builder {
 
 void Builder::add(uint64_t address, std::string what, Bytes bytes) {
   auto shared = std::make_shared<const Bytes>(std::move(bytes));
-  uint64_t size = align_up(shared->size(), vmm::memory::kPageSize);
-  image_.chunks.push_back({{address}, ChunkKind::bytes, std::move(what), size, std::move(shared)});
+  uint64_t size = align_up(shared->size(), kPageSize);
+  image_.items.push_back(
+      {{address}, tee::PageKind::normal, std::move(what), size, std::move(shared)});
 }
 
-void Builder::add_blank(uint64_t address, ChunkKind kind, std::string what, uint64_t size) {
-  image_.chunks.push_back({{address}, kind, std::move(what), size, nullptr});
+void Builder::add_blank(uint64_t address, tee::PageKind kind, std::string what, uint64_t size) {
+  image_.items.push_back({{address}, kind, std::move(what), size, nullptr});
 }
 
 void Builder::add_blob(guest_abi::StubBlobKind kind, uint64_t address, std::string what,
                        Bytes bytes) {
   add(address, std::move(what), std::move(bytes));
-  blobs_.push_back({kind, 0, address, *image_.chunks.back().bytes});
+  blobs_.push_back({kind, 0, address, *image_.items.back().bytes});
 }
 
 Result<void> Builder::stage(guest_abi::StubBlobKind kind, uint64_t destination, std::string what,
                             std::shared_ptr<const Bytes> bytes) {
-  uint64_t end = staging_end_ + align_up(bytes->size(), vmm::memory::kPageSize);
+  uint64_t end = staging_end_ + align_up(bytes->size(), kPageSize);
   if (end > guest_abi::kStagingEnd) {
     return make_error(ErrorCode::invalid_argument, kOrigin,
                       "{} of {} MiB: kernel and initrd together may have {} MiB", what,
-                      bytes->size() >> 20,
-                      (guest_abi::kStagingEnd - guest_abi::kStagingFirst) >> 20);
+                      bytes->size() / kMiB,
+                      (guest_abi::kStagingEnd - guest_abi::kStagingFirst) / kMiB);
   }
   blobs_.push_back({kind, staging_end_, destination, *bytes});
   image_.staged.push_back({{staging_end_}, std::move(what), std::move(bytes)});
@@ -138,8 +140,8 @@ Result<void> Builder::stage_kernel_and_initrd() {
 
 void Builder::add_snp_pages() {
   if (!is(guest_abi::StubPlatform::snp)) return;
-  add_blank(guest_abi::kSnpCpuidAddress, ChunkKind::cpuid, "cpuid", vmm::memory::kPageSize);
-  add_blank(guest_abi::kSnpSecretsAddress, ChunkKind::secrets, "secrets", vmm::memory::kPageSize);
+  add_blank(guest_abi::kSnpCpuidAddress, tee::PageKind::cpuid, "cpuid", kPageSize);
+  add_blank(guest_abi::kSnpSecretsAddress, tee::PageKind::secrets, "secrets", kPageSize);
   add(guest_abi::kSnpHandOverAddress, "hand_over", snp_hand_over());
 }
 
@@ -175,11 +177,11 @@ Result<void> Builder::add_stub() {
 // Loaded, because the stub needs it before it can validate anything.
 void Builder::add_stub_memory() {
   auto bit = address_bit(input_.platform, input_.address_bit);
-  add_blank(guest_abi::kStubMailboxAddress, ChunkKind::zero, "mailbox", vmm::memory::kPageSize);
-  add_blank(guest_abi::kStubStackAddress, ChunkKind::zero, "stack", vmm::memory::kPageSize);
+  add_blank(guest_abi::kStubMailboxAddress, tee::PageKind::zero, "mailbox", kPageSize);
+  add_blank(guest_abi::kStubStackAddress, tee::PageKind::zero, "stack", kPageSize);
   add(guest_abi::kStubPageTables, "page_tables",
       identity_page_tables(guest_abi::kStubPageTables, bit));
-  add_blank(guest_abi::kStubPageTables + kPageTablesBytes, ChunkKind::zero, "spare_tables",
+  add_blank(guest_abi::kStubPageTables + kPageTablesBytes, tee::PageKind::zero, "spare_tables",
             guest_abi::kStubPageTablesEnd - guest_abi::kStubPageTables - kPageTablesBytes);
   if (is(guest_abi::StubPlatform::tdx)) add(guest_abi::kTdxResetPage, "reset_vector", reset_page());
 }
@@ -187,20 +189,20 @@ void Builder::add_stub_memory() {
 // At its place in the order of addresses: behind the stub.
 Result<void> Builder::add_table() {
   add(guest_abi::kStubTableAddress, "launch_table", Bytes(sizeof(guest_abi::StubTable)));
-  std::ranges::sort(image_.chunks, {}, &BootChunk::address);
+  std::ranges::sort(image_.items, {}, &tee::PlanItem::address);
   std::vector<LoadedRange> loaded;
-  for (const auto& chunk : image_.chunks) loaded.push_back({chunk.address.value, chunk.size});
+  for (const auto& item : image_.items) loaded.push_back({item.address.value, item.size});
   uint64_t entry = kernel_.load_address + kEntry64Offset;
   image_.table =
       TRY(launch_table({input_.platform, input_.address_bit, input_.vcpus, entry, input_.ram_bytes},
                        blobs_, loaded));
-  auto place = std::ranges::find(image_.chunks, "launch_table", &BootChunk::what);
+  auto place = std::ranges::find(image_.items, "launch_table", &tee::PlanItem::what);
   place->bytes = std::make_shared<const Bytes>(bytes_of(image_.table));
   return {};
 }
 
 Result<BootImage> Builder::build() {
-  const uint64_t segment = align_up(input_.secret_segment.size(), vmm::memory::kPageSize);
+  const uint64_t segment = align_up(input_.secret_segment.size(), kPageSize);
   initramfs_address_ =
       TRY(place_initrd(kernel_, segment + input_.initrd->size(), input_.ram_bytes));
   initrd_address_ = initramfs_address_ + segment;

@@ -10,7 +10,7 @@
 #include "base/bytes.hpp"
 #include "guest_abi/stub_table.hpp"
 #include "plan/boot/page_tables.hpp"
-#include "vmm/memory/guest_memory.hpp"
+#include "plan/tee/launch_plan.hpp"
 
 namespace bartizan::plan::boot {
 
@@ -28,29 +28,11 @@ struct BootInput {
   Bytes secret_segment;
 };
 
-// `secrets` and `cpuid`: the SNP firmware and the host fill these pages; they have no bytes here.
-enum class ChunkKind { bytes, zero, secrets, cpuid };
-
-struct BootChunk {
-  vmm::memory::GuestAddress address;  // 4096-aligned; chunks ascend and are disjoint
-  ChunkKind kind = ChunkKind::bytes;
-  std::string what;                    // "stub", "launch_table", "boot_params", …
-  uint64_t size = 0;                   // bytes in the guest, a multiple of 4096
-  std::shared_ptr<const Bytes> bytes;  // at most `size`; the rest is zero
-};
-
-// Shared memory outside RAM: not measured, the stub compares its copy with the launch table.
-struct StagedBlob {
-  vmm::memory::GuestAddress address;  // 4096-aligned, in [kStagingFirst, kStagingEnd)
-  std::string what;                   // "kernel", "initrd"
-  std::shared_ptr<const Bytes> bytes;
-};
-
 struct BootImage {
-  std::vector<BootChunk> chunks;
-  std::vector<StagedBlob> staged;
-  guest_abi::StubTable table{};  // the bytes of the chunk "launch_table"
-  uint64_t secret_segment = 0;   // where it lies; 0: there is none
+  std::vector<tee::PlanItem> items;     // ascending, disjoint
+  std::vector<tee::StagedBlob> staged;  // ascending, in [kStagingFirst, kStagingEnd)
+  guest_abi::StubTable table{};         // the bytes of the item "launch_table"
+  uint64_t secret_segment = 0;          // where it lies; 0: there is none
 };
 
 // corrupt, unsupported: kernel. invalid_argument: vCPUs out of range, command line longer than this

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/guest_address.hpp"
+#include "base/units.hpp"
 #include "plan/boot/layout.hpp"
 
 namespace bartizan::plan::boot {
@@ -30,21 +32,21 @@ void set_halves(Bytes* page, size_t low, size_t high, uint64_t value) {
 }  // namespace
 
 std::vector<E820Entry> memory_map(uint64_t ram_bytes) {
-  uint64_t low = std::min(ram_bytes, kMmioHoleStart);
+  const std::vector<RamRegion> ram = ram_regions(ram_bytes, guest_abi::StubPlatform::none);
   std::vector<E820Entry> map = {
       {0, kAcpiAddress, E820Type::ram},
       {kAcpiAddress, kAcpiEnd - kAcpiAddress, E820Type::acpi},
       {guest_abi::kStubAddress, guest_abi::kStubReservedEnd - guest_abi::kStubAddress,
        E820Type::nvs},
       {guest_abi::kStubReservedEnd, kLowRamEnd - guest_abi::kStubReservedEnd, E820Type::ram},
-      {kHighRamStart, low - kHighRamStart, E820Type::ram},
+      {kRamAbove1MiB, ram[0].size - kRamAbove1MiB, E820Type::ram},
   };
-  if (ram_bytes > low) map.push_back({kMmioHoleEnd, ram_bytes - low, E820Type::ram});
+  if (ram.size() > 1) map.push_back({ram[1].base.value, ram[1].size, E820Type::ram});
   return map;
 }
 
 Bytes boot_params(const BootParamsInput& input) {
-  Bytes page(4096);
+  Bytes page(kPageSize);
   const auto& header = input.kernel->setup_header;
   std::copy(header.begin(), header.end(), page.begin() + kSetupHeaderOffset);
   page[kTypeOfLoader] = kUnregisteredLoader;
@@ -73,9 +75,9 @@ Bytes snp_hand_over() {
   store_le(blob, kBlobMagic);
   store_le<uint16_t>(blob + 4, 1);  // version
   store_le(blob + 8, guest_abi::kSnpSecretsAddress);
-  store_le<uint32_t>(blob + 16, 4096);
+  store_le<uint32_t>(blob + 16, kPageSize);
   store_le(blob + 24, guest_abi::kSnpCpuidAddress);
-  store_le<uint32_t>(blob + 32, 4096);
+  store_le<uint32_t>(blob + 32, kPageSize);
   return page;
 }
 

@@ -18,7 +18,6 @@ constexpr size_t kSetupSects = 0x1f1, kSyssize = 0x1f4, kBootFlag = 0x1fe, kHead
                  kCmdlineSize = 0x238, kPrefAddress = 0x258, kInitSize = 0x260;
 constexpr size_t kHeaderEnd = 0x268;     // last byte that protocol 2.12 defines, plus one
 constexpr size_t kHeaderEndMax = 0x290;  // boot_params' edd_mbr_sig_buffer begins here
-constexpr uint64_t kSector = 512;
 constexpr uint32_t kHdrS = 0x53726448;
 constexpr uint16_t kOldestProtocol = 0x20c;  // 2.12 brought xloadflags
 constexpr uint8_t kLoadedHigh = 1;
@@ -30,7 +29,7 @@ Error corrupt(std::string_view what, uint64_t value) {
 }
 
 Result<void> check_identity(ByteView file) {
-  if (file.size() < 2 * kSector) {
+  if (file.size() < 2 * kSectorSize) {
     return make_error(ErrorCode::corrupt, kOrigin, "kernel: {} bytes are too few for a bzImage",
                       file.size());
   }
@@ -53,7 +52,7 @@ Result<void> check_identity(ByteView file) {
 
 Result<void> find_payload(ByteView file, KernelImage* image) {
   uint64_t sectors = file[kSetupSects] == 0 ? 4 : file[kSetupSects];
-  image->payload_offset = (sectors + 1) * kSector;
+  image->payload_offset = (sectors + 1) * kSectorSize;
   image->payload_size = uint64_t{load_le<uint32_t>(&file[kSyssize])} * 16;
   if (image->payload_offset >= file.size())
     return corrupt("ends before its payload at", image->payload_offset);
@@ -76,9 +75,9 @@ Result<void> read_header(ByteView file, KernelImage* image) {
   image->initrd_address_max = load_le<uint32_t>(&file[kInitrdAddrMax]);
   image->command_line_max = load_le<uint32_t>(&file[kCmdlineSize]);
   auto alignment = uint64_t{load_le<uint32_t>(&file[kKernelAlignment])};
-  if (alignment < 4096 || (alignment & (alignment - 1)) != 0)
+  if (alignment < kPageSize || (alignment & (alignment - 1)) != 0)
     return corrupt("alignment", alignment);
-  if (image->load_address < kHighRamStart || image->load_address >= kMmioHoleStart ||
+  if (image->load_address < kRamAbove1MiB || image->load_address >= kMmioHoleStart ||
       image->load_address % alignment != 0) {
     return corrupt("preferred address", image->load_address);
   }
@@ -90,8 +89,9 @@ Result<void> read_header(ByteView file, KernelImage* image) {
 
 // The version text lies in the setup sectors, "RELEASE (builder) #1 …".
 Result<void> read_release(ByteView file, KernelImage* image) {
-  uint64_t start = kSector + load_le<uint16_t>(&file[kKernelVersion]);
-  if (start == kSector || start >= image->payload_offset) return corrupt("version text at", start);
+  uint64_t start = kSectorSize + load_le<uint16_t>(&file[kKernelVersion]);
+  if (start == kSectorSize || start >= image->payload_offset)
+    return corrupt("version text at", start);
   uint64_t limit = std::min<uint64_t>(image->payload_offset - start, kMaxReleaseText);
   auto text = as_text(file.subspan(start, limit));
   text = text.substr(0, text.find_first_of(std::string_view(" \0", 2)));

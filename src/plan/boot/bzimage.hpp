@@ -7,15 +7,16 @@
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::plan::boot {
 
 // A file that claims more is no kernel but an attack on the reader's memory; Debian's are 8 to 14
 // MiB.
-constexpr uint64_t kMaxKernelBytes = 128ull << 20;
+constexpr uint64_t kMaxKernelBytes = 128 * kMiB;
 // Memory that a kernel may ask for to unpack itself: bounds what a header can make us reserve.
 // Debian's ask for 56 MiB.
-constexpr uint64_t kMaxKernelInitSize = 1ull << 30;
+constexpr uint64_t kMaxKernelInitSize = kGiB;
 
 constexpr size_t kSetupHeaderOffset = 0x1f1;  // in the file and in boot_params
 constexpr uint64_t kEntry64Offset = 0x200;    // of the 64-bit entry point in the loaded payload

@@ -4,14 +4,13 @@
 #include <cstring>
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "crypto/hash.hpp"
 #include "plan/boot/boot_params.hpp"
 #include "plan/boot/layout.hpp"
 
 namespace bartizan::plan::boot {
 namespace {
-
-constexpr uint64_t kPage = 4096;
 
 bool validates_memory(guest_abi::StubPlatform platform) {
   return platform == guest_abi::StubPlatform::snp || platform == guest_abi::StubPlatform::tdx;
@@ -21,8 +20,8 @@ bool validates_memory(guest_abi::StubPlatform platform) {
 std::vector<LoadedRange> used_memory(guest_abi::StubPlatform platform, uint64_t ram_bytes) {
   std::vector<LoadedRange> used;
   for (const E820Entry& entry : memory_map(ram_bytes)) {
-    if (platform == guest_abi::StubPlatform::tdx && entry.address == kHighRamStart) {
-      used.push_back({kLowRamEnd, kHighRamStart - kLowRamEnd});
+    if (platform == guest_abi::StubPlatform::tdx && entry.address == kRamAbove1MiB) {
+      used.push_back({kLowRamEnd, kRamAbove1MiB - kLowRamEnd});
     }
     used.push_back({entry.address, entry.size});
   }
@@ -32,10 +31,10 @@ std::vector<LoadedRange> used_memory(guest_abi::StubPlatform platform, uint64_t 
 // Puts [first, end) behind the others, joined to the last one if they touch.
 void append(std::vector<guest_abi::StubRange>& ranges, uint64_t first, uint64_t end) {
   if (first >= end) return;
-  if (!ranges.empty() && ranges.back().address + ranges.back().pages * kPage == first) {
-    ranges.back().pages += (end - first) / kPage;
+  if (!ranges.empty() && ranges.back().address + ranges.back().pages * kPageSize == first) {
+    ranges.back().pages += (end - first) / kPageSize;
   } else {
-    ranges.push_back({first, (end - first) / kPage});
+    ranges.push_back({first, (end - first) / kPageSize});
   }
 }
 

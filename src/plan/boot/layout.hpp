@@ -14,8 +14,10 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
-#include "guest_abi/limits.hpp"
+#include "base/guest_address.hpp"
+#include "base/units.hpp"
 #include "guest_abi/stub_table.hpp"
 
 namespace bartizan::plan::boot {
@@ -26,15 +28,19 @@ constexpr uint64_t kAcpiAddress = 0x40000;
 constexpr uint64_t kAcpiEnd = 0x50000;
 static_assert(kAcpiEnd == guest_abi::kStubAddress);
 
-// RAM ends below the extended BIOS area; 0xa0000 to 1 MiB is no RAM for the guest: older kernels in
-// an SNP guest validate the ROM range themselves and stop if somebody did so before (research:
-// tee-abi §4.4).
+// The memory map ends below the extended BIOS area and goes on at 1 MiB: 0xa0000 to 1 MiB is not
+// RAM for the guest, because Linux before 6.9 validates the ROM range of an SNP guest itself and
+// stops if it was validated before (arch/x86/kernel/probe_roms.c, snp_prep_roms).
 constexpr uint64_t kLowRamEnd = 0x9f000;
-constexpr uint64_t kHighRamStart = 0x100000;
+constexpr uint64_t kRamAbove1MiB = kMiB;
 
-// RAM beyond 3328 MiB continues at 4 GiB.
+// RAM beyond 3328 MiB continues at 4 GiB, where the hole ends.
 constexpr uint64_t kMmioHoleStart = 0xd0000000;
-constexpr uint64_t kMmioHoleEnd = 0x100000000;
+constexpr uint64_t kRamAbove4GiB = 4 * kGiB;
+
+// The memory of a guest with `bytes` of RAM, a multiple of kPageSize: around the hole, and for a TD
+// also the page of its reset vector.
+std::vector<RamRegion> ram_regions(uint64_t bytes, guest_abi::StubPlatform platform);
 
 // The virtio-mmio bus: all slots are announced, in the order of docs/reference/guest-abi.md,
 // "Devices".
@@ -60,7 +66,5 @@ constexpr uint64_t kLastPrivatePages = 0xffe00000;
 constexpr uint16_t kCodeSelector = 0x10;
 constexpr uint16_t kDataSelector = 0x18;
 constexpr uint16_t kGdtBytes = 4 * 8;
-
-using guest_abi::kMaxVcpus;
 
 }  // namespace bartizan::plan::boot

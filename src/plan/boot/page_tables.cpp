@@ -9,11 +9,10 @@ namespace {
 // tables changes between measurement and use; page size.
 constexpr uint64_t kTableFlags = 0x23;
 constexpr uint64_t kPageFlags = 0xe3;
-constexpr uint64_t kPageBytes = 2ull << 20;
 constexpr uint64_t kDirectories = 4;
 
 void set_entry(Bytes* tables, uint64_t table, uint64_t index, uint64_t value) {
-  store_le(tables->data() + table * 4096 + index * 8, value);
+  store_le(tables->data() + table * kPageSize + index * 8, value);
 }
 
 uint64_t bit_of_page(AddressBit bit, uint64_t address) {
@@ -26,19 +25,19 @@ uint64_t bit_of_page(AddressBit bit, uint64_t address) {
 
 }  // namespace
 
-static_assert(guest_abi::kStagingAddress % kPageBytes == 0 &&
-              guest_abi::kStagingEnd % kPageBytes == 0);
-static_assert(kMmioHoleStart % kPageBytes == 0 && kLastPrivatePages % kPageBytes == 0);
+static_assert(guest_abi::kStagingAddress % kLargePageSize == 0 &&
+              guest_abi::kStagingEnd % kLargePageSize == 0);
+static_assert(kMmioHoleStart % kLargePageSize == 0 && kLastPrivatePages % kLargePageSize == 0);
 
 Bytes identity_page_tables(uint64_t at, AddressBit bit) {
   Bytes tables(kPageTablesBytes);
   // Tables are private memory.
   uint64_t c = bit.means == AddressBit::Means::private_ ? 1ull << bit.position : 0;
-  set_entry(&tables, 0, 0, (at + 4096) | kTableFlags | c);
+  set_entry(&tables, 0, 0, (at + kPageSize) | kTableFlags | c);
   for (uint64_t directory = 0; directory < kDirectories; directory++) {
-    set_entry(&tables, 1, directory, (at + (2 + directory) * 4096) | kTableFlags | c);
+    set_entry(&tables, 1, directory, (at + (2 + directory) * kPageSize) | kTableFlags | c);
     for (uint64_t page = 0; page < 512; page++) {
-      uint64_t address = (directory * 512 + page) * kPageBytes;
+      uint64_t address = (directory * 512 + page) * kLargePageSize;
       set_entry(&tables, 2 + directory, page, address | kPageFlags | bit_of_page(bit, address));
     }
   }

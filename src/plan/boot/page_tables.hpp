@@ -2,10 +2,12 @@
 #pragma once
 
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::plan::boot {
 
-constexpr uint64_t kPageTablesBytes = 6 * 4096;  // PML4, PDPT, four page directories of 2 MiB pages
+// PML4, PDPT, four page directories of 2 MiB pages.
+constexpr uint64_t kPageTablesBytes = 6 * kPageSize;
 
 // The bit of page table entries by which a guest tells private memory from shared.
 struct AddressBit {

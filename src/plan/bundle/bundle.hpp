@@ -5,11 +5,13 @@
 
 #include "bartizan/machine.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::plan::bundle {
 
-// An initrd is measured page by page, and a security processor takes a millisecond a page.
-constexpr uint64_t kMaxInitrdBytes = 8ull << 20;
+// The boot stub copies and hashes the whole initrd before the kernel starts, and the staging window
+// holds it beside the kernel: a larger one is a mistake.
+constexpr uint64_t kMaxInitrdBytes = 8 * kMiB;
 
 struct Bundle {
   BundleInfo info;

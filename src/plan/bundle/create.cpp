@@ -12,6 +12,7 @@
 #include "bartizan/machine.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "crypto/hash.hpp"
 #include "plan/boot/bzimage.hpp"
 #include "plan/boot/command_line.hpp"
@@ -30,8 +31,8 @@ namespace {
 using std::filesystem::path;
 
 constexpr const char* kOrigin = "plan/bundle/create";
-constexpr uint64_t kMaxInitBytes = 32ull
-                                   << 20;  // ours has some 6 MiB; the limit keeps a wrong file out
+// Ours has some 6 MiB; the limit keeps a wrong file out.
+constexpr uint64_t kMaxInitBytes = 32 * kMiB;
 
 // What keeps a stock kernel from waiting for or polling hardware that is not there; with it a boot
 // takes a handful of exits. The log console comes with the virtio-console module.

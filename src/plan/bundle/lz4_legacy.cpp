@@ -5,12 +5,13 @@
 #include <algorithm>
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::plan::bundle {
 namespace {
 
 constexpr uint32_t kMagic = 0x184c2102;
-constexpr size_t kBlock = 8 << 20;
+constexpr size_t kBlock = 8 * kMiB;
 
 Result<void> append_block(ByteView block, Bytes* output) {
   size_t start = output->size();

@@ -8,6 +8,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::plan::bundle {
 namespace {
@@ -15,8 +16,8 @@ namespace {
 constexpr const char* kOrigin = "plan/bundle/modules";
 // Debian's lists are under 1 MiB, its largest modules some 10 MiB; more is a file made to fill
 // memory.
-constexpr uint64_t kMaxIndexBytes = 16 << 20;
-constexpr uint64_t kMaxModuleBytes = 64 << 20;
+constexpr uint64_t kMaxIndexBytes = 16 * kMiB;
+constexpr uint64_t kMaxModuleBytes = 64 * kMiB;
 // Real chains are some five long. A deeper one is made to exhaust the stack.
 constexpr int kMaxDepth = 64;
 

@@ -8,13 +8,14 @@
 #include "bartizan/tee.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 
 namespace bartizan {
 namespace {
 
 namespace snp = plan::tee::snp;
 
-constexpr uint64_t kMaxKeyFileBytes = 64 * 1024;  // a PEM of a key is some 300 bytes
+constexpr uint64_t kMaxKeyFileBytes = 64 * kKiB;  // a PEM of a key is some 300 bytes
 
 Result<crypto::EcKey> read_key(const std::filesystem::path& path) {
   auto fd = TRY(open_file(path, O_RDONLY));

@@ -6,6 +6,7 @@
 
 #include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
+#include "base/guest_address.hpp"
 #include "guest/stub/image.hpp"
 #include "guest_abi/boot_stages.hpp"
 #include "plan/boot/boot_image.hpp"
@@ -35,6 +36,10 @@ static_assert(static_cast<uint32_t>(Tee::simulated) ==
               static_cast<uint32_t>(guest_abi::StubPlatform::simulated));
 static_assert(static_cast<uint32_t>(Tee::tdx) ==
               static_cast<uint32_t>(guest_abi::StubPlatform::tdx));
+
+guest_abi::StubPlatform platform_of(Tee tee) {
+  return static_cast<guest_abi::StubPlatform>(tee);
+}
 
 // Protected mode without paging, flat segments: the stub's contract (guest_abi/stub_table.hpp). No
 // register depends on the host, so neither does the digest of a VMSA.
@@ -108,18 +113,9 @@ Result<uint8_t> address_bit(const LaunchOptions& options) {
 }
 
 Result<uint64_t> ram_bytes(uint32_t ram_mib) {
-  if (ram_mib >= kMinRamMib && ram_mib <= kMaxRamMib) return uint64_t{ram_mib} << 20;
+  if (ram_mib >= kMinRamMib && ram_mib <= kMaxRamMib) return ram_mib * kMiB;
   return make_error(ErrorCode::invalid_argument, kOrigin, "{} MiB of RAM: {} to {} are possible",
                     ram_mib, kMinRamMib, kMaxRamMib);
-}
-
-// A TD also has the page that its reset vector lies in.
-std::vector<tee::RamRegion> ram_regions(Tee tee, uint64_t bytes) {
-  uint64_t low = std::min(bytes, boot::kMmioHoleStart);
-  std::vector<tee::RamRegion> regions = {{{0}, low}};
-  if (tee == Tee::tdx) regions.push_back({{guest_abi::kTdxResetPage}, vmm::memory::kPageSize});
-  if (bytes > low) regions.push_back({{boot::kMmioHoleEnd}, bytes - low});
-  return regions;
 }
 
 Result<boot::BootImage> boot_image(const LaunchOptions& options, bool key_from_caller, uint64_t ram,
@@ -129,36 +125,15 @@ Result<boot::BootImage> boot_image(const LaunchOptions& options, bool key_from_c
                               key_from_caller ? guest_abi::kKeyFromCaller : std::string_view(),
                               options.extra_command_line};
   auto command_line = TRY(boot::join_command_line(parts));
-  auto platform = static_cast<guest_abi::StubPlatform>(options.tee);
   return boot::make_boot_image(
-      {bundle.kernel, bundle.initrd, std::move(command_line), options.vcpus, ram, platform, bit,
-       stub, attest::evidence::is_pre_attested(options.tee) ? launch_secret_page() : Bytes()});
+      {bundle.kernel, bundle.initrd, std::move(command_line), options.vcpus, ram,
+       platform_of(options.tee), bit, stub,
+       attest::evidence::is_pre_attested(options.tee) ? launch_secret_page() : Bytes()});
 }
 
-tee::PageKind kind_of(boot::ChunkKind kind) {
-  switch (kind) {
-    case boot::ChunkKind::bytes:
-      break;
-    case boot::ChunkKind::zero:
-      return tee::PageKind::zero;
-    case boot::ChunkKind::secrets:
-      return tee::PageKind::secrets;
-    case boot::ChunkKind::cpuid:
-      return tee::PageKind::cpuid;
-  }
-  return tee::PageKind::normal;
-}
-
-Result<void> add_items(boot::BootImage& image, tee::LaunchPlan* plan) {
+Result<void> check_size(const std::vector<tee::PlanItem>& items) {
   uint64_t pages = 0;
-  for (auto& chunk : image.chunks) {
-    pages += chunk.size / vmm::memory::kPageSize;
-    plan->items.push_back({chunk.address, kind_of(chunk.kind), std::move(chunk.what), chunk.size,
-                           std::move(chunk.bytes)});
-  }
-  for (auto& blob : image.staged) {
-    plan->staged.push_back({blob.address, std::move(blob.what), std::move(blob.bytes)});
-  }
+  for (const tee::PlanItem& item : items) pages += item.size / kPageSize;
   if (pages <= tee::kMaxLoadedPages) return {};
   return make_error(ErrorCode::internal, kOrigin, "launch of {} pages: at most {} are allowed",
                     pages, tee::kMaxLoadedPages);
@@ -184,14 +159,14 @@ uint64_t default_policy(Tee tee) {
     case Tee::tdx:
       return 0;
     case Tee::sev:
-      return tee::kDefaultSevPolicy;
+      return kDefaultSevPolicy;
     case Tee::sev_es:
-      return tee::kDefaultSevEsPolicy;
+      return kDefaultSevEsPolicy;
     case Tee::simulated:
     case Tee::snp:
       break;
   }
-  return tee::kDefaultSnpPolicy;
+  return kDefaultSnpPolicy;
 }
 
 Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller,
@@ -202,11 +177,13 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
   plan.policy = default_policy(options.tee);
   plan.guest_features = options.guest_features;
   uint64_t ram = TRY(ram_bytes(options.ram_mib));
-  plan.ram = ram_regions(options.tee, ram);
+  plan.ram = boot::ram_regions(ram, platform_of(options.tee));
   auto image = TRY(boot_image(options, key_from_caller, ram, plan.c_bit, stub));
   if (options.tee == Tee::tdx) plan.extends = extends(image.table);
   if (image.secret_segment != 0) plan.secret = {image.secret_segment + kSecretOffset};
-  TRY(add_items(image, &plan));
+  TRY(check_size(image.items));
+  plan.items = std::move(image.items);
+  plan.staged = std::move(image.staged);
   // A TD starts by the module's decree, whatever is said here.
   plan.cpus.push_back(protected_mode(guest_abi::kStubAddress + guest_abi::kStubEntry32));
   plan.cpus.resize(options.vcpus, further_processor(options.tee));

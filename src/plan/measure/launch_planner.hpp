@@ -4,6 +4,7 @@
 #pragma once
 
 #include "bartizan/tee.hpp"
+#include "base/units.hpp"
 #include "plan/tee/launch_plan.hpp"
 #include "plan/tee/snp/vmsa.hpp"
 
@@ -12,7 +13,7 @@ namespace bartizan::plan::measure {
 // A guest with less cannot unpack its kernel; one with more cannot be described by 64 GiB of tables
 // anybody tested.
 constexpr uint32_t kMinRamMib = 128;
-constexpr uint32_t kMaxRamMib = 256 * 1024;
+constexpr uint32_t kMaxRamMib = 256 * kGiB / kMiB;
 
 // `key_from_caller`: the guest takes the disk key from the caller and says so in its measured
 // command line.

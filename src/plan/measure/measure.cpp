@@ -1,6 +1,7 @@
 #include <array>
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "plan/tee/sev/digest.hpp"
 #include "plan/tee/snp/digest.hpp"
@@ -36,7 +37,7 @@ bool is_loaded(Tee tee, const tee::PlanItem& item) {
 void list_pages(const tee::LaunchPlan& plan, Measurement* measurement) {
   for (const auto& item : plan.items) {
     if (!is_loaded(plan.tee, item)) continue;
-    uint64_t pages = (item.size + vmm::memory::kPageSize - 1) / vmm::memory::kPageSize;
+    uint64_t pages = (item.size + kPageSize - 1) / kPageSize;
     measurement->pages.push_back({item.address.value, kind_name(item.kind), item.what, pages});
   }
   if (measures_registers(plan.tee)) {

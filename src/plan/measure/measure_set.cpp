@@ -5,6 +5,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "plan/tee/snp/cpu_model.hpp"
 #include "plan/tee/snp/digest.hpp"
@@ -18,8 +19,8 @@ namespace snp = plan::tee::snp;
 constexpr const char* kOrigin = "plan/measure/measure_set";
 // Each costs at least milliseconds; a typing error in a range shall not cost hours.
 constexpr uint64_t kMaxCombinations = 4096;
-constexpr uint32_t kMaxFirmwareVcpus = 512;       // of QEMU with KVM, and room
-constexpr uint64_t kMaxKernelBytes = 1ull << 30;  // kernel or initrd: must not fill memory
+constexpr uint32_t kMaxFirmwareVcpus = 512;  // of QEMU with KVM, and room
+constexpr uint64_t kMaxKernelBytes = kGiB;   // kernel or initrd: must not fill memory
 
 struct Processor {
   std::string name;

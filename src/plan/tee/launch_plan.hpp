@@ -13,7 +13,8 @@
 #include <vector>
 
 #include "bartizan/tee.hpp"
-#include "vmm/memory/guest_memory.hpp"
+#include "base/bytes.hpp"
+#include "base/guest_address.hpp"
 
 namespace bartizan::plan::tee {
 
@@ -28,11 +29,13 @@ enum class PageKind : uint8_t {
 };
 
 struct PlanItem {
-  vmm::memory::GuestAddress address;  // 4096-aligned
+  GuestAddress address;  // 4096-aligned
   PageKind kind = PageKind::normal;
-  std::string what;                    // "kernel", "acpi", "boot_params" …
-  uint64_t size = 0;                   // bytes in the guest, multiple of 4096
-  std::shared_ptr<const Bytes> bytes;  // normal: at most `size` bytes, zero-padded; zero: null
+  std::string what;   // "kernel", "acpi", "boot_params" …
+  uint64_t size = 0;  // bytes in the guest, multiple of 4096
+  // normal, unmeasured: at most `size` bytes, zero-padded. zero: null; secrets and cpuid: null,
+  // because the firmware or the launch fills them.
+  std::shared_ptr<const Bytes> bytes;
 };
 
 struct Segment {
@@ -49,16 +52,11 @@ struct CpuState {
   Segment cs, ds, es, fs, gs, ss, ldtr, tr, gdtr, idtr;
 };
 
-struct RamRegion {
-  vmm::memory::GuestAddress base;
-  uint64_t size = 0;
-};
-
 // What the boot stub copies from shared memory outside RAM and compares with the launch table: it
 // is neither measured by its page nor loaded through a security processor.
 struct StagedBlob {
-  vmm::memory::GuestAddress address;  // 4096-aligned
-  std::string what;                   // "kernel", "initrd"
+  GuestAddress address;  // 4096-aligned
+  std::string what;      // "kernel", "initrd"
   std::shared_ptr<const Bytes> bytes;
 };
 
@@ -79,7 +77,7 @@ struct LaunchPlan {
   uint64_t policy = 0;
   uint64_t guest_features = 0;  // SEV_FEATURES in the VMSA; 0: the TEE's default. Measured
   // SEV, SEV-ES: where a launch secret goes, loaded as zeros; 0: nowhere
-  vmm::memory::GuestAddress secret;
+  GuestAddress secret;
   uint8_t c_bit = 0;  // position of the C-bit in guest page tables; TDX: of the shared bit; 0: none
 };
 
@@ -96,13 +94,5 @@ constexpr uint8_t kTdxSharedBit = 47;
 // What one launch may give to a security processor that takes a millisecond a page, whatever the
 // size of kernel and initrd. Register pages (VMSAs) come on top, one a vCPU with SEV-ES and SNP.
 constexpr uint64_t kMaxLoadedPages = 64;
-
-// SEV and SEV-ES guest policies used unless told otherwise (SEV API, 3.2): no debugging, no key
-// sharing, no migration; with SEV-ES: encrypted registers required.
-constexpr uint64_t kDefaultSevPolicy = 0xb, kDefaultSevEsPolicy = 0xf;
-
-// SNP guest policy used unless told otherwise: SMT allowed (bit 16), reserved-must-be-one (bit 17);
-// no debug, no migration agent.
-constexpr uint64_t kDefaultSnpPolicy = 0x30000;
 
 }  // namespace bartizan::plan::tee

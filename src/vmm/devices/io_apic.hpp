@@ -16,8 +16,7 @@
 
 namespace bartizan::vmm::devices {
 
-constexpr uint64_t kIoApicBase = 0xfec0'0000;
-constexpr uint64_t kIoApicSize = 0x1000;
+constexpr uint64_t kIoApicSize = 0x1000;  // bytes of the address range that it wants
 constexpr uint32_t kIoApicLines = 24;
 
 class IoApic final : public BusDevice {

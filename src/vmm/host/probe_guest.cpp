@@ -1,6 +1,7 @@
 #include "vmm/host/probe_guest.hpp"
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "plan/boot/page_tables.hpp"
 #include "vmm/vcpu/first_end.hpp"
 #include "vmm/vcpu/virtual_machine.hpp"
@@ -8,7 +9,7 @@
 namespace bartizan::vmm::host {
 namespace {
 
-constexpr uint64_t kRam = 1024 * 1024;
+constexpr uint64_t kRam = kMiB;
 constexpr uint64_t kCode = 0x1000, kGdt = 0x2000, kTables = 0x9000, kStack = 0x8000;
 constexpr uint16_t kDonePort = 0x0b04;
 
@@ -57,8 +58,8 @@ plan::tee::LaunchPlan probe_plan() {
   };
   plan::tee::LaunchPlan plan;
   plan.ram = {{{0}, kRam}};
-  plan.items = {item(kCode, 4096, "code", kProgram),
-                item(kGdt, 4096, "gdt", plan::boot::boot_gdt()),
+  plan.items = {item(kCode, kPageSize, "code", kProgram),
+                item(kGdt, kPageSize, "gdt", plan::boot::boot_gdt()),
                 item(kTables, plan::boot::kPageTablesBytes, "page_tables",
                      plan::boot::identity_page_tables(kTables))};
   plan.cpus = {long_mode()};

@@ -6,6 +6,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "vmm/kvm/gmem_abi.hpp"
 #include "vmm/kvm/system.hpp"
 
@@ -15,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxParameterBytes = 64;    // /sys/module/*/parameters/*
-constexpr uint64_t kMaxMiscBytes = 64 * 1024;  // misc.capacity: a line for each resource
+constexpr uint64_t kMaxMiscBytes = 64 * kKiB;  // misc.capacity: a line for each resource
 constexpr const char* kMiscCapacity = "sys/fs/cgroup/misc.capacity";
 constexpr const char* kMiscCurrent = "sys/fs/cgroup/misc.current";
 

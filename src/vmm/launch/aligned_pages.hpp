@@ -6,15 +6,15 @@
 #include <memory>
 
 #include "base/bytes.hpp"
-#include "vmm/memory/guest_memory.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::vmm::launch {
 
 class AlignedPages {
  public:
   explicit AlignedPages(size_t pages)
-      : bytes_(pages * memory::kPageSize),
-        data_(static_cast<uint8_t*>(std::aligned_alloc(memory::kPageSize, bytes_)), &std::free) {}
+      : bytes_(pages * kPageSize),
+        data_(static_cast<uint8_t*>(std::aligned_alloc(kPageSize, bytes_)), &std::free) {}
 
   bool valid() const { return data_ != nullptr; }
   size_t size() const { return bytes_; }

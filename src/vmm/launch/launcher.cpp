@@ -22,7 +22,7 @@ Result<std::unique_ptr<Launcher>> make_launcher(Tee tee, LauncherInputs inputs) 
                     static_cast<int32_t>(tee));
 }
 
-Result<void> Launcher::convert(kvm::Vm&, memory::GuestMemory& memory, memory::GuestAddress address,
+Result<void> Launcher::convert(kvm::Vm&, memory::GuestMemory& memory, GuestAddress address,
                                uint64_t pages, memory::PageState state) {
   memory.set_state(address, pages, state);
   return {};

@@ -47,9 +47,8 @@ class Launcher {
   virtual Result<void> load(const plan::tee::LaunchPlan& plan, const LaunchTarget& target) = 0;
 
   // The guest makes pages private or shared. An error: the guest is told no. Any thread.
-  virtual Result<void> convert(kvm::Vm& vm, memory::GuestMemory& memory,
-                               memory::GuestAddress address, uint64_t pages,
-                               memory::PageState state);
+  virtual Result<void> convert(kvm::Vm& vm, memory::GuestMemory& memory, GuestAddress address,
+                               uint64_t pages, memory::PageState state);
   // TDX: a call that KVM leaves to the VMM; fills in the answer. Any thread.
   virtual void tdx_call(memory::GuestMemory&, kvm::ExitTdx&) {}
   // SNP: the guest asks for the certificates of its report; fills in the answer. Any thread.

@@ -5,12 +5,13 @@
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "vmm/launch/causes.hpp"
 
 namespace bartizan::vmm::launch {
 
+using kPageSize;
 using memory::GuestMemory;
-using memory::kPageSize;
 using memory::PageState;
 
 Result<void> PrivateMemory::map(kvm::Vm& vm, const GuestMemory& memory) {
@@ -38,11 +39,11 @@ Result<void> PrivateMemory::make_private(kvm::Vm& vm, const GuestMemory& memory)
   return {};
 }
 
-Result<void> PrivateMemory::convert(kvm::Vm& vm, GuestMemory& memory, memory::GuestAddress address,
+Result<void> PrivateMemory::convert(kvm::Vm& vm, GuestMemory& memory, GuestAddress address,
                                     uint64_t pages, PageState state) {
   auto pieces = memory.ram_in(address, pages);
   uint64_t covered = 0;
-  for (const Piece& piece : pieces) covered += piece.size / memory::kPageSize;
+  for (const Piece& piece : pieces) covered += piece.size / kPageSize;
   if (pages == 0 || covered != pages) {
     return make_error(ErrorCode::invalid_argument, "tee",
                       "guest address {:#x}, {} pages: only {} of them are RAM", address.value,
@@ -58,7 +59,7 @@ Result<void> PrivateMemory::convert(kvm::Vm& vm, GuestMemory& memory, memory::Gu
 
 // Devices lose the page before the guest has it.
 Result<void> PrivateMemory::to_private(kvm::Vm& vm, GuestMemory& memory, const Piece& piece) {
-  memory.set_state(piece.address, piece.size / memory::kPageSize, PageState::private_);
+  memory.set_state(piece.address, piece.size / kPageSize, PageState::private_);
   TRY(vm.set_memory_attributes(piece.address.value, piece.size, kvm::kAttributePrivate));
   return memory.discard(piece);
 }
@@ -67,7 +68,7 @@ Result<void> PrivateMemory::to_private(kvm::Vm& vm, GuestMemory& memory, const P
 Result<void> PrivateMemory::to_shared(kvm::Vm& vm, GuestMemory& memory, const Piece& piece) {
   TRY(vm.set_memory_attributes(piece.address.value, piece.size, 0));
   TRY(punch_hole(memory, piece));
-  memory.set_state(piece.address, piece.size / memory::kPageSize, PageState::shared);
+  memory.set_state(piece.address, piece.size / kPageSize, PageState::shared);
   return {};
 }
 

@@ -22,7 +22,7 @@ class PrivateMemory {
   // All RAM, before the launch.
   Result<void> make_private(kvm::Vm& vm, const memory::GuestMemory& memory);
   // invalid_argument: not all of the range is RAM. Any thread.
-  Result<void> convert(kvm::Vm& vm, memory::GuestMemory& memory, memory::GuestAddress address,
+  Result<void> convert(kvm::Vm& vm, memory::GuestMemory& memory, GuestAddress address,
                        uint64_t pages, memory::PageState state);
 
  private:

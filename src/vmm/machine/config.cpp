@@ -9,9 +9,9 @@
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "guest_abi/boot_stages.hpp"
 #include "guest_abi/manifest.hpp"
-#include "plan/boot/layout.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "vmm/machine/tee_options.hpp"
 
@@ -19,7 +19,6 @@ namespace bartizan::vmm::machine {
 namespace {
 
 constexpr const char* kOrigin = "machine";
-constexpr uint64_t kSectorBytes = 512;
 
 Result<void> check_number(const char* what, uint32_t value, uint32_t least, uint32_t most) {
   if (value >= least && value <= most) return {};
@@ -57,7 +56,7 @@ Result<void> check_vsock(const MachineOptions& options) {
 }  // namespace
 
 Result<void> check_options(const MachineOptions& options) {
-  TRY(check_number("vcpus", options.vcpus, 1, plan::boot::kMaxVcpus));
+  TRY(check_number("vcpus", options.vcpus, 1, kMaxVcpus));
   TRY(check_number("ram_mib", options.ram_mib, plan::measure::kMinRamMib,
                    plan::measure::kMaxRamMib));
   TRY(check_published(options));
@@ -70,9 +69,9 @@ Result<UniqueFd> open_disk(LuksDisk& disk) {
   UniqueFd file = TRY(open_file(disk.path, O_RDONLY));
   uint64_t length = TRY(file_size(file.get(), disk.path));
   if (disk.size == 0 && disk.offset < length)
-    disk.size = align_down(length - disk.offset, kSectorBytes);
+    disk.size = align_down(length - disk.offset, kSectorSize);
   auto end = checked_add(disk.offset, disk.size);
-  if (disk.size == 0 || disk.size % kSectorBytes != 0 || !end || *end > length) {
+  if (disk.size == 0 || disk.size % kSectorSize != 0 || !end || *end > length) {
     return make_error(ErrorCode::invalid_argument, kOrigin,
                       "{}: no disk at offset {} of {} bytes (file has {})", disk.path.native(),
                       disk.offset, disk.size, length);

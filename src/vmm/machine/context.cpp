@@ -7,6 +7,7 @@
 #include "bartizan/machine.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "guest_abi/manifest.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "vmm/host/probe.hpp"
@@ -242,7 +243,7 @@ std::vector<PublishedPort> Context::published_ports() const {
 }
 
 uint64_t Context::memory_size() const {
-  return uint64_t{impl_->options.ram_mib} << 20;
+  return impl_->options.ram_mib * kMiB;
 }
 
 Result<void> Context::read_memory(MemoryView view, uint64_t offset, std::span<uint8_t> to) const {

@@ -9,6 +9,7 @@
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "guest_abi/boot_stages.hpp"
 #include "plan/boot/layout.hpp"
 #include "vmm/virtio/rng/device.hpp"
@@ -16,10 +17,11 @@
 namespace bartizan::vmm::machine {
 namespace {
 
-constexpr uint64_t kSectorBytes = 512;
 constexpr std::array<const char*, plan::boot::kVirtioSlots> kSlotNames = {
     "console 0",     "console 1", "block disk", "block manifest",
     "block scratch", "rng",       "vsock",      "net"};
+
+static_assert(virtio::kMmioSize == plan::boot::kVirtioMmioSize);
 
 Result<std::shared_ptr<virtio::Device>> make_disk(UniqueFd file, uint64_t offset, uint64_t size,
                                                   bool read_only, std::string_view serial) {
@@ -99,7 +101,7 @@ void DeviceSet::open_terminal() {
 }
 
 Result<std::shared_ptr<virtio::Device>> DeviceSet::make_manifest_disk() {
-  uint64_t size = align_up(options_.manifest.size(), kSectorBytes);
+  uint64_t size = align_up(options_.manifest.size(), kSectorSize);
   UniqueFd file(::memfd_create("bartizan-manifest", MFD_CLOEXEC));
   if (!file.valid()) return errno_error(errno, "machine", "manifest: memfd_create");
   if (::ftruncate(file.get(), static_cast<off_t>(size)) != 0) {
@@ -111,7 +113,7 @@ Result<std::shared_ptr<virtio::Device>> DeviceSet::make_manifest_disk() {
 
 Result<std::shared_ptr<virtio::Device>> DeviceSet::make_scratch_disk() {
   if (!options_.scratch.valid()) return std::shared_ptr<virtio::Device>();
-  uint64_t size = align_down(TRY(file_size(options_.scratch.get(), "scratch disk")), kSectorBytes);
+  uint64_t size = align_down(TRY(file_size(options_.scratch.get(), "scratch disk")), kSectorSize);
   return make_disk(std::move(options_.scratch), 0, size, false, guest_abi::kScratchSerial);
 }
 

@@ -3,6 +3,7 @@
 #include "attest/client/sev_launch.hpp"
 #include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
+#include "base/guest_address.hpp"
 #include "guest_abi/manifest.hpp"
 #include "vmm/launch/sev/device.hpp"
 

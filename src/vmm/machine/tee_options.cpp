@@ -3,6 +3,7 @@
 #include "attest/evidence/certificate_table.hpp"
 #include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "plan/tee/snp/id_block.hpp"
 #include "vmm/kvm/sev_abi.hpp"
@@ -14,7 +15,7 @@ namespace {
 constexpr const char* kOrigin = "machine";
 
 // KVM takes blobs of up to 16 KiB from user space (sev.c: SEV_FW_BLOB_MAX_SIZE).
-constexpr size_t kMaxOwnerBlob = 16 * 1024;
+constexpr size_t kMaxOwnerBlob = 16 * kKiB;
 
 // SEV_FEATURES that Linux guests implement: SNP, debug swap, secure TSC. A guest that finds another
 // one in its status MSR stops (Linux arch/x86/boot/compressed/sev.c: snp_check_features).

@@ -6,25 +6,15 @@
 // reach shared pages only.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <span>
 #include <type_traits>
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/guest_address.hpp"
 
 namespace bartizan::vmm::memory {
-
-constexpr uint64_t kPageSize = 4096;
-
-// A guest-physical address, without any C-bit or shared bit. A type of its own so that it is never
-// a host pointer.
-struct GuestAddress {
-  uint64_t value = 0;
-  auto operator<=>(const GuestAddress&) const = default;
-  GuestAddress operator+(uint64_t offset) const { return {value + offset}; }  // callers check first
-};
 
 enum class PageState : uint8_t { shared, private_ };
 

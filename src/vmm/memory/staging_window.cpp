@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::vmm::memory {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "crypto/aes_xts.hpp"
 #include "vmm/memory/vm_memory.hpp"
 
@@ -11,7 +12,7 @@ namespace bartizan::vmm::memory {
 namespace {
 
 constexpr const char* kOrigin = "memory";
-constexpr uint64_t kWindow = 1024 * 1024;  // bytes searched at a time
+constexpr uint64_t kWindow = kMiB;  // bytes searched at a time
 
 Result<void> check_range(uint64_t offset, uint64_t size, uint64_t total) {
   auto end = checked_add(offset, size);

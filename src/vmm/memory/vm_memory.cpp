@@ -19,9 +19,9 @@ constexpr const char* kOrigin = "memory";
 constexpr uint64_t kBits = 64;
 constexpr size_t kViewKeyBytes = 64;  // AES-256-XTS
 
-Result<uint64_t> checked_size(const std::vector<Region>& regions) {
+Result<uint64_t> checked_size(const std::vector<RamRegion>& regions) {
   uint64_t size = 0, end = 0;
-  for (const Region& region : regions) {
+  for (const RamRegion& region : regions) {
     auto region_end = checked_add(region.base.value, region.size);
     bool whole_pages = region.base.value % kPageSize == 0 && region.size % kPageSize == 0;
     if (!region_end || !whole_pages || region.size == 0 || region.base.value < end) {
@@ -43,12 +43,12 @@ uint64_t mask_of(uint64_t first, uint64_t count) {
 
 uint8_t* align_to_huge(uint8_t* at) {
   auto value = reinterpret_cast<uintptr_t>(at);
-  return at + (kHugePageSize - value % kHugePageSize) % kHugePageSize;
+  return at + (kLargePageSize - value % kLargePageSize) % kLargePageSize;
 }
 
 }  // namespace
 
-GuestMemory::GuestMemory(std::vector<Region> regions, Mapping mapping, uint64_t size,
+GuestMemory::GuestMemory(std::vector<RamRegion> regions, Mapping mapping, uint64_t size,
                          PageState initial, SecretBytes key)
     : regions_(std::move(regions)),
       mapping_(mapping),
@@ -57,7 +57,7 @@ GuestMemory::GuestMemory(std::vector<Region> regions, Mapping mapping, uint64_t 
       private_((size / kPageSize + kBits - 1) / kBits),
       view_key_(std::move(key)) {
   uint64_t offset = 0;
-  for (const Region& region : regions_) {
+  for (const RamRegion& region : regions_) {
     offsets_.push_back(offset);
     offset += region.size;
   }
@@ -68,7 +68,7 @@ GuestMemory::~GuestMemory() {
   ::munmap(mapping_.base, mapping_.size);
 }
 
-Result<std::unique_ptr<GuestMemory>> GuestMemory::create(std::vector<Region> regions,
+Result<std::unique_ptr<GuestMemory>> GuestMemory::create(std::vector<RamRegion> regions,
                                                          PageState initial, Backing backing) {
   uint64_t size = TRY(checked_size(regions));
   SecretBytes key = TRY(crypto::random_secret(kViewKeyBytes));
@@ -88,11 +88,11 @@ Result<GuestMemory::Mapping> GuestMemory::map(uint64_t size, Backing backing) {
   uint64_t whole = size;
   if (backing == Backing::reserved) {
     flags |= MAP_HUGETLB | MAP_HUGE_2MB;
-    whole = checked_add(size, kHugePageSize - 1).value_or(0);
-    whole = align_down(whole, kHugePageSize);
+    whole = checked_add(size, kLargePageSize - 1).value_or(0);
+    whole = align_down(whole, kLargePageSize);
   } else {
     flags |= MAP_NORESERVE;
-    if (backing == Backing::transparent) whole = checked_add(size, kHugePageSize).value_or(0);
+    if (backing == Backing::transparent) whole = checked_add(size, kLargePageSize).value_or(0);
   }
   void* base = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (base != MAP_FAILED) return Mapping{static_cast<uint8_t*>(base), whole, backing};
@@ -102,12 +102,12 @@ Result<GuestMemory::Mapping> GuestMemory::map(uint64_t size, Backing backing) {
       errno, kOrigin,
       fmt::format("guest RAM of {} bytes in reserved huge pages: {} of 2 MiB must be "
                   "free (/proc/sys/vm/nr_hugepages)",
-                  size, whole / kHugePageSize));
+                  size, whole / kLargePageSize));
 }
 
 std::optional<uint64_t> GuestMemory::offset_of(GuestAddress at, uint64_t size) const {
   for (size_t i = 0; i < regions_.size(); ++i) {
-    const Region& region = regions_[i];
+    const RamRegion& region = regions_[i];
     if (at < region.base) return std::nullopt;
     uint64_t inside = at.value - region.base.value;
     if (inside < region.size) {

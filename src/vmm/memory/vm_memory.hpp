@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "bartizan/secret_bytes.hpp"
+#include "base/units.hpp"
 #include "vmm/memory/guest_memory.hpp"
-#include "vmm/memory/layout.hpp"
 
 namespace bartizan::vmm::memory {
 
@@ -24,16 +24,16 @@ enum class Backing {
   transparent,  // 2 MiB where the kernel can, as the guest touches them
   reserved,     // 2 MiB from the host's pool, all at once; they are never given back before the end
 };
-constexpr uint64_t kHugePageSize = 2 * 1024 * 1024;
 
 // Patterns longer than this are refused: each search keeps one in memory beside its window.
-constexpr size_t kMaxPatternBytes = 64 * 1024;
+constexpr size_t kMaxPatternBytes = 64 * kKiB;
 
 class GuestMemory final : public DeviceMemory {
  public:
   // `regions`: ascending, disjoint, whole pages. All pages start as `initial`. Draws the key of the
   // host's view. resource_exhausted: the pool has too few reserved pages.
-  static Result<std::unique_ptr<GuestMemory>> create(std::vector<Region> regions, PageState initial,
+  static Result<std::unique_ptr<GuestMemory>> create(std::vector<RamRegion> regions,
+                                                     PageState initial,
                                                      Backing backing = Backing::pages);
   ~GuestMemory() override;
   GuestMemory(const GuestMemory&) = delete;
@@ -64,7 +64,7 @@ class GuestMemory final : public DeviceMemory {
   // the process.
   Result<void> discard(const Piece& piece);
 
-  const std::vector<Region>& regions() const { return regions_; }
+  const std::vector<RamRegion>& regions() const { return regions_; }
   uint8_t* host_address(size_t region) const {
     return base_ + offsets_[region];
   }  // for memory slots
@@ -91,7 +91,7 @@ class GuestMemory final : public DeviceMemory {
     Backing backing = Backing::pages;
   };
   static Result<Mapping> map(uint64_t size, Backing backing);
-  GuestMemory(std::vector<Region> regions, Mapping mapping, uint64_t size, PageState initial,
+  GuestMemory(std::vector<RamRegion> regions, Mapping mapping, uint64_t size, PageState initial,
               SecretBytes key);
   std::optional<uint64_t> offset_of(GuestAddress at, uint64_t size) const;
   bool all_shared(uint64_t offset, uint64_t size) const;
@@ -99,7 +99,7 @@ class GuestMemory final : public DeviceMemory {
   void set_pages(uint64_t first, uint64_t count, PageState state);
   uint64_t address_of(uint64_t offset) const;
 
-  std::vector<Region> regions_;
+  std::vector<RamRegion> regions_;
   std::vector<uint64_t> offsets_;  // RAM offset of each region
   Mapping mapping_;
   uint8_t* base_ = nullptr;  // of RAM, in the mapping

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/units.hpp"
+
 namespace bartizan::vmm::vcpu {
 namespace {
 
@@ -47,7 +49,7 @@ void handle_mmio(kvm_run& run, const devices::Bus& bus) {
 uint64_t handle_hypercall(const kvm_run& run, const Handlers& handlers) {
   if (run.hypercall.nr != kMapGpaRange || !handlers.page_state) return kNoSuchHypercall;
   uint64_t address = run.hypercall.args[0], pages = run.hypercall.args[1];
-  if (address % 4096 != 0 || pages == 0) return EINVAL;
+  if (address % kPageSize != 0 || pages == 0) return EINVAL;
   bool to_private = (run.hypercall.args[2] & kMapEncrypted) != 0;
   return handlers.page_state(address, pages, to_private) ? 0 : EINVAL;
 }
@@ -62,7 +64,8 @@ T& exit_data(kvm_run& run) {
 std::optional<End> handle_memory_fault(kvm_run& run, const Handlers& handlers) {
   const auto fault = exit_data<kvm::ExitMemoryFault>(run);
   bool to_private = (fault.flags & kvm::kMemoryFaultPrivate) != 0;
-  uint64_t address = fault.gpa / 4096 * 4096, pages = std::max<uint64_t>(1, fault.size / 4096);
+  uint64_t address = align_down(fault.gpa, kPageSize),
+           pages = std::max<uint64_t>(1, fault.size / kPageSize);
   if (handlers.page_state && handlers.page_state(address, pages, to_private)) return std::nullopt;
   return End{End::Kind::crash,
              fmt::format("memory fault: {} access to guest address {:#x}, which cannot be that",

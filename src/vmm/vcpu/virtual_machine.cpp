@@ -2,7 +2,10 @@
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"
+#include "base/guest_address.hpp"
+#include "base/units.hpp"
 #include "guest_abi/stub_table.hpp"
+#include "plan/boot/layout.hpp"
 #include "vmm/devices/io_apic.hpp"
 #include "vmm/launch/causes.hpp"
 #include "vmm/vcpu/kick.hpp"
@@ -26,7 +29,7 @@ Result<std::unique_ptr<memory::StagingWindow>> staging_window(const plan::tee::L
   if (plan.staged.empty()) return window;
   uint64_t end = guest_abi::kStagingFirst;
   for (const auto& blob : plan.staged) {
-    uint64_t blob_end = align_up(blob.address.value + blob.bytes->size(), memory::kPageSize);
+    uint64_t blob_end = align_up(blob.address.value + blob.bytes->size(), kPageSize);
     if (blob.address.value < end || blob_end > guest_abi::kStagingEnd) {
       return make_error(ErrorCode::internal, "machine", "staged {}: {:#x}+{:#x} has no place there",
                         blob.what, blob.address.value, blob.bytes->size());
@@ -37,12 +40,6 @@ Result<std::unique_ptr<memory::StagingWindow>> staging_window(const plan::tee::L
                                              end - guest_abi::kStagingAddress));
   for (const auto& blob : plan.staged) TRY(window->load(blob.address, *blob.bytes));
   return window;
-}
-
-std::vector<memory::Region> regions_of(const plan::tee::LaunchPlan& plan) {
-  std::vector<memory::Region> regions;
-  for (const plan::tee::RamRegion& region : plan.ram) regions.push_back({region.base, region.size});
-  return regions;
 }
 
 Result<void> check_vcpu_limit(const kvm::System& system, size_t wanted) {
@@ -80,8 +77,7 @@ Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(
   auto cpuid = vcpu::cpuid_of(supported, 0, static_cast<uint32_t>(plan.cpus.size()));
   launcher->edit_cpuid(cpuid);
   auto vm = TRY(launch::explain(system.create_vm(launcher->vm_type()), "KVM_CREATE_VM"));
-  auto memory =
-      TRY(memory::GuestMemory::create(regions_of(plan), launcher->initial_page_state(), backing));
+  auto memory = TRY(memory::GuestMemory::create(plan.ram, launcher->initial_page_state(), backing));
   std::unique_ptr<VirtualMachine> machine(
       new VirtualMachine(std::move(launcher), std::move(vm), std::move(memory)));
   machine->staging_ = TRY(staging_window(plan));
@@ -139,7 +135,7 @@ Result<void> VirtualMachine::add_io_apic() {
     for (const auto& route : routes) messages.push_back({route.line, route.address, route.data});
     (void)vm_.set_message_routes(messages);
   });
-  return mmio_.add(devices::kIoApicBase, devices::kIoApicSize, std::move(io_apic));
+  return mmio_.add(plan::boot::kIoApicAddress, devices::kIoApicSize, std::move(io_apic));
 }
 
 // Where only the boot processor gets the plan's registers, the others wait for its INIT and SIPI in

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/errors.hpp"
+#include "base/guest_address.hpp"
 
 namespace bartizan::vmm::virtio {
 namespace {
@@ -33,7 +34,7 @@ Result<void> walk(const std::vector<Buffer>& buffers, size_t* buffer, uint32_t* 
 Result<void> ChainReader::read(std::span<uint8_t> to) {
   size_t done = 0;
   TRY(walk(chain_.readable, &buffer_, &in_buffer_, to.size(),
-           [&](memory::GuestAddress at, uint32_t length) {
+           [&](GuestAddress at, uint32_t length) {
              auto got = memory_.read(at, to.subspan(done, length));
              done += length;
              return got;
@@ -45,7 +46,7 @@ Result<void> ChainReader::read(std::span<uint8_t> to) {
 Result<void> ChainWriter::write(ByteView from) {
   size_t done = 0;
   TRY(walk(chain_.writable, &buffer_, &in_buffer_, from.size(),
-           [&](memory::GuestAddress at, uint32_t length) {
+           [&](GuestAddress at, uint32_t length) {
              auto put = memory_.write(at, from.subspan(done, length));
              done += length;
              return put;

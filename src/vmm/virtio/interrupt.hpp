@@ -1,5 +1,5 @@
-// The one thing that a device needs of an interrupt controller. Edge-triggered (design §7: in a TD
-// the end of an interrupt never exits, so levels cannot work). Thread-safe.
+// The one thing that a device needs of an interrupt controller. Edge-triggered: the end of an
+// interrupt never exits from a TD, so levels cannot work. Thread-safe.
 #pragma once
 
 namespace bartizan::vmm::virtio {

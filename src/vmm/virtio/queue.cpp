@@ -9,7 +9,7 @@
 namespace bartizan::vmm::virtio {
 namespace {
 
-using memory::GuestAddress;
+using GuestAddress;
 
 constexpr uint16_t kNext = 1, kWrite = 2, kIndirect = 4;  // §2.7.5
 constexpr uint16_t kUsedNoNotify = 1;                     // §2.7.8

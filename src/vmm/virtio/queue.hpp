@@ -22,17 +22,16 @@ namespace bartizan::vmm::virtio {
 constexpr uint16_t kMaxQueueSize = 256;
 
 struct QueueConfig {
-  uint16_t size = 0;                 // guest-controlled: entries, a power of two
-  memory::GuestAddress descriptors;  // guest-controlled: descriptor table
-  memory::GuestAddress driver;       // guest-controlled: available ring
-  memory::GuestAddress device;       // guest-controlled: used ring
-  bool indirect = false;             // VIRTIO_F_INDIRECT_DESC negotiated
-  bool event_index = false;          // VIRTIO_F_EVENT_IDX negotiated
+  uint16_t size = 0;         // guest-controlled: entries, a power of two
+  GuestAddress descriptors;  // guest-controlled: descriptor table
+  GuestAddress driver;       // guest-controlled: available ring
+  GuestAddress device;       // guest-controlled: used ring
+  bool indirect = false;     // VIRTIO_F_INDIRECT_DESC negotiated
+  bool event_index = false;  // VIRTIO_F_EVENT_IDX negotiated
 };
 
 struct Buffer {
-  memory::GuestAddress
-      at;               // guest-controlled; at + length does not wrap, and nothing else is promised
+  GuestAddress at;      // guest-controlled; at + length does not wrap, and nothing else is promised
   uint32_t length = 0;  // guest-controlled
 };
 

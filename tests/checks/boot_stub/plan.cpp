@@ -1,6 +1,6 @@
 // Writes one launch as the planner lays it out, for test_planned.py to run:
 //   boot_stub_plan FOLDER PLATFORM ADDRESS_BIT VCPUS RAM_MIB
-// FOLDER gets `index` (a line each: chunk|staged KIND ADDRESS SIZE NAME), a file for each with
+// FOLDER gets `index` (a line each: item|staged KIND ADDRESS SIZE NAME), a file for each with
 // bytes, and the kernel and initrd that the launch is of.
 #include <fmt/format.h>
 
@@ -16,7 +16,22 @@ namespace {
 
 using namespace bartizan;  // NOLINT
 
-constexpr const char* kKinds[] = {"bytes", "zero", "secrets", "cpuid"};
+const char* name_of(plan::tee::PageKind kind) {
+  switch (kind) {
+    case plan::tee::PageKind::normal:
+      return "bytes";
+    case plan::tee::PageKind::zero:
+      return "zero";
+    case plan::tee::PageKind::secrets:
+      return "secrets";
+    case plan::tee::PageKind::cpuid:
+      return "cpuid";
+    case plan::tee::PageKind::vmsa:
+    case plan::tee::PageKind::unmeasured:
+      break;
+  }
+  return "unexpected";
+}
 
 void write(const std::string& path, ByteView bytes) {
   std::ofstream(path, std::ios::binary)
@@ -46,10 +61,10 @@ int main(int argc, char** argv) {
     return 1;
   }
   std::ofstream index(folder + "/index");
-  for (const auto& chunk : image->chunks) {
-    index << fmt::format("chunk {} {} {} {}\n", kKinds[static_cast<int>(chunk.kind)],
-                         chunk.address.value, chunk.size, chunk.what);
-    if (chunk.bytes) write(folder + "/" + chunk.what, *chunk.bytes);
+  for (const auto& item : image->items) {
+    index << fmt::format("item {} {} {} {}\n", name_of(item.kind), item.address.value, item.size,
+                         item.what);
+    if (item.bytes) write(folder + "/" + item.what, *item.bytes);
   }
   for (const auto& blob : image->staged) {
     index << fmt::format("staged bytes {} {} {}\n", blob.address.value, blob.bytes->size(),

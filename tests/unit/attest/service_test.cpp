@@ -201,7 +201,7 @@ TEST_F(ServiceTest, SessionsExpire) {
   add_workload();
   HttpReply challenge = auth();
   std::string body = attest_body(json(challenge)["nonce"], jwk_);
-  now_ += kSessionSeconds;
+  now_ += kKbsSessionSeconds;
   EXPECT_EQ(json(send("POST", "/kbs/v0/attest", body, cookie(challenge)))["reason"], "nonce");
 
   challenge = auth();
@@ -209,7 +209,7 @@ TEST_F(ServiceTest, SessionsExpire) {
       send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_), cookie(challenge))
           .status,
       200);
-  now_ += kSessionSeconds;
+  now_ += kKbsSessionSeconds;
   EXPECT_EQ(send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge)).status,
             401);
 }

@@ -262,7 +262,7 @@ TEST_F(SevBroker, JudgesALaunchOnce) {
   EXPECT_EQ(json(second)["reason"], "nonce");
   EXPECT_EQ(audit().at(0)["reason"], "measurement");
   Json late = json(open(launch()));
-  now_ += broker::kSessionSeconds;
+  now_ += broker::kKbsSessionSeconds;
   EXPECT_EQ(json(judge(late, firmware.measure(kMeasurement)))["reason"], "nonce");
   EXPECT_EQ(json(judge({{"id", "0"}}, firmware.measure(kMeasurement)))["reason"], "nonce");
 }

@@ -6,6 +6,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "guest/init/host/evidence_source.hpp"
 #include "guest/init/host/host_reporter.hpp"
 #include "guest/init/host/host_socket.hpp"
@@ -26,9 +27,9 @@ namespace {
 
 using guest_abi::BootStage;
 
-constexpr uint64_t kMaxCommandLine = 4096;     // x86: COMMAND_LINE_SIZE is 2048
-constexpr size_t kMaxPassphrase = 4096;        // the host cannot make us hold more
-constexpr uint64_t kMaxAccountFile = 1 << 20;  // of the image's /etc/passwd and /etc/group
+constexpr uint64_t kMaxCommandLine = 4096;  // x86: COMMAND_LINE_SIZE is 2048
+constexpr size_t kMaxPassphrase = 4096;     // the host cannot make us hold more
+constexpr uint64_t kMaxAccountFile = kMiB;  // of the image's /etc/passwd and /etc/group
 constexpr uint32_t kBrokerTimeoutMs = 60'000;
 constexpr size_t kDigestDigits = 16;  // of a digest in a log line
 

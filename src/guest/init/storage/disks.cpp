@@ -7,6 +7,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "guest_abi/boot_stages.hpp"
 #include "guest_abi/manifest.hpp"
 
@@ -60,7 +61,7 @@ Result<Bytes> strip_padding(Bytes content) {
 Result<Bytes> read_manifest_disk() {
   Disk disk = TRY(find_disk(guest_abi::kManifestSerial));
   // One sector more than the limit: the padding of a manifest of full size.
-  return strip_padding(TRY(read_file(disk.path, guest_abi::kMaxManifestBytes + 512)));
+  return strip_padding(TRY(read_file(disk.path, guest_abi::kMaxManifestBytes + kSectorSize)));
 }
 
 }  // namespace bartizan::guest::init::storage

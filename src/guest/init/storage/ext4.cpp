@@ -9,6 +9,7 @@
 #include "base/bytes.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "crypto/hash.hpp"
 
 namespace bartizan::guest::init::storage {
@@ -16,12 +17,11 @@ namespace {
 
 constexpr const char* kOrigin = "guest/init/storage/ext4";
 constexpr uint32_t kLogBlockSize = 2;  // 1024 << 2
-constexpr uint64_t kBlock = 4096;
 constexpr uint32_t kInodeBytes = 256;
 constexpr uint32_t kExtraInodeBytes = 32;  // times in nanoseconds, as files of containers have them
 // All inode tables are written at each boot: one inode for 32 KiB costs 0.8 % of the disk, and more
 // than a million nobody fills between two boots.
-constexpr uint64_t kBytesPerInode = 32 << 10;
+constexpr uint64_t kBytesPerInode = 32 * kKiB;
 constexpr uint64_t kMaxInodes = 1 << 20;
 // The hash of directory indexes, as mke2fs chooses it.
 constexpr uint8_t kHalfMd4 = EXT2_HASH_HALF_MD4;
@@ -41,7 +41,7 @@ Result<uint64_t> clear_first_block(const std::string& device) {
   off_t size = ::lseek(file.get(), 0, SEEK_END);
   if (size < 0) return errno_error(errno, kOrigin, device);
   // libext2fs writes the superblock as a part of it.
-  TRY(write_exactly(file.get(), Bytes(kBlock), 0, device));
+  TRY(write_exactly(file.get(), Bytes(kBlockSize), 0, device));
   return static_cast<uint64_t>(size);
 }
 
@@ -58,7 +58,7 @@ ext2_super_block wanted(uint64_t bytes) {
   super.s_feature_ro_compat = EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER |
                               EXT2_FEATURE_RO_COMPAT_LARGE_FILE | EXT4_FEATURE_RO_COMPAT_HUGE_FILE |
                               EXT4_FEATURE_RO_COMPAT_DIR_NLINK | EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE;
-  ext2fs_blocks_count_set(&super, bytes / kBlock);
+  ext2fs_blocks_count_set(&super, bytes / kBlockSize);
   return super;
 }
 

@@ -5,14 +5,12 @@
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "crypto/aes_xts.hpp"
 #include "crypto/hash.hpp"
 
 namespace bartizan::guest::init::storage {
 namespace {
-
-// Keyslot areas are encrypted in sectors of 512 bytes, whatever the data segment uses.
-constexpr uint32_t kKeyslotSector = 512;
 
 Result<crypto::HashKind> hash_kind(std::string_view name) {
   if (name == "sha256") return crypto::HashKind::sha256;
@@ -63,7 +61,8 @@ Result<void> check_digest(const guest_abi::Manifest::VolumeKeyDigest& digest,
 }  // namespace
 
 uint64_t keyslot_material_size(const guest_abi::Manifest::Luks2& luks2) {
-  return align_up(uint64_t{luks2.key_bytes} * luks2.keyslot.stripes, kKeyslotSector);
+  // Keyslot areas are encrypted in these sectors, whatever the data segment uses.
+  return align_up(uint64_t{luks2.key_bytes} * luks2.keyslot.stripes, kSectorSize);
 }
 
 Result<SecretBytes> open_keyslot(const guest_abi::Manifest::Luks2& luks2, ByteView material,
@@ -79,7 +78,7 @@ Result<SecretBytes> open_keyslot(const guest_abi::Manifest::Luks2& luks2, ByteVi
   SecretBytes slot_key = TRY(
       crypto::pbkdf2(disk_key.bytes(), slot.salt, slot.iterations, slot.kdf_hash, slot.key_bytes));
   auto cipher = TRY(
-      crypto::AesXts::create(slot_key.bytes(), kKeyslotSector, crypto::AesXts::Direction::decrypt));
+      crypto::AesXts::create(slot_key.bytes(), kSectorSize, crypto::AesXts::Direction::decrypt));
   SecretBytes split(size);
   TRY(cipher.process(material, split.mutable_bytes(), 0));
   SecretBytes volume_key = merge_stripes(split.bytes(), luks2.key_bytes, slot.stripes, kind);

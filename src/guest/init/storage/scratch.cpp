@@ -9,6 +9,7 @@
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "crypto/hash.hpp"
 #include "guest/init/storage/disks.hpp"
 #include "guest/init/storage/ext4.hpp"
@@ -22,8 +23,7 @@ constexpr const char* kOrigin = "guest/init/storage/scratch";
 constexpr const char* kCryptName = "bartizan-scratch-crypt";
 constexpr const char* kIntegrityName = "bartizan-scratch";
 constexpr const char* kKeyDescription = "bartizan:scratch";
-constexpr uint64_t kBlock = 4096;
-constexpr uint64_t kSectorsPerBlock = kBlock / 512;
+constexpr uint64_t kSectorsPerBlock = kBlockSize / kSectorSize;
 
 Result<void> check_size(const Disk& disk, uint64_t bytes) {
   UniqueFd device = TRY(open_file(disk.path, O_RDWR));
@@ -45,7 +45,7 @@ Result<MappedDevice> encrypt(DeviceMapper& mapper, const Disk& disk, uint64_t by
 // as all that it reads later does: the host can neither forge a superblock nor choose one.
 Result<void> clear_superblock(const MappedDevice& device) {
   UniqueFd file = TRY(open_file(device.path, O_RDWR));
-  TRY(write_exactly(file.get(), Bytes(kBlock), 0, device.path));
+  TRY(write_exactly(file.get(), Bytes(kBlockSize), 0, device.path));
   if (::fsync(file.get()) != 0) return errno_error(errno, kOrigin, device.path);
   return {};
 }

@@ -10,6 +10,7 @@
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "guest/init/storage/disks.hpp"
 #include "guest/init/storage/kernel_key.hpp"
 #include "guest/init/storage/keyslot.hpp"
@@ -22,7 +23,6 @@ constexpr const char* kVerityName = "bartizan-verity";
 constexpr const char* kCryptName = "bartizan-crypt";
 constexpr const char* kKeyDescription = "bartizan:volume";
 constexpr std::string_view kCorruptEvent = "DM_VERITY_ERR_BLOCK_NR=";
-constexpr uint64_t kBlock = 4096;
 constexpr size_t kMaxEventBytes = 8192;  // kernel: UEVENT_BUFFER_SIZE 2048 and the header
 constexpr uint32_t kUeventGroup = 1;
 
@@ -62,7 +62,7 @@ Result<Storage> Storage::open(const guest_abi::Manifest& manifest) {
   Storage storage(TRY(DeviceMapper::open()), std::move(events), to_hex(manifest.verity.root_hash));
   storage.verified_ =
       TRY(storage.mapper_.create(kVerityName, verity_table(manifest.verity, disk.number)));
-  uint8_t first[kBlock];
+  uint8_t first[kBlockSize];
   TRY(storage.read_verified(storage.verified_.path, 0, first));
   storage.key_material_.resize(keyslot_material_size(manifest.luks2));
   TRY(storage.read_verified(storage.verified_.path, manifest.luks2.keyslot.offset,
@@ -74,8 +74,8 @@ Result<Storage> Storage::open(const guest_abi::Manifest& manifest) {
 Result<void> Storage::read_verified(const std::string& path, uint64_t offset,
                                     std::span<uint8_t> to) {
   UniqueFd device = TRY(open_file(path, O_RDONLY));
-  for (size_t at = 0; at < to.size(); at += kBlock) {
-    auto block = to.subspan(at, std::min<size_t>(kBlock, to.size() - at));
+  for (size_t at = 0; at < to.size(); at += kBlockSize) {
+    auto block = to.subspan(at, std::min<size_t>(kBlockSize, to.size() - at));
     auto read = read_exactly(device.get(), block, offset + at, "disk");
     if (read.ok()) continue;
     TRY(check());

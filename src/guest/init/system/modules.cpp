@@ -6,6 +6,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::guest::init::system {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 constexpr const char* kOrderFile = "/modules.order";
 constexpr std::string_view kFolder = "/modules";
 // The list is part of the measured initrd; more would be a bundle gone wrong.
-constexpr uint64_t kMaxOrderBytes = 64 * 1024;
+constexpr uint64_t kMaxOrderBytes = 64 * kKiB;
 
 // EEXIST: loaded or built in. ENODEV: hardware that this machine does not have (AES-NI, the SEV
 // guest device).

@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "bartizan/result.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::guest::init::workload {
 
 // Larger comes from a broken builder; the guest would hold it in memory several times.
-constexpr uint64_t kMaxProcessConfigBytes = 1024 * 1024;
+constexpr uint64_t kMaxProcessConfigBytes = kMiB;
 // The kernel's own limit for one argument list is 2 MiB; this many words is far beyond any real
 // image.
 constexpr size_t kMaxWords = 4096;

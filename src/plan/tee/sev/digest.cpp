@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "base/units.hpp"
+
 namespace bartizan::plan::tee::sev {
 namespace {
 
-constexpr std::array<uint8_t, vmm::memory::kPageSize> kZeros{};
+constexpr std::array<uint8_t, kPageSize> kZeros{};
 
 }  // namespace
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "base/units.hpp"
+
 namespace bartizan::plan::tee::snp {
 namespace {
-
-using vmm::memory::kPageSize;
 
 // PAGE_INFO (SNP firmware ABI, SNP_LAUNCH_UPDATE): 0 digest so far, 0x30 contents, 0x60 length,
 // 0x62 page type, then IMI flag and VMPL permissions, all zero here, 0x68 guest address.
@@ -31,11 +31,11 @@ void LaunchDigest::update(PageKind kind, uint64_t guest_address, ByteView page) 
 
 void LaunchDigest::update_range(PageKind kind, uint64_t guest_address, uint64_t size,
                                 ByteView bytes) {
-  for (uint64_t offset = 0; offset < size; offset += vmm::memory::kPageSize) {
-    std::array<uint8_t, vmm::memory::kPageSize> padded{};
+  for (uint64_t offset = 0; offset < size; offset += kPageSize) {
+    std::array<uint8_t, kPageSize> padded{};
     ByteView page = padded;
-    if (offset + vmm::memory::kPageSize <= bytes.size()) {
-      page = bytes.subspan(offset, vmm::memory::kPageSize);
+    if (offset + kPageSize <= bytes.size()) {
+      page = bytes.subspan(offset, kPageSize);
     } else if (offset < bytes.size()) {
       std::copy(bytes.begin() + static_cast<ptrdiff_t>(offset), bytes.end(), padded.begin());
     }

@@ -1,11 +1,10 @@
 #include "plan/tee/snp/firmware_plan.hpp"
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::plan::tee::snp {
 namespace {
-
-using vmm::memory::kPageSize;
 
 constexpr const char* kOrigin = "tee/firmware_plan";
 constexpr uint32_t kBootAddress = 0xfffffff0;  // where x86 starts after reset
@@ -71,13 +70,13 @@ PlanItem with_bytes(PlanItem item, Bytes bytes) {
 Result<PlanItem> hash_page(const Ovmf& ovmf, const OvmfSection& section,
                            const KernelHashes& hashes) {
   const auto table = hash_table(hashes);
-  uint64_t offset = ovmf.hash_table_address.value_or(0) % vmm::memory::kPageSize;
-  if (!ovmf.hash_table_address || offset + table.size() > vmm::memory::kPageSize) {
+  uint64_t offset = ovmf.hash_table_address.value_or(0) % kPageSize;
+  if (!ovmf.hash_table_address || offset + table.size() > kPageSize) {
     return make_error(ErrorCode::unsupported, kOrigin,
                       "firmware: SEV metadata has a page for hashes, but the table gives no place "
                       "within it");
   }
-  Bytes page(vmm::memory::kPageSize);
+  Bytes page(kPageSize);
   std::copy(table.begin(), table.end(), page.begin() + static_cast<ptrdiff_t>(offset));
   return with_bytes(item(section.address, PageKind::normal, "kernel_hashes", section.size),
                     std::move(page));

@@ -5,12 +5,9 @@
 #include "base/errors.hpp"
 #include "plan/tee/snp/guid.hpp"
 #include "plan/tee/snp/kernel_hashes.hpp"
-#include "vmm/memory/guest_memory.hpp"
 
 namespace bartizan::plan::tee::snp {
 namespace {
-
-using vmm::memory::kPageSize;
 
 constexpr const char* kOrigin = "tee/ovmf";
 constexpr uint64_t kAddressSpaceEnd = 1ull << 32;
@@ -77,9 +74,9 @@ bool is_single_page(OvmfSectionKind kind) {
 Result<OvmfSection> section(ByteView bytes) {
   OvmfSection section{load_le<uint32_t>(&bytes[0]), load_le<uint32_t>(&bytes[4]),
                       TRY(section_kind(load_le<uint32_t>(&bytes[8])))};
-  if (section.address % vmm::memory::kPageSize != 0 || section.size % vmm::memory::kPageSize != 0 ||
-      section.size == 0 || section.address + section.size > kAddressSpaceEnd ||
-      (is_single_page(section.kind) && section.size != vmm::memory::kPageSize)) {
+  if (section.address % kPageSize != 0 || section.size % kPageSize != 0 || section.size == 0 ||
+      section.address + section.size > kAddressSpaceEnd ||
+      (is_single_page(section.kind) && section.size != kPageSize)) {
     return corrupt("firmware: SEV metadata: section at {:#x} of {:#x} bytes, kind {:#x}",
                    section.address, section.size, static_cast<uint32_t>(section.kind));
   }
@@ -169,9 +166,9 @@ bool Ovmf::has(OvmfSectionKind kind) const {
 }
 
 Result<Ovmf> parse_ovmf(Bytes image) {
-  if (image.empty() || image.size() % vmm::memory::kPageSize != 0 || image.size() > kMaxOvmfBytes) {
+  if (image.empty() || image.size() % kPageSize != 0 || image.size() > kMaxOvmfBytes) {
     return corrupt("firmware of {} bytes: not a multiple of {}, or not of 1 to {}", image.size(),
-                   vmm::memory::kPageSize, kMaxOvmfBytes);
+                   kPageSize, kMaxOvmfBytes);
   }
   Ovmf ovmf;
   ovmf.image = std::move(image);

@@ -13,17 +13,18 @@
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::plan::tee::snp {
 
 // Images are 2 to 16 MiB; what is larger is no firmware and must not fill our memory.
-constexpr uint64_t kMaxOvmfBytes = 64ull << 20;
+constexpr uint64_t kMaxOvmfBytes = 64 * kMiB;
 // Real images have fewer than ten sections and entries; more only cost time.
 constexpr size_t kMaxOvmfSections = 64;
 constexpr size_t kMaxOvmfTableEntries = 256;
 // All sections together: what SNP prepares for OVMF is some 64 KiB; a section of 4 GiB is an attack
 // on the time that measuring takes.
-constexpr uint64_t kMaxOvmfSectionBytes = 64ull << 20;
+constexpr uint64_t kMaxOvmfSectionBytes = 64 * kMiB;
 
 enum class OvmfSectionKind : uint32_t {
   sec_memory = 1,  // zero pages

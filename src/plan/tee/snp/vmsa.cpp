@@ -1,5 +1,7 @@
 #include "plan/tee/snp/vmsa.hpp"
 
+#include "base/units.hpp"
+
 namespace bartizan::plan::tee::snp {
 namespace {
 
@@ -48,7 +50,7 @@ void set_fpu(Bytes* page) {
 }  // namespace
 
 Bytes vmsa_page(const CpuState& cpu, const VmsaOptions& options) {
-  Bytes page(vmm::memory::kPageSize);
+  Bytes page(kPageSize);
   set_segments(&page, cpu);
   page[kCpl] = static_cast<uint8_t>(cpu.ss.attributes >> 5 & 3);
   set(&page, kEfer, cpu.efer | kEferSvme);

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "base/units.hpp"
+
 namespace bartizan::plan::tee::tdx {
 namespace {
-
-using vmm::memory::kPageSize;
 
 // TDX module ABI: a record is 128 bytes: the call's name at 0, the guest address at 16.
 constexpr size_t kRecordBytes = 128, kAddressOffset = 16;
@@ -36,7 +36,7 @@ void Mrtd::extend(uint64_t guest_address, ByteView chunk) {
 
 void Mrtd::add_and_extend_page(uint64_t guest_address, ByteView page) {
   add_page(guest_address);
-  for (uint64_t offset = 0; offset < vmm::memory::kPageSize; offset += kChunkBytes) {
+  for (uint64_t offset = 0; offset < kPageSize; offset += kChunkBytes) {
     extend(guest_address + offset, page.subspan(offset, kChunkBytes));
   }
 }
@@ -45,17 +45,16 @@ void Mrtd::update_item(const PlanItem& item) {
   const Load load = load_of(item.kind);
   if (load == Load::none) return;
   ByteView bytes = item.kind == PageKind::normal && item.bytes ? ByteView(*item.bytes) : ByteView();
-  for (uint64_t offset = 0; offset < item.size; offset += vmm::memory::kPageSize) {
+  for (uint64_t offset = 0; offset < item.size; offset += kPageSize) {
     uint64_t address = item.address.value + offset;
     if (load == Load::add) {
       add_page(address);
       continue;
     }
-    std::array<uint8_t, vmm::memory::kPageSize> page{};
+    std::array<uint8_t, kPageSize> page{};
     if (offset < bytes.size()) {
-      std::ranges::copy(
-          bytes.subspan(offset, std::min(vmm::memory::kPageSize, bytes.size() - offset)),
-          page.begin());
+      std::ranges::copy(bytes.subspan(offset, std::min(kPageSize, bytes.size() - offset)),
+                        page.begin());
     }
     add_and_extend_page(address, page);
   }

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "plan/tee/sev/digest.hpp"
 #include "vmm/launch/causes.hpp"
 #include "vmm/launch/launcher.hpp"
@@ -23,7 +24,7 @@ constexpr size_t kSecretHeaderBytes = 52;
 constexpr uint64_t kCipherBlock = 16;
 
 // LAUNCH_UPDATE_DATA takes 32 bits; a multiple of the page size below that.
-constexpr uint64_t kMaxUpdateBytes = 1ull << 30;
+constexpr uint64_t kMaxUpdateBytes = kGiB;
 
 Result<void> check_binding(const LaunchIdentity& binding) {
   if (binding.owner_certificate.empty() == binding.session.empty()) return {};
@@ -126,7 +127,7 @@ Result<void> SevLauncher::load_item(kvm::Vm& vm, memory::GuestMemory& memory,
                                     const plan::tee::PlanItem& item) const {
   if (!plan::tee::sev::is_loaded(item)) return {};
   ByteView bytes = item.bytes == nullptr ? ByteView() : ByteView(*item.bytes);
-  auto places = memory.ram_in(item.address, item.size / memory::kPageSize);
+  auto places = memory.ram_in(item.address, item.size / kPageSize);
   bool fits = places.size() == 1 && places[0].size == item.size && bytes.size() <= item.size;
   if (!fits) {
     return make_error(ErrorCode::internal, kOrigin, "plan item {}: {:#x}+{:#x} with {} bytes",
@@ -163,7 +164,7 @@ Result<void> SevLauncher::inject(kvm::Vm& vm, memory::GuestMemory& memory,
   uint64_t at = secret.guest_address, size = secret.ciphertext.size();
   bool shape = secret.header.size() == kSecretHeaderBytes && size != 0 &&
                size % kCipherBlock == 0 && at % kCipherBlock == 0 &&
-               at % memory::kPageSize + size <= memory::kPageSize;
+               at % kPageSize + size <= kPageSize;
   auto places = memory.ram_in({at}, 1);
   if (!shape || places.size() != 1) {
     return make_error(ErrorCode::invalid_argument, kOrigin,

@@ -2,19 +2,22 @@
 
 #include <cerrno>
 
+#include "base/guest_address.hpp"
+#include "base/units.hpp"
+
 namespace bartizan::vmm::launch::snp {
 
 void give_certificates(ByteView table, memory::GuestMemory& memory, kvm::ExitSnpReqCerts& request) {
-  const memory::GuestAddress place{request.gpa};
+  const GuestAddress place{request.gpa};
   const uint64_t space = request.npages;
-  const uint64_t needed = (table.size() + memory::kPageSize - 1) / memory::kPageSize;
+  const uint64_t needed = (table.size() + kPageSize - 1) / kPageSize;
   if (space < needed) {
     request.npages = needed;
     request.ret = ENOSPC;
     return;
   }
   Bytes pages(table.begin(), table.end());
-  pages.resize(needed * memory::kPageSize);
+  pages.resize(needed * kPageSize);
   request.ret = memory.write(place, pages).ok() ? 0 : EIO;
 }
 

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "base/errors.hpp"
-#include "vmm/memory/guest_memory.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::vmm::launch::snp {
 namespace {
@@ -17,7 +17,7 @@ struct Entry {
   uint64_t reserved = 0;
 };
 static_assert(sizeof(Entry) == 48 && offsetof(Entry, eax) == 24);
-static_assert(kEntriesAt + kMaxCpuidPageEntries * sizeof(Entry) <= memory::kPageSize);
+static_assert(kEntriesAt + kMaxCpuidPageEntries * sizeof(Entry) <= kPageSize);
 
 constexpr uint32_t kXstateLeaf = 0xd;
 // Size of the XSAVE area with x87 and SSE alone: XCR0 is 1 when the guest asks first, and Linux
@@ -71,7 +71,7 @@ bool same_question(const Entry& a, const Entry& b) {
 }  // namespace
 
 Result<Bytes> cpuid_page(const kvm::CpuidTable& table) {
-  Bytes page(memory::kPageSize);
+  Bytes page(kPageSize);
   uint32_t count = 0;
   for (const kvm_cpuid_entry2& from : table.entries()) {
     Entry entry = entry_of(from);
@@ -88,7 +88,7 @@ Result<Bytes> cpuid_page(const kvm::CpuidTable& table) {
 
 Result<std::vector<std::string>> cpuid_page_changes(ByteView asked, ByteView corrected) {
   uint32_t count = count_of(asked);
-  bool same_shape = asked.size() == memory::kPageSize && corrected.size() == asked.size() &&
+  bool same_shape = asked.size() == kPageSize && corrected.size() == asked.size() &&
                     count_of(corrected) == count && count <= kMaxCpuidPageEntries;
   std::vector<std::string> changes;
   for (uint32_t i = 0; same_shape && i < count; ++i) {

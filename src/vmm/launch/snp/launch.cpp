@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "base/errors.hpp"
+#include "base/guest_address.hpp"
+#include "base/units.hpp"
 #include "plan/tee/snp/vmsa.hpp"
 #include "vmm/launch/aligned_pages.hpp"
 #include "vmm/launch/causes.hpp"
@@ -16,8 +18,8 @@
 namespace bartizan::vmm::launch {
 namespace {
 
+using kPageSize;
 using kvm::SevCommandId;
-using memory::kPageSize;
 using snp::cpuid_page;
 
 constexpr const char* kOrigin = "tee/snp";
@@ -55,7 +57,7 @@ class SnpLauncher final : public Launcher {
     return ram_.map(vm, memory);
   }
   Result<void> load(const plan::tee::LaunchPlan& plan, const LaunchTarget& target) override;
-  Result<void> convert(kvm::Vm& vm, memory::GuestMemory& memory, memory::GuestAddress address,
+  Result<void> convert(kvm::Vm& vm, memory::GuestMemory& memory, GuestAddress address,
                        uint64_t pages, memory::PageState state) override {
     return ram_.convert(vm, memory, address, pages, state);
   }
@@ -128,7 +130,7 @@ Result<void> SnpLauncher::start(kvm::Vm& vm, uint64_t policy) {
 
 kvm::SnpLaunchUpdate piece_of(const plan::tee::PlanItem& item, uint64_t offset, uint64_t size) {
   kvm::SnpLaunchUpdate update;
-  update.gfn_start = (item.address.value + offset) / memory::kPageSize;
+  update.gfn_start = (item.address.value + offset) / kPageSize;
   update.len = size;
   update.type = static_cast<uint8_t>(item.kind);
   return update;
@@ -160,7 +162,7 @@ Result<void> SnpLauncher::update(kvm::Vm& vm, const std::string& what,
                                  kvm::SnpLaunchUpdate update) {
   auto id = SevCommandId::snp_launch_update;
   while (update.len != 0) {
-    uint64_t before = update.len, gpa = update.gfn_start * memory::kPageSize;
+    uint64_t before = update.len, gpa = update.gfn_start * kPageSize;
     auto done = explain(id, command(vm, id, &update));
     if (!done.ok()) {
       done.error().message += fmt::format(": {} at guest address {:#x}", what, gpa);
@@ -180,8 +182,8 @@ Result<void> SnpLauncher::load_cpuid(kvm::Vm& vm, const plan::tee::PlanItem& ite
                                      const kvm::CpuidTable& cpuid) {
   auto id = SevCommandId::snp_launch_update;
   Bytes asked = TRY(snp::cpuid_page(cpuid));
-  batch_.fill(asked, memory::kPageSize);
-  auto wish = piece_of(item, 0, memory::kPageSize);
+  batch_.fill(asked, kPageSize);
+  auto wish = piece_of(item, 0, kPageSize);
   wish.uaddr = batch_.address();
   auto again = wish;
   auto outcome = command(vm, id, &wish);
@@ -189,7 +191,7 @@ Result<void> SnpLauncher::load_cpuid(kvm::Vm& vm, const plan::tee::PlanItem& ite
       outcome.os_errno == EIO &&
       outcome.firmware == static_cast<uint64_t>(kvm::SevFirmwareError::invalid_parameter);
   if (!refused) return explain(id, outcome);
-  auto changes = TRY(snp::cpuid_page_changes(asked, {batch_.data(), memory::kPageSize}));
+  auto changes = TRY(snp::cpuid_page_changes(asked, {batch_.data(), kPageSize}));
   if (changes.empty()) return explain(id, outcome);
   for (auto& line : changes) remarks_.push_back("firmware corrected CPUID " + line);
   return update(vm, item.what, again);

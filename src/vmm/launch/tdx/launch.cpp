@@ -5,6 +5,8 @@
 #include <cerrno>
 
 #include "base/errors.hpp"
+#include "base/guest_address.hpp"
+#include "base/units.hpp"
 #include "plan/tee/tdx/digest.hpp"
 #include "vmm/launch/aligned_pages.hpp"
 #include "vmm/launch/causes.hpp"
@@ -16,8 +18,8 @@
 namespace bartizan::vmm::launch {
 namespace {
 
+using kPageSize;
 using kvm::TdxCommandId;
-using memory::kPageSize;
 
 constexpr const char* kOrigin = "tee/tdx";
 constexpr uint64_t kInterruptLines = 24;  // of the I/O APIC that the ACPI tables describe
@@ -46,7 +48,7 @@ class TdxLauncher final : public Launcher {
     return ram_.map(vm, memory);
   }
   Result<void> load(const plan::tee::LaunchPlan& plan, const LaunchTarget& target) override;
-  Result<void> convert(kvm::Vm& vm, memory::GuestMemory& memory, memory::GuestAddress address,
+  Result<void> convert(kvm::Vm& vm, memory::GuestMemory& memory, GuestAddress address,
                        uint64_t pages, memory::PageState state) override {
     return ram_.convert(vm, memory, address, pages, state);
   }
@@ -99,8 +101,7 @@ Result<void> TdxLauncher::load_item(kvm::Vcpu& vcpu, const plan::tee::PlanItem& 
     uint64_t size = std::min<uint64_t>(batch_.size(), item.size - offset);
     ByteView rest = bytes.subspan(std::min<uint64_t>(offset, bytes.size()));
     batch_.fill(rest.first(std::min<uint64_t>(size, rest.size())), size);
-    kvm::TdxInitMemRegion region{batch_.address(), item.address.value + offset,
-                                 size / memory::kPageSize};
+    kvm::TdxInitMemRegion region{batch_.address(), item.address.value + offset, size / kPageSize};
     TRY(add(vcpu, item.what, region, how == plan::tee::tdx::Load::add_and_extend));
   }
   return {};

@@ -8,13 +8,14 @@
 #include <system_error>
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "vmm/kvm/tdx_abi.hpp"
 
 namespace bartizan::vmm::launch::tdx {
 namespace {
 
-using memory::GuestAddress;
-using memory::kPageSize;
+using GuestAddress;
+using kPageSize;
 
 constexpr const char* kOrigin = "tee/tdx";
 
@@ -44,7 +45,7 @@ bool publish(memory::GuestMemory& memory, GuestAddress buffer, uint64_t status) 
 }  // namespace
 
 uint64_t QuoteForwarder::request(memory::GuestMemory& memory, GuestAddress buffer, uint64_t size) {
-  bool whole = buffer.value % memory::kPageSize == 0 && size % memory::kPageSize == 0 && size != 0;
+  bool whole = buffer.value % kPageSize == 0 && size % kPageSize == 0 && size != 0;
   if (!whole || size > kMaxQuoteBuffer) return kvm::kTdvmcallInvalidOperand;
   if (!memory.window(buffer, size).ok()) return kvm::kTdvmcallInvalidOperand;
   auto head = memory.read_object<BufferHead>(buffer);

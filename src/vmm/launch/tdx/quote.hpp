@@ -30,13 +30,13 @@ class QuoteForwarder {
   ~QuoteForwarder() { stop(); }
 
   // The call's answer. `memory` stays until stop().
-  uint64_t request(memory::GuestMemory& memory, memory::GuestAddress buffer, uint64_t size);
+  uint64_t request(memory::GuestMemory& memory, GuestAddress buffer, uint64_t size);
   void stop();  // ends connections and waits; later requests are refused
 
  private:
   struct Job {
     memory::GuestMemory& memory;
-    memory::GuestAddress buffer;
+    GuestAddress buffer;
     uint64_t size;
     Bytes report;
   };

@@ -7,11 +7,12 @@
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 #include "base/unique_fd.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::vmm::launch::tdx {
 
 // Linux uses 128 KiB; a quote with its certificates has about 8.
-constexpr uint64_t kMaxQuoteBuffer = 1024 * 1024;
+constexpr uint64_t kMaxQuoteBuffer = kMiB;
 
 // A path from "/" on: a unix socket. "vsock:CID:PORT": for services in a VM of their own, or that
 // listen on the host's loopback CID. "": none. invalid_argument.

@@ -6,6 +6,7 @@
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "vmm/virtio/chain_io.hpp"
 
 namespace bartizan::vmm::virtio {
@@ -14,7 +15,6 @@ namespace {
 constexpr uint16_t kQueueSize = 128;
 // data buffers of a request: a chain has header and status besides
 constexpr uint32_t kMaxSegments = kQueueSize - 2;
-constexpr uint64_t kSector = 512;  // §5.2.5: the unit of capacity and of sector numbers
 
 // §5.2.3
 constexpr uint64_t kFeatureSegmentsMax = 1 << 2, kFeatureReadOnly = 1 << 5,
@@ -32,7 +32,7 @@ constexpr size_t kIdBytes = 20;
 
 // A chain may describe 4 GiB. Linux sends 1280 KiB at most; a longer request would stop every other
 // device of the VM for as long as the disk takes.
-constexpr uint64_t kMaxRequestBytes = 16 * 1024 * 1024;
+constexpr uint64_t kMaxRequestBytes = 16 * kMiB;
 constexpr uint32_t kRequestsPerTurn = 16;
 
 // Moves `bytes` between the file and the windows, at `at`; short counts go on, end of file and
@@ -60,8 +60,9 @@ bool transfer_all(std::vector<iovec> pieces, uint64_t at, Transfer transfer) {
 }  // namespace
 
 Result<std::shared_ptr<BlockDevice>> BlockDevice::create(BlockOptions options) {
-  if (!options.file.valid() || options.size % kSector != 0 || options.serial.size() > kIdBytes ||
-      !checked_add(options.offset, options.size) || options.offset + options.size > INT64_MAX) {
+  if (!options.file.valid() || options.size % kSectorSize != 0 ||
+      options.serial.size() > kIdBytes || !checked_add(options.offset, options.size) ||
+      options.offset + options.size > INT64_MAX) {
     return make_error(
         ErrorCode::invalid_argument, "virtio/block",
         "disk \"{}\": {} bytes at {}: needs a file, a multiple of 512 bytes, a serial of up to 20",
@@ -81,9 +82,9 @@ uint64_t BlockDevice::features() const {
 
 std::vector<uint8_t> BlockDevice::config() const {  // §5.2.4
   std::vector<uint8_t> config(60);
-  store_le<uint64_t>(&config[0], options_.size / kSector);
+  store_le<uint64_t>(&config[0], options_.size / kSectorSize);  // §5.2.5: 512-byte sectors
   store_le<uint32_t>(&config[12], kMaxSegments);
-  store_le<uint32_t>(&config[20], kSector);
+  store_le<uint32_t>(&config[20], kSectorSize);
   return config;
 }
 
@@ -125,8 +126,8 @@ BlockDevice::Outcome BlockDevice::execute(const Chain& chain) {
 }
 
 bool BlockDevice::in_range(uint64_t sector, uint64_t bytes) const {
-  auto start = checked_mul(sector, kSector);
-  if (!start || bytes % kSector != 0 || bytes > kMaxRequestBytes) return false;
+  auto start = checked_mul(sector, kSectorSize);
+  if (!start || bytes % kSectorSize != 0 || bytes > kMaxRequestBytes) return false;
   return *start <= options_.size && bytes <= options_.size - *start;
 }
 
@@ -136,7 +137,7 @@ BlockDevice::Outcome BlockDevice::read_disk(const Chain& chain, uint64_t sector)
   auto pieces = windows(queues_->memory(), chain.writable, 0, bytes);
   if (!pieces.ok()) return {kIoError};
   bool done = transfer_all(
-      std::move(*pieces), options_.offset + sector * kSector,
+      std::move(*pieces), options_.offset + sector * kSectorSize,
       [this](iovec* v, int n, off_t at) { return ::preadv(options_.file.get(), v, n, at); });
   if (!done) return {kIoError};
   return {kOk, static_cast<uint32_t>(bytes)};
@@ -148,7 +149,7 @@ BlockDevice::Outcome BlockDevice::write_disk(const Chain& chain, uint64_t sector
   auto pieces = windows(queues_->memory(), chain.readable, sizeof(RequestHeader), bytes);
   if (!pieces.ok()) return {kIoError};
   bool done = transfer_all(
-      std::move(*pieces), options_.offset + sector * kSector,
+      std::move(*pieces), options_.offset + sector * kSectorSize,
       [this](iovec* v, int n, off_t at) { return ::pwritev(options_.file.get(), v, n, at); });
   return {done ? kOk : kIoError};
 }

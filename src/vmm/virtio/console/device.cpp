@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/errors.hpp"
+#include "base/units.hpp"
 #include "vmm/virtio/chain_io.hpp"
 
 namespace bartizan::vmm::virtio {
@@ -17,11 +18,11 @@ constexpr size_t kPiece = 4096;  // bytes moved at a time; the size of Linux's o
 
 // One chain may claim 4 GiB of output. What is beyond this is dropped: a guest must not hold the
 // loop that long.
-constexpr uint64_t kMaxOutputPerChain = 256 * 1024;
+constexpr uint64_t kMaxOutputPerChain = 256 * kKiB;
 constexpr uint32_t kChainsPerTurn = 32;
 
 // Input that a caller pushes while the guest does not read must not grow without bound.
-constexpr size_t kMaxPendingInput = 1024 * 1024;
+constexpr size_t kMaxPendingInput = kMiB;
 
 }  // namespace
 

@@ -12,6 +12,7 @@
 
 #include "base/bytes.hpp"
 #include "base/unique_fd.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::vmm::virtio {
 
@@ -40,7 +41,7 @@ constexpr uint32_t kShutdownReceive = 1, kShutdownSend = 2, kShutdownBoth = 3;
 
 // What we promise to hold for the guest of one stream. A guest that sends more breaks the rules and
 // is reset.
-constexpr uint32_t kStreamBuffer = 64 * 1024;
+constexpr uint32_t kStreamBuffer = 64 * kKiB;
 
 struct VsockPorts {
   uint32_t host = 0;

@@ -2,6 +2,7 @@
 // (tests/image).
 #include <gtest/gtest.h>
 
+#include "base/units.hpp"
 #include "image/filesystem/erofs_layout.hpp"
 #include "image/filesystem/erofs_writer.hpp"
 #include "image/filesystem/xattrs.hpp"
@@ -55,7 +56,7 @@ Bytes make_image(int files, size_t size, size_t piece) {
   tree.count_links();
   uint64_t bytes = writer.finish(tree, {}).value();
   EXPECT_EQ(bytes, sink.content.size());
-  EXPECT_EQ(bytes % filesystem::kBlockSize, 0u);
+  EXPECT_EQ(bytes % kBlockSize, 0u);
   EXPECT_TRUE(sink.superblock_last);
   return sink.content;
 }
@@ -71,7 +72,7 @@ TEST(Erofs, SmallFilesShareBlocks) {
 }
 
 TEST(Erofs, EmptyRoot) {
-  EXPECT_EQ(make_image(0, 0, 1).size(), 2u * filesystem::kBlockSize);
+  EXPECT_EQ(make_image(0, 0, 1).size(), 2u * kBlockSize);
 }
 
 TEST(Erofs, TailsNeverStraddleBlocks) {
@@ -93,7 +94,7 @@ TEST(Erofs, TailsNeverStraddleBlocks) {
     EXPECT_GE(position, end);
     EXPECT_GT(position, 0u);
     end = position + filesystem::kInodeBytes + filesystem::inline_bytes(inode);
-    EXPECT_EQ(position / filesystem::kBlockSize, (end - 1) / filesystem::kBlockSize);
+    EXPECT_EQ(position / kBlockSize, (end - 1) / kBlockSize);
   }
 }
 

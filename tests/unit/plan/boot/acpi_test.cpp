@@ -8,6 +8,7 @@
 #include <numeric>
 #include <regex>
 
+#include "bartizan/tee.hpp"
 #include "base/file.hpp"
 #include "plan/boot/layout.hpp"
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/units.hpp"
 #include "crypto/hash.hpp"
 #include "plan/boot/boot_params.hpp"
 #include "plan/boot/command_line.hpp"
@@ -36,25 +37,25 @@ const guest_abi::StubBlob& blob(const BootImage& image, guest_abi::StubBlobKind 
   throw std::runtime_error("no such blob");
 }
 
-const BootChunk& find(const BootImage& image, std::string_view what) {
-  for (const auto& chunk : image.chunks) {
-    if (chunk.what == what) return chunk;
+const tee::PlanItem& find(const BootImage& image, std::string_view what) {
+  for (const auto& item : image.items) {
+    if (item.what == what) return item;
   }
-  throw std::runtime_error("no such chunk");
+  throw std::runtime_error("no such item");
 }
 
-TEST(BootImage, ChunksAscendAndAreDisjoint) {
+TEST(BootImage, ItemsAscendAndAreDisjoint) {
   auto image = make_boot_image(input()).value();
   uint64_t end = 0;
-  for (const auto& chunk : image.chunks) {
-    EXPECT_GE(chunk.address.value, end) << chunk.what;
-    EXPECT_EQ(chunk.address.value % 4096, 0u);
-    EXPECT_EQ(chunk.size % 4096, 0u);
-    EXPECT_EQ(chunk.bytes != nullptr, chunk.kind == ChunkKind::bytes) << chunk.what;
-    EXPECT_TRUE(!chunk.bytes || chunk.bytes->size() <= chunk.size);
-    end = chunk.address.value + chunk.size;
+  for (const auto& item : image.items) {
+    EXPECT_GE(item.address.value, end) << item.what;
+    EXPECT_EQ(item.address.value % 4096, 0u);
+    EXPECT_EQ(item.size % 4096, 0u);
+    EXPECT_EQ(item.bytes != nullptr, item.kind == tee::PageKind::normal) << item.what;
+    EXPECT_TRUE(!item.bytes || item.bytes->size() <= item.size);
+    end = item.address.value + item.size;
   }
-  EXPECT_EQ(image.chunks.size(), 9u);
+  EXPECT_EQ(image.items.size(), 9u);
   EXPECT_EQ(image.table.kernel_entry, 0x1000200u);
 }
 
@@ -99,12 +100,12 @@ TEST(BootImage, TableSaysWhatIsInPlace) {
       {guest_abi::StubBlobKind::boot_params, "boot_params"},
       {guest_abi::StubBlobKind::acpi, "acpi"}};
   for (auto [kind, what] : in_place) {
-    const auto& chunk = find(image, what);
+    const auto& item = find(image, what);
     const auto& one = blob(image, kind);
     EXPECT_EQ(one.source, 0u);
-    EXPECT_EQ(one.destination, chunk.address.value);
-    EXPECT_EQ(one.size, chunk.bytes->size());
-    EXPECT_EQ(to_hex(one.sha256), to_hex(crypto::sha256(*chunk.bytes)));
+    EXPECT_EQ(one.destination, item.address.value);
+    EXPECT_EQ(one.size, item.bytes->size());
+    EXPECT_EQ(to_hex(one.sha256), to_hex(crypto::sha256(*item.bytes)));
   }
 }
 
@@ -151,7 +152,7 @@ TEST(BootImage, ValidatedAndLoadedCoverAllThatLinuxUses) {
       auto add = [&](uint64_t address, uint64_t size) {
         EXPECT_TRUE(pieces.emplace(address, size).second) << address;
       };
-      for (const auto& chunk : image.chunks) add(chunk.address.value, chunk.size);
+      for (const auto& item : image.items) add(item.address.value, item.size);
       uint64_t before = 0;
       for (uint32_t i = 0; i < image.table.range_count; i++) {
         const auto& range = image.table.ranges[i];
@@ -172,14 +173,14 @@ TEST(BootImage, ValidatedAndLoadedCoverAllThatLinuxUses) {
       std::vector<std::pair<uint64_t, uint64_t>> expected;
       uint64_t low = std::min(mib << 20, kMmioHoleStart), end = mib << 20;
       if (platform == guest_abi::StubPlatform::snp) {
-        expected = {{0, kLowRamEnd}, {kHighRamStart, low}};
+        expected = {{0, kLowRamEnd}, {kRamAbove1MiB, low}};
       } else {
-        expected = {{0, low}, {guest_abi::kTdxResetPage, kMmioHoleEnd}};
+        expected = {{0, low}, {guest_abi::kTdxResetPage, kRamAbove4GiB}};
       }
       if (end > low && platform == guest_abi::StubPlatform::tdx) {
         expected.back().second += end - low;
       } else if (end > low) {
-        expected.emplace_back(kMmioHoleEnd, kMmioHoleEnd + end - low);
+        expected.emplace_back(kRamAbove4GiB, kRamAbove4GiB + end - low);
       }
       EXPECT_EQ(joined, expected) << mib << " MiB";
     }
@@ -193,21 +194,21 @@ TEST(BootImage, NothingOfOursIsReservedOrUnnamed) {
                         guest_abi::StubPlatform::tdx}) {
     auto image = make_boot_image(input(256, platform)).value();
     auto map = memory_map(256ull << 20);
-    for (const auto& chunk : image.chunks) {
-      if (chunk.what == "reset_vector") continue;  // run once, before Linux
+    for (const auto& item : image.items) {
+      if (item.what == "reset_vector") continue;  // run once, before Linux
       auto holds = [&](const E820Entry& entry) {
-        return chunk.address.value >= entry.address &&
-               chunk.address.value + chunk.size <= entry.address + entry.size;
+        return item.address.value >= entry.address &&
+               item.address.value + item.size <= entry.address + entry.size;
       };
       auto entry = std::ranges::find_if(map, holds);
-      ASSERT_NE(entry, map.end()) << chunk.what;
-      EXPECT_NE(entry->type, E820Type::reserved) << chunk.what;
-      bool stubs_own = chunk.address.value >= guest_abi::kStubAddress &&
-                       chunk.address.value < guest_abi::kStubReservedEnd;
-      E820Type wanted = stubs_own              ? E820Type::nvs
-                        : chunk.what == "acpi" ? E820Type::acpi
-                                               : E820Type::ram;
-      EXPECT_EQ(entry->type, wanted) << chunk.what;
+      ASSERT_NE(entry, map.end()) << item.what;
+      EXPECT_NE(entry->type, E820Type::reserved) << item.what;
+      bool stubs_own = item.address.value >= guest_abi::kStubAddress &&
+                       item.address.value < guest_abi::kStubReservedEnd;
+      E820Type wanted = stubs_own             ? E820Type::nvs
+                        : item.what == "acpi" ? E820Type::acpi
+                                              : E820Type::ram;
+      EXPECT_EQ(entry->type, wanted) << item.what;
     }
   }
 }
@@ -226,14 +227,14 @@ TEST(BootImage, SecretSegmentBeforeTheInitrd) {
   auto with = input();
   with.secret_segment = Bytes(4000, 0x5e);
   auto image = make_boot_image(with).value();
-  const auto& chunk = find(image, "launch_secret");
+  const auto& item = find(image, "launch_secret");
   const auto& initrd = blob(image, guest_abi::StubBlobKind::initrd);
-  EXPECT_EQ(*chunk.bytes, with.secret_segment);
-  EXPECT_EQ(image.secret_segment, chunk.address.value);
-  EXPECT_EQ(initrd.destination, chunk.address.value + vmm::memory::kPageSize);
+  EXPECT_EQ(*item.bytes, with.secret_segment);
+  EXPECT_EQ(image.secret_segment, item.address.value);
+  EXPECT_EQ(initrd.destination, item.address.value + kPageSize);
   auto page = load_le<::boot_params>(find(image, "boot_params").bytes->data());
-  EXPECT_EQ(page.hdr.ramdisk_image, chunk.address.value);
-  EXPECT_EQ(page.hdr.ramdisk_size, vmm::memory::kPageSize + 5000);
+  EXPECT_EQ(page.hdr.ramdisk_image, item.address.value);
+  EXPECT_EQ(page.hdr.ramdisk_size, kPageSize + 5000);
   EXPECT_EQ(make_boot_image(input()).value().secret_segment, 0u);
 }
 
@@ -269,8 +270,8 @@ TEST(BootImage, CommandLineEndsWithZero) {
 
 TEST(BootImage, SameInputsSameBytes) {
   auto one = make_boot_image(input()).value(), two = make_boot_image(input()).value();
-  for (size_t i = 0; i < one.chunks.size(); i++)
-    EXPECT_TRUE(!one.chunks[i].bytes || *one.chunks[i].bytes == *two.chunks[i].bytes);
+  for (size_t i = 0; i < one.items.size(); i++)
+    EXPECT_TRUE(!one.items[i].bytes || *one.items[i].bytes == *two.items[i].bytes);
 }
 
 TEST(BootImage, RefusesWhatCannotWork) {
@@ -287,6 +288,23 @@ TEST(BootImage, RefusesWhatCannotWork) {
   }
 }
 
+TEST(RamRegions, LieAroundTheHole) {
+  using Platform = guest_abi::StubPlatform;
+  auto regions = [](uint64_t bytes, Platform platform) {
+    std::vector<std::pair<uint64_t, uint64_t>> found;
+    for (const RamRegion& region : ram_regions(bytes, platform))
+      found.emplace_back(region.base.value, region.size);
+    return found;
+  };
+  using Expected = std::vector<std::pair<uint64_t, uint64_t>>;
+  EXPECT_EQ(regions(512 * kMiB, Platform::snp), (Expected{{0, 512 * kMiB}}));
+  EXPECT_EQ(regions(kMmioHoleStart, Platform::none), (Expected{{0, kMmioHoleStart}}));
+  EXPECT_EQ(regions(kMmioHoleStart + kPageSize, Platform::none),
+            (Expected{{0, kMmioHoleStart}, {0x1'0000'0000, kPageSize}}));
+  EXPECT_EQ(regions(4 * kGiB, Platform::tdx),
+            (Expected{{0, 0xd000'0000}, {0xffff'f000, kPageSize}, {0x1'0000'0000, 768 * kMiB}}));
+}
+
 TEST(MemoryMap, LeavesTheHoleAndTheTablesOut) {
   for (uint64_t mib : {128u, 3327u, 3328u, 3329u, 8192u}) {
     uint64_t ram = 0, end = 0;
@@ -294,12 +312,12 @@ TEST(MemoryMap, LeavesTheHoleAndTheTablesOut) {
       EXPECT_GE(entry.address, end);
       end = entry.address + entry.size;
       if (entry.type == E820Type::ram) ram += entry.size;
-      EXPECT_TRUE(end <= kMmioHoleStart || entry.address >= kMmioHoleEnd);
+      EXPECT_TRUE(end <= kMmioHoleStart || entry.address >= kRamAbove4GiB);
       EXPECT_EQ(entry.type == E820Type::acpi, entry.address == kAcpiAddress);
       EXPECT_EQ(entry.type == E820Type::nvs, entry.address == guest_abi::kStubAddress);
     }
     EXPECT_EQ(ram, (mib << 20) - (guest_abi::kStubReservedEnd - kAcpiAddress) -
-                       (kHighRamStart - kLowRamEnd));
+                       (kRamAbove1MiB - kLowRamEnd));
     EXPECT_EQ(memory_map(mib << 20).size(), mib > 3328 ? 6u : 5u);
   }
 }

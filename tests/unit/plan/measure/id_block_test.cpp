@@ -9,6 +9,7 @@
 
 #include "bartizan/tee.hpp"
 #include "base/file.hpp"
+#include "plan/measure/launch_planner.hpp"
 
 namespace bartizan::plan::tee::snp {
 namespace {
@@ -110,6 +111,13 @@ TEST_F(IdBlockFiles, SignaturesVerify) {
                             signature_at(made.authentication, 0x680)));
   EXPECT_EQ(made.id_key_digest.size(), 48u);
   EXPECT_EQ(made.author_key_digest.size(), 48u);
+}
+
+// The firmware refuses a launch under another policy than the block's.
+TEST_F(IdBlockFiles, DefaultPolicyIsTheLaunchs) {
+  auto made = make_id_block(options).value();
+  EXPECT_EQ(load_le<uint64_t>(&made.block[88]), plan::measure::default_policy(Tee::snp));
+  EXPECT_EQ(id_block(IdBlockFields{}), id_block({.policy = IdBlockOptions().policy}));
 }
 
 TEST_F(IdBlockFiles, AuthorIsOptional) {

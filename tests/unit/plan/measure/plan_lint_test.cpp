@@ -1,5 +1,6 @@
 // Mistakes in a plan that no call refuses and that only a guest in real hardware would trip over
-// (docs/tee.md, "Mistakes"): where ACPI tables, secrets and RAM lie, and who has which APIC id.
+// (tests/fake_kvm/README.md lists them): where ACPI tables, secrets and RAM lie, and which processor
+// has which APIC id.
 #include <asm/bootparam.h>
 #include <gtest/gtest.h>
 
@@ -48,7 +49,7 @@ class Planned {
     return 0;
   }
   bool is_ram(uint64_t at, uint64_t size) const {
-    return std::ranges::any_of(plan_.ram, [&](const plan::tee::RamRegion& region) {
+    return std::ranges::any_of(plan_.ram, [&](const RamRegion& region) {
       return at >= region.base.value && at + size <= region.base.value + region.size;
     });
   }
@@ -62,8 +63,9 @@ class Planned {
   ::boot_params params_{};
 };
 
-// ioremap of a table maps it as private memory only where the map says ACPI: in reserved memory or
-// a hole the guest reads garbage (tee-abi §4.8). Firmware areas are not searched in SNP guests.
+// Linux maps a table as private memory only where the map has type ACPI: in reserved memory or a
+// hole the guest reads garbage (arch/x86/mm/ioremap.c). Firmware areas are not searched in SNP
+// guests.
 void check_acpi(const Planned& guest, uint32_t vcpus) {
   auto table = [&](uint64_t at) {
     Bytes head = guest.bytes(at, 36);

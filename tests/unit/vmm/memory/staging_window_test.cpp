@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include "base/units.hpp"
+
 namespace bartizan::vmm::memory {
 namespace {
 

@@ -6,6 +6,9 @@
 #include <fstream>
 #include <thread>
 
+#include "base/units.hpp"
+#include "plan/boot/layout.hpp"
+
 namespace bartizan::vmm::memory {
 namespace {
 
@@ -29,17 +32,8 @@ ErrorCode read_error(GuestMemory& memory, uint64_t at, size_t size) {
   return done.ok() ? ErrorCode{} : done.error().code;
 }
 
-TEST(Layout, RamGoesAroundTheMmioHole) {
-  EXPECT_EQ(ram_layout(512 << 20).size(), 1u);
-  EXPECT_EQ(ram_layout(kMmioHoleStart).size(), 1u);
-  auto big = ram_layout(kMmioHoleStart + kPageSize);
-  ASSERT_EQ(big.size(), 2u);
-  EXPECT_EQ(big[1].base.value, kHighBase);
-  EXPECT_EQ(big[1].size, kPageSize);
-}
-
 TEST(GuestMemory, RefusesBadRegions) {
-  auto code = [](std::vector<Region> regions) {
+  auto code = [](std::vector<RamRegion> regions) {
     auto memory = GuestMemory::create(std::move(regions), PageState::shared);
     return memory.ok() ? ErrorCode{} : memory.error().code;
   };
@@ -155,11 +149,11 @@ TEST(Views, PatternsAreFoundAcrossPagesAndWindows) {
             ErrorCode::invalid_argument);
 }
 
-constexpr uint64_t kHugeRam = 4 * kHugePageSize + kPageSize;
+constexpr uint64_t kHugeRam = 4 * kLargePageSize + kPageSize;
 
 void expect_usable(GuestMemory& memory) {
   EXPECT_EQ(memory.size(), kHugeRam);
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.host_address(0)) % kHugePageSize, 0u);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.host_address(0)) % kLargePageSize, 0u);
   for (uint64_t at : {uint64_t{0}, kHugeRam - 1}) {
     EXPECT_TRUE(memory.write({at}, Bytes{7}).ok());
     EXPECT_EQ(*memory.read_object<uint8_t>({at}), 7);
@@ -195,7 +189,7 @@ TEST(Backing, ReservedPagesComeFromThePool) {
 }
 
 TEST(Backing, APoolThatIsTooSmallIsAnErrorThatSaysSo) {
-  uint64_t too_much = (free_huge_pages() + 64) * kHugePageSize;
+  uint64_t too_much = (free_huge_pages() + 64) * kLargePageSize;
   auto memory =
       GuestMemory::create({{GuestAddress{0}, too_much}}, PageState::shared, Backing::reserved);
   ASSERT_FALSE(memory.ok());
@@ -205,8 +199,8 @@ TEST(Backing, APoolThatIsTooSmallIsAnErrorThatSaysSo) {
 
 // 256 GiB, the most that a machine may have, cost 8 MiB of bookkeeping; a change names ranges.
 TEST(GuestMemory, BookkeepingOfLargeGuestsIsSmall) {
-  constexpr uint64_t kGiB = 1 << 30;
-  auto memory = GuestMemory::create(ram_layout(256 * kGiB), PageState::private_);
+  auto memory = GuestMemory::create(
+      plan::boot::ram_regions(256 * kGiB, guest_abi::StubPlatform::none), PageState::private_);
   ASSERT_TRUE(memory.ok());
   EXPECT_LE((*memory)->bookkeeping_bytes(), 8u << 20);
   (*memory)->set_state({5 * kGiB}, 200 * kGiB / kPageSize, PageState::shared);
