@@ -9,24 +9,17 @@ namespace bz = bartizan;
 namespace {
 
 bz::Result<bz::EvidencePolicy> policy_of(const bartizan_evidence_policy* from) {
-  auto options = options_of(from, "bartizan_evidence_policy");
-  BARTIZAN_C_CHECK(options);
-  BARTIZAN_C_CHECK(check_flags(
-      options->flags, BARTIZAN_POLICY_ALLOW_SIMULATED | BARTIZAN_POLICY_ALLOW_DEBUG, "flags"));
-  auto measurements = list_of(options->measurements, options->measurement_count, "measurements");
-  BARTIZAN_C_CHECK(measurements);
-  auto host_data = bytes_of(options->host_data, "host_data");
-  BARTIZAN_C_CHECK(host_data);
-  auto report_data = bytes_of(options->report_data, "report_data");
-  BARTIZAN_C_CHECK(report_data);
+  auto options = TRY(options_of(from, "bartizan_evidence_policy"));
+  TRY(check_flags(options.flags, BARTIZAN_POLICY_ALLOW_SIMULATED | BARTIZAN_POLICY_ALLOW_DEBUG,
+                  "flags"));
   bz::EvidencePolicy to;
-  to.allow_simulated = options->flags & BARTIZAN_POLICY_ALLOW_SIMULATED;
-  to.allow_debug = options->flags & BARTIZAN_POLICY_ALLOW_DEBUG;
-  to.measurements = *std::move(measurements);
-  to.host_data = *std::move(host_data);
-  to.report_data = *std::move(report_data);
-  to.minimum_tcb = options->minimum_tcb;
-  to.now = options->now;
+  to.allow_simulated = options.flags & BARTIZAN_POLICY_ALLOW_SIMULATED;
+  to.allow_debug = options.flags & BARTIZAN_POLICY_ALLOW_DEBUG;
+  to.measurements = TRY(list_of(options.measurements, options.measurement_count, "measurements"));
+  to.host_data = TRY(bytes_of(options.host_data, "host_data"));
+  to.report_data = TRY(bytes_of(options.report_data, "report_data"));
+  to.minimum_tcb = options.minimum_tcb;
+  to.now = options.now;
   return to;
 }
 
@@ -39,7 +32,7 @@ class CallbackSource : public bz::EvidenceSource {
   bz::Result<bz::Evidence> evidence(std::span<const uint8_t> report_data) override {
     const char* json = function_(user_, report_data.data(), report_data.size());
     if (!json)
-      return bz::Error{bz::ErrorCode::io, 0, "c", "evidence: the callback gave none", {}, {}, {}};
+      return bz::make_error(bz::ErrorCode::io, kOrigin, "evidence: the callback gave none");
     return bz::evidence_from_json(json, tee_);
   }
 
@@ -59,13 +52,10 @@ int32_t bartizan_attest_verify(const char* evidence, int32_t tee,
   return guarded(err, [&]() -> bz::Result<void> {
     if (!evidence) return missing("evidence");
     if (!json) return missing("json");
-    auto kind = tee_of(tee);
-    BARTIZAN_C_CHECK(kind);
-    auto demands = policy_of(policy);
-    BARTIZAN_C_CHECK(demands);
-    auto parsed = bz::evidence_from_json(evidence, *kind);
-    BARTIZAN_C_CHECK(parsed);
-    return give_json(bz::verify_evidence(*parsed, *demands), json);
+    auto kind = TRY(tee_of(tee));
+    auto demands = TRY(policy_of(policy));
+    auto parsed = TRY(bz::evidence_from_json(evidence, kind));
+    return give_json(bz::verify_evidence(parsed, demands), json);
   });
 }
 
@@ -74,20 +64,17 @@ int32_t bartizan_attest_request_key(const bartizan_key_request* request, bartiza
   return guarded(err, [&]() -> bz::Result<void> {
     if (!request) return missing("request");
     if (!key) return missing("key");
-    auto options = options_of(request, "bartizan_key_request");
-    BARTIZAN_C_CHECK(options);
-    BARTIZAN_C_CHECK(require(options->url, "url"));
-    BARTIZAN_C_CHECK(require(options->ca_pem, "ca_pem"));
-    BARTIZAN_C_CHECK(require(options->resource, "resource"));
-    if (!options->evidence) return missing("evidence");
-    auto tee = tee_of(options->tee);
-    BARTIZAN_C_CHECK(tee);
-    bz::KeyRequest to{options->url, options->ca_pem, options->resource};
-    if (options->timeout_ms) to.timeout_ms = options->timeout_ms;
-    CallbackSource source(*tee, options->evidence, options->evidence_user);
-    auto released = bz::request_key(to, source);
-    BARTIZAN_C_CHECK(released);
-    *key = new bartizan_secret{*std::move(released)};
+    auto options = TRY(options_of(request, "bartizan_key_request"));
+    TRY(require(options.url, "url"));
+    TRY(require(options.ca_pem, "ca_pem"));
+    TRY(require(options.resource, "resource"));
+    if (!options.evidence) return missing("evidence");
+    auto tee = TRY(tee_of(options.tee));
+    bz::KeyRequest to{options.url, options.ca_pem, options.resource};
+    if (options.timeout_ms) to.timeout_ms = options.timeout_ms;
+    CallbackSource source(tee, options.evidence, options.evidence_user);
+    auto released = TRY(bz::request_key(to, source));
+    *key = new bartizan_secret{std::move(released)};
     return {};
   });
 }

@@ -14,39 +14,36 @@ constexpr size_t kMaxTlsNames = 64;
 bz::Result<void> fill_names(const bartizan_broker_options& from, bz::BrokerOptions& to) {
   if (from.tls_name_count == 0) return {};
   if (!from.tls_names) return missing("tls_names");
-  if (from.tls_name_count > kMaxTlsNames) return invalid("tls_names: more than 64");
+  if (from.tls_name_count > kMaxTlsNames) return bz::invalid(kOrigin, "tls_names: more than 64");
   to.tls_names.clear();
   for (size_t i = 0; i < from.tls_name_count; ++i) {
-    BARTIZAN_C_CHECK(require(from.tls_names[i], "tls_names"));
+    TRY(require(from.tls_names[i], "tls_names"));
     to.tls_names.emplace_back(from.tls_names[i]);
   }
   return {};
 }
 
 bz::Result<bz::BrokerOptions> broker_options(const bartizan_broker_options* from) {
-  auto options = options_of(from, "bartizan_broker_options");
-  BARTIZAN_C_CHECK(options);
-  BARTIZAN_C_CHECK(require(options->state, "state"));
-  BARTIZAN_C_CHECK(check_flags(options->flags, BARTIZAN_BROKER_ANY_PORT, "flags"));
+  auto options = TRY(options_of(from, "bartizan_broker_options"));
+  TRY(require(options.state, "state"));
+  TRY(check_flags(options.flags, BARTIZAN_BROKER_ANY_PORT, "flags"));
   bz::BrokerOptions to;
-  to.state = options->state;
-  if (options->address && *options->address) to.address = options->address;
-  if (options->port) to.port = options->port;
-  if (options->flags & BARTIZAN_BROKER_ANY_PORT) to.port = 0;
-  BARTIZAN_C_CHECK(fill_names(*options, to));
-  auto roots = list_of(options->sev_roots, options->sev_root_count, "sev_roots");
-  BARTIZAN_C_CHECK(roots);
-  to.sev_roots = *std::move(roots);
-  to.log = log_sink(options->log, options->log_user);
+  to.state = options.state;
+  if (options.address && *options.address) to.address = options.address;
+  if (options.port) to.port = options.port;
+  if (options.flags & BARTIZAN_BROKER_ANY_PORT) to.port = 0;
+  TRY(fill_names(options, to));
+  to.sev_roots = TRY(list_of(options.sev_roots, options.sev_root_count, "sev_roots"));
+  to.log = log_sink(options.log, options.log_user);
   return to;
 }
 
 bz::Result<void> fill_kind(const bartizan_broker_access& from, bz::BrokerAccess& to) {
   if (from.kind < BARTIZAN_BROKER_BARTIZAN || from.kind > BARTIZAN_BROKER_REGISTER_WORKLOAD)
-    return invalid("kind: none of BARTIZAN_BROKER_*");
-  BARTIZAN_C_CHECK(check_flags(
-      from.flags, BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES | BARTIZAN_REGISTER_RESOURCE_POLICY,
-      "flags"));
+    return bz::invalid(kOrigin, "kind: none of BARTIZAN_BROKER_*");
+  TRY(check_flags(from.flags,
+                  BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES | BARTIZAN_REGISTER_RESOURCE_POLICY,
+                  "flags"));
   to.kind = static_cast<bz::BrokerKind>(from.kind);
   to.reference_values = !(from.flags & BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES);
   to.resource_policy = from.flags & BARTIZAN_REGISTER_RESOURCE_POLICY;
@@ -54,12 +51,10 @@ bz::Result<void> fill_kind(const bartizan_broker_access& from, bz::BrokerAccess&
 }
 
 bz::Result<void> fill_admin(const bartizan_broker_access& from, bz::BrokerAccess& to) {
-  auto token = secret_of(from.admin_token, "admin_token");
-  BARTIZAN_C_CHECK(token);
-  if (*token) to.admin_token = *std::move(*token);
-  auto key = secret_of(from.admin_key, "admin_key");
-  BARTIZAN_C_CHECK(key);
-  if (*key) to.admin_key = *std::move(*key);
+  auto token = TRY(secret_of(from.admin_token, "admin_token"));
+  if (token) to.admin_token = *std::move(token);
+  auto key = TRY(secret_of(from.admin_key, "admin_key"));
+  if (key) to.admin_key = *std::move(key);
   to.admin_issuer = text(from.admin_issuer);
   to.admin_audience = text(from.admin_audience);
   if (from.admin_role) to.admin_role = from.admin_role;
@@ -68,53 +63,46 @@ bz::Result<void> fill_admin(const bartizan_broker_access& from, bz::BrokerAccess
 
 bz::Result<bz::BrokerAccess> access_of(const bartizan_broker_access* from) {
   if (!from) return missing("access");
-  auto options = options_of(from, "bartizan_broker_access");
-  BARTIZAN_C_CHECK(options);
-  BARTIZAN_C_CHECK(require(options->url, "url"));
-  BARTIZAN_C_CHECK(require(options->ca_pem, "ca_pem"));
+  auto options = TRY(options_of(from, "bartizan_broker_access"));
+  TRY(require(options.url, "url"));
+  TRY(require(options.ca_pem, "ca_pem"));
   bz::BrokerAccess to;
-  to.url = options->url;
-  to.ca_pem = options->ca_pem;
-  BARTIZAN_C_CHECK(fill_kind(*options, to));
-  BARTIZAN_C_CHECK(fill_admin(*options, to));
+  to.url = options.url;
+  to.ca_pem = options.ca_pem;
+  TRY(fill_kind(options, to));
+  TRY(fill_admin(options, to));
   if (to.admin_token.empty() && to.kind == bz::BrokerKind::bartizan)
-    return invalid("admin_token: required");
+    return bz::invalid(kOrigin, "admin_token: required");
   return to;
 }
 
 bz::Result<void> fill_values(const bartizan_workload& from, bz::Workload& to) {
-  auto digest = bytes_of(from.workload_digest, "workload_digest");
-  BARTIZAN_C_CHECK(digest);
-  auto measurements = list_of(from.measurements, from.measurement_count, "measurements");
-  BARTIZAN_C_CHECK(measurements);
-  auto key = secret_of(from.disk_key, "disk_key");
-  BARTIZAN_C_CHECK(key);
-  if (!*key) return invalid("disk_key: required");
-  to.workload_digest = *std::move(digest);
-  to.measurements = *std::move(measurements);
-  to.disk_key = *std::move(*key);
+  auto digest = TRY(bytes_of(from.workload_digest, "workload_digest"));
+  auto measurements = TRY(list_of(from.measurements, from.measurement_count, "measurements"));
+  auto key = TRY(secret_of(from.disk_key, "disk_key"));
+  if (!key) return bz::invalid(kOrigin, "disk_key: required");
+  to.workload_digest = std::move(digest);
+  to.measurements = std::move(measurements);
+  to.disk_key = *std::move(key);
   return {};
 }
 
 bz::Result<bz::Workload> workload_of(const bartizan_workload* from) {
   if (!from) return missing("workload");
-  auto options = options_of(from, "bartizan_workload");
-  BARTIZAN_C_CHECK(options);
-  BARTIZAN_C_CHECK(require(options->id, "id"));
-  BARTIZAN_C_CHECK(check_flags(
-      options->flags, BARTIZAN_POLICY_ALLOW_SIMULATED | BARTIZAN_POLICY_ALLOW_DEBUG, "flags"));
+  auto options = TRY(options_of(from, "bartizan_workload"));
+  TRY(require(options.id, "id"));
+  TRY(check_flags(options.flags, BARTIZAN_POLICY_ALLOW_SIMULATED | BARTIZAN_POLICY_ALLOW_DEBUG,
+                  "flags"));
   bz::Workload to;
-  to.id = options->id;
-  BARTIZAN_C_CHECK(fill_values(*options, to));
-  to.allow_simulated = options->flags & BARTIZAN_POLICY_ALLOW_SIMULATED;
-  to.allow_debug = options->flags & BARTIZAN_POLICY_ALLOW_DEBUG;
-  to.minimum_tcb = options->minimum_tcb;
-  to.resource = text(options->resource);
+  to.id = options.id;
+  TRY(fill_values(options, to));
+  to.allow_simulated = options.flags & BARTIZAN_POLICY_ALLOW_SIMULATED;
+  to.allow_debug = options.flags & BARTIZAN_POLICY_ALLOW_DEBUG;
+  to.minimum_tcb = options.minimum_tcb;
+  to.resource = text(options.resource);
   if (to.resource.empty()) to.resource = "default/disk-key/" + to.id;
-  if (options->tee == BARTIZAN_TEE_NONE) return to;
-  auto tee = tee_of(options->tee);
-  BARTIZAN_C_CHECK(tee);
-  to.tee = *tee;
+  if (options.tee == BARTIZAN_TEE_NONE) return to;
+  to.tee = TRY(tee_of(options.tee));
   return to;
 }
 
@@ -127,13 +115,11 @@ int32_t bartizan_broker_start(const bartizan_broker_options* options, bartizan_b
   return guarded(err, [&]() -> bz::Result<void> {
     if (!options) return missing("options");
     if (!broker) return missing("broker");
-    auto to = broker_options(options);
-    BARTIZAN_C_CHECK(to);
-    auto started = bz::Broker::start(*std::move(to));
-    BARTIZAN_C_CHECK(started);
-    std::string url = started->url(), ca_pem = started->ca_pem(),
-                token = started->admin_token_path().string();
-    *broker = new bartizan_broker{*std::move(started), std::move(url), std::move(ca_pem),
+    auto to = TRY(broker_options(options));
+    auto started = TRY(bz::Broker::start(std::move(to)));
+    std::string url = started.url(), ca_pem = started.ca_pem(),
+                token = started.admin_token_path().string();
+    *broker = new bartizan_broker{std::move(started), std::move(url), std::move(ca_pem),
                                   std::move(token)};
     return {};
   });
@@ -165,20 +151,17 @@ const char* bartizan_broker_admin_token_path(const bartizan_broker* broker) {
 int32_t bartizan_broker_register(const bartizan_broker_access* access,
                                  const bartizan_workload* workload, bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
-    auto to = access_of(access);
-    BARTIZAN_C_CHECK(to);
-    auto values = workload_of(workload);
-    BARTIZAN_C_CHECK(values);
-    return bz::register_workload(*to, *values);
+    auto to = TRY(access_of(access));
+    auto values = TRY(workload_of(workload));
+    return bz::register_workload(to, values);
   });
 }
 
 int32_t bartizan_broker_kind_from_name(const char* name, int32_t* kind, bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!kind) return missing("kind");
-    auto found = bz::broker_kind_from_string(text(name));
-    BARTIZAN_C_CHECK(found);
-    *kind = static_cast<int32_t>(*found);
+    auto found = TRY(bz::broker_kind_from_string(text(name)));
+    *kind = static_cast<int32_t>(found);
     return {};
   });
 }
@@ -187,11 +170,9 @@ int32_t bartizan_broker_trustee_policy(const bartizan_workload* workload, bartiz
                                        bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!policy) return missing("policy");
-    auto values = workload_of(workload);
-    BARTIZAN_C_CHECK(values);
-    auto made = bz::trustee_resource_policy(*values);
-    BARTIZAN_C_CHECK(made);
-    *policy = new bartizan_string{*std::move(made)};
+    auto values = TRY(workload_of(workload));
+    auto made = TRY(bz::trustee_resource_policy(values));
+    *policy = new bartizan_string{std::move(made)};
     return {};
   });
 }
@@ -200,12 +181,10 @@ int32_t bartizan_broker_audit(const bartizan_broker_access* access, const char* 
                               bartizan_string** json, bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!json) return missing("json");
-    auto to = access_of(access);
-    BARTIZAN_C_CHECK(to);
-    BARTIZAN_C_CHECK(require(workload_id, "workload_id"));
-    auto audit = bz::broker_audit(*to, workload_id);
-    BARTIZAN_C_CHECK(audit);
-    *json = new bartizan_string{*std::move(audit)};
+    auto to = TRY(access_of(access));
+    TRY(require(workload_id, "workload_id"));
+    auto audit = TRY(bz::broker_audit(to, workload_id));
+    *json = new bartizan_string{std::move(audit)};
     return {};
   });
 }

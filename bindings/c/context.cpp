@@ -12,8 +12,8 @@ namespace {
 constexpr size_t kMaxPorts = 1024;
 
 bz::Result<void> fill_ports(const bartizan_machine_options& from, bz::MachineOptions& to) {
-  if (from.publish_count > kMaxPorts) return invalid("publish_count: more than 1024");
-  if (from.vsock_count > kMaxPorts) return invalid("vsock_count: more than 1024");
+  if (from.publish_count > kMaxPorts) return bz::invalid(kOrigin, "publish_count: more than 1024");
+  if (from.vsock_count > kMaxPorts) return bz::invalid(kOrigin, "vsock_count: more than 1024");
   if (!from.publish && from.publish_count) return missing("publish");
   if (!from.vsock && from.vsock_count) return missing("vsock");
   for (size_t i = 0; i < from.publish_count; ++i) {
@@ -23,7 +23,7 @@ bz::Result<void> fill_ports(const bartizan_machine_options& from, bz::MachineOpt
     to.publish.push_back(std::move(port));
   }
   for (size_t i = 0; i < from.vsock_count; ++i) {
-    BARTIZAN_C_CHECK(require(from.vsock[i].path, "vsock: path"));
+    TRY(require(from.vsock[i].path, "vsock: path"));
     to.vsock.push_back({from.vsock[i].port, from.vsock[i].path, from.vsock[i].listen != 0});
   }
   return {};
@@ -40,52 +40,47 @@ void fill_texts(const bartizan_machine_options& from, bz::MachineOptions& to) {
 }
 
 bz::Result<bz::MachineOptions> machine_options(const bartizan_machine_options* from) {
-  auto options = options_of(from, "bartizan_machine_options");
-  BARTIZAN_C_CHECK(options);
-  BARTIZAN_C_CHECK(
-      check_flags(options->flags, BARTIZAN_MACHINE_NO_NETWORK | BARTIZAN_MACHINE_STDIO, "flags"));
+  auto options = TRY(options_of(from, "bartizan_machine_options"));
+  TRY(check_flags(options.flags, BARTIZAN_MACHINE_NO_NETWORK | BARTIZAN_MACHINE_STDIO, "flags"));
   bz::MachineOptions to;
-  fill_texts(*options, to);
-  BARTIZAN_C_CHECK(fill_ports(*options, to));
-  to.network = !(options->flags & BARTIZAN_MACHINE_NO_NETWORK);
-  if (options->flags & BARTIZAN_MACHINE_STDIO) {
-    to.stdin_fd = options->stdin_fd;
-    to.stdout_fd = options->stdout_fd;
+  fill_texts(options, to);
+  TRY(fill_ports(options, to));
+  to.network = !(options.flags & BARTIZAN_MACHINE_NO_NETWORK);
+  if (options.flags & BARTIZAN_MACHINE_STDIO) {
+    to.stdin_fd = options.stdin_fd;
+    to.stdout_fd = options.stdout_fd;
   }
-  BARTIZAN_C_CHECK(fill_tee_options(options->tee_options, to.tee_options));
-  if (options->huge_pages < BARTIZAN_HUGE_PAGES_OFF ||
-      options->huge_pages > BARTIZAN_HUGE_PAGES_RESERVED)
-    return invalid("huge_pages: " + std::to_string(options->huge_pages) +
-                   " is none of BARTIZAN_HUGE_PAGES_*");
-  to.huge_pages = static_cast<bz::HugePages>(options->huge_pages);
-  to.log = log_sink(options->log, options->log_user);
-  to.guest_log = log_sink(options->guest_log, options->guest_log_user);
+  TRY(fill_tee_options(options.tee_options, to.tee_options));
+  if (options.huge_pages < BARTIZAN_HUGE_PAGES_OFF ||
+      options.huge_pages > BARTIZAN_HUGE_PAGES_RESERVED)
+    return bz::invalid(kOrigin, "huge_pages: {} is none of BARTIZAN_HUGE_PAGES_*",
+                       options.huge_pages);
+  to.huge_pages = static_cast<bz::HugePages>(options.huge_pages);
+  to.log = log_sink(options.log, options.log_user);
+  to.guest_log = log_sink(options.guest_log, options.guest_log_user);
   return to;
 }
 
 bz::Result<bz::LuksDisk> luks_disk(const bartizan_luks_disk* from) {
-  auto options = options_of(from, "bartizan_luks_disk");
-  BARTIZAN_C_CHECK(options);
-  BARTIZAN_C_CHECK(require(options->path, "path"));
-  auto manifest = bytes_of(options->manifest, "manifest");
-  BARTIZAN_C_CHECK(manifest);
-  auto disk_key = secret_of(options->disk_key, "disk_key");
-  BARTIZAN_C_CHECK(disk_key);
-  return bz::LuksDisk{options->path, options->offset, options->size, *std::move(manifest),
-                      *std::move(disk_key)};
+  auto options = TRY(options_of(from, "bartizan_luks_disk"));
+  TRY(require(options.path, "path"));
+  auto manifest = TRY(bytes_of(options.manifest, "manifest"));
+  auto disk_key = TRY(secret_of(options.disk_key, "disk_key"));
+  return bz::LuksDisk{options.path, options.offset, options.size, std::move(manifest),
+                      std::move(disk_key)};
 }
 
 bz::Result<void> give_exit(bz::Result<bz::ExitReason>&& ended, bartizan_exit** to) {
-  BARTIZAN_C_CHECK(ended);
+  bz::ExitReason reason = TRY(std::move(ended));
   if (!to) return {};
-  std::string description = ended->describe();
-  *to = new bartizan_exit{*std::move(ended), std::move(description)};
+  std::string description = reason.describe();
+  *to = new bartizan_exit{std::move(reason), std::move(description)};
   return {};
 }
 
 bz::Result<bz::MemoryView> view_of(int32_t number) {
   if (number != BARTIZAN_MEMORY_RAW && number != BARTIZAN_MEMORY_HOST)
-    return invalid("view: " + std::to_string(number) + " is none of BARTIZAN_MEMORY_*");
+    return bz::invalid(kOrigin, "view: {} is none of BARTIZAN_MEMORY_*", number);
   return static_cast<bz::MemoryView>(number);
 }
 
@@ -97,11 +92,9 @@ int32_t bartizan_context_create(const bartizan_machine_options* options, bartiza
                                 bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!context) return missing("context");
-    auto to = machine_options(options);
-    BARTIZAN_C_CHECK(to);
-    auto created = bz::Context::create(*std::move(to));
-    BARTIZAN_C_CHECK(created);
-    *context = new bartizan_context{*std::move(created)};
+    auto to = TRY(machine_options(options));
+    auto created = TRY(bz::Context::create(std::move(to)));
+    *context = new bartizan_context{std::move(created)};
     return {};
   });
 }
@@ -113,9 +106,8 @@ void bartizan_context_free(bartizan_context* context) {
 int32_t bartizan_context_set_tee(bartizan_context* context, int32_t tee, bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!context) return missing("context");
-    auto kind = tee_of(tee);
-    BARTIZAN_C_CHECK(kind);
-    return context->context.set_tee(*kind);
+    auto kind = TRY(tee_of(tee));
+    return context->context.set_tee(kind);
   });
 }
 
@@ -124,9 +116,8 @@ int32_t bartizan_context_attach_luks_disk(bartizan_context* context, const barti
   return guarded(err, [&]() -> bz::Result<void> {
     if (!context) return missing("context");
     if (!disk) return missing("disk");
-    auto to = luks_disk(disk);
-    BARTIZAN_C_CHECK(to);
-    return context->context.attach_luks_disk(*std::move(to));
+    auto to = TRY(luks_disk(disk));
+    return context->context.attach_luks_disk(std::move(to));
   });
 }
 
@@ -135,10 +126,9 @@ int32_t bartizan_context_attach_image(bartizan_context* context, const char* ima
                                       bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!context) return missing("context");
-    BARTIZAN_C_CHECK(require(image, "image"));
-    auto secret = secret_of({disk_key, disk_key_size}, "disk_key");
-    BARTIZAN_C_CHECK(secret);
-    return context->context.attach_image(image, *std::move(secret));
+    TRY(require(image, "image"));
+    auto secret = TRY(secret_of({disk_key, disk_key_size}, "disk_key"));
+    return context->context.attach_image(image, std::move(secret));
   });
 }
 
@@ -207,10 +197,9 @@ int32_t bartizan_context_read_memory(const bartizan_context* context, int32_t vi
   return guarded(err, [&]() -> bz::Result<void> {
     if (!context) return missing("context");
     if (!to && size) return missing("to");
-    auto kind = view_of(view);
-    BARTIZAN_C_CHECK(kind);
+    auto kind = TRY(view_of(view));
     std::vector<uint8_t> bytes(size);  // outputs are untouched on failure
-    BARTIZAN_C_CHECK(context->context.read_memory(*kind, offset, bytes));
+    TRY(context->context.read_memory(kind, offset, bytes));
     std::copy(bytes.begin(), bytes.end(), to);
     return {};
   });
@@ -222,13 +211,9 @@ int32_t bartizan_context_count_in_memory(const bartizan_context* context, int32_
   return guarded(err, [&]() -> bz::Result<void> {
     if (!context) return missing("context");
     if (!count) return missing("count");
-    auto kind = view_of(view);
-    BARTIZAN_C_CHECK(kind);
-    auto bytes = bytes_of({pattern, size}, "pattern");
-    BARTIZAN_C_CHECK(bytes);
-    auto found = context->context.count_in_memory(*kind, *bytes);
-    BARTIZAN_C_CHECK(found);
-    *count = *found;
+    auto kind = TRY(view_of(view));
+    auto bytes = TRY(bytes_of({pattern, size}, "pattern"));
+    *count = TRY(context->context.count_in_memory(kind, bytes));
     return {};
   });
 }

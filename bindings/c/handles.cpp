@@ -27,16 +27,12 @@ Error error_of_exception() noexcept {
   } catch (...) {
     error.message = "exception";
   }
-  if (error.origin.empty()) error.origin = "c";
+  if (error.origin.empty()) error.origin = kOrigin;
   return error;
 }
 
-Error invalid(std::string message) {
-  return Error{ErrorCode::invalid_argument, 0, "c", std::move(message), {}, {}, {}};
-}
-
 Error missing(const char* what) {
-  return invalid(std::string(what) + " is NULL");
+  return invalid(kOrigin, "{} is NULL", what);
 }
 
 }  // namespace bartizan::c

@@ -9,6 +9,7 @@
 #include "bartizan.h"
 #include "bartizan/broker.hpp"
 #include "bartizan/machine.hpp"
+#include "base/errors.hpp"
 #include "common/json_view.hpp"
 
 struct bartizan_error {
@@ -40,6 +41,8 @@ struct bartizan_broker {
 
 namespace bartizan::c {
 
+constexpr const char* kOrigin = "c";  // of errors that begin here
+
 // Stores `error` where the caller wants it and returns its number. Never throws: without memory for
 // the error the number alone has to do, and *err stays as it was.
 int32_t fail(Error error, bartizan_error** err) noexcept;
@@ -58,14 +61,13 @@ int32_t guarded(bartizan_error** err, Work&& work) noexcept {
   }
 }
 
-Error invalid(std::string message);
 Error missing(const char* what);  // invalid_argument: "<what> is NULL"
 
 // Gives the caller a handle with the JSON text.
 template <typename T>
 Result<void> give_json(Result<T>&& result, bartizan_string** to) {
-  if (!result.ok()) return std::move(result).error();
-  *to = new bartizan_string{view::to_text(view::to_json(*result))};
+  const T value = TRY(std::move(result));
+  *to = new bartizan_string{view::to_text(view::to_json(value))};
   return {};
 }
 

@@ -9,9 +9,9 @@ namespace bz = bartizan;
 namespace {
 
 bz::Result<void> fill_names(const bartizan_build_options& from, bz::BuildOptions& to) {
-  BARTIZAN_C_CHECK(require(from.source, "source"));
-  BARTIZAN_C_CHECK(require(from.output, "output"));
-  BARTIZAN_C_CHECK(check_flags(
+  TRY(require(from.source, "source"));
+  TRY(require(from.output, "output"));
+  TRY(check_flags(
       from.flags,
       BARTIZAN_BUILD_NO_NETWORK | BARTIZAN_BUILD_REPRODUCIBLE | BARTIZAN_BUILD_ANONYMOUS, "flags"));
   to.source = from.source;
@@ -28,24 +28,19 @@ bz::Result<void> fill_names(const bartizan_build_options& from, bz::BuildOptions
 }
 
 bz::Result<bz::BuildOptions> build_options(const bartizan_build_options* from) {
-  auto options = options_of(from, "bartizan_build_options");
-  BARTIZAN_C_CHECK(options);
+  auto options = TRY(options_of(from, "bartizan_build_options"));
   bz::BuildOptions to;
-  BARTIZAN_C_CHECK(fill_names(*options, to));
-  if (options->vcpus) to.vcpus = options->vcpus;
-  if (options->ram_mib) to.ram_mib = options->ram_mib;
-  to.network = !(options->flags & BARTIZAN_BUILD_NO_NETWORK);
-  to.reproducible = options->flags & BARTIZAN_BUILD_REPRODUCIBLE;
-  to.anonymous = options->flags & BARTIZAN_BUILD_ANONYMOUS;
-  if (options->created) to.created = options->created;
-  auto key = secret_of(options->disk_key, "disk_key");
-  BARTIZAN_C_CHECK(key);
-  to.disk_key = *std::move(key);
-  auto recovery = secret_of(options->recovery_passphrase, "recovery_passphrase");
-  BARTIZAN_C_CHECK(recovery);
-  to.recovery_passphrase = *std::move(recovery);
-  to.scratch_bytes = options->scratch_bytes;
-  to.progress = progress_sink(options->progress, options->progress_user);
+  TRY(fill_names(options, to));
+  if (options.vcpus) to.vcpus = options.vcpus;
+  if (options.ram_mib) to.ram_mib = options.ram_mib;
+  to.network = !(options.flags & BARTIZAN_BUILD_NO_NETWORK);
+  to.reproducible = options.flags & BARTIZAN_BUILD_REPRODUCIBLE;
+  to.anonymous = options.flags & BARTIZAN_BUILD_ANONYMOUS;
+  if (options.created) to.created = options.created;
+  to.disk_key = TRY(secret_of(options.disk_key, "disk_key"));
+  to.recovery_passphrase = TRY(secret_of(options.recovery_passphrase, "recovery_passphrase"));
+  to.scratch_bytes = options.scratch_bytes;
+  to.progress = progress_sink(options.progress, options.progress_user);
   return to;
 }
 
@@ -58,13 +53,11 @@ int32_t bartizan_image_build(const bartizan_build_options* options, bartizan_str
   return guarded(err, [&]() -> bz::Result<void> {
     if (!options) return missing("options");
     if (!json) return missing("json");
-    auto build = build_options(options);
-    BARTIZAN_C_CHECK(build);
-    if (!build->disk_key && !disk_key) return missing("disk_key");
-    auto report = bz::build_image(*build);
-    BARTIZAN_C_CHECK(report);
-    auto text = std::make_unique<bartizan_string>(bz::view::to_text(bz::view::to_json(*report)));
-    if (disk_key) *disk_key = new bartizan_secret{std::move(report->disk_key)};
+    auto build = TRY(build_options(options));
+    if (!build.disk_key && !disk_key) return missing("disk_key");
+    auto report = TRY(bz::build_image(build));
+    auto text = std::make_unique<bartizan_string>(bz::view::to_text(bz::view::to_json(report)));
+    if (disk_key) *disk_key = new bartizan_secret{std::move(report.disk_key)};
     *json = text.release();
     return {};
   });
@@ -74,7 +67,7 @@ int32_t bartizan_image_inspect(const char* image, const char* reference, bartiza
                                bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!json) return missing("json");
-    BARTIZAN_C_CHECK(require(image, "image"));
+    TRY(require(image, "image"));
     return give_json(bz::inspect_image(image, text(reference)), json);
   });
 }
@@ -83,8 +76,8 @@ int32_t bartizan_image_diff(const char* a, const char* b, bartizan_string** json
                             bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!json) return missing("json");
-    BARTIZAN_C_CHECK(require(a, "a"));
-    BARTIZAN_C_CHECK(require(b, "b"));
+    TRY(require(a, "a"));
+    TRY(require(b, "b"));
     return give_json(bz::diff_images(a, b), json);
   });
 }
@@ -93,10 +86,9 @@ int32_t bartizan_image_verify(const char* image, const uint8_t* disk_key, size_t
                               bartizan_progress_fn progress, void* progress_user,
                               bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
-    BARTIZAN_C_CHECK(require(image, "image"));
-    auto key = secret_of({disk_key, disk_key_size}, "disk_key");
-    BARTIZAN_C_CHECK(key);
-    return bz::verify_image(image, *key, progress_sink(progress, progress_user));
+    TRY(require(image, "image"));
+    auto key = TRY(secret_of({disk_key, disk_key_size}, "disk_key"));
+    return bz::verify_image(image, key, progress_sink(progress, progress_user));
   });
 }
 

@@ -21,8 +21,7 @@ Result<Options> options_of(const Options* from, const char* name) {
   Options options;
   std::memset(static_cast<void*>(&options), 0, sizeof options);
   if (!from) return options;
-  if (auto copied = copy_struct(&options, sizeof options, from, name); !copied.ok())
-    return std::move(copied).error();
+  TRY(copy_struct(&options, sizeof options, from, name));
   return options;
 }
 
@@ -47,7 +46,3 @@ ProgressSink progress_sink(bartizan_progress_fn function, void* user);
 Result<void> require(const char* text, const char* name);
 
 }  // namespace bartizan::c
-
-// Return the error of a Result from the enclosing function.
-#define BARTIZAN_C_CHECK(...) \
-  if (auto&& checked = (__VA_ARGS__); !checked.ok()) return std::move(checked).error()

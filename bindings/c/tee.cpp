@@ -9,18 +9,15 @@ namespace bz = bartizan;
 namespace {
 
 bz::Result<bz::LaunchOptions> launch_options(const bartizan_launch_options* from) {
-  auto options = options_of(from, "bartizan_launch_options");
-  BARTIZAN_C_CHECK(options);
-  auto tee = tee_of(options->tee);
-  BARTIZAN_C_CHECK(tee);
+  auto options = TRY(options_of(from, "bartizan_launch_options"));
   bz::LaunchOptions to;
-  to.tee = *tee;
-  to.bundle = text(options->bundle);
-  if (options->vcpus) to.vcpus = options->vcpus;
-  if (options->ram_mib) to.ram_mib = options->ram_mib;
-  to.extra_command_line = text(options->extra_command_line);
-  to.c_bit = options->c_bit;
-  to.guest_features = options->guest_features;
+  to.tee = TRY(tee_of(options.tee));
+  to.bundle = text(options.bundle);
+  if (options.vcpus) to.vcpus = options.vcpus;
+  if (options.ram_mib) to.ram_mib = options.ram_mib;
+  to.extra_command_line = text(options.extra_command_line);
+  to.c_bit = options.c_bit;
+  to.guest_features = options.guest_features;
   return to;
 }
 
@@ -29,15 +26,14 @@ constexpr uint32_t kHostKernels =
 
 bz::Result<bz::FirmwareLaunch> firmware_launch(const bartizan_measure_options& options) {
   if (options.vmm < BARTIZAN_VMM_QEMU || options.vmm > BARTIZAN_VMM_GCE)
-    return invalid("vmm: " + std::to_string(options.vmm) + " is none of BARTIZAN_VMM_*");
-  auto digest = bytes_of(options.ovmf_digest, "ovmf_digest");
-  BARTIZAN_C_CHECK(digest);
+    return bz::invalid(kOrigin, "vmm: {} is none of BARTIZAN_VMM_*", options.vmm);
+  auto digest = TRY(bytes_of(options.ovmf_digest, "ovmf_digest"));
   return bz::FirmwareLaunch{text(options.ovmf),
                             text(options.kernel),
                             text(options.initrd),
                             text(options.append),
                             static_cast<bz::Vmm>(options.vmm),
-                            *std::move(digest)};
+                            std::move(digest)};
 }
 
 bz::Result<void> set_processors(const bartizan_measure_options& from, bz::MeasureOptions* to) {
@@ -53,7 +49,7 @@ bz::Result<void> set_processors(const bartizan_measure_options& from, bz::Measur
 }
 
 bz::Result<void> set_host_kernels(const bartizan_measure_options& from, bz::MeasureOptions* to) {
-  BARTIZAN_C_CHECK(check_flags(from.host_kernels, kHostKernels, "host_kernels"));
+  TRY(check_flags(from.host_kernels, kHostKernels, "host_kernels"));
   if (from.host_kernels == 0) return {};
   to->host_kernels.clear();
   if (from.host_kernels & BARTIZAN_HOST_KERNEL_SINCE_6_10)
@@ -64,63 +60,53 @@ bz::Result<void> set_host_kernels(const bartizan_measure_options& from, bz::Meas
 }
 
 bz::Result<bz::MeasureOptions> measure_options(const bartizan_measure_options* from) {
-  auto options = options_of(from, "bartizan_measure_options");
-  BARTIZAN_C_CHECK(options);
-  auto tee = tee_of(options->tee);
-  BARTIZAN_C_CHECK(tee);
+  auto options = TRY(options_of(from, "bartizan_measure_options"));
   bz::MeasureOptions to;
-  to.launch.tee = *tee;
-  to.launch.bundle = text(options->bundle);
-  if (options->vcpus) to.launch.vcpus = options->vcpus;
-  if (options->ram_mib) to.launch.ram_mib = options->ram_mib;
-  to.launch.extra_command_line = text(options->extra_command_line);
-  to.max_vcpus = options->max_vcpus;
-  to.guest_features = options->guest_features;
-  auto firmware = firmware_launch(*options);
-  BARTIZAN_C_CHECK(firmware);
-  to.firmware = *std::move(firmware);
-  BARTIZAN_C_CHECK(set_host_kernels(*options, &to));
-  BARTIZAN_C_CHECK(set_processors(*options, &to));
+  to.launch.tee = TRY(tee_of(options.tee));
+  to.launch.bundle = text(options.bundle);
+  if (options.vcpus) to.launch.vcpus = options.vcpus;
+  if (options.ram_mib) to.launch.ram_mib = options.ram_mib;
+  to.launch.extra_command_line = text(options.extra_command_line);
+  to.max_vcpus = options.max_vcpus;
+  to.guest_features = options.guest_features;
+  to.firmware = TRY(firmware_launch(options));
+  TRY(set_host_kernels(options, &to));
+  TRY(set_processors(options, &to));
   return to;
 }
 
 bz::Result<void> set_id(bartizan_blob from, const char* name, std::array<uint8_t, 16>* to) {
-  auto bytes = bytes_of(from, name);
-  BARTIZAN_C_CHECK(bytes);
-  if (bytes->empty()) return {};
-  if (bytes->size() != to->size())
-    return invalid(std::string(name) + ": " + std::to_string(bytes->size()) + " bytes, not 16");
-  std::copy(bytes->begin(), bytes->end(), to->begin());
+  auto bytes = TRY(bytes_of(from, name));
+  if (bytes.empty()) return {};
+  if (bytes.size() != to->size())
+    return bz::invalid(kOrigin, "{}: {} bytes, not 16", name, bytes.size());
+  std::copy(bytes.begin(), bytes.end(), to->begin());
   return {};
 }
 
 bz::Result<bz::IdBlockOptions> id_block_options(const bartizan_id_block_options* from) {
-  auto options = options_of(from, "bartizan_id_block_options");
-  BARTIZAN_C_CHECK(options);
-  BARTIZAN_C_CHECK(require(options->id_key, "id_key"));
-  auto digest = bytes_of(options->digest, "digest");
-  BARTIZAN_C_CHECK(digest);
+  auto options = TRY(options_of(from, "bartizan_id_block_options"));
+  TRY(require(options.id_key, "id_key"));
   bz::IdBlockOptions to;
-  to.digest = *std::move(digest);
-  BARTIZAN_C_CHECK(set_id(options->family_id, "family_id", &to.family_id));
-  BARTIZAN_C_CHECK(set_id(options->image_id, "image_id", &to.image_id));
-  to.guest_svn = options->guest_svn;
-  if (options->policy) to.policy = options->policy;
-  to.id_key = options->id_key;
-  to.author_key = text(options->author_key);
+  to.digest = TRY(bytes_of(options.digest, "digest"));
+  TRY(set_id(options.family_id, "family_id", &to.family_id));
+  TRY(set_id(options.image_id, "image_id", &to.image_id));
+  to.guest_svn = options.guest_svn;
+  if (options.policy) to.policy = options.policy;
+  to.id_key = options.id_key;
+  to.author_key = text(options.author_key);
   return to;
 }
 
 bz::Result<bz::BundleOptions> bundle_options(const bartizan_bundle_options* from) {
-  auto options = options_of(from, "bartizan_bundle_options");
-  BARTIZAN_C_CHECK(options);
+  auto options = TRY(options_of(from, "bartizan_bundle_options"));
   bz::BundleOptions to;
-  to.kernel = text(options->kernel);
-  to.modules = text(options->modules);
-  to.init = text(options->init);
-  to.output = text(options->output);
-  to.extra_command_line = text(options->extra_command_line);
-  to.progress = progress_sink(options->progress, options->progress_user);
+  to.kernel = text(options.kernel);
+  to.modules = text(options.modules);
+  to.init = text(options.init);
+  to.output = text(options.output);
+  to.extra_command_line = text(options.extra_command_line);
+  to.progress = progress_sink(options.progress, options.progress_user);
   return to;
 }
 
@@ -136,9 +122,8 @@ int32_t bartizan_tee_from_name(const char* name, int32_t* tee, bartizan_error** 
   return guarded(err, [&]() -> bz::Result<void> {
     if (!name) return missing("name");
     if (!tee) return missing("tee");
-    auto found = bz::tee_from_string(name);
-    BARTIZAN_C_CHECK(found);
-    *tee = static_cast<int32_t>(*found);
+    auto found = TRY(bz::tee_from_string(name));
+    *tee = static_cast<int32_t>(found);
     return {};
   });
 }
@@ -147,11 +132,10 @@ int32_t bartizan_probe(const bartizan_probe_options* options, bartizan_string** 
                        bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!json) return missing("json");
-    auto copy = options_of(options, "bartizan_probe_options");
-    BARTIZAN_C_CHECK(copy);
+    auto copy = TRY(options_of(options, "bartizan_probe_options"));
     bz::ProbeOptions to;
-    if (copy->kvm_device && *copy->kvm_device) to.kvm_device = copy->kvm_device;
-    if (copy->guest_time_limit_ms) to.guest_time_limit_ms = copy->guest_time_limit_ms;
+    if (copy.kvm_device && *copy.kvm_device) to.kvm_device = copy.kvm_device;
+    if (copy.guest_time_limit_ms) to.guest_time_limit_ms = copy.guest_time_limit_ms;
     return give_json(bz::probe(to), json);
   });
 }
@@ -160,9 +144,8 @@ int32_t bartizan_measure(const bartizan_launch_options* options, bartizan_string
                          bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!json) return missing("json");
-    auto launch = launch_options(options);
-    BARTIZAN_C_CHECK(launch);
-    return give_json(bz::measure(*launch), json);
+    auto launch = TRY(launch_options(options));
+    return give_json(bz::measure(launch), json);
   });
 }
 
@@ -170,9 +153,8 @@ int32_t bartizan_measure_set(const bartizan_measure_options* options, bartizan_s
                              bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!json) return missing("json");
-    auto measure = measure_options(options);
-    BARTIZAN_C_CHECK(measure);
-    return give_json(bz::measure_set(*measure), json);
+    auto measure = TRY(measure_options(options));
+    return give_json(bz::measure_set(measure), json);
   });
 }
 
@@ -180,9 +162,8 @@ int32_t bartizan_id_block_make(const bartizan_id_block_options* options, bartiza
                                bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!json) return missing("json");
-    auto block = id_block_options(options);
-    BARTIZAN_C_CHECK(block);
-    return give_json(bz::make_id_block(*block), json);
+    auto block = TRY(id_block_options(options));
+    return give_json(bz::make_id_block(block), json);
   });
 }
 
@@ -190,9 +171,8 @@ int32_t bartizan_bundle_create(const bartizan_bundle_options* options, bartizan_
                                bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!json) return missing("json");
-    auto bundle = bundle_options(options);
-    BARTIZAN_C_CHECK(bundle);
-    return give_json(bz::create_bundle(*bundle), json);
+    auto bundle = TRY(bundle_options(options));
+    return give_json(bz::create_bundle(bundle), json);
   });
 }
 

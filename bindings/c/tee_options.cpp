@@ -17,51 +17,40 @@ Result<std::optional<SevSecret>> ask(bartizan_sev_owner_fn owner, void* user,
       measured.policy, measured.secret_address};
   bartizan_sev_secret secret{};
   if (int32_t answer = owner(user, &seen, &secret); answer != 0)
-    return Error{ErrorCode::verification_failed,
-                 0,
-                 "c",
-                 "the owner does not accept the launch: " + std::to_string(answer),
-                 "sev_owner",
-                 {},
-                 {}};
+    return refused(kOrigin, "sev_owner", "", "", "the owner does not accept the launch: {}",
+                   answer);
   if (secret.header.size == 0 && secret.ciphertext.size == 0) return std::optional<SevSecret>();
-  auto header = bytes_of(secret.header, "secret: header");
-  BARTIZAN_C_CHECK(header);
-  auto ciphertext = bytes_of(secret.ciphertext, "secret: ciphertext");
-  BARTIZAN_C_CHECK(ciphertext);
-  return std::optional(SevSecret{*std::move(header), *std::move(ciphertext), secret.guest_address});
+  auto header = TRY(bytes_of(secret.header, "secret: header"));
+  auto ciphertext = TRY(bytes_of(secret.ciphertext, "secret: ciphertext"));
+  return std::optional(SevSecret{std::move(header), std::move(ciphertext), secret.guest_address});
 }
 
 Result<void> fill(bartizan_blob from, const char* name, std::vector<uint8_t>& to) {
-  auto bytes = bytes_of(from, name);
-  BARTIZAN_C_CHECK(bytes);
-  to = *std::move(bytes);
+  to = TRY(bytes_of(from, name));
   return {};
 }
 
 }  // namespace
 
 Result<void> fill_tee_options(const bartizan_tee_options* from, TeeOptions& to) {
-  auto options = options_of(from, "bartizan_tee_options");
-  BARTIZAN_C_CHECK(options);
-  BARTIZAN_C_CHECK(check_flags(options->flags, kFlags, "tee_options: flags"));
-  to.policy = options->policy;
-  to.guest_features = options->guest_features;
-  BARTIZAN_C_CHECK(fill(options->id_block, "id_block", to.id_block));
-  BARTIZAN_C_CHECK(fill(options->id_authentication, "id_authentication", to.id_authentication));
-  BARTIZAN_C_CHECK(fill(options->certificates, "certificates", to.certificates));
-  BARTIZAN_C_CHECK(fill(options->owner_certificate, "owner_certificate", to.owner_certificate));
-  BARTIZAN_C_CHECK(fill(options->session, "session", to.session));
-  BARTIZAN_C_CHECK(
-      fill(options->platform_certificates, "platform_certificates", to.platform_certificates));
-  to.require_certificates = (options->flags & BARTIZAN_TEE_REQUIRE_CERTIFICATES) != 0;
-  if (options->owner) {
-    to.owner = [owner = options->owner, user = options->owner_user](const SevMeasurement& seen) {
+  auto options = TRY(options_of(from, "bartizan_tee_options"));
+  TRY(check_flags(options.flags, kFlags, "tee_options: flags"));
+  to.policy = options.policy;
+  to.guest_features = options.guest_features;
+  TRY(fill(options.id_block, "id_block", to.id_block));
+  TRY(fill(options.id_authentication, "id_authentication", to.id_authentication));
+  TRY(fill(options.certificates, "certificates", to.certificates));
+  TRY(fill(options.owner_certificate, "owner_certificate", to.owner_certificate));
+  TRY(fill(options.session, "session", to.session));
+  TRY(fill(options.platform_certificates, "platform_certificates", to.platform_certificates));
+  to.require_certificates = (options.flags & BARTIZAN_TEE_REQUIRE_CERTIFICATES) != 0;
+  if (options.owner) {
+    to.owner = [owner = options.owner, user = options.owner_user](const SevMeasurement& seen) {
       return ask(owner, user, seen);
     };
   }
-  if (options->quote_service && *options->quote_service) to.quote_service = options->quote_service;
-  if (options->flags & BARTIZAN_TEE_NO_QUOTES) to.quote_service.clear();
+  if (options.quote_service && *options.quote_service) to.quote_service = options.quote_service;
+  if (options.flags & BARTIZAN_TEE_NO_QUOTES) to.quote_service.clear();
   return {};
 }
 

@@ -1,5 +1,7 @@
 #include "common/json_view.hpp"
 
+#include "base/bytes.hpp"
+
 namespace bartizan::view {
 
 namespace {
@@ -15,17 +17,6 @@ Json by_kind(const std::vector<std::pair<std::string, uint64_t>>& counts) {
 }
 
 }  // namespace
-
-std::string to_hex(std::span<const uint8_t> bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(bytes.size() * 2);
-  for (uint8_t byte : bytes) {
-    text.push_back(kDigits[byte >> 4]);
-    text.push_back(kDigits[byte & 15]);
-  }
-  return text;
-}
 
 std::string to_text(const Json& json, int indent) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);

@@ -40,8 +40,6 @@ Json to_json(const std::vector<PublishedPort>& ports);
 
 std::string to_text(const Json& json, int indent = -1);
 
-std::string to_hex(std::span<const uint8_t> bytes);
-
 // "exit_code" for ExitKind::exit_code.
 std::string_view to_string(ExitKind kind);
 

@@ -1,6 +1,7 @@
 // Evidence and key release.
 #include "bartizan/attest.hpp"
 
+#include "base/errors.hpp"
 #include "python/convert.hpp"
 
 namespace bartizan::python {
@@ -73,8 +74,7 @@ class CallableSource : public EvidenceSource {
     const bool returned = callback_.run([&](const py::object& callable) {
       evidence = callable(to_bytes(report_data)).cast<Evidence>();
     });
-    if (!returned)
-      return Error{ErrorCode::io, 0, "python", "evidence: callback raised", {}, {}, {}};
+    if (!returned) return make_error(ErrorCode::io, "python", "evidence: callback raised");
     return evidence;
   }
 

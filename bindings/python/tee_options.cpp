@@ -1,6 +1,7 @@
 // Options of hardware TEEs, and the owner of a SEV launch as a Python callable.
 #include <algorithm>
 
+#include "base/errors.hpp"
 #include "python/convert.hpp"
 
 namespace bartizan::python {
@@ -29,13 +30,7 @@ PythonTeeOptions make_options(uint64_t policy, uint64_t guest_features, const py
 }
 
 Error not_accepted() {
-  return {ErrorCode::verification_failed,
-          0,
-          "python",
-          "the owner does not accept the launch",
-          "sev_owner",
-          {},
-          {}};
+  return refused("python", "sev_owner", "", "", "the owner does not accept the launch");
 }
 
 void bind_types(py::module_& module) {

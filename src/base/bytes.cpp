@@ -31,7 +31,7 @@ int hex_digit(char c) {
   return -1;
 }
 
-Error bad_base64() {
+Error corrupt_base64() {
   return make_error(ErrorCode::corrupt, "base", "not valid base64");
 }
 
@@ -93,17 +93,17 @@ Result<Bytes> from_base64(std::string_view text, Base64 kind) {
   static const auto standard = reverse(kStandardAlphabet), url = reverse(kUrlAlphabet);
   const auto& table = kind == Base64::standard ? standard : url;
   if (kind == Base64::standard) {
-    if (text.size() % 4 != 0) return bad_base64();
+    if (text.size() % 4 != 0) return corrupt_base64();
     for (int i = 0; i < 2 && !text.empty() && text.back() == '='; ++i) text.remove_suffix(1);
   }
-  if (text.size() % 4 == 1) return bad_base64();
+  if (text.size() % 4 == 1) return corrupt_base64();
   Bytes bytes;
   bytes.reserve(text.size() * 3 / 4);
   uint32_t group = 0;
   int bits = 0;
   for (char c : text) {
     int value = table[static_cast<uint8_t>(c)];
-    if (value < 0) return bad_base64();
+    if (value < 0) return corrupt_base64();
     group = (group << 6 | static_cast<uint32_t>(value)) & 0xffffff;
     bits += 6;
     if (bits >= 8) {
@@ -112,7 +112,7 @@ Result<Bytes> from_base64(std::string_view text, Base64 kind) {
     }
   }
   // One text for one value: bits that carry nothing must be zero (RFC 4648 §3.5).
-  if ((group & ((1u << bits) - 1)) != 0) return bad_base64();
+  if ((group & ((1u << bits) - 1)) != 0) return corrupt_base64();
   return bytes;
 }
 

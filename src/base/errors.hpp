@@ -25,6 +25,13 @@ Error make_error(ErrorCode code, std::string origin, fmt::format_string<Args...>
                {},   {}};
 }
 
+// invalid_argument: the caller asked for something that cannot be.
+template <typename... Args>
+Error invalid(std::string origin, fmt::format_string<Args...> format, Args&&... args) {
+  return make_error(ErrorCode::invalid_argument, std::move(origin), format,
+                    std::forward<Args>(args)...);
+}
+
 // A check that refused. `reason` is a stable word for programs; both values must be public.
 template <typename... Args>
 Error refused(std::string origin, std::string reason, std::string expected, std::string got,

@@ -17,6 +17,12 @@ Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, mode_t 
   return fd;
 }
 
+Result<Pipe> make_pipe(int flags) {
+  int ends[2];
+  if (::pipe2(ends, flags | O_CLOEXEC) != 0) return errno_error(errno, "base/file", "pipe");
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
 Result<UniqueFd> unnamed_file(const std::filesystem::path& folder) {
   UniqueFd file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (file.valid()) return file;
@@ -44,16 +50,26 @@ Result<Bytes> read_file(const std::filesystem::path& path, uint64_t limit) {
   Bytes content;
   uint8_t chunk[65536];
   for (;;) {
-    ssize_t count = ::read(fd.get(), chunk, sizeof chunk);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno_error(errno, "base/file", fmt::format("read {}", path.string()));
-    if (count == 0) return content;
-    if (content.size() + static_cast<size_t>(count) > limit) {
+    size_t count = TRY(read_up_to(fd.get(), chunk, path.string()));
+    if (content.size() + count > limit) {
       return make_error(ErrorCode::resource_exhausted, "base/file",
                         "{}: larger than the limit of {} bytes", path.string(), limit);
     }
     content.insert(content.end(), chunk, chunk + count);
+    if (count < sizeof chunk) return content;
   }
+}
+
+Result<size_t> read_up_to(int fd, std::span<uint8_t> to, std::string_view name) {
+  size_t size = 0;
+  while (size < to.size()) {
+    ssize_t count = ::read(fd, to.data() + size, to.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno_error(errno, "base/file", fmt::format("read {}", name));
+    if (count == 0) break;
+    size += static_cast<size_t>(count);
+  }
+  return size;
 }
 
 Result<void> read_exactly(int fd, std::span<uint8_t> to, uint64_t offset, std::string_view name) {

@@ -15,12 +15,21 @@ namespace bartizan {
 
 // adds O_CLOEXEC
 Result<UniqueFd> open_file(const std::filesystem::path& path, int flags, mode_t mode = 0600);
+
+struct Pipe {
+  UniqueFd read, write;
+};
+// pipe2; adds O_CLOEXEC
+Result<Pipe> make_pipe(int flags = 0);
+
 Result<uint64_t> file_size(int fd, const std::filesystem::path& name);
 
 // The whole file; more than `limit` bytes is resource_exhausted (a hostile file must not fill
 // memory).
 Result<Bytes> read_file(const std::filesystem::path& path, uint64_t limit);
 
+// read, until `to` is full or the file ends; how many bytes there were.
+Result<size_t> read_up_to(int fd, std::span<uint8_t> to, std::string_view name);
 // pread
 Result<void> read_exactly(int fd, std::span<uint8_t> to, uint64_t offset, std::string_view name);
 // pwrite

@@ -26,11 +26,9 @@ void add_access_options(CLI::App& command, AccessArguments& to) {
 }
 
 Result<BrokerAccess> access_of(const AccessArguments& arguments) {
-  auto pem = read_text(arguments.ca);
-  CLI_CHECK(pem);
-  auto token = read_secret(arguments.token_file);
-  CLI_CHECK(token);
-  return BrokerAccess{arguments.url, *std::move(pem), *std::move(token)};
+  auto pem = TRY(read_text(arguments.ca));
+  auto token = TRY(read_secret(arguments.token_file));
+  return BrokerAccess{arguments.url, std::move(pem), std::move(token)};
 }
 
 // ---- broker
@@ -61,25 +59,22 @@ void announce(const Broker& broker, const ServeArguments& arguments, const Print
 }
 
 Result<int> serve(ServeArguments& arguments, Printer& output) {
-  auto endpoint = parse_endpoint(arguments.listen);
-  CLI_CHECK(endpoint);
-  arguments.options.address = endpoint->address;
-  arguments.options.port = endpoint->port;
+  auto endpoint = TRY(parse_endpoint(arguments.listen));
+  arguments.options.address = endpoint.address;
+  arguments.options.port = endpoint.port;
   for (const std::string& name : arguments.tls_names) arguments.options.tls_names.push_back(name);
   for (const std::string& path : arguments.sev_roots) {
-    auto root = read_text(path);
-    CLI_CHECK(root);
-    arguments.options.sev_roots.emplace_back(root->begin(), root->end());
+    auto root = TRY(read_text(path));
+    arguments.options.sev_roots.emplace_back(root.begin(), root.end());
   }
   output.verbose = arguments.verbose;
   arguments.options.log = output.log();
   const sigset_t stop = block_stop_signals();
-  auto broker = Broker::start(arguments.options);
-  CLI_CHECK(broker);
-  announce(*broker, arguments, output);
+  auto broker = TRY(Broker::start(arguments.options));
+  announce(broker, arguments, output);
   int signal_number = 0;
   sigwait(&stop, &signal_number);
-  broker->stop();
+  broker.stop();
   return 0;
 }
 
@@ -91,13 +86,11 @@ struct AuditArguments {
 };
 
 Result<int> audit(const AuditArguments& arguments, Printer& output) {
-  auto access = access_of(arguments.access);
-  CLI_CHECK(access);
-  auto text = broker_audit(*access, arguments.workload_id);
-  CLI_CHECK(text);
-  const view::Json list = view::Json::parse(*text, nullptr, false);
+  auto access = TRY(access_of(arguments.access));
+  auto text = TRY(broker_audit(access, arguments.workload_id));
+  const view::Json list = view::Json::parse(text, nullptr, false);
   if (!list.is_array())
-    return Error{ErrorCode::protocol, 0, "cli", "broker: audit is no JSON array", {}, {}, {}};
+    return make_error(ErrorCode::protocol, "cli", "broker: the audit is not a JSON array");
   std::vector<std::pair<std::string, std::string>> lines;
   const auto word = [](const view::Json& entry, const char* key) {
     const auto found = entry.find(key);

@@ -1,5 +1,4 @@
 // bartizan build
-#include <charconv>
 #include <cstdlib>
 
 #include "bartizan/image.hpp"
@@ -78,57 +77,30 @@ void declare(CLI::App& command, Arguments& to) {
 
 // An empty SOURCE_DATE_EPOCH counts as none (reproducible-builds.org).
 Result<void> set_created(Arguments& arguments) {
-  std::string text = arguments.created, name = "--created";
-  if (text.empty()) {
-    const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
-    text = epoch ? epoch : "";
-    name = "SOURCE_DATE_EPOCH";
-  }
-  if (text.empty()) return {};
-  int64_t seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc() || end != text.data() + text.size())
-    return Error{ErrorCode::invalid_argument,
-                 0,
-                 "cli",
-                 name + ": \"" + text + "\" is not a number of seconds",
-                 {},
-                 {},
-                 {}};
-  arguments.options.created = seconds;
+  const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
+  if (!arguments.created.empty())
+    arguments.options.created = TRY(parse_seconds("--created", arguments.created));
+  else if (epoch && *epoch)
+    arguments.options.created = TRY(parse_seconds("SOURCE_DATE_EPOCH", epoch));
   return {};
 }
 
 // A fresh key that nobody keeps would make an image that nobody can open.
 Result<void> prepare(Arguments& arguments) {
   if (arguments.key_out.empty() && arguments.disk_key_file.empty() && arguments.key_from.empty())
-    return Error{ErrorCode::invalid_argument,
-                 0,
-                 "cli",
-                 "build: --key-out, --key-file or --key-from: one is required",
-                 {},
-                 {},
-                 {}};
+    return invalid("cli", "build: --key-out, --key-file or --key-from: one is required");
   if (!arguments.key_out.empty() && std::filesystem::exists(arguments.key_out))
-    return Error{ErrorCode::already_exists, 0, "cli", arguments.key_out + ": exists", {}, {}, {}};
+    return make_error(ErrorCode::already_exists, "cli", "{}: exists", arguments.key_out);
   arguments.options.reproducible = !arguments.key_from.empty();
-  auto key = read_optional_secret(arguments.options.reproducible ? arguments.key_from
-                                                                 : arguments.disk_key_file);
-  CLI_CHECK(key);
-  arguments.options.disk_key = *std::move(key);
-  auto recovery =
-      read_optional_secret(arguments.recovery_file == "-" ? "/dev/stdin" : arguments.recovery_file);
-  CLI_CHECK(recovery);
-  arguments.options.recovery_passphrase = *std::move(recovery);
+  arguments.options.disk_key = TRY(read_optional_secret(
+      arguments.options.reproducible ? arguments.key_from : arguments.disk_key_file));
+  arguments.options.recovery_passphrase = TRY(read_optional_secret(
+      arguments.recovery_file == "-" ? "/dev/stdin" : arguments.recovery_file));
   if (!arguments.scratch.empty()) {
-    auto size = parse_size("--scratch", arguments.scratch);
-    CLI_CHECK(size);
-    arguments.options.scratch_bytes = *size;
+    arguments.options.scratch_bytes = TRY(parse_size("--scratch", arguments.scratch));
   }
   if (!arguments.ca.empty()) {
-    auto pem = read_text(arguments.ca);
-    CLI_CHECK(pem);
-    arguments.options.broker_ca_pem = *std::move(pem);
+    arguments.options.broker_ca_pem = TRY(read_text(arguments.ca));
   }
   arguments.options.network = !arguments.no_network;
   return set_created(arguments);
@@ -141,23 +113,22 @@ Result<BuildReport> build_with_bar(Arguments& arguments, const Printer& output) 
 }
 
 Result<int> build(Arguments& arguments, Printer& output) {
-  CLI_CHECK(prepare(arguments));
-  auto report = build_with_bar(arguments, output);
-  CLI_CHECK(report);
+  TRY(prepare(arguments));
+  auto report = TRY(build_with_bar(arguments, output));
   if (!arguments.key_out.empty()) {
-    if (auto kept = write_secret(arguments.key_out, report->disk_key); !kept.ok()) {
+    if (auto kept = write_secret(arguments.key_out, report.disk_key); !kept.ok()) {
       std::error_code ignored;  // without its key the image is of no use
-      std::filesystem::remove_all(report->output, ignored);
+      std::filesystem::remove_all(report.output, ignored);
       return std::move(kept).error();
     }
   }
-  output.result(view::to_json(*report), {{"image", report->output.string()},
-                                         {"workload id", report->workload_id},
-                                         {"workload digest", view::to_hex(report->workload_digest)},
-                                         {"resource", report->resource},
-                                         {"entries", std::to_string(report->entries)},
-                                         {"content", human_bytes(report->content_bytes)},
-                                         {"disk", human_bytes(report->disk_bytes)}});
+  output.result(view::to_json(report), {{"image", report.output.string()},
+                                        {"workload id", report.workload_id},
+                                        {"workload digest", to_hex(report.workload_digest)},
+                                        {"resource", report.resource},
+                                        {"entries", std::to_string(report.entries)},
+                                        {"content", human_bytes(report.content_bytes)},
+                                        {"disk", human_bytes(report.disk_bytes)}});
   return 0;
 }
 

@@ -23,16 +23,15 @@ Result<BundleInfo> create_with_bar(BundleOptions& options, const Printer& output
 }
 
 Result<int> create(BundleOptions& options, Printer& output) {
-  auto bundle = create_with_bar(options, output);
-  CLI_CHECK(bundle);
-  show(*bundle, output);
+  auto bundle = TRY(create_with_bar(options, output));
+  show(bundle, output);
   return 0;
 }
 
 Result<int> inspect(const std::string& path, Printer& output) {
-  auto bundle = read_bundle(path.empty() ? default_bundle_path() : std::filesystem::path(path));
-  CLI_CHECK(bundle);
-  show(*bundle, output);
+  auto bundle =
+      TRY(read_bundle(path.empty() ? default_bundle_path() : std::filesystem::path(path)));
+  show(bundle, output);
   return 0;
 }
 

@@ -9,7 +9,8 @@
 #include <functional>
 #include <string>
 
-#include "bartizan/result.hpp"
+#include "base/bytes.hpp"
+#include "base/errors.hpp"
 #include "cli/output.hpp"
 
 namespace bartizan::cli {
@@ -44,7 +45,3 @@ void add_audit(CLI::App& app, Invocation& session);
 void add_run(CLI::App& app, Invocation& session);
 
 }  // namespace bartizan::cli
-
-// Return the error of a Result from the enclosing function.
-#define CLI_CHECK(...) \
-  if (auto&& checked = (__VA_ARGS__); !checked.ok()) return std::move(checked).error()

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.hpp"
 #include "cli/output.hpp"
 
 namespace bartizan::cli {
@@ -158,7 +159,7 @@ std::vector<Node> host_parts(const ImageInfo& info) {
 }  // namespace
 
 std::vector<std::string> image_tree(const ImageInfo& info, const std::string& name) {
-  const std::string digest = view::to_hex(info.workload_digest);
+  const std::string digest = to_hex(info.workload_digest);
   std::vector<std::string> lines = {harmless(name) + ": " + kind_of(info)};
   draw(parts_of(info, digest), "", &lines);
   lines.emplace_back("the host");

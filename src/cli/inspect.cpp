@@ -14,37 +14,34 @@ struct Arguments {
 };
 
 Result<int> inspect(const Arguments& arguments, Printer& output) {
-  auto info = inspect_image(arguments.image, arguments.reference);
-  CLI_CHECK(info);
-  output.tree(view::to_json(*info), image_tree(*info, arguments.image.string()));
+  auto info = TRY(inspect_image(arguments.image, arguments.reference));
+  output.tree(view::to_json(info), image_tree(info, arguments.image.string()));
   return 0;
 }
 
 Result<int> verify(const Arguments& arguments, Printer& output) {
-  auto key = read_optional_secret(arguments.disk_key_file);
-  CLI_CHECK(key);
+  auto key = TRY(read_optional_secret(arguments.disk_key_file));
   {
     ProgressBar bar(output);
-    CLI_CHECK(verify_image(arguments.image, *key, bar.sink()));
+    TRY(verify_image(arguments.image, key, bar.sink()));
   }
-  output.result({{"verified", true}, {"disk_key_checked", key->has_value()}},
+  output.result({{"verified", true}, {"disk_key_checked", key.has_value()}},
                 {{"disk", "ok: equals the manifest's verity root hash"},
-                 {"disk key", key->has_value() ? "ok: opens the disk" : "not checked"},
-                 {"file system", key->has_value() ? "ok: every folder and file lies where it may"
-                                                  : "not checked: takes the key"}});
+                 {"disk key", key.has_value() ? "ok: opens the disk" : "not checked"},
+                 {"file system", key.has_value() ? "ok: every folder and file lies where it may"
+                                                 : "not checked: takes the key"}});
   return 0;
 }
 
 // As diff(1): status 1 says that there are differences.
 Result<int> diff(const Arguments& arguments, Printer& output) {
-  auto differences = diff_images(arguments.image, arguments.other);
-  CLI_CHECK(differences);
+  auto differences = TRY(diff_images(arguments.image, arguments.other));
   std::vector<std::pair<std::string, std::string>> lines;
-  for (const ImageDifference& difference : *differences)
+  for (const ImageDifference& difference : differences)
     lines.emplace_back(difference.what, difference.a + " -> " + difference.b);
   if (lines.empty()) lines.emplace_back("images", "the same");
-  output.result(view::to_json(*differences), lines);
-  return differences->empty() ? 0 : 1;
+  output.result(view::to_json(differences), lines);
+  return differences.empty() ? 0 : 1;
 }
 
 }  // namespace

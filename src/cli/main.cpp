@@ -47,7 +47,7 @@ int usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** ar
   std::string message = error.what();
   if (argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty())
     message = std::string(argv[1]) + ": no such command; see bartizan --help";
-  session.output.error({ErrorCode::invalid_argument, 0, "cli", std::move(message), {}, {}, {}});
+  session.output.error(invalid("cli", "{}", message));
   return kExitUsage;
 }
 
@@ -70,7 +70,7 @@ int command_main(int argc, char** argv) {
   try {
     return run_work(session);
   } catch (const std::exception& exception) {
-    session.output.error({ErrorCode::internal, 0, "cli", exception.what(), {}, {}, {}});
+    session.output.error(make_error(ErrorCode::internal, "cli", "{}", exception.what()));
     return session.error_status;
   }
 }

@@ -1,10 +1,10 @@
-// bartizan measure, bartizan probe
-#include <algorithm>
+// bartizan measure
 #include <charconv>
-#include <cstdio>
-#include <fstream>
 
+#include "cli/id_block.hpp"
 #include "cli/launch.hpp"
+#include "cli/measure_output.hpp"
+#include "cli/parse.hpp"
 
 namespace bartizan::cli {
 
@@ -19,19 +19,8 @@ struct MeasureArguments {
   FirmwareLaunch firmware;
   std::string vmm = "qemu", ovmf_digest;
   bool pages = false;
-  IdBlockOptions id;
-  std::string family_id, image_id, id_block_path, id_auth_path;
+  IdBlockArguments id_block;
 };
-
-Error wrong(const std::string& option, const std::string& text, const char* form) {
-  return {ErrorCode::invalid_argument,
-          0,
-          "cli",
-          option + ": \"" + text + "\" is not " + form,
-          {},
-          {},
-          {}};
-}
 
 bool parse_count(std::string_view text, uint32_t* to) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *to);
@@ -46,20 +35,8 @@ Result<void> set_vcpus(const std::string& text, MeasureOptions* options) {
   if (dash != std::string::npos)
     good = good && parse_count(text.substr(dash + 1), &options->max_vcpus) &&
            options->max_vcpus >= options->launch.vcpus;
-  if (!good) return wrong("--cpus", text, "N or FROM-TO");
+  if (!good) return invalid_value("--cpus", text, "N or FROM-TO");
   return {};
-}
-
-Result<std::vector<uint8_t>> parse_hex(const char* option, const std::string& text, size_t size) {
-  std::vector<uint8_t> bytes;
-  for (size_t at = 0; at + 1 < text.size(); at += 2) {
-    uint8_t byte = 0;
-    const auto [end, error] = std::from_chars(&text[at], &text[at] + 2, byte, 16);
-    if (error != std::errc() || end != &text[at] + 2) break;
-    bytes.push_back(byte);
-  }
-  if (text.size() == 2 * size && bytes.size() == size) return bytes;
-  return wrong(option, text, (std::to_string(size) + " bytes in hexadecimal").c_str());
 }
 
 // "all" stands for both.
@@ -67,9 +44,7 @@ Result<std::vector<HostKernel>> host_kernels(const std::vector<std::string>& nam
   std::vector<HostKernel> kernels;
   for (const std::string& name : names) {
     if (name == "all") return std::vector{HostKernel::since_6_10, HostKernel::before_6_10};
-    auto kernel = host_kernel_from_string(name);
-    CLI_CHECK(kernel);
-    kernels.push_back(*kernel);
+    kernels.push_back(TRY(host_kernel_from_string(name)));
   }
   if (kernels.empty()) kernels.push_back(HostKernel::since_6_10);
   return kernels;
@@ -77,28 +52,18 @@ Result<std::vector<HostKernel>> host_kernels(const std::vector<std::string>& nam
 
 Result<FirmwareLaunch> firmware_launch(const MeasureArguments& arguments) {
   FirmwareLaunch firmware = arguments.firmware;
-  auto vmm = vmm_from_string(arguments.vmm);
-  CLI_CHECK(vmm);
-  firmware.vmm = *vmm;
+  firmware.vmm = TRY(vmm_from_string(arguments.vmm));
   if (arguments.ovmf_digest.empty()) return firmware;
-  auto digest = parse_hex("--ovmf-digest", arguments.ovmf_digest, 48);
-  CLI_CHECK(digest);
-  firmware.ovmf_digest = *std::move(digest);
+  firmware.ovmf_digest = TRY(parse_hex("--ovmf-digest", arguments.ovmf_digest, 48));
   return firmware;
 }
 
 Result<MeasureOptions> measure_options(const MeasureArguments& arguments, const ImageInfo* image) {
-  auto launch = launch_options(arguments.launch, image);
-  CLI_CHECK(launch);
   MeasureOptions options;
-  options.launch = *std::move(launch);
-  CLI_CHECK(set_vcpus(arguments.vcpus, &options));
-  auto kernels = host_kernels(arguments.host_kernels);
-  CLI_CHECK(kernels);
-  options.host_kernels = *std::move(kernels);
-  auto firmware = firmware_launch(arguments);
-  CLI_CHECK(firmware);
-  options.firmware = *std::move(firmware);
+  options.launch = TRY(launch_options(arguments.launch, image));
+  TRY(set_vcpus(arguments.vcpus, &options));
+  options.host_kernels = TRY(host_kernels(arguments.host_kernels));
+  options.firmware = TRY(firmware_launch(arguments));
   options.vcpu_types = arguments.vcpu_types;
   options.vcpu_signatures = arguments.vcpu_signatures;
   options.c_bits = arguments.c_bits;
@@ -112,148 +77,27 @@ bool asks_for_set(const MeasureOptions& options) {
          options.c_bits.size() > 1;
 }
 
-std::string hexadecimal(uint64_t number) {
-  char text[19];
-  std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(number));
-  return text;
-}
-
-using Lines = std::vector<std::pair<std::string, std::string>>;
-
-void add_pages(const Measurement& measurement, Lines* lines) {
-  for (const MeasuredPage& page : measurement.pages)
-    lines->emplace_back("  " + hexadecimal(page.guest_address),
-                        page.kind + ", " + std::to_string(page.count) + ": " + page.what);
-}
-
-std::string cost(const Measurement& measurement) {
-  std::string text = std::to_string(measurement.page_count);
-  if (measurement.launch_milliseconds == 0) return text;
-  return text + " through the security processor: about " +
-         std::to_string(measurement.launch_milliseconds) + " ms";
-}
-
-std::string variant(const Measurement& measurement) {
-  std::string text = std::to_string(measurement.vcpus) + " vCPUs";
-  if (!measurement.vcpu_type.empty()) text += ", " + measurement.vcpu_type;
-  if (measurement.vcpu_signature) text += ", " + hexadecimal(measurement.vcpu_signature);
-  if (measurement.c_bit) text += ", C-bit " + std::to_string(measurement.c_bit);
-  return text + ", host kernel " + std::string(to_string(measurement.host_kernel));
-}
-
-void print_one(const Measurement& measurement, bool pages, Printer& output) {
-  Lines lines = {{"tee", std::string(to_string(measurement.tee))},
-                 {"digest", view::to_hex(measurement.digest)},
-                 {"pages", cost(measurement)}};
-  for (size_t i = 0; i < measurement.rtmrs.size(); ++i)
-    lines.emplace_back("RTMR " + std::to_string(i), view::to_hex(measurement.rtmrs[i]));
-  if (pages) add_pages(measurement, &lines);
-  output.result(view::to_json(measurement), lines);
-}
-
-void print_set(const std::vector<Measurement>& set, bool pages, Printer& output) {
-  Lines lines;
-  view::Json json = view::to_json(set);
-  for (size_t i = 0; i < set.size(); ++i) {
-    lines.emplace_back(view::to_hex(set[i].digest), variant(set[i]));
-    if (pages) add_pages(set[i], &lines);
-    if (!pages) json[i].erase("pages");
-  }
-  output.result({{"tee", to_string(set.front().tee)}, {"measurements", json}}, lines);
-}
-
-Result<void> save(const std::string& path, const std::vector<uint8_t>& bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(bytes.data()),
-             static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  if (file) return {};
-  return Error{ErrorCode::io, 0, "cli", path + ": cannot be written", {}, {}, {}};
-}
-
-Result<void> set_id(const char* option, const std::string& text, std::array<uint8_t, 16>* to) {
-  if (text.empty()) return {};
-  auto bytes = parse_hex(option, text, to->size());
-  CLI_CHECK(bytes);
-  std::copy(bytes->begin(), bytes->end(), to->begin());
-  return {};
-}
-
-Result<void> write_id_block(const MeasureArguments& arguments, const Measurement& measurement,
-                            Printer& output) {
-  IdBlockOptions options = arguments.id;
-  options.digest = measurement.digest;
-  CLI_CHECK(set_id("--family-id", arguments.family_id, &options.family_id));
-  CLI_CHECK(set_id("--image-id", arguments.image_id, &options.image_id));
-  auto made = make_id_block(options);
-  CLI_CHECK(made);
-  CLI_CHECK(save(arguments.id_block_path, made->block));
-  CLI_CHECK(save(arguments.id_auth_path, made->authentication));
-  output.note("ID key digest " + view::to_hex(made->id_key_digest));
-  if (!made->author_key_digest.empty())
-    output.note("author key digest " + view::to_hex(made->author_key_digest));
-  return {};
-}
-
 Result<void> check_id_block(const MeasureArguments& arguments, const MeasureOptions& options) {
-  if (arguments.id.id_key.empty() || (options.launch.tee == Tee::snp && !asks_for_set(options)))
+  if (!arguments.id_block.wanted() || (options.launch.tee == Tee::snp && !asks_for_set(options)))
     return {};
-  return Error{ErrorCode::invalid_argument,
-               0,
-               "cli",
-               "--id-key: an ID block is for one snp launch",
-               {},
-               {},
-               {}};
+  return invalid("cli", "--id-key: an ID block is for one snp launch");
 }
 
 Result<int> measure_launch(const MeasureArguments& arguments, Printer& output) {
   std::optional<ImageInfo> image;
-  if (!arguments.image.empty()) {
-    auto info = inspect_image(arguments.image);
-    CLI_CHECK(info);
-    image = *std::move(info);
-  }
-  auto options = measure_options(arguments, image ? &*image : nullptr);
-  CLI_CHECK(options);
-  CLI_CHECK(check_id_block(arguments, *options));
-  auto set = measure_set(*options);
-  CLI_CHECK(set);
-  if (!arguments.id.id_key.empty()) CLI_CHECK(write_id_block(arguments, set->front(), output));
-  if (asks_for_set(*options)) {
-    print_set(*set, arguments.pages, output);
+  if (!arguments.image.empty()) image = TRY(inspect_image(arguments.image));
+  auto options = TRY(measure_options(arguments, image ? &*image : nullptr));
+  TRY(check_id_block(arguments, options));
+  auto set = TRY(measure_set(options));
+  if (arguments.id_block.wanted())
+    TRY(write_id_block(arguments.id_block, set.front().digest, output));
+  if (asks_for_set(options)) {
+    print_measurement_set(set, arguments.pages, output);
   } else {
-    print_one(set->front(), arguments.pages, output);
+    print_measurement(set.front(), arguments.pages, output);
   }
   return 0;
 }
-
-std::string yes_or(bool yes, const std::string& missing) {
-  return yes ? "yes" : "no: " + missing;
-}
-
-Result<int> probe_host(const ProbeOptions& options, Printer& output) {
-  auto host = probe(options);
-  CLI_CHECK(host);
-  std::vector<std::pair<std::string, std::string>> lines = {
-      {"kvm", yes_or(host->kvm_usable, host->kvm_missing)},
-      {"stock kernels", yes_or(host->runs_stock_kernels, host->kvm_missing)}};
-  if (!host->kvm_advice.empty()) lines.emplace_back("", host->kvm_advice);
-  for (const TeeProbe& tee : host->tees) {
-    lines.emplace_back(to_string(tee.tee), yes_or(tee.available, tee.missing));
-    if (tee.capacity != 0) {
-      lines.emplace_back("", std::to_string(tee.in_use) + " of " + std::to_string(tee.capacity) +
-                                 " places in use");
-    }
-    if (!tee.advice.empty()) lines.emplace_back("", tee.advice);
-  }
-  output.result(view::to_json(*host), lines);
-  return 0;
-}
-
-}  // namespace
-
-namespace {
 
 void add_variant_options(CLI::App& command, MeasureArguments& to) {
   // Of the launch options this one alone may be a range here.
@@ -300,23 +144,6 @@ void add_firmware_options(CLI::App& command, MeasureArguments& to) {
       ->group(group);
 }
 
-void add_id_options(CLI::App& command, MeasureArguments& to) {
-  const std::string group = "ID block of an snp launch";
-  CLI::Option* key = command.add_option("--id-key", to.id.id_key, "Signs it: ECDSA P-384, PEM")
-                         ->type_name("FILE")
-                         ->group(group);
-  const auto option = [&](const char* name, auto& value, const char* help, const char* type) {
-    return command.add_option(name, value, help)->needs(key)->type_name(type)->group(group);
-  };
-  option("--author-key", to.id.author_key, "Signs the ID key", "FILE");
-  key->needs(option("--id-block", to.id_block_path, "Where to put its 96 bytes", "FILE"));
-  key->needs(option("--id-auth", to.id_auth_path, "Where to put 4096 bytes of signatures", "FILE"));
-  option("--family-id", to.family_id, "16 bytes for the report", "HEX");
-  option("--image-id", to.image_id, "16 bytes for the report", "HEX");
-  option("--guest-svn", to.id.guest_svn, "Version for the report", "N");
-  option("--policy", to.id.policy, "Guest policy; default 0x30000", "NUMBER");
-}
-
 }  // namespace
 
 void add_measure(CLI::App& app, Invocation& session) {
@@ -334,20 +161,7 @@ void add_measure(CLI::App& app, Invocation& session) {
       ->type_name("IMAGE");
   add_variant_options(command, *arguments);
   add_firmware_options(command, *arguments);
-  add_id_options(command, *arguments);
-}
-
-void add_probe(CLI::App& app, Invocation& session) {
-  auto options = std::make_shared<ProbeOptions>();
-  CLI::App& command =
-      add_command(app, session, "probe", "Tell what this host can run, and what is missing",
-                  "  bartizan probe\n"
-                  "  bartizan probe --json | jq '.tees[] | select(.available) | .tee'\n",
-                  [options](Printer& output) { return probe_host(*options, output); });
-  command.add_option("--kvm-device", options->kvm_device, "KVM's device")->capture_default_str();
-  command
-      .add_option("--time-limit", options->guest_time_limit_ms, "Milliseconds for the probe guest")
-      ->capture_default_str();
+  add_id_block_options(command, arguments->id_block);
 }
 
 }  // namespace bartizan::cli

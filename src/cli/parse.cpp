@@ -4,21 +4,12 @@
 #include <charconv>
 #include <limits>
 
-#include "cli/command.hpp"
+#include "base/bytes.hpp"
+#include "base/errors.hpp"
 
 namespace bartizan::cli {
 
 namespace {
-
-Error malformed(const char* option, const std::string& text, const char* form) {
-  return {ErrorCode::invalid_argument,
-          0,
-          "cli",
-          std::string(option) + ": \"" + text + "\" is not " + form,
-          {},
-          {},
-          {}};
-}
 
 template <typename Number>
 bool parse_number(std::string_view text, Number* to) {
@@ -40,12 +31,16 @@ bool split_address(std::string_view text, std::string* address, std::string_view
 
 }  // namespace
 
+Error invalid_value(std::string_view option, std::string_view text, std::string_view form) {
+  return invalid("cli", "{}: \"{}\" is not {}", option, text, form);
+}
+
 Result<Endpoint> parse_endpoint(const std::string& text) {
   Endpoint endpoint;
   std::string_view port;
   if (!split_address(text, &endpoint.address, &port) || endpoint.address.empty() ||
       !parse_number(port, &endpoint.port))
-    return malformed("--listen", text, "ADDRESS:PORT");
+    return invalid_value("--listen", text, "ADDRESS:PORT");
   return endpoint;
 }
 
@@ -56,11 +51,11 @@ Result<PublishedPort> parse_publish(const std::string& text) {
   std::string_view guest;
   if (!split_address(text, &before, &guest) || !parse_number(guest, &port.guest_port) ||
       port.guest_port == 0)
-    return malformed("--publish", text, kForm);
+    return invalid_value("--publish", text, kForm);
   std::string address;
   std::string_view host = before;
   if (split_address(before, &address, &host)) port.host_address = address;
-  if (!parse_number(host, &port.host_port)) return malformed("--publish", text, kForm);
+  if (!parse_number(host, &port.host_port)) return invalid_value("--publish", text, kForm);
   return port;
 }
 
@@ -70,21 +65,17 @@ Result<VsockPort> parse_vsock(const std::string& text, bool listen) {
   const size_t equals = text.find('=');
   if (equals == std::string::npos || equals + 1 == text.size() ||
       !parse_number(std::string_view(text).substr(0, equals), &port.port))
-    return malformed(listen ? "--vsock-listen" : "--vsock", text, "PORT=PATH");
+    return invalid_value(listen ? "--vsock-listen" : "--vsock", text, "PORT=PATH");
   port.path = text.substr(equals + 1);
   return port;
 }
 
-Result<std::vector<uint8_t>> parse_hex(const char* option, const std::string& text) {
-  std::vector<uint8_t> bytes(text.size() / 2);
-  bool good = !text.empty() && text.size() % 2 == 0;
-  for (size_t i = 0; good && i < bytes.size(); ++i) {
-    const char* at = &text[2 * i];
-    const auto [end, error] = std::from_chars(at, at + 2, bytes[i], 16);
-    good = error == std::errc() && end == at + 2;
-  }
-  if (!good) return malformed(option, text, "bytes in hexadecimal");
-  return bytes;
+Result<std::vector<uint8_t>> parse_hex(const char* option, const std::string& text, size_t size) {
+  auto bytes = from_hex(text);
+  if (bytes.ok() && !bytes->empty() && (size == 0 || bytes->size() == size)) return bytes;
+  return invalid_value(
+      option, text,
+      size == 0 ? "bytes in hexadecimal" : fmt::format("{} bytes in hexadecimal", size));
 }
 
 Result<uint64_t> parse_size(const char* option, const std::string& text) {
@@ -97,8 +88,14 @@ Result<uint64_t> parse_size(const char* option, const std::string& text) {
   }
   uint64_t number = 0;
   if (!parse_number(digits, &number) || number > std::numeric_limits<uint64_t>::max() >> shift)
-    return malformed(option, text, "a size like 64M or 1G");
+    return invalid_value(option, text, "a size like 64M or 1G");
   return number << shift;
+}
+
+Result<int64_t> parse_seconds(const char* option, const std::string& text) {
+  int64_t seconds = 0;
+  if (!parse_number(text, &seconds)) return invalid_value(option, text, "a number of seconds");
+  return seconds;
 }
 
 }  // namespace bartizan::cli

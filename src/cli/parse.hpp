@@ -8,6 +8,9 @@
 
 namespace bartizan::cli {
 
+// invalid_argument: `<option>: "<text>" is not <form>`.
+Error invalid_value(std::string_view option, std::string_view text, std::string_view form);
+
 struct Endpoint {
   std::string address;
   uint16_t port = 0;
@@ -17,19 +20,10 @@ Result<Endpoint> parse_endpoint(const std::string& text);      // "ADDRESS:PORT"
 Result<PublishedPort> parse_publish(const std::string& text);  // "[ADDRESS:]HOST:GUEST"
 Result<VsockPort> parse_vsock(const std::string& text, bool listen);       // "PORT=PATH"
 Result<uint64_t> parse_size(const char* option, const std::string& text);  // "512M", "1G", bytes
+Result<int64_t> parse_seconds(const char* option, const std::string& text);
 
-// Any number of bytes, at least one.
-Result<std::vector<uint8_t>> parse_hex(const char* option, const std::string& text);
-
-// What is measured, the same options for `measure`, `register` and `run`. 0 and "": from the image,
-// or the default.
-struct LaunchArguments {
-  std::string tee = "simulated";
-  std::string bundle;
-  uint32_t vcpus = 0;
-  uint32_t ram_mib = 0;
-  std::string append_cmdline;
-  uint64_t guest_features = 0;
-};
+// Any number of bytes, at least one; or as many as `size`, if that is not 0.
+Result<std::vector<uint8_t>> parse_hex(const char* option, const std::string& text,
+                                       size_t size = 0);
 
 }  // namespace bartizan::cli

@@ -1,6 +1,7 @@
 // bartizan register
 #include "bartizan/broker.hpp"
 #include "cli/launch.hpp"
+#include "cli/parse.hpp"
 #include "cli/secret.hpp"
 
 namespace bartizan::cli {
@@ -19,33 +20,22 @@ struct RegisterArguments {
 };
 
 Error missing(const char* option) {
-  return {ErrorCode::invalid_argument,
-          0,
-          "cli",
-          std::string("register: ") + option + ": required",
-          {},
-          {},
-          {}};
+  return invalid("cli", "register: {}: required", option);
 }
 
 Result<BrokerAccess> register_access(const RegisterArguments& arguments) {
   if (arguments.url.empty()) return missing("--broker");
   if (arguments.ca.empty()) return missing("--ca");
   BrokerAccess access;
-  auto kind = broker_kind_from_string(arguments.kind);
-  CLI_CHECK(kind);
-  access.kind = *kind;
-  if (*kind == BrokerKind::bartizan && arguments.token_file.empty()) return missing("--token-file");
+  access.kind = TRY(broker_kind_from_string(arguments.kind));
+  if (access.kind == BrokerKind::bartizan && arguments.token_file.empty())
+    return missing("--token-file");
   access.url = arguments.url;
-  auto pem = read_text(arguments.ca);
-  CLI_CHECK(pem);
-  access.ca_pem = *std::move(pem);
-  auto token = read_optional_secret(arguments.token_file);
-  CLI_CHECK(token);
-  if (*token) access.admin_token = *std::move(*token);
-  auto key = read_optional_secret(arguments.admin_key_file);
-  CLI_CHECK(key);
-  if (*key) access.admin_key = *std::move(*key);
+  access.ca_pem = TRY(read_text(arguments.ca));
+  auto token = TRY(read_optional_secret(arguments.token_file));
+  if (token) access.admin_token = *std::move(token);
+  auto key = TRY(read_optional_secret(arguments.admin_key_file));
+  if (key) access.admin_key = *std::move(key);
   access.admin_issuer = arguments.admin.admin_issuer;
   access.admin_audience = arguments.admin.admin_audience;
   access.admin_role = arguments.admin.admin_role;
@@ -58,47 +48,38 @@ Result<std::vector<std::vector<uint8_t>>> measurements_of(const RegisterArgument
                                                           const ImageInfo& info) {
   std::vector<std::vector<uint8_t>> all;
   for (const std::string& text : arguments.measurements) {
-    auto bytes = parse_hex("--measurement", text);
-    CLI_CHECK(bytes);
-    all.push_back(*std::move(bytes));
+    all.push_back(TRY(parse_hex("--measurement", text)));
   }
   if (!all.empty()) return all;
-  auto options = launch_options(arguments.launch, &info);
-  CLI_CHECK(options);
-  auto measurement = measure(*options);
-  CLI_CHECK(measurement);
-  all.push_back(measurement->digest);
+  auto options = TRY(launch_options(arguments.launch, &info));
+  auto measurement = TRY(measure(options));
+  all.push_back(measurement.digest);
   return all;
 }
 
 Result<Workload> workload_of(const RegisterArguments& arguments) {
-  auto info = inspect_image(arguments.image);
-  CLI_CHECK(info);
+  auto info = TRY(inspect_image(arguments.image));
   Workload workload;
-  auto measurements = measurements_of(arguments, *info);
-  CLI_CHECK(measurements);
-  workload.measurements = *std::move(measurements);
-  auto tee = tee_from_string(arguments.launch.tee);
-  CLI_CHECK(tee);
-  workload.tee = *tee;
-  workload.id = info->workload_id;
-  workload.workload_digest = info->workload_digest;
+  workload.measurements = TRY(measurements_of(arguments, info));
+  workload.tee = TRY(tee_from_string(arguments.launch.tee));
+  workload.id = info.workload_id;
+  workload.workload_digest = info.workload_digest;
   workload.allow_simulated = arguments.allow_simulated;
   workload.allow_debug = arguments.allow_debug;
   workload.minimum_tcb = arguments.minimum_tcb;
   workload.resource =
-      info->resource.empty() ? "default/disk-key/" + info->workload_id : info->resource;
+      info.resource.empty() ? "default/disk-key/" + info.workload_id : info.resource;
   return workload;
 }
 
-void tell(const Workload& workload, std::string_view kind, Printer& output) {
-  const std::string digest = view::to_hex(workload.workload_digest);
+void print_registration(const Workload& workload, std::string_view kind, Printer& output) {
+  const std::string digest = to_hex(workload.workload_digest);
   view::Json all = view::Json::array();
   std::vector<std::pair<std::string, std::string>> lines = {
       {"broker", std::string(kind)}, {"workload id", workload.id}, {"workload digest", digest}};
   for (const auto& one : workload.measurements) {
-    all.push_back(view::to_hex(one));
-    lines.emplace_back("measurement", view::to_hex(one));
+    all.push_back(to_hex(one));
+    lines.emplace_back("measurement", to_hex(one));
   }
   lines.emplace_back("resource", workload.resource);
   lines.emplace_back("simulated",
@@ -113,25 +94,20 @@ void tell(const Workload& workload, std::string_view kind, Printer& output) {
 }
 
 Result<int> show_policy(const Workload& workload, Printer& output) {
-  auto policy = trustee_resource_policy(workload);
-  CLI_CHECK(policy);
-  if (output.json) output.result({{"policy", *policy}}, {});
-  output.text(*policy);
+  auto policy = TRY(trustee_resource_policy(workload));
+  if (output.json) output.result({{"policy", policy}}, {});
+  output.text(policy);
   return 0;
 }
 
 Result<int> register_image(const RegisterArguments& arguments, Printer& output) {
-  auto workload = workload_of(arguments);
-  CLI_CHECK(workload);
-  if (arguments.show_policy) return show_policy(*workload, output);
-  auto access = register_access(arguments);
-  CLI_CHECK(access);
+  auto workload = TRY(workload_of(arguments));
+  if (arguments.show_policy) return show_policy(workload, output);
+  auto access = TRY(register_access(arguments));
   if (arguments.disk_key_file.empty()) return missing("--key-file");
-  auto key = read_secret(arguments.disk_key_file);
-  CLI_CHECK(key);
-  workload->disk_key = *std::move(key);
-  CLI_CHECK(register_workload(*access, *workload));
-  tell(*workload, to_string(access->kind), output);
+  workload.disk_key = TRY(read_secret(arguments.disk_key_file));
+  TRY(register_workload(access, workload));
+  print_registration(workload, to_string(access.kind), output);
   return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "bartizan/machine.hpp"
 #include "cli/launch.hpp"
+#include "cli/parse.hpp"
 #include "cli/secret.hpp"
 #include "cli/tee_options.hpp"
 
@@ -100,15 +101,11 @@ class SignalRoute {
 
 Result<void> fill_ports(const Arguments& arguments, MachineOptions& to) {
   for (const std::string& text : arguments.publish) {
-    auto port = parse_publish(text);
-    CLI_CHECK(port);
-    to.publish.push_back(*std::move(port));
+    to.publish.push_back(TRY(parse_publish(text)));
   }
   for (bool listen : {false, true}) {
     for (const std::string& text : listen ? arguments.vsock_listen : arguments.vsock) {
-      auto port = parse_vsock(text, listen);
-      CLI_CHECK(port);
-      to.vsock.push_back(*std::move(port));
+      to.vsock.push_back(TRY(parse_vsock(text, listen)));
     }
   }
   return {};
@@ -124,14 +121,10 @@ Result<MachineOptions> machine_options(const Arguments& arguments, const LaunchO
   to.extra_command_line = launch.extra_command_line;
   to.kvm_device = arguments.kvm_device;
   to.network = !arguments.no_network;
-  CLI_CHECK(fill_ports(arguments, to));
-  auto tee = tee_options(arguments.tee);
-  CLI_CHECK(tee);
-  to.tee_options = *std::move(tee);
+  TRY(fill_ports(arguments, to));
+  to.tee_options = TRY(tee_options(arguments.tee));
   to.tee_options.guest_features = launch.guest_features;
-  auto huge_pages = huge_pages_from_string(arguments.tee.huge_pages);
-  CLI_CHECK(huge_pages);
-  to.huge_pages = *huge_pages;
+  to.huge_pages = TRY(huge_pages_from_string(arguments.tee.huge_pages));
   to.scratch_disk = arguments.scratch;
   to.stdin_fd = STDIN_FILENO;
   to.stdout_fd = output.json ? STDERR_FILENO : STDOUT_FILENO;  // stdout is the result's then
@@ -144,18 +137,13 @@ Result<MachineOptions> machine_options(const Arguments& arguments, const LaunchO
 }
 
 Result<Context> make_context(const Arguments& arguments, const Printer& output) {
-  auto image = inspect_image(arguments.image);
-  CLI_CHECK(image);
-  auto launch = launch_options(arguments.launch, &*image);
-  CLI_CHECK(launch);
-  auto options = machine_options(arguments, *launch, *image, output);
-  CLI_CHECK(options);
-  auto disk_key = read_optional_secret(arguments.key_file);
-  CLI_CHECK(disk_key);
-  auto context = Context::create(*std::move(options));
-  CLI_CHECK(context);
-  CLI_CHECK(context->set_tee(launch->tee));
-  CLI_CHECK(context->attach_image(arguments.image, *std::move(disk_key)));
+  auto image = TRY(inspect_image(arguments.image));
+  auto launch = TRY(launch_options(arguments.launch, &image));
+  auto options = TRY(machine_options(arguments, launch, image, output));
+  auto disk_key = TRY(read_optional_secret(arguments.key_file));
+  auto context = TRY(Context::create(std::move(options)));
+  TRY(context.set_tee(launch.tee));
+  TRY(context.attach_image(arguments.image, std::move(disk_key)));
   return context;
 }
 
@@ -177,11 +165,9 @@ void note_stats(const MachineStats& stats, const Printer& output) {
 Result<view::Json> search_memory(const Context& context, const std::string& pattern) {
   const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(pattern.data()),
                                        pattern.size());
-  auto raw = context.count_in_memory(MemoryView::raw, bytes);
-  CLI_CHECK(raw);
-  auto host = context.count_in_memory(MemoryView::host, bytes);
-  CLI_CHECK(host);
-  return view::Json{{"pattern_bytes", pattern.size()}, {"raw", *raw}, {"host", *host}};
+  auto raw = TRY(context.count_in_memory(MemoryView::raw, bytes));
+  auto host = TRY(context.count_in_memory(MemoryView::host, bytes));
+  return view::Json{{"pattern_bytes", pattern.size()}, {"raw", raw}, {"host", host}};
 }
 
 Result<int> report(const Context& context, const ExitReason& reason, const Arguments& arguments,
@@ -190,11 +176,10 @@ Result<int> report(const Context& context, const ExitReason& reason, const Argum
                        {"published", view::to_json(context.published_ports())}};
   if (reason.kind != ExitKind::exit_code) output.note(reason.describe());
   if (!pattern.empty()) {
-    auto found = search_memory(context, pattern);
-    CLI_CHECK(found);
-    result["found_in_memory"] = *found;
-    output.note("in guest memory: raw " + view::to_text((*found)["raw"]) +
-                ", as the host sees it " + view::to_text((*found)["host"]));
+    auto found = TRY(search_memory(context, pattern));
+    result["found_in_memory"] = found;
+    output.note("in guest memory: raw " + view::to_text(found["raw"]) + ", as the host sees it " +
+                view::to_text(found["host"]));
   }
   if (arguments.stats) {
     result["stats"] = view::to_json(context.stats());
@@ -207,34 +192,24 @@ Result<int> report(const Context& context, const ExitReason& reason, const Argum
 // Checked before the launch, so that a bad pattern does not cost a run.
 Result<std::string> read_pattern(const std::string& path) {
   if (path.empty()) return std::string();
-  auto text = read_text(path);
-  CLI_CHECK(text);
-  if (text->empty() || text->size() > kMaxPatternBytes)
-    return Error{ErrorCode::invalid_argument,
-                 0,
-                 "cli",
-                 "--find-in-memory: " + path + ": " + std::to_string(text->size()) +
-                     " bytes: 1 to " + std::to_string(kMaxPatternBytes) + " can be looked for",
-                 {},
-                 {},
-                 {}};
-  return *std::move(text);
+  auto text = TRY(read_text(path));
+  if (text.empty() || text.size() > kMaxPatternBytes)
+    return invalid("cli", "--find-in-memory: {}: {} bytes: 1 to {} can be looked for", path,
+                   text.size(), kMaxPatternBytes);
+  return text;
 }
 
 Result<int> run(const Arguments& arguments, Printer& output) {
   output.verbose = arguments.verbose;
-  auto pattern = read_pattern(arguments.find_in_memory);
-  CLI_CHECK(pattern);
-  auto context = make_context(arguments, output);
-  CLI_CHECK(context);
-  SignalRoute route(*context, arguments.stop_timeout * 1000);
-  CLI_CHECK(context->start());
-  for (const PublishedPort& port : context->published_ports())
+  auto pattern = TRY(read_pattern(arguments.find_in_memory));
+  auto context = TRY(make_context(arguments, output));
+  SignalRoute route(context, arguments.stop_timeout * 1000);
+  TRY(context.start());
+  for (const PublishedPort& port : context.published_ports())
     output.note("published " + port.host_address + ":" + std::to_string(port.host_port) +
                 " -> guest port " + std::to_string(port.guest_port));
-  auto reason = context->wait();
-  CLI_CHECK(reason);
-  return report(*context, *reason, arguments, *pattern, output);
+  auto reason = TRY(context.wait());
+  return report(context, reason, arguments, pattern, output);
 }
 
 }  // namespace

@@ -8,9 +8,8 @@ namespace {
 
 Result<void> read_into(const std::string& path, std::vector<uint8_t>& to) {
   if (path.empty()) return {};
-  auto text = read_text(path);
-  CLI_CHECK(text);
-  to.assign(text->begin(), text->end());
+  auto text = TRY(read_text(path));
+  to.assign(text.begin(), text.end());
   return {};
 }
 
@@ -57,13 +56,13 @@ void add_tee_options(CLI::App& command, TeeArguments& to) {
 Result<TeeOptions> tee_options(const TeeArguments& arguments) {
   TeeOptions options;
   options.policy = arguments.policy;
-  CLI_CHECK(read_into(arguments.id_block, options.id_block));
-  CLI_CHECK(read_into(arguments.id_auth, options.id_authentication));
-  CLI_CHECK(read_into(arguments.certificates, options.certificates));
+  TRY(read_into(arguments.id_block, options.id_block));
+  TRY(read_into(arguments.id_auth, options.id_authentication));
+  TRY(read_into(arguments.certificates, options.certificates));
   options.require_certificates = arguments.require_certificates;
-  CLI_CHECK(read_into(arguments.owner_certificate, options.owner_certificate));
-  CLI_CHECK(read_into(arguments.session, options.session));
-  CLI_CHECK(read_into(arguments.platform_certificates, options.platform_certificates));
+  TRY(read_into(arguments.owner_certificate, options.owner_certificate));
+  TRY(read_into(arguments.session, options.session));
+  TRY(read_into(arguments.platform_certificates, options.platform_certificates));
   options.quote_service = arguments.quote_service;
   return options;
 }

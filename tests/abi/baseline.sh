@@ -17,7 +17,7 @@ ccache=$(command -v ccache || true)  # half a minute of compiling that rarely ch
 for file in bindings/c/*.cpp; do
   # Only the C types count: without the C++ standard library's the description stays small and the same everywhere.
   ${ccache:+"$ccache"} g++ -std=gnu++20 -O0 -fPIC -fvisibility=hidden -DBARTIZAN_VERSION='"0"' -fdebug-prefix-map="$source=." \
-    -Iinclude -Ibindings -g -c "$file" -o "$work/$(basename "$file").o"
+    -Iinclude -Ibindings -Isrc -g -c "$file" -o "$work/$(basename "$file").o"
 done
 g++ -shared -Wl,-soname,libbartizan.so.0 -Wl,--version-script=bindings/c/bartizan.map -Wl,--unresolved-symbols=ignore-all \
   "$work"/*.o -o "$work/libbartizan.so.0"

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "bartizan/broker.hpp"
+#include "base/bytes.hpp"
 #include "common/json_view.hpp"
 
 namespace {
@@ -162,7 +163,7 @@ Result<Json> do_register(const Arguments& arguments) {
   access.resource_policy = !get(arguments, "resource_policy").empty();
   workload.tee = options->tee;
   if (auto done = register_workload(access, workload); !done.ok()) return done.error();
-  return Json{{"workload_id", workload.id}, {"measurement", view::to_hex(digest)}};
+  return Json{{"workload_id", workload.id}, {"measurement", to_hex(digest)}};
 }
 
 Result<Json> run(const std::string& operation, const Arguments& arguments) {

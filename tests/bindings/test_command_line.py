@@ -1,9 +1,12 @@
 """What only the command line has: usage errors, help, one line on stderr, secrets that stay out of it; docs/errors.md."""
 
+import errno
 import json
 import os
 import re
+import resource
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -54,6 +57,25 @@ def test_error_is_one_line_and_its_advice():
     assert re.fullmatch(r"bartizan: [\w/]+: .*/nonexistent/image.*", first)
     assert second.startswith("  not_found: ")
     assert "\033" not in done.stderr  # no colours but on a terminal
+
+
+def test_a_file_that_cannot_be_opened_has_the_code_of_its_errno(layout, tmp_path):
+    place = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place))
+        error = json.loads(run("verify", layout, "--key-file", place, "--json").stdout)["error"]
+        assert (error["code"], error["os_errno"]) == ("not_found", errno.ENXIO)
+    # The command opens the key and waits for its writer; then no descriptor is left for the certificate.
+    key, ca = tmp_path / "key", tmp_path / "ca"
+    os.mkfifo(key)
+    ca.write_text("certificate")
+    command = [CLI, "build", layout, "--output", tmp_path / "out", "--key-file", key, "--broker-ca", ca, "--json"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        with open(key, "wb") as writer:
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (3, 3))
+            writer.write(KEY)
+        error = json.loads(process.communicate(timeout=60)[0])["error"]
+    assert (error["code"], error["os_errno"]) == ("resource_exhausted", errno.EMFILE)
 
 
 def test_key_comes_out_in_a_file_of_its_owner_and_nowhere_else(layout, tmp_path):

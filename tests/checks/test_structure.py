@@ -36,7 +36,7 @@ def test_no_todo_without_an_issue():
 
 def test_no_two_tries_inside_one_pair_of_braces():
     found = []
-    for path in tracked(".cpp", ".hpp", under="src"):
+    for path in [*tracked(".cpp", ".hpp", under="src"), *tracked(".cpp", ".hpp", under="bindings")]:
         text = re.sub(r"//.*", "", path.read_text())
         for braces in re.finditer(r"\w\{([^{};]*)\}", text):
             if len(re.findall(r"\bTRY\(", braces.group(1))) > 1:

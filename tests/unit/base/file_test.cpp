@@ -1,6 +1,9 @@
 #include "base/file.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+
+#include <thread>
 
 namespace bartizan {
 namespace {
@@ -19,6 +22,29 @@ TEST(File, WholeReadHasALimit) {
   EXPECT_EQ(as_text(read_file(path, 5).value()), "hello");
   EXPECT_EQ(read_file(path, 4).error().code, ErrorCode::resource_exhausted);
   EXPECT_EQ(read_file(folder.path() / "none", 4).error().code, ErrorCode::not_found);
+}
+
+TEST(File, ReadUpToFillsOrEndsAtTheEnd) {
+  Pipe pipe = make_pipe().value();
+  write_all(pipe.write.get(), as_bytes("abc"), "pipe").value();
+  std::thread later([&] {
+    write_all(pipe.write.get(), as_bytes("defg"), "pipe").value();
+    pipe.write.reset();
+  });
+  Bytes five(5);
+  EXPECT_EQ(read_up_to(pipe.read.get(), five, "pipe").value(), 5u);
+  EXPECT_EQ(as_text(five), "abcde");
+  EXPECT_EQ(read_up_to(pipe.read.get(), five, "pipe").value(), 2u);
+  later.join();
+  EXPECT_EQ(read_up_to(-1, five, "none").error().code, ErrorCode::io);
+}
+
+TEST(File, PipesAreClosedOnExec) {
+  Pipe pipe = make_pipe(O_NONBLOCK).value();
+  for (int fd : {pipe.read.get(), pipe.write.get()}) {
+    EXPECT_EQ(::fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    EXPECT_EQ(::fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
+  }
 }
 
 TEST(File, FailedWriteLeavesNothing) {

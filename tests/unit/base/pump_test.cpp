@@ -12,17 +12,11 @@
 namespace bartizan {
 namespace {
 
-struct Ends {
-  UniqueFd read, write;
-};
-
-Ends make_pipe() {
-  int ends[2];
-  EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+Pipe pipe_pair() {
+  return make_pipe().value();
 }
 
-Ends make_socket() {
+Pipe socket_pair() {
   int ends[2];
   EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
   return {UniqueFd(ends[0]), UniqueFd(ends[1])};
@@ -44,12 +38,12 @@ std::string rest_of(int fd) {
 }
 
 // Far more than any buffer on the way, past a reader that is slower, in both kinds of descriptor.
-class PumpTo : public testing::TestWithParam<Ends (*)()> {};
+class PumpTo : public testing::TestWithParam<Pipe (*)()> {};
 
 TEST_P(PumpTo, AllBytesInOrderAndThenTheEnd) {
   std::string sent(3'000'000, 'x');
   for (size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>(i * i >> 7);
-  Ends in = make_pipe(), out = GetParam()();
+  Pipe in = pipe_pair(), out = GetParam()();
   ::fcntl(out.write.get(), F_SETFL, O_NONBLOCK);
   std::thread writer([&] {
     EXPECT_TRUE(write_all(in.write.get(), as_bytes(sent), "pipe").ok());
@@ -65,7 +59,7 @@ TEST_P(PumpTo, AllBytesInOrderAndThenTheEnd) {
 }
 
 TEST_P(PumpTo, ReadsNoMoreThanItHoldsWhileNobodyTakesIt) {
-  Ends in = make_pipe(), out = GetParam()();
+  Pipe in = pipe_pair(), out = GetParam()();
   ::fcntl(out.write.get(), F_SETFL, O_NONBLOCK);
   Bytes filling(Pump::kPiece, 1);
   while (::write(out.write.get(), filling.data(), filling.size()) > 0) {  // until it is full
@@ -82,7 +76,7 @@ TEST_P(PumpTo, ReadsNoMoreThanItHoldsWhileNobodyTakesIt) {
 
 TEST_P(PumpTo, EndsWhenNobodyReads) {
   auto before = ::signal(SIGPIPE, SIG_IGN);
-  Ends in = make_pipe(), out = GetParam()();
+  Pipe in = pipe_pair(), out = GetParam()();
   ::fcntl(out.write.get(), F_SETFL, O_NONBLOCK);
   out.read.reset();
   EXPECT_TRUE(write_all(in.write.get(), as_bytes("nobody"), "pipe").ok());
@@ -93,13 +87,13 @@ TEST_P(PumpTo, EndsWhenNobodyReads) {
   ::signal(SIGPIPE, before);
 }
 
-INSTANTIATE_TEST_SUITE_P(Ends, PumpTo, testing::Values(make_pipe, make_socket),
+INSTANTIATE_TEST_SUITE_P(Ends, PumpTo, testing::Values(pipe_pair, socket_pair),
                          [](const auto& info) { return info.index == 0 ? "Pipe" : "Socket"; });
 
 TEST(Pump, FileIsCarriedAndEnds) {
   UniqueFd file = unnamed_file(std::filesystem::temp_directory_path()).value();
   write_exactly(file.get(), as_bytes("from a file"), 0, "file").value();
-  Ends out = make_pipe();
+  Pipe out = pipe_pair();
   ::fcntl(out.write.get(), F_SETFL, O_NONBLOCK);
   Pump pump(std::move(file), std::move(out.write));
   run(pump);
