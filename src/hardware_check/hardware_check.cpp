@@ -2,14 +2,14 @@
 
 #include <sys/utsname.h>
 
-#include <condition_variable>
-#include <mutex>
+#include <atomic>
 
 #include "base/bytes.hpp"
 #include "base/errors.hpp"
 #include "plan/boot/page_tables.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "plan/tee/snp/id_block.hpp"
+#include "vmm/vcpu/first_end.hpp"
 #include "vmm/vcpu/virtual_machine.hpp"
 
 namespace bartizan::hardware_check {
@@ -77,34 +77,17 @@ plan::tee::LaunchPlan tdx_plan() {
   return plan;
 }
 
-// What the guest did: a value to the port, and its end.
-class Watch final : public vmm::devices::BusDevice {
+// Did the guest write the value?
+class DonePort final : public vmm::devices::BusDevice {
  public:
   uint64_t read(uint64_t, uint32_t) override { return ~0ull; }
   void write(uint64_t, uint32_t, uint64_t value) override {
-    std::lock_guard lock(mutex_);
-    wrote_ = wrote_ || value == kDoneValue;
+    if (value == kDoneValue) wrote_ = true;
   }
-  void ended(const vmm::vcpu::End& end) {
-    std::lock_guard lock(mutex_);
-    if (!end_) end_ = end;
-    changed_.notify_all();
-  }
-  std::optional<vmm::vcpu::End> wait(std::chrono::milliseconds limit) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, limit, [this] { return end_.has_value(); });
-    return end_;
-  }
-  bool wrote() {
-    std::lock_guard lock(mutex_);
-    return wrote_;
-  }
+  bool wrote() const { return wrote_; }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<vmm::vcpu::End> end_;
-  bool wrote_ = false;
+  std::atomic<bool> wrote_ = false;
 };
 
 // An ID block that demands our own digest, under a key that is thrown away.
@@ -122,8 +105,8 @@ Result<vmm::launch::LaunchIdentity> binding_for(const plan::tee::LaunchPlan& pla
   return binding;
 }
 
-bool guest_ran(Tee tee, const vmm::vcpu::End& end, Watch& watch) {
-  if (tee == Tee::sev) return watch.wrote();
+bool guest_ran(Tee tee, const vmm::vcpu::End& end, const DonePort& port) {
+  if (tee == Tee::sev) return port.wrote();
   if (tee == Tee::tdx) return end.kind == vmm::vcpu::End::Kind::triple_fault;
   return end.detail == kGhcbEnd;
 }
@@ -134,17 +117,18 @@ double since(Clock::time_point start) {
 
 Result<void> run_guest(const HardwareCheckOptions& options, vmm::vcpu::VirtualMachine& machine,
                        Tee tee, Json& report) {
-  auto watch = std::make_shared<Watch>();
-  TRY(machine.pio().add(kDonePort, 4, watch));
+  auto port = std::make_shared<DonePort>();
+  auto first = std::make_shared<vmm::vcpu::FirstEnd>();
+  TRY(machine.pio().add(kDonePort, 4, port));
   auto start = Clock::now();
-  TRY(machine.run([watch](uint32_t, const vmm::vcpu::End& end) { watch->ended(end); }));
-  auto end = watch->wait(options.guest_limit);
+  TRY(machine.run([first](uint32_t, const vmm::vcpu::End& end) { first->set(end); }));
+  auto end = first->wait(options.guest_limit);
   report["run_ms"] = since(start);
   machine.stop();
   machine.join();
   if (!end) return make_error(ErrorCode::timed_out, "hardware-check", "the guest did not end");
   report["guest_ended"] = end->detail;
-  report["guest_ran"] = guest_ran(tee, *end, *watch);
+  report["guest_ran"] = guest_ran(tee, *end, *port);
   return {};
 }
 

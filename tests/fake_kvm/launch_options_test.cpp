@@ -4,6 +4,7 @@
 #include "fake_kvm/launch_support.hpp"
 #include "fake_kvm/tee_id_block.hpp"
 #include "fake_kvm/tee_owner.hpp"
+#include "vmm/machine/config.hpp"
 #include "vmm/machine/tee_options.hpp"
 
 namespace bartizan::launches {

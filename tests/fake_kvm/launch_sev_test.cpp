@@ -26,7 +26,7 @@ class SevLaunch : public ::testing::TestWithParam<Tee>, protected Launches {
 INSTANTIATE_TEST_SUITE_P(Kinds, SevLaunch, ::testing::Values(Tee::sev, Tee::sev_es),
                          [](const auto& info) { return info.param == Tee::sev ? "sev" : "es"; });
 
-std::array<uint8_t, 48> blob(const vmm::launch::SevMeasurement& measurement) {
+std::array<uint8_t, 48> blob(const SevMeasurement& measurement) {
   std::array<uint8_t, 48> bytes{};
   std::copy(measurement.measure.begin(), measurement.measure.end(), bytes.begin());
   std::copy(measurement.nonce.begin(), measurement.nonce.end(), bytes.begin() + 32);
@@ -61,11 +61,10 @@ TEST_P(SevLaunch, PreAttestationAndASecret) {
   auto bound = owned(owner);
   const Bytes secret(64, 0x5e);
   auto digest = expected_digest(wanted);
-  bound.owner = [&](const vmm::launch::SevMeasurement& measurement)
-      -> Result<std::optional<vmm::launch::SevSecret>> {
+  bound.owner = [&](const SevMeasurement& measurement) -> Result<std::optional<SevSecret>> {
     EXPECT_TRUE(owner.verifies(blob(measurement), 1, 55, 21, digest));
     auto sealed = owner.seal(secret, blob(measurement));
-    return std::optional(vmm::launch::SevSecret{sealed.header, sealed.ciphertext, {0x8010}});
+    return std::optional(SevSecret{sealed.header, sealed.ciphertext, 0x8010});
   };
   kernel->scripts()[0] = {fakes::guest::expect_private(0x8010, secret), power_off()};
   EXPECT_EQ(run(launch(wanted, bound)).kind, End::Kind::shutdown);
@@ -76,8 +75,7 @@ TEST_P(SevLaunch, PreAttestationAndASecret) {
 TEST_P(SevLaunch, AnOwnerWhoDoesNotAcceptEndsTheLaunch) {
   Owner owner(static_cast<uint32_t>(plan(GetParam()).policy));
   auto bound = owned(owner);
-  bound.owner =
-      [](const vmm::launch::SevMeasurement&) -> Result<std::optional<vmm::launch::SevSecret>> {
+  bound.owner = [](const SevMeasurement&) -> Result<std::optional<SevSecret>> {
     return Error{ErrorCode::verification_failed, 0, "owner", "not mine", {}, {}, {}};
   };
   EXPECT_THAT(failure(plan(GetParam()), bound), HasSubstr("not mine"));
@@ -88,12 +86,11 @@ TEST_P(SevLaunch, AnOwnerWhoDoesNotAcceptEndsTheLaunch) {
 TEST_P(SevLaunch, ASecretForAnotherLaunch) {
   Owner owner(static_cast<uint32_t>(plan(GetParam()).policy));
   auto bound = owned(owner);
-  bound.owner = [&](const vmm::launch::SevMeasurement& measurement)
-      -> Result<std::optional<vmm::launch::SevSecret>> {
+  bound.owner = [&](const SevMeasurement& measurement) -> Result<std::optional<SevSecret>> {
     auto other = blob(measurement);
     other[0] ^= 1;
     auto sealed = owner.seal(Bytes(16), other);
-    return std::optional(vmm::launch::SevSecret{sealed.header, sealed.ciphertext, {0x8000}});
+    return std::optional(SevSecret{sealed.header, sealed.ciphertext, 0x8000});
   };
   EXPECT_THAT(failure(plan(GetParam()), bound),
               HasSubstr("KVM_SEV_LAUNCH_SECRET: firmware error 0xb, bad measurement"));
@@ -108,9 +105,8 @@ TEST_P(SevLaunch, ASecretThatDoesNotFit) {
        {Case{51, 16, 0x8000}, Case{52, 0, 0x8000}, Case{52, 15, 0x8000}, Case{52, 16, 0x8008},
         Case{52, 32, 0x8ff0}, Case{52, 16, 0xd0000000}}) {
     auto bound = binding();
-    bound.owner =
-        [&](const vmm::launch::SevMeasurement&) -> Result<std::optional<vmm::launch::SevSecret>> {
-      return std::optional(vmm::launch::SevSecret{Bytes(header), Bytes(size), {at}});
+    bound.owner = [&](const SevMeasurement&) -> Result<std::optional<SevSecret>> {
+      return std::optional(SevSecret{Bytes(header), Bytes(size), at});
     };
     EXPECT_THAT(failure(plan(GetParam()), bound), HasSubstr("launch secret: header of"));
   }

@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <sstream>
 
 #include "base/file.hpp"
@@ -15,6 +13,7 @@
 #include "plan/boot/bzimage.hpp"
 #include "plan/bundle/bundle_json.hpp"
 #include "plan/measure/launch_planner.hpp"
+#include "vmm/vcpu/first_end.hpp"
 #include "vmm/vcpu/virtual_machine.hpp"
 
 namespace bartizan::launches {
@@ -113,22 +112,13 @@ inline fakes::GuestStep power_off() {
 
 // Runs until the first vCPU ends; how it ended.
 inline vmm::vcpu::End run(VirtualMachine& machine) {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::optional<vmm::vcpu::End> first;
-  auto started = machine.run([&](uint32_t, const vmm::vcpu::End& end) {
-    std::lock_guard lock(mutex);
-    if (!first) first = end;
-    changed.notify_all();
-  });
+  vmm::vcpu::FirstEnd first;
+  auto started = machine.run([&](uint32_t, const vmm::vcpu::End& end) { first.set(end); });
   EXPECT_TRUE(started.ok());
-  {
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return first.has_value(); });
-  }
+  auto end = first.wait(std::chrono::minutes(4));  // ends before the test program's own limit
   machine.stop();
   machine.join();
-  return *first;
+  return end.value();
 }
 
 inline std::vector<uint8_t> expected_digest(const plan::tee::LaunchPlan& plan) {

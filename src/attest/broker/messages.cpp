@@ -21,14 +21,14 @@ constexpr size_t kMaxDiskKey = 4096;     // what libcryptsetup takes is below
 constexpr size_t kMaxId = 128;
 constexpr size_t kMaxNonce = 128;  // ours have 44 characters
 
-Error invalid(std::string_view what) {
-  return make_error(ErrorCode::invalid_argument, std::string(kOrigin), "workload: {}", what);
+Error invalid_workload(std::string_view what) {
+  return invalid(std::string(kOrigin), "workload: {}", what);
 }
 
 Result<Bytes> hex_of_size(const Json& value, size_t size, std::string_view what) {
   auto bytes = value.is_string() ? from_hex(value.get<std::string>()) : Result<Bytes>(Bytes());
   if (bytes.ok() && bytes->size() == size) return bytes;
-  return invalid(fmt::format("{} is not {} bytes of hex", what, size));
+  return invalid_workload(fmt::format("{} is not {} bytes of hex", what, size));
 }
 
 // SEV and SEV-ES measure with SHA-256, the others with SHA-384.
@@ -57,7 +57,7 @@ Result<Tee> tee_member(const Json& json) {
   std::string name = TRY(json_string(json, "tee", "workload"));
   auto tee = evidence::tee_of_kbs_name(name);
   if (tee && evidence::is_pre_attested(*tee)) return *tee;
-  return invalid(fmt::format("tee \"{}\": sev, sev-es, or no such member", name));
+  return invalid_workload(fmt::format("tee \"{}\": sev, sev-es, or no such member", name));
 }
 
 bool is_id(std::string_view id) {
@@ -68,24 +68,26 @@ bool is_id(std::string_view id) {
 }
 
 Result<void> check_workload(const Workload& workload) {
-  if (!is_id(workload.id)) return invalid("id is not 1 to 128 letters, digits, '_', '-' or '.'");
+  if (!is_id(workload.id))
+    return invalid_workload("id is not 1 to 128 letters, digits, '_', '-' or '.'");
   TRY(client::check_resource_path(workload.resource));
   if (workload.workload_digest.size() != kDigestSize)
-    return invalid("workload_digest is not 32 bytes");
+    return invalid_workload("workload_digest is not 32 bytes");
   // Without one, any look-alike stack would get the key.
-  if (workload.measurements.empty()) return invalid("no measurement");
-  if (workload.measurements.size() > kMaxMeasurements) return invalid("more than 64 measurements");
+  if (workload.measurements.empty()) return invalid_workload("no measurement");
+  if (workload.measurements.size() > kMaxMeasurements)
+    return invalid_workload("more than 64 measurements");
   const size_t size = measurement_size(workload.tee);
   for (const Bytes& one : workload.measurements) {
     if (one.size() != size) {
-      return invalid(fmt::format("measurement of {} bytes: {} has {}", one.size(),
-                                 evidence::kbs_tee_name(workload.tee), size));
+      return invalid_workload(fmt::format("measurement of {} bytes: {} has {}", one.size(),
+                                          evidence::kbs_tee_name(workload.tee), size));
     }
   }
   if (evidence::is_pre_attested(workload.tee) && workload.minimum_tcb != 0)
-    return invalid("minimum_tcb is SNP's; SEV has the least firmware in its guest policy");
+    return invalid_workload("minimum_tcb is SNP's; SEV has the least firmware in its guest policy");
   if (workload.disk_key.empty() || workload.disk_key.size() > kMaxDiskKey)
-    return invalid("disk_key is not 1 to 4096 bytes");
+    return invalid_workload("disk_key is not 1 to 4096 bytes");
   return {};
 }
 
@@ -115,7 +117,7 @@ Result<Workload> workload_from_json(const Json& json) {
                                              kDigestSize, "workload_digest"));
   workload.tee = TRY(tee_member(json));
   const Json* measurements = TRY(json_member(json, "measurements", "workload"));
-  if (!measurements->is_array()) return invalid("measurements is not an array");
+  if (!measurements->is_array()) return invalid_workload("measurements is not an array");
   for (const Json& one : *measurements) {
     workload.measurements.push_back(
         TRY(hex_of_size(one, measurement_size(workload.tee), "measurement")));
@@ -127,7 +129,7 @@ Result<Workload> workload_from_json(const Json& json) {
   std::string encoded = TRY(json_string(json, "disk_key", "workload"));
   auto key = from_base64(encoded);
   wipe(encoded);
-  if (!key.ok()) return invalid("disk_key is not base64");
+  if (!key.ok()) return invalid_workload("disk_key is not base64");
   workload.disk_key = SecretBytes(ByteView(*key));
   OPENSSL_cleanse(key->data(), key->size());
   TRY(check_workload(workload));
@@ -233,9 +235,9 @@ Result<SevOpenMessage> parse_sev_open(ByteView body) {
   return message;
 }
 
-Result<sev::Measured> parse_sev_measured(ByteView body) {
+Result<SevMeasurement> parse_sev_measured(ByteView body) {
   Json json = TRY(parse_json(as_text(body), "sev launch"));
-  sev::Measured seen;
+  SevMeasurement seen;
   seen.measure = TRY(hex_member<32>(json, "measure"));
   seen.nonce = TRY(hex_member<16>(json, "nonce"));
   return seen;

@@ -33,7 +33,7 @@ struct SevOpenMessage {
   Bytes certificates;
 };
 Result<SevOpenMessage> parse_sev_open(ByteView body);
-Result<sev::Measured> parse_sev_measured(ByteView body);
+Result<SevMeasurement> parse_sev_measured(ByteView body);
 
 // POST /bartizan/v1/workloads, and what register_workload() sends.
 Result<Workload> parse_workload(ByteView body);

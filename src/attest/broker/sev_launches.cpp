@@ -51,7 +51,7 @@ Json evidence_of(const SevOpenMessage& message) {
 
 // All of them, so that the time tells nothing.
 Result<bool> is_one_of(const std::vector<Bytes>& digests, const SevLaunch& launch,
-                       const sev::Measured& seen) {
+                       const SevMeasurement& seen) {
   bool found = false;
   for (const Bytes& digest : digests) {
     bool same = TRY(launch.keys.is_launch_of(digest, launch.firmware, seen));
@@ -111,7 +111,7 @@ Result<Json> SevLaunches::judge(const std::string& id, ByteView body, int64_t no
 }
 
 Result<Json> SevLaunches::release(const SevLaunch& launch, ByteView body, Json& evidence) {
-  sev::Measured seen = TRY(parse_sev_measured(body));
+  SevMeasurement seen = TRY(parse_sev_measured(body));
   evidence["measure"] = to_hex(seen.measure);
   evidence["nonce"] = to_hex(seen.nonce);
   std::optional<Workload> workload = TRY(store_.workload_by_id(launch.workload_id));
@@ -127,7 +127,7 @@ Result<Json> SevLaunches::release(const SevLaunch& launch, ByteView body, Json& 
   guest_abi::LaunchSecret secret;
   std::ranges::copy(workload->workload_digest, secret.workload_digest.begin());
   secret.disk_key = std::move(*key);
-  sev::Sealed sealed = TRY(launch.keys.seal(TRY(guest_abi::write_launch_secret(secret)), seen));
+  SevSecret sealed = TRY(launch.keys.seal(TRY(guest_abi::write_launch_secret(secret)), seen));
   return Json{{"header", to_base64(sealed.header)}, {"ciphertext", to_base64(sealed.ciphertext)}};
 }
 

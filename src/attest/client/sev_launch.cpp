@@ -62,10 +62,10 @@ Result<std::pair<SevLaunchClient, attest::sev::Start>> SevLaunchClient::open(
   return std::pair(SevLaunchClient(std::move(client), std::move(id)), std::move(start));
 }
 
-Result<attest::sev::Sealed> SevLaunchClient::judge(const attest::sev::Measured& seen) {
+Result<SevSecret> SevLaunchClient::judge(const SevMeasurement& seen) {
   Json body = {{"measure", to_hex(seen.measure)}, {"nonce", to_hex(seen.nonce)}};
   Json answer = TRY(ask(client_, fmt::format("{}/{}", attest::sev::kLaunchesPath, id_), body));
-  attest::sev::Sealed sealed;
+  SevSecret sealed;
   sealed.header = TRY(bytes_in(client_, answer, "header"));
   sealed.ciphertext = TRY(bytes_in(client_, answer, "ciphertext"));
   return sealed;

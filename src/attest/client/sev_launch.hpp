@@ -22,7 +22,7 @@ class SevLaunchClient {
  public:
   static Result<std::pair<SevLaunchClient, attest::sev::Start>> open(
       const SevLaunchRequest& request);
-  Result<attest::sev::Sealed> judge(const attest::sev::Measured& seen);
+  Result<SevSecret> judge(const SevMeasurement& seen);
 
  private:
   SevLaunchClient(attest::client::HttpsClient client, std::string id)

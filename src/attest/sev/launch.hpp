@@ -12,9 +12,9 @@
 //     guest_abi/launch_secret
 #pragma once
 
-#include <array>
 #include <string_view>
 
+#include "bartizan/tee.hpp"  // SevMeasurement, SevSecret: the second request and its answer
 #include "base/bytes.hpp"
 
 namespace bartizan::attest::sev {
@@ -30,18 +30,6 @@ struct Start {
 // As PLATFORM_STATUS says, and what the measurement is also over.
 struct Firmware {
   uint8_t api_major = 0, api_minor = 0, build = 0;
-};
-
-// What LAUNCH_MEASURE gave.
-struct Measured {
-  std::array<uint8_t, 32> measure{};
-  std::array<uint8_t, 16> nonce{};
-};
-
-// What LAUNCH_SECRET takes.
-struct Sealed {
-  Bytes header;      // 52 bytes: flags, IV, MAC
-  Bytes ciphertext;  // a multiple of 16 bytes
 };
 
 }  // namespace bartizan::attest::sev

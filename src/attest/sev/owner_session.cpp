@@ -76,7 +76,7 @@ Result<Bytes> OwnerSession::session_blob(const SecretBytes& shared, ByteView non
 }
 
 Result<bool> OwnerSession::is_launch_of(ByteView launch_digest, const Firmware& firmware,
-                                        const Measured& seen) const {
+                                        const SevMeasurement& seen) const {
   Bytes message{kMeasureContext, firmware.api_major, firmware.api_minor, firmware.build};
   append_word(message, policy_);
   append(message, launch_digest);
@@ -85,12 +85,12 @@ Result<bool> OwnerSession::is_launch_of(ByteView launch_digest, const Firmware& 
   return crypto::equal_constant_time(mac, seen.measure);
 }
 
-Result<Sealed> OwnerSession::seal(const SecretBytes& secret, const Measured& seen) const {
+Result<SevSecret> OwnerSession::seal(const SecretBytes& secret, const SevMeasurement& seen) const {
   SecretBytes padded((secret.size() + kBlock - 1) / kBlock * kBlock);
   std::ranges::copy(secret.bytes(), padded.mutable_bytes().begin());
   std::array<uint8_t, kBlock> iv;
   TRY(crypto::random_bytes(iv));
-  Sealed sealed;
+  SevSecret sealed;
   sealed.ciphertext = TRY(crypto::aes_128_ctr(encryption_.bytes(), iv, padded.bytes()));
   append_word(sealed.header, 0);  // flags: not compressed
   append(sealed.header, iv);

@@ -25,10 +25,10 @@ class OwnerSession {
   // Whether the firmware, which alone can know our integrity key, measured `launch_digest`. Takes
   // the same time whatever differs.
   Result<bool> is_launch_of(ByteView launch_digest, const Firmware& firmware,
-                            const Measured& seen) const;
+                            const SevMeasurement& seen) const;
 
   // Padded with zeros to whole blocks. For that launch only: the MAC is over its measurement, too.
-  Result<Sealed> seal(const SecretBytes& secret, const Measured& seen) const;
+  Result<SevSecret> seal(const SecretBytes& secret, const SevMeasurement& seen) const;
 
  private:
   friend struct OwnerSessionVector;  // tests: published keys

@@ -55,11 +55,9 @@ struct Child {
 };
 
 Result<Child> start(const std::vector<std::string>& command) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, kOrigin, "pipe");
+  Pipe pipe = TRY(make_pipe());
   Child child;
-  child.output.reset(ends[0]);
-  UniqueFd write_end(ends[1]);
+  child.output = std::move(pipe.read);
   std::vector<char*> arguments;
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -67,7 +65,7 @@ Result<Child> start(const std::vector<std::string>& command) {
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, write_end.get(), 2);
+  ::posix_spawn_file_actions_adddup2(&actions, pipe.write.get(), 2);
   int status =
       ::posix_spawnp(&child.pid, arguments[0], &actions, nullptr, arguments.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);

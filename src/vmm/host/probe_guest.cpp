@@ -1,11 +1,8 @@
 #include "vmm/host/probe_guest.hpp"
 
-#include <condition_variable>
-#include <mutex>
-#include <optional>
-
 #include "base/errors.hpp"
 #include "plan/boot/page_tables.hpp"
+#include "vmm/vcpu/first_end.hpp"
 #include "vmm/vcpu/virtual_machine.hpp"
 
 namespace bartizan::vmm::host {
@@ -68,27 +65,15 @@ plan::tee::LaunchPlan probe_plan() {
   return plan;
 }
 
-// What the guest did first: wrote to the port, or ended.
-class Outcome final : public devices::BusDevice {
+// A write to it ends the guest.
+class DonePort final : public devices::BusDevice {
  public:
+  explicit DonePort(std::shared_ptr<vcpu::FirstEnd> end) : end_(std::move(end)) {}
   uint64_t read(uint64_t, uint32_t) override { return ~0ull; }
-  void write(uint64_t, uint32_t, uint64_t) override { settle(vcpu::End{}); }
-
-  void settle(const vcpu::End& end) {
-    std::lock_guard lock(mutex_);
-    if (!end_) end_ = end;
-    changed_.notify_all();
-  }
-  std::optional<vcpu::End> wait(std::chrono::milliseconds limit) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, limit, [this] { return end_.has_value(); });
-    return end_;
-  }
+  void write(uint64_t, uint32_t, uint64_t) override { end_->set(vcpu::End{}); }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<vcpu::End> end_;
+  std::shared_ptr<vcpu::FirstEnd> end_;
 };
 
 }  // namespace
@@ -96,11 +81,11 @@ class Outcome final : public devices::BusDevice {
 Result<void> run_probe_guest(std::shared_ptr<kvm::KernelApi> kernel,
                              const std::filesystem::path& kvm_device,
                              std::chrono::milliseconds limit) {
-  auto outcome = std::make_shared<Outcome>();
+  auto first = std::make_shared<vcpu::FirstEnd>();
   auto vm = TRY(vcpu::VirtualMachine::create(std::move(kernel), kvm_device, probe_plan()));
-  TRY(vm->pio().add(kDonePort, 4, outcome));
-  TRY(vm->run([outcome](uint32_t, const vcpu::End& end) { outcome->settle(end); }));
-  auto end = outcome->wait(limit);
+  TRY(vm->pio().add(kDonePort, 4, std::make_shared<DonePort>(first)));
+  TRY(vm->run([first](uint32_t, const vcpu::End& end) { first->set(end); }));
+  auto end = first->wait(limit);
   vm->stop();
   vm->join();
   if (!end) {

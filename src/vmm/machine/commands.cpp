@@ -6,13 +6,13 @@
 #include <cerrno>
 
 #include "base/errors.hpp"
+#include "base/file.hpp"
 
 namespace bartizan::vmm::machine {
 
 Result<Commands> Commands::create() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return errno_error(errno, "machine", "pipe2");
-  return Commands(UniqueFd(ends[0]), UniqueFd(ends[1]));
+  Pipe pipe = TRY(make_pipe(O_NONBLOCK));
+  return Commands(std::move(pipe.read), std::move(pipe.write));
 }
 
 void Commands::send(Command command) const {

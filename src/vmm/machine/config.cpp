@@ -120,9 +120,42 @@ Result<UniqueFd> duplicate(int fd, const char* what) {
   return errno_error(errno, kOrigin, fmt::format("{}: descriptor {}", what, fd));
 }
 
+memory::Backing backing_of(HugePages pages) {
+  switch (pages) {
+    case HugePages::transparent:
+      return memory::Backing::transparent;
+    case HugePages::reserved:
+      return memory::Backing::reserved;
+    case HugePages::off:
+      break;
+  }
+  return memory::Backing::pages;
+}
+
 Error in_machine(Error error, const std::string& name) {
   error.message = fmt::format("machine \"{}\": {}", name, error.message);
   return error;
 }
 
 }  // namespace bartizan::vmm::machine
+
+namespace bartizan {
+namespace {
+
+constexpr std::string_view kHugePages[] = {"off", "transparent", "reserved"};
+
+}  // namespace
+
+std::string_view to_string(HugePages pages) {
+  auto index = static_cast<size_t>(pages);
+  return index < std::size(kHugePages) ? kHugePages[index] : "unknown";
+}
+
+Result<HugePages> huge_pages_from_string(std::string_view name) {
+  for (size_t i = 0; i < std::size(kHugePages); ++i) {
+    if (kHugePages[i] == name) return static_cast<HugePages>(i);
+  }
+  return invalid("machine", "huge pages \"{}\" are unknown: off, transparent or reserved", name);
+}
+
+}  // namespace bartizan

@@ -4,6 +4,7 @@
 
 #include "bartizan/machine.hpp"
 #include "base/unique_fd.hpp"
+#include "vmm/memory/vm_memory.hpp"
 
 namespace bartizan::vmm::machine {
 
@@ -25,7 +26,16 @@ Result<UniqueFd> open_scratch(const MachineOptions& options, const LuksDisk& dis
 // A duplicate (CLOEXEC) of the caller's descriptor; invalid for -1.
 Result<UniqueFd> duplicate(int fd, const char* what);
 
+memory::Backing backing_of(HugePages pages);
+
 // The same error with `machine "name": ` in front.
 Error in_machine(Error error, const std::string& name);
+
+// The value, or its error so.
+template <typename T>
+Result<T> in_machine(Result<T> result, const std::string& name) {
+  if (result.ok()) return result;
+  return in_machine(std::move(result).error(), name);
+}
 
 }  // namespace bartizan::vmm::machine

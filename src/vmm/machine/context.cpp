@@ -39,8 +39,10 @@ struct Context::Impl {
   Result<vmm::machine::ServiceOptions> service_options(const plan::tee::LaunchPlan& plan) const;
   LaunchOptions launch_options() const;
   void warn(const std::string& line) const;
-  Error named(Error error) const {
-    return vmm::machine::in_machine(std::move(error), options.name);
+  // An error, or a Result's, with the machine's name in front.
+  template <typename T>
+  T named(T result) const {
+    return vmm::machine::in_machine(std::move(result), options.name);
   }
 };
 
@@ -164,26 +166,21 @@ Result<Context> Context::create(MachineOptions options) {
     if (!impl->exit_event.valid()) return errno_error(errno, "machine", "eventfd");
     return impl;
   };
-  auto impl = build();
-  if (!impl.ok()) return vmm::machine::in_machine(std::move(impl).error(), options.name);
-  return Context(std::move(*impl));
+  return Context(TRY(vmm::machine::in_machine(build(), options.name)));
 }
 
 Result<void> Context::set_tee(Tee tee) {
   TRY(impl_->require_idle("set_tee"));
-  auto launcher = vmm::launch::make_launcher(tee);
-  if (!launcher.ok()) return impl_->named(std::move(launcher).error());
-  auto host = vmm::host::require_tee(tee, {vmm::kvm::linux_kernel(), impl_->options.kvm_device});
-  if (!host.ok()) return impl_->named(std::move(host).error());
+  TRY(impl_->named(vmm::launch::make_launcher(tee)));
+  TRY(impl_->named(
+      vmm::host::require_tee(tee, {vmm::kvm::linux_kernel(), impl_->options.kvm_device})));
   impl_->tee = tee;
   return {};
 }
 
 Result<void> Context::attach_luks_disk(LuksDisk disk) {
   TRY(impl_->require_idle("attach_luks_disk"));
-  auto file = vmm::machine::open_disk(disk);
-  if (!file.ok()) return impl_->named(std::move(file).error());
-  impl_->disk_file = std::move(*file);
+  impl_->disk_file = TRY(impl_->named(vmm::machine::open_disk(disk)));
   impl_->disk = std::move(disk);
   return {};
 }
@@ -191,26 +188,23 @@ Result<void> Context::attach_luks_disk(LuksDisk disk) {
 Result<void> Context::attach_image(const std::filesystem::path& image,
                                    std::optional<SecretBytes> disk_key) {
   TRY(impl_->require_idle("attach_image"));
-  auto info = inspect_image(image);
-  if (!info.ok()) return impl_->named(std::move(info).error());
-  if (info->manifest.empty()) {
+  auto info = TRY(impl_->named(inspect_image(image)));
+  if (info.manifest.empty()) {
     return impl_->named(make_error(
         ErrorCode::unsupported, "machine",
         "{}: no image of ours (no bartizan.json): it can be inspected only", image.string()));
   }
   LuksDisk disk;
-  disk.path = info->disk_path;
-  disk.offset = info->disk_offset;
-  disk.size = info->disk_bytes;
-  disk.manifest = info->manifest;
+  disk.path = info.disk_path;
+  disk.offset = info.disk_offset;
+  disk.size = info.disk_bytes;
+  disk.manifest = info.manifest;
   disk.disk_key = std::move(disk_key);
   return attach_luks_disk(std::move(disk));
 }
 
 Result<void> Context::start() {
-  auto started = impl_->start();
-  if (!started.ok()) return impl_->named(std::move(started).error());
-  return {};
+  return impl_->named(impl_->start());
 }
 
 Result<ExitReason> Context::start_enter() {

@@ -11,33 +11,29 @@ namespace {
 
 constexpr const char* kOrigin = "machine";
 
-Error invalid(std::string_view what) {
-  return make_error(ErrorCode::invalid_argument, kOrigin, "{}", what);
-}
-
 // Two owners, or one and none.
 Result<bool> broker_owns(const LaunchOwner& who, Tee tee) {
   const TeeOptions& options = who.options;
   const bool certificates = !options.platform_certificates.empty();
   if (certificates && (who.key_from_caller || options.owner || !options.session.empty())) {
     return invalid(
+        kOrigin,
         "platform_certificates: the broker is asked with them, and the launch has an owner or a "
         "key already");
   }
   if (certificates || who.key_from_caller || options.owner) return certificates;
-  return invalid(fmt::format(
+  return invalid(
+      kOrigin,
       "TEE {}: nobody gives the guest its key: give platform_certificates (sevctl export "
       "--full FILE) for the manifest's broker, an owner, or a disk_key",
-      to_string(tee)));
+      to_string(tee));
 }
 
-launch::SevOwner ask(std::shared_ptr<attest::client::SevLaunchClient> client,
-                     memory::GuestAddress place) {
-  return [client,
-          place](const launch::SevMeasurement& seen) -> Result<std::optional<launch::SevSecret>> {
-    auto sealed = TRY(client->judge({seen.measure, seen.nonce}));
-    return std::optional(
-        launch::SevSecret{std::move(sealed.header), std::move(sealed.ciphertext), place});
+SevOwner ask(std::shared_ptr<attest::client::SevLaunchClient> client, uint64_t secret_address) {
+  return [client, secret_address](const SevMeasurement& seen) -> Result<std::optional<SevSecret>> {
+    SevSecret secret = TRY(client->judge(seen));
+    secret.guest_address = secret_address;
+    return std::optional(std::move(secret));
   };
 }
 
@@ -49,7 +45,7 @@ Result<void> resolve_guest_owner(kvm::KernelApi& kernel, const LaunchOwner& who,
   if (!attest::evidence::is_pre_attested(plan.tee) || !TRY(broker_owns(who, plan.tee))) return {};
   guest_abi::Manifest manifest = TRY(guest_abi::Manifest::parse(who.manifest));
   if (!manifest.broker) {
-    return invalid("platform_certificates: the image's manifest names no broker to ask");
+    return invalid(kOrigin, "platform_certificates: the image's manifest names no broker to ask");
   }
   attest::client::SevLaunchRequest request;
   request.url = manifest.broker->url;
@@ -64,7 +60,7 @@ Result<void> resolve_guest_owner(kvm::KernelApi& kernel, const LaunchOwner& who,
   binding->owner_certificate = std::move(start.certificate);
   binding->session = std::move(start.session);
   binding->owner =
-      ask(std::make_shared<attest::client::SevLaunchClient>(std::move(client)), plan.secret);
+      ask(std::make_shared<attest::client::SevLaunchClient>(std::move(client)), plan.secret.value);
   return {};
 }
 

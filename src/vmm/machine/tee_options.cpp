@@ -8,9 +8,7 @@
 #include "vmm/kvm/sev_abi.hpp"
 #include "vmm/launch/tdx/quote_service.hpp"
 
-namespace bartizan {
-using namespace vmm::machine;  // NOLINT: the public functions of this component
-namespace vmm::machine {
+namespace bartizan::vmm::machine {
 namespace {
 
 constexpr const char* kOrigin = "machine";
@@ -22,16 +20,12 @@ constexpr size_t kMaxOwnerBlob = 16 * 1024;
 // one in its status MSR stops (Linux arch/x86/boot/compressed/sev.c: snp_check_features).
 constexpr uint64_t kLinuxFeatures = 1 | 1 << 5 | 1 << 9;
 
-template <typename... Args>
-Error invalid(fmt::format_string<Args...> text, Args&&... args) {
-  return make_error(ErrorCode::invalid_argument, kOrigin, text, std::forward<Args>(args)...);
-}
-
 Result<void> check_pair(const char* one_name, size_t one, const char* other_name, size_t other,
                         bool sizes_fit) {
   if (one == 0 && other == 0) return {};
   if (one != 0 && other != 0 && sizes_fit) return {};
-  return invalid("{} of {} and {} of {} bytes: not a pair", one_name, one, other_name, other);
+  return invalid(kOrigin, "{} of {} and {} of {} bytes: not a pair", one_name, one, other_name,
+                 other);
 }
 
 Result<void> check_id_block(const TeeOptions& options) {
@@ -43,7 +37,7 @@ Result<void> check_id_block(const TeeOptions& options) {
 Result<void> check_certificates(const TeeOptions& options) {
   if (options.certificates.empty()) {
     if (!options.require_certificates) return {};
-    return invalid("require_certificates: there are no certificates");
+    return invalid(kOrigin, "require_certificates: there are no certificates");
   }
   auto found = TRY(attest::evidence::decode_certificate_table(options.certificates));
   if (!found.empty()) return {};
@@ -58,9 +52,9 @@ Result<void> check_owner(const TeeOptions& options) {
   return check_pair("owner_certificate", certificate, "session", session, fit);
 }
 
-// The first option that a TEE has no use for; or null. The quote service has a default, so that it
-// says nothing.
-const char* useless(const TeeOptions& options, Tee tee) {
+// The first option that a TEE has no use for; or null. The quote service has a default and is never
+// among them.
+const char* unsupported_option(const TeeOptions& options, Tee tee) {
   if (options.policy != 0 && tee == Tee::none) return "policy";
   if (options.guest_features != 0 && tee != Tee::snp && tee != Tee::sev_es) return "guest_features";
   if (!options.id_block.empty() && tee != Tee::snp) return "id_block";
@@ -72,20 +66,21 @@ const char* useless(const TeeOptions& options, Tee tee) {
   return nullptr;
 }
 
-launch::SevOwner owner_of(const SevOwner& owner, const plan::tee::LaunchPlan& plan) {
+// The owner, who sees of the launch what the plan knows beside the measurement.
+SevOwner owner_of(const SevOwner& owner, const plan::tee::LaunchPlan& plan) {
   if (!owner) return {};
-  auto policy = static_cast<uint32_t>(plan.policy);
   auto measured = plan::measure::measure_plan(plan);
-  std::vector<uint8_t> digest = measured.ok() ? measured->digest : std::vector<uint8_t>();
-  return [owner, policy, place = plan.secret, digest = std::move(digest)](
-             const launch::SevMeasurement& seen) -> Result<std::optional<launch::SevSecret>> {
-    auto secret = owner({seen.measure, seen.nonce, policy, digest, place.value});
-    if (!secret.ok()) return std::move(secret).error();
-    if (!secret->has_value()) return std::optional<launch::SevSecret>();
-    SevSecret& given = **secret;
-    if (given.guest_address == 0) given.guest_address = place.value;
-    return std::optional(launch::SevSecret{
-        std::move(given.header), std::move(given.ciphertext), {given.guest_address}});
+  SevMeasurement known;
+  known.policy = static_cast<uint32_t>(plan.policy);
+  if (measured.ok()) known.digest = measured->digest;
+  known.secret_address = plan.secret.value;
+  return [owner, known](const SevMeasurement& seen) -> Result<std::optional<SevSecret>> {
+    SevMeasurement whole = known;
+    whole.measure = seen.measure;
+    whole.nonce = seen.nonce;
+    auto secret = TRY(owner(whole));
+    if (secret && secret->guest_address == 0) secret->guest_address = known.secret_address;
+    return secret;
   };
 }
 
@@ -99,13 +94,13 @@ Result<void> check_tee_options(const TeeOptions& options) {
 }
 
 Result<void> check_tee_options(const TeeOptions& options, Tee tee) {
-  if (const char* option = useless(options, tee); option != nullptr) {
-    return invalid("{}: TEE \"{}\" has no use for it", option, to_string(tee));
+  if (const char* option = unsupported_option(options, tee); option != nullptr) {
+    return invalid(kOrigin, "{}: TEE \"{}\" has no use for it", option, to_string(tee));
   }
   TRY(plan::measure::check_guest_features(tee, options.guest_features));
   if (uint64_t unknown = options.guest_features & ~kLinuxFeatures; unknown != 0) {
-    return invalid("guest features {:#x}: no Linux guest knows {:#x}", options.guest_features,
-                   unknown);
+    return invalid(kOrigin, "guest features {:#x}: no Linux guest knows {:#x}",
+                   options.guest_features, unknown);
   }
   return {};
 }
@@ -133,37 +128,4 @@ Result<launch::LaunchIdentity> make_binding(const TeeOptions& options,
   return binding;
 }
 
-memory::Backing backing_of(HugePages pages) {
-  switch (pages) {
-    case HugePages::transparent:
-      return memory::Backing::transparent;
-    case HugePages::reserved:
-      return memory::Backing::reserved;
-    case HugePages::off:
-      break;
-  }
-  return memory::Backing::pages;
-}
-
-}  // namespace vmm::machine
-
-namespace {
-
-constexpr std::string_view kHugePages[] = {"off", "transparent", "reserved"};
-
-}  // namespace
-
-std::string_view to_string(HugePages pages) {
-  auto index = static_cast<size_t>(pages);
-  return index < std::size(kHugePages) ? kHugePages[index] : "unknown";
-}
-
-Result<HugePages> huge_pages_from_string(std::string_view name) {
-  for (size_t i = 0; i < std::size(kHugePages); ++i) {
-    if (kHugePages[i] == name) return static_cast<HugePages>(i);
-  }
-  return make_error(ErrorCode::invalid_argument, "machine",
-                    "huge pages \"{}\" are unknown: off, transparent or reserved", name);
-}
-
-}  // namespace bartizan
+}  // namespace bartizan::vmm::machine

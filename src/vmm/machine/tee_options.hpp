@@ -5,7 +5,6 @@
 #include "bartizan/machine.hpp"
 #include "plan/tee/launch_plan.hpp"
 #include "vmm/launch/launch_identity.hpp"
-#include "vmm/memory/vm_memory.hpp"
 
 namespace bartizan::vmm::machine {
 
@@ -23,7 +22,5 @@ uint64_t policy_of(const TeeOptions& options, Tee tee);
 Result<launch::LaunchIdentity> make_binding(const TeeOptions& options,
                                             const plan::tee::LaunchPlan& plan,
                                             const std::array<uint8_t, 32>& workload_digest);
-
-memory::Backing backing_of(HugePages pages);
 
 }  // namespace bartizan::vmm::machine

@@ -132,7 +132,7 @@ TEST(SevSession, PublishedBlob) {
 TEST(SevSession, PublishedMeasurement) {
   auto session =
       OwnerSessionVector::make(Bytes(16), from_hex("66320db73158a35a255d051758e95ed4").value(), 0);
-  Measured seen;
+  SevMeasurement seen;
   Bytes measure =
       from_hex("6faab2daae389bcd3405a05d6cafe33c0414f7bedd0bae19ba5f38b7fd1664ea").value();
   Bytes nonce = from_hex("4fbe0bedbad6c86ae8f68971d103e554").value();

@@ -131,12 +131,10 @@ Result<UniqueFd> open_terminal() {
 }
 
 Result<WorkloadStdin> open_input(UniqueFd stream) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return failed("pipe");
-  UniqueFd pipe(ends[0]), fill(ends[1]);
+  Pipe pipe = TRY(make_pipe());
   // Ours alone: the workload's end must block like any standard input.
-  if (::fcntl(fill.get(), F_SETFL, O_NONBLOCK) != 0) return failed("fcntl pipe");
-  return WorkloadStdin{std::move(pipe), Pump(std::move(stream), std::move(fill))};
+  if (::fcntl(pipe.write.get(), F_SETFL, O_NONBLOCK) != 0) return failed("fcntl pipe");
+  return WorkloadStdin{std::move(pipe.read), Pump(std::move(stream), std::move(pipe.write))};
 }
 
 std::vector<std::string> program_candidates(const std::string& program, std::string_view path) {
@@ -166,15 +164,12 @@ Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who
   // So that a workload that is not root can open /dev/stdout and /dev/stdin again.
   if (::fchown(terminal, who.user, kTerminalGroup) != 0) return failed("fchown terminal");
   if (input >= 0 && ::fchown(input, who.user, who.group) != 0) return failed("fchown input");
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0)
-    return errno_error(errno, "guest/init/workload/workload", "pipe");
-  UniqueFd hear(ends[0]), complain(ends[1]);
+  Pipe complaint = TRY(make_pipe());
   pid_t pid = ::fork();
   if (pid < 0) return errno_error(errno, "guest/init/workload/workload", "fork");
-  if (pid == 0) child(config, who, terminal, input, complain.get());
-  complain.reset();
-  TRY(hear_complaint(hear.get(), config));
+  if (pid == 0) child(config, who, terminal, input, complaint.write.get());
+  complaint.write.reset();
+  TRY(hear_complaint(complaint.read.get(), config));
   return pid;
 }
 

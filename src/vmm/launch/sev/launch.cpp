@@ -160,11 +160,11 @@ Result<SevMeasurement> SevLauncher::measure(kvm::Vm& vm) const {
 // One page: KVM wants physically contiguous memory, and more than a page seldom is.
 Result<void> SevLauncher::inject(kvm::Vm& vm, memory::GuestMemory& memory,
                                  const SevSecret& secret) const {
-  uint64_t at = secret.location.value, size = secret.ciphertext.size();
+  uint64_t at = secret.guest_address, size = secret.ciphertext.size();
   bool shape = secret.header.size() == kSecretHeaderBytes && size != 0 &&
                size % kCipherBlock == 0 && at % kCipherBlock == 0 &&
                at % memory::kPageSize + size <= memory::kPageSize;
-  auto places = memory.ram_in(secret.location, 1);
+  auto places = memory.ram_in({at}, 1);
   if (!shape || places.size() != 1) {
     return make_error(ErrorCode::invalid_argument, kOrigin,
                       "launch secret: header of {} and {} bytes at guest address {:#x}: need a "
