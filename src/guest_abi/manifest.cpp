@@ -14,21 +14,21 @@ constexpr uint64_t kMaxIterations = 10'000'000;
 constexpr uint64_t kMaxSaltBytes = 256;
 constexpr uint64_t kBlock = 4096;
 
-Error bad(std::string_view member, std::string_view why) {
+Error corrupt(std::string_view member, std::string_view why) {
   return make_error(ErrorCode::corrupt, "manifest", "manifest: {}: {}", member, why);
 }
 
 Result<uint64_t> number(const Json& object, std::string_view key, uint64_t least, uint64_t most) {
   uint64_t value = TRY(json_unsigned(object, key, kWhat));
   if (value < least || value > most)
-    return bad(key, fmt::format("{} is outside {}..{}", value, least, most));
+    return corrupt(key, fmt::format("{} is outside {}..{}", value, least, most));
   return value;
 }
 
 Result<uint64_t> offset_of(const Json& object, std::string_view key, uint64_t most) {
   uint64_t value = TRY(number(object, key, 0, most));
   if (value % kBlock != 0)
-    return bad(key, fmt::format("{} is not a multiple of {}", value, kBlock));
+    return corrupt(key, fmt::format("{} is not a multiple of {}", value, kBlock));
   return value;
 }
 
@@ -36,7 +36,7 @@ Result<Bytes> hex(const Json& object, std::string_view key, size_t least, size_t
   std::string text = TRY(json_string(object, key, kWhat));
   auto bytes = from_hex(text);
   if (!bytes.ok() || bytes->size() < least || bytes->size() > most || to_hex(*bytes) != text) {
-    return bad(key, "not lower-case hex of the right length");
+    return corrupt(key, "not lower-case hex of the right length");
   }
   return std::move(*bytes);
 }
@@ -74,7 +74,7 @@ Result<Manifest::Luks2> parse_luks2(const Json& json, uint64_t data_end) {
   luks2.key_bytes = static_cast<uint32_t>(TRY(number(json, "key_bytes", 32, 64)));
   luks2.sector_size = static_cast<uint32_t>(TRY(number(json, "sector_size", 512, 4096)));
   if ((luks2.sector_size & (luks2.sector_size - 1)) != 0)
-    return bad("sector_size", "not a power of two");
+    return corrupt("sector_size", "not a power of two");
   luks2.keyslot = TRY(parse_keyslot(*TRY(json_member(json, "keyslot", kWhat)), luks2.offset));
   const Json& digest = *TRY(json_member(json, "digest", kWhat));
   luks2.digest.hash = TRY(one_of(digest, "hash", {"sha256", "sha512"}));
@@ -94,14 +94,14 @@ Result<Manifest::Verity> parse_verity(const Json& json, uint64_t disk_size) {
   verity.data_blocks = TRY(number(json, "data_blocks", 1, disk_size / kBlock));
   verity.hash_offset = TRY(offset_of(json, "hash_offset", disk_size));
   if (verity.hash_offset < verity.data_blocks * kBlock)
-    return bad("hash_offset", "inside the data");
+    return corrupt("hash_offset", "inside the data");
   return verity;
 }
 
 Result<uint64_t> parse_scratch(const Json& json) {
   uint64_t size = TRY(number(json, "size", kMinScratchBytes, kMaxScratchBytes));
   if (size % kScratchUnit != 0)
-    return bad("scratch", fmt::format("{} is not a multiple of {}", size, kScratchUnit));
+    return corrupt("scratch", fmt::format("{} is not a multiple of {}", size, kScratchUnit));
   return size;
 }
 

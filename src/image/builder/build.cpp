@@ -20,11 +20,6 @@ namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/builder";
 constexpr size_t kMaxWorkloadId = 128;
 
-template <typename... Args>
-Error invalid(fmt::format_string<Args...> format, Args&&... args) {
-  return make_error(ErrorCode::invalid_argument, kOrigin, format, std::forward<Args>(args)...);
-}
-
 bool is_plain_name(std::string_view text) {
   return !text.empty() && text.size() <= kMaxWorkloadId &&
          text.find_first_not_of(
@@ -35,21 +30,22 @@ bool is_plain_name(std::string_view text) {
 Result<void> check_key(const BuildOptions& options) {
   // Fewer bytes cannot hold the 256 random bits from which all else is to be derived.
   constexpr size_t kLeastBytes = 32;
-  if (options.disk_key && options.disk_key->empty()) return invalid("disk_key: empty");
+  if (options.disk_key && options.disk_key->empty()) return invalid(kOrigin, "disk_key: empty");
   if (options.reproducible && (!options.disk_key || options.disk_key->size() < kLeastBytes)) {
-    return invalid("disk_key: a reproducible build needs one of {} bytes at least", kLeastBytes);
+    return invalid(kOrigin, "disk_key: a reproducible build needs one of {} bytes at least",
+                   kLeastBytes);
   }
   if (options.recovery_passphrase && options.recovery_passphrase->empty())
-    return invalid("recovery_passphrase: empty");
+    return invalid(kOrigin, "recovery_passphrase: empty");
   return {};
 }
 
 Result<void> check_public(const BuildOptions& options) {
   constexpr int64_t kYear10000 = 253'402'300'800;  // RFC 3339 ends there
   if (options.created && (*options.created < 0 || *options.created >= kYear10000))
-    return invalid("created {}: not a time from 1970 to 9999", *options.created);
+    return invalid(kOrigin, "created {}: not a time from 1970 to 9999", *options.created);
   if (options.anonymous && options.workload_id.empty())
-    return invalid("workload_id: needed when nothing of the source shall be public");
+    return invalid(kOrigin, "workload_id: needed when nothing of the source shall be public");
   return {};
 }
 
@@ -58,27 +54,29 @@ Result<void> check_scratch(uint64_t bytes) {
   if (bytes >= guest_abi::kMinScratchBytes && bytes <= guest_abi::kMaxScratchBytes &&
       bytes % guest_abi::kScratchUnit == 0)
     return {};
-  return invalid("scratch_bytes {}: a multiple of {}, from {} to {}", bytes,
+  return invalid(kOrigin, "scratch_bytes {}: a multiple of {}, from {} to {}", bytes,
                  guest_abi::kScratchUnit, guest_abi::kMinScratchBytes, guest_abi::kMaxScratchBytes);
 }
 
 Result<void> check_options(const BuildOptions& options) {
-  if (options.source.empty()) return invalid("source: no folder given");
-  if (options.output.empty()) return invalid("output: no folder and no archive given");
+  if (options.source.empty()) return invalid(kOrigin, "source: no folder given");
+  if (options.output.empty()) return invalid(kOrigin, "output: no folder and no archive given");
   if (!options.workload_id.empty() && !is_plain_name(options.workload_id)) {
-    return invalid("workload_id \"{}\": letters, digits, \".\", \"_\" and \"-\" only, at most {}",
+    return invalid(kOrigin,
+                   "workload_id \"{}\": letters, digits, \".\", \"_\" and \"-\" only, at most {}",
                    options.workload_id, kMaxWorkloadId);
   }
   if (!options.broker_url.empty() && !options.broker_url.starts_with("https://")) {
-    return invalid("broker_url \"{}\": not an https:// address", options.broker_url);
+    return invalid(kOrigin, "broker_url \"{}\": not an https:// address", options.broker_url);
   }
   if (!options.broker_url.empty() && options.broker_ca_pem.empty()) {
-    return invalid("broker_ca_pem: needed with a broker_url, the guest believes nobody else");
+    return invalid(kOrigin,
+                   "broker_ca_pem: needed with a broker_url, the guest believes nobody else");
   }
   TRY(check_key(options));
   TRY(check_scratch(options.scratch_bytes));
   if (options.vcpus == 0 || options.vcpus > 255)
-    return invalid("vcpus {}: 1 to 255", options.vcpus);
+    return invalid(kOrigin, "vcpus {}: 1 to 255", options.vcpus);
   return check_public(options);
 }
 
@@ -97,7 +95,8 @@ Result<std::string> resource_of(const BuildOptions& options, const std::string& 
               is_plain_name(resource.substr(0, first)) &&
               is_plain_name(resource.substr(first + 1, second - first - 1)) &&
               is_plain_name(resource.substr(second + 1));
-  if (!fits) return invalid("resource \"{}\": not of the form repository/type/tag", resource);
+  if (!fits)
+    return invalid(kOrigin, "resource \"{}\": not of the form repository/type/tag", resource);
   return resource;
 }
 

@@ -49,14 +49,14 @@ Bytes krun_footer(std::string_view json) {
 }
 
 Result<std::string> parse_krun_footer(ByteView tail) {
-  auto bad = [](std::string_view why) {
+  auto corrupt = [](std::string_view why) {
     return make_error(ErrorCode::corrupt, "image/builder", "disk.img: KRUN footer: {}", why);
   };
-  if (tail.size() < kKrunTrailerBytes) return bad("disk is too small");
+  if (tail.size() < kKrunTrailerBytes) return corrupt("disk is too small");
   uint64_t length = load_le<uint64_t>(tail.data() + tail.size() - 8);
-  if (as_text(tail.subspan(tail.size() - kKrunTrailerBytes, 4)) != kMagic) return bad("missing");
+  if (as_text(tail.subspan(tail.size() - kKrunTrailerBytes, 4)) != kMagic) return corrupt("missing");
   if (length > kMaxKrunJson || length > tail.size() - kKrunTrailerBytes) {
-    return bad(fmt::format("its length {} is out of range", length));
+    return corrupt(fmt::format("its length {} is out of range", length));
   }
   return std::string(as_text(tail.subspan(tail.size() - kKrunTrailerBytes - length, length)));
 }

@@ -19,7 +19,7 @@ constexpr uint16_t kTypeMask = 0170000, kRegular = 0100000, kFolder = 0040000, k
 constexpr uint64_t kMaxInodes = 1 << 26;
 constexpr size_t kCachedBlocks = 1024;
 
-Error bad(std::string_view where, std::string_view why) {
+Error corrupt(std::string_view where, std::string_view why) {
   return make_error(ErrorCode::corrupt, "image/filesystem", "file system: {}: {}", where, why);
 }
 
@@ -76,7 +76,8 @@ class Cache {
  public:
   Cache(const ReadBlock& read, uint64_t blocks) : read_(read), blocks_(blocks) {}
   Result<ByteView> block(uint64_t number) {
-    if (number >= blocks_) return bad(fmt::format("block {}", number), "outside the file system");
+    if (number >= blocks_)
+      return corrupt(fmt::format("block {}", number), "outside the file system");
     Slot& slot = slots_[number % kCachedBlocks];
     if (slot.number != number || slot.bytes.empty()) {
       slot.bytes.resize(kBlock);
@@ -111,12 +112,12 @@ class Walk {
     }
     for (const auto& [nid, seen] : seen_) {
       if (seen.found != seen.links)
-        return bad(fmt::format("inode {}", nid),
-                   fmt::format("{} links, but it says {}", seen.found, seen.links));
+        return corrupt(fmt::format("inode {}", nid),
+                       fmt::format("{} links, but it says {}", seen.found, seen.links));
     }
     if (seen_.size() != super_.inodes)
-      return bad("superblock",
-                 fmt::format("{} inodes, but the root leads to {}", super_.inodes, seen_.size()));
+      return corrupt("superblock", fmt::format("{} inodes, but the root leads to {}", super_.inodes,
+                                               seen_.size()));
     totals_.inodes = seen_.size();
     return totals_;
   }
@@ -133,18 +134,19 @@ class Walk {
   Result<void> read_super() {
     Bytes block(TRY(cache_.block(0)).begin(), TRY(cache_.block(0)).end());
     uint8_t* raw = block.data() + kSuperOffset;
-    if (!has_erofs_magic(block)) return bad("superblock", "not that of an EROFS");
+    if (!has_erofs_magic(block)) return corrupt("superblock", "not that of an EROFS");
     uint32_t checksum = load_le<uint32_t>(raw + 4);
     store_le<uint32_t>(raw + 4, 0);
     if (crc32c(ByteView(block).subspan(kSuperOffset)) != checksum)
-      return bad("superblock", "wrong checksum");
-    if (raw[12] != 12) return bad("superblock", "blocks are not of 4096 bytes");
-    if (load_le<uint32_t>(raw + 80) != 0) return bad("superblock", "features that we never use");
+      return corrupt("superblock", "wrong checksum");
+    if (raw[12] != 12) return corrupt("superblock", "blocks are not of 4096 bytes");
+    if (load_le<uint32_t>(raw + 80) != 0)
+      return corrupt("superblock", "features that we never use");
     super_ = {load_le<uint16_t>(raw + 14), load_le<uint64_t>(raw + 16), load_le<uint32_t>(raw + 36),
               load_le<uint32_t>(raw + 40) * kBlock};
     if (super_.blocks > blocks_ || super_.metadata >= super_.blocks * kBlock)
-      return bad("superblock", "reaches beyond the disk");
-    if (super_.inodes > kMaxInodes) return bad("superblock", "more inodes than we make");
+      return corrupt("superblock", "reaches beyond the disk");
+    if (super_.inodes > kMaxInodes) return corrupt("superblock", "more inodes than we make");
     return {};
   }
 
@@ -153,9 +155,9 @@ class Walk {
     inode.nid = nid;
     // Divided, not multiplied: a number from the disk must not wrap.
     if (nid >= (super_.blocks * kBlock - super_.metadata) / kSlot)
-      return bad(inode.where(), "outside the file system");
+      return corrupt(inode.where(), "outside the file system");
     uint64_t at = super_.metadata + nid * kSlot;
-    if (at % kBlock + kInodeBytes > kBlock) return bad(inode.where(), "cut by a block's end");
+    if (at % kBlock + kInodeBytes > kBlock) return corrupt(inode.where(), "cut by a block's end");
     ByteView raw = TRY(cache_.block(at / kBlock)).subspan(at % kBlock);
     inode.format = load_le<uint16_t>(&raw[0]);
     inode.mode = load_le<uint16_t>(&raw[4]);
@@ -170,18 +172,18 @@ class Walk {
 
   Result<void> check_place(const Inode& inode) const {
     if (inode.format != kFlatPlain && inode.format != kFlatInline)
-      return bad(inode.where(), fmt::format("layout {:#x}", inode.format));
-    if (dirent_type(inode.mode) == 0) return bad(inode.where(), "of no type");
+      return corrupt(inode.where(), fmt::format("layout {:#x}", inode.format));
+    if (dirent_type(inode.mode) == 0) return corrupt(inode.where(), "of no type");
     uint64_t end = super_.blocks * kBlock;
     if (inode.inline_at > end)
-      return bad(inode.where(), "extended attributes reach beyond the end");
+      return corrupt(inode.where(), "extended attributes reach beyond the end");
     if (!inode.has_content()) return {};
     uint64_t whole = inode.whole_blocks();
     if (whole > super_.blocks || (whole != 0 && inode.block > super_.blocks - whole))
-      return bad(inode.where(), "content reaches beyond the end");
+      return corrupt(inode.where(), "content reaches beyond the end");
     uint64_t tail = inode.format == kFlatInline ? inode.size % kBlock : 0;
     if (tail != 0 && inode.inline_at % kBlock + tail > kBlock)
-      return bad(inode.where(), "tail is cut by a block's end");
+      return corrupt(inode.where(), "tail is cut by a block's end");
     return {};
   }
 
@@ -194,12 +196,12 @@ class Walk {
       at->second = {inode.links, 0, inode.mode};
       if (inode.is_folder()) ++totals_.folders;
       if ((inode.mode & kTypeMask) == kRegular) totals_.content_bytes += inode.size;
-      if (seen_.size() > super_.inodes) return bad("superblock", "fewer inodes than there are");
+      if (seen_.size() > super_.inodes) return corrupt("superblock", "fewer inodes than there are");
     } else if (!dots && (at->second.mode & kTypeMask) == kFolder) {
-      return bad(fmt::format("inode {}", nid), "a folder in two places");
+      return corrupt(fmt::format("inode {}", nid), "a folder in two places");
     }
     if (type == kFolder && (at->second.mode & kTypeMask) != kFolder)
-      return bad(fmt::format("inode {}", nid), "not a folder");
+      return corrupt(fmt::format("inode {}", nid), "not a folder");
     if (!name.empty()) ++at->second.found;
     return {};
   }
@@ -216,26 +218,26 @@ class Walk {
       // A copy: meeting the entries reads other blocks into the cache.
       TRY(read_entries(Bytes(block.begin(), block.end()), folder, parent, last, dots));
     }
-    return dots == 2 ? Result<void>() : bad(folder.where(), "without \".\" or \"..\"");
+    return dots == 2 ? Result<void>() : corrupt(folder.where(), "without \".\" or \"..\"");
   }
 
   Result<void> read_entries(const Bytes& block, const Inode& folder, uint64_t parent,
                             std::string& last, unsigned& dots) {
-    if (block.size() < kDirentBytes) return bad(folder.where(), "cut off");
+    if (block.size() < kDirentBytes) return corrupt(folder.where(), "cut off");
     uint64_t first = load_le<uint16_t>(&block[8]);
     if (first == 0 || first % kDirentBytes != 0 || first > block.size())
-      return bad(folder.where(), "names at an impossible place");
+      return corrupt(folder.where(), "names at an impossible place");
     for (uint64_t i = 0; i < first / kDirentBytes; ++i) {
       const uint8_t* raw = &block[i * kDirentBytes];
       uint64_t begin = load_le<uint16_t>(raw + 8);
       bool is_last = (i + 1) * kDirentBytes == first;
       uint64_t end = is_last ? block.size() : load_le<uint16_t>(raw + kDirentBytes + 8);
       if (begin < first || end > block.size() || begin >= end)
-        return bad(folder.where(), "a name at an impossible place");
+        return corrupt(folder.where(), "a name at an impossible place");
       std::string name(as_text(ByteView(block).subspan(begin, end - begin)));
       if (is_last) name.resize(std::min(name.size(), name.find('\0')));  // the rest of the block
       TRY(read_entry(load_le<uint64_t>(raw), raw[10], name, folder, parent, dots));
-      if (!(last < name)) return bad(folder.where(), "names out of order");
+      if (!(last < name)) return corrupt(folder.where(), "names out of order");
       last = std::move(name);
     }
     return {};
@@ -244,14 +246,14 @@ class Walk {
   Result<void> read_entry(uint64_t nid, uint8_t type, const std::string& name, const Inode& folder,
                           uint64_t parent, unsigned& dots) {
     if (name.empty() || name.find('/') != name.npos || name.find('\0') != name.npos)
-      return bad(folder.where(), "a name that no file has");
+      return corrupt(folder.where(), "a name that no file has");
     bool self = name == ".", up = name == "..";
     dots += self || up;
     if ((self && nid != folder.nid) || (up && nid != parent))
-      return bad(folder.where(), fmt::format("\"{}\" leads elsewhere", name));
+      return corrupt(folder.where(), fmt::format("\"{}\" leads elsewhere", name));
     TRY(meet(nid, self || up ? kFolder : 0, name));
     uint16_t mode = seen_.at(nid).mode;
-    if (dirent_type(mode) != type) return bad(folder.where(), "an entry of another type");
+    if (dirent_type(mode) != type) return corrupt(folder.where(), "an entry of another type");
     if (!self && !up && (mode & kTypeMask) == kFolder) waiting_.push_back({nid, folder.nid});
     return {};
   }

@@ -41,7 +41,7 @@ uint32_t device_number(const TarEntry& entry) {  // Linux new_encode_dev()
 
 }  // namespace
 
-Error LayerMerger::bad(std::string_view path, std::string_view why) const {
+Error LayerMerger::corrupt(std::string_view path, std::string_view why) const {
   return make_error(ErrorCode::corrupt, "image/layer", "{}: \"{}\": {}", name_, path.substr(0, 200),
                     why);
 }
@@ -85,7 +85,8 @@ Result<bool> LayerMerger::apply_whiteout(Path path) {
   if (base.starts_with(kAufs))
     return true;  // AUFS's own bookkeeping, which tools still let through
   std::string hidden = base.substr(kWhiteout.size());
-  if (hidden.empty() || hidden == "." || hidden == "..") return bad(base, "whiteout of nothing");
+  if (hidden.empty() || hidden == "." || hidden == "..")
+    return corrupt(base, "whiteout of nothing");
   path.push_back(std::move(hidden));
   TRY(merged_.whiteout(path));
   return true;
@@ -138,7 +139,7 @@ Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
   if (!path.empty() && TRY(apply_whiteout(path))) return {};
   filesystem::FileType type = type_of(entry.kind);
   if (path.empty() && entry.kind != TarKind::directory)
-    return bad(entry.path, "the root is no folder");
+    return corrupt(entry.path, "the root is no folder");
   filesystem::NodeId node = TRY(merged_.place(path));
   if (entry.kind == TarKind::hard_link) return take_link(entry, path, node);
   bool seen = node != 0 && merged_.claim(node, type);
@@ -158,14 +159,15 @@ Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
 Result<void> LayerMerger::take_link(const TarEntry& entry, const Path& path,
                                     filesystem::NodeId node) {
   Path target = TRY(split_path(entry.link, name_));
-  if (target.empty() || target == path) return bad(entry.path, "hard link to itself or the root");
+  if (target.empty() || target == path)
+    return corrupt(entry.path, "hard link to itself or the root");
   bool seen = node != 0 && merged_.claim(node, filesystem::FileType::regular);
   filesystem::InodeId pending = take_pending(join_path(path));
   if (!seen && pending == 0) return hide(path, join_path(target));
   filesystem::InodeId inode = TRY(link_inode(target));
   if (pending != 0) {
     pending = tree_.resolve(pending);
-    if (inode == pending) return bad(entry.path, "hard links in a circle");
+    if (inode == pending) return corrupt(entry.path, "hard links in a circle");
     tree_.inode(pending).type = filesystem::FileType::alias;
     tree_.inode(pending).block = inode;
   }
@@ -193,7 +195,7 @@ Result<filesystem::InodeId> LayerMerger::link_inode(Path target) {
     }
     target = TRY(split_path(*hidden->second.link, name_));
   }
-  return bad(join_path(target), "hard links in a circle");
+  return corrupt(join_path(target), "hard links in a circle");
 }
 
 Result<void> LayerMerger::copy_content(TarReader& reader, uint64_t size) {
@@ -218,7 +220,7 @@ Result<void> LayerMerger::fill(TarReader& reader, const TarEntry& entry, filesys
   if (entry.kind == TarKind::symlink) {
     bool honest = !entry.link.empty() && entry.link.size() <= kMaxTarget &&
                   entry.link.find('\0') == std::string::npos;
-    if (!honest) return bad(entry.path, "symbolic link with an impossible target");
+    if (!honest) return corrupt(entry.path, "symbolic link with an impossible target");
     attributes.tail = entry.link;
   } else if (entry.kind == TarKind::char_device || entry.kind == TarKind::block_device) {
     inode.block = device_number(entry);
@@ -271,7 +273,7 @@ Result<filesystem::Tree*> LayerMerger::finish() {
     filesystem::InodeId inode = tree_.resolve(pending);
     bool honest = target != 0 && tree_.inode(target).type != filesystem::FileType::directory &&
                   target != inode;
-    if (!honest) return bad(path, "hard link to a file that no layer holds");
+    if (!honest) return corrupt(path, "hard link to a file that no layer holds");
     tree_.inode(inode).type = filesystem::FileType::alias;
     tree_.inode(inode).block = target;
   }

@@ -63,7 +63,7 @@ class LayerMerger {
                          filesystem::Attributes& attributes);
   Result<void> place_file(filesystem::InodeId id, filesystem::Attributes& attributes);
   filesystem::InodeId take_pending(const std::string& path);
-  Error bad(std::string_view path, std::string_view why) const;
+  Error corrupt(std::string_view path, std::string_view why) const;
 
   filesystem::ErofsWriter& writer_;
   Contents contents_;

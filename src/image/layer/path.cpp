@@ -31,16 +31,16 @@ Result<void> for_each_part(std::string_view path, Each each) {
 
 Result<Path> split_path(std::string_view path, std::string_view what) {
   Path parts;
-  auto bad = [&](std::string_view why) {
+  auto corrupt = [&](std::string_view why) {
     return make_error(ErrorCode::corrupt, "image/layer", "{}: path \"{}\": {}", what,
                       path.substr(0, 200), why);
   };
-  if (path.find('\0') != std::string_view::npos) return bad("holds a zero byte");
+  if (path.find('\0') != std::string_view::npos) return corrupt("holds a zero byte");
   TRY(for_each_part(path, [&](std::string_view part) -> Result<void> {
-    if (part == "..") return bad("leaves the root by \"..\"");
-    if (!parts.empty() && parts.back().size() > kMaxName) return bad(kTooLong);
+    if (part == "..") return corrupt("leaves the root by \"..\"");
+    if (!parts.empty() && parts.back().size() > kMaxName) return corrupt(kTooLong);
     if (part.size() > (part.starts_with(kMark) ? kMaxName + kMark.size() : kMaxName))
-      return bad(kTooLong);
+      return corrupt(kTooLong);
     if (parts.size() == kMaxDepth) {
       return make_error(ErrorCode::resource_exhausted, "image/layer",
                         "{}: a path is deeper than the limit of {} folders", what, kMaxDepth);

@@ -15,19 +15,19 @@ std::optional<uint64_t> parse_decimal(std::string_view text) {
 
 Result<PaxRecords> parse_pax(std::string_view text, std::string_view what) {
   PaxRecords records;
-  auto bad = [&] {
+  auto corrupt = [&] {
     return make_error(ErrorCode::corrupt, "image/layer", "{}: a PAX record is malformed", what);
   };
   while (!text.empty()) {
     size_t space = text.find(' ');
-    if (space == std::string_view::npos) return bad();
+    if (space == std::string_view::npos) return corrupt();
     auto length = parse_decimal(text.substr(0, space));
     if (!length || *length > text.size() || *length < space + 3 || text[*length - 1] != '\n') {
-      return bad();
+      return corrupt();
     }
     std::string_view record = text.substr(space + 1, *length - space - 2);
     size_t equals = record.find('=');
-    if (equals == std::string_view::npos || equals == 0) return bad();
+    if (equals == std::string_view::npos || equals == 0) return corrupt();
     std::string key(record.substr(0, equals));
     records.erase(key);
     if (equals + 1 < record.size()) records[key] = record.substr(equals + 1);

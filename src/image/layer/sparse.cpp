@@ -8,7 +8,7 @@ namespace {
 
 constexpr char kOrigin[] = "image/layer";
 
-Error bad(std::string_view what, std::string_view why) {
+Error corrupt(std::string_view what, std::string_view why) {
   return make_error(ErrorCode::corrupt, kOrigin, "{}: map of a sparse file: {}", what, why);
 }
 
@@ -21,11 +21,11 @@ Result<std::vector<SparsePiece>> parse_sparse_list(std::string_view text, std::s
     for (uint64_t& number : numbers) {
       size_t comma = std::min(text.find(','), text.size());
       auto value = parse_decimal(text.substr(0, comma));
-      if (!value) return bad(what, "no number");
+      if (!value) return corrupt(what, "no number");
       number = *value;
       text.remove_prefix(std::min(comma + 1, text.size()));
     }
-    if (pieces.size() == kMaxSparsePieces) return bad(what, "too many pieces");
+    if (pieces.size() == kMaxSparsePieces) return corrupt(what, "too many pieces");
     pieces.push_back({numbers[0], numbers[1]});
   }
   return pieces;
@@ -36,11 +36,11 @@ Result<void> check_sparse(const SparseMap& map, uint64_t stored, std::string_vie
   for (const SparsePiece& piece : map.pieces) {
     bool fits =
         piece.offset >= end && piece.offset <= map.size && piece.size <= map.size - piece.offset;
-    if (!fits) return bad(what, "pieces overlap or lie outside");
+    if (!fits) return corrupt(what, "pieces overlap or lie outside");
     end = piece.offset + piece.size;
     sum += piece.size;
   }
-  if (sum != stored) return bad(what, fmt::format("{} bytes, but {} are stored", sum, stored));
+  if (sum != stored) return corrupt(what, fmt::format("{} bytes, but {} are stored", sum, stored));
   return {};
 }
 

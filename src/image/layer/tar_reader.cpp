@@ -111,7 +111,7 @@ struct TarReader::Extensions {
   PaxRecords pax;
 };
 
-Error TarReader::bad(std::string_view why) const {
+Error TarReader::corrupt(std::string_view why) const {
   return make_error(ErrorCode::corrupt, "image/layer", "{}: tar entry \"{}\" before byte {}: {}",
                     what_, current_.substr(0, 200), position_, why);
 }
@@ -122,7 +122,7 @@ Result<void> TarReader::skip_data() {
   uint64_t skipped = TRY(source_.skip(count));
   position_ += skipped;
   // The last entry's padding may be missing: some writers stop right after the data.
-  if (skipped < left_) return bad("archive is cut off inside its data");
+  if (skipped < left_) return corrupt("archive is cut off inside its data");
   left_ = padding_ = 0;
   return {};
 }
@@ -149,7 +149,7 @@ Result<ByteView> TarReader::take(std::span<uint8_t> space) {
 Result<size_t> TarReader::read_stored(std::span<uint8_t> to) {
   if (left_ == 0) return size_t{0};
   size_t got = TRY(source_.read(to.first(std::min<uint64_t>(to.size(), left_))));
-  if (got == 0) return bad("archive is cut off inside its data");
+  if (got == 0) return corrupt("archive is cut off inside its data");
   left_ -= got;
   position_ += got;
   return got;
@@ -158,7 +158,7 @@ Result<size_t> TarReader::read_stored(std::span<uint8_t> to) {
 Result<ByteView> TarReader::take_stored(std::span<uint8_t> space) {
   if (left_ == 0) return ByteView();
   ByteView piece = TRY(source_.take(space.first(std::min<uint64_t>(space.size(), left_))));
-  if (piece.empty()) return bad("archive is cut off inside its data");
+  if (piece.empty()) return corrupt("archive is cut off inside its data");
   left_ -= piece.size();
   position_ += piece.size();
   return piece;
@@ -182,14 +182,14 @@ Result<bool> TarReader::read_header(std::span<uint8_t> header) {
   size_t got = TRY(read_full(source_, header));
   position_ += got;
   if (got == 0) return false;
-  if (got < kBlock) return bad("archive is cut off inside the header after it");
+  if (got < kBlock) return corrupt("archive is cut off inside the header after it");
   if (std::all_of(header.begin(), header.end(), [](uint8_t byte) { return byte == 0; })) {
     return false;
   }
-  if (!checksum_fits(header.data())) return bad("header after it has a wrong checksum");
+  if (!checksum_fits(header.data())) return corrupt("header after it has a wrong checksum");
   auto size = number_field(header.data(), kSize);
   if (!size || *size < 0 || static_cast<uint64_t>(*size) > kMaxEntryBytes) {
-    return bad("header after it has a bad size");
+    return corrupt("header after it has a bad size");
   }
   left_ = static_cast<uint64_t>(*size);
   padding_ = align_up(left_, kBlock) - left_;
@@ -228,7 +228,7 @@ Result<std::optional<TarEntry>> TarReader::next() {
     if (TRY(read_extension(type, left_, extensions))) continue;
     return std::optional<TarEntry>(TRY(make_entry(header.data(), type, extensions)));
   }
-  return bad("too many header extensions in a row after it");
+  return corrupt("too many header extensions in a row after it");
 }
 
 namespace {
@@ -306,13 +306,13 @@ Result<TarEntry> TarReader::make_entry(const uint8_t* header, char type, Extensi
   entry.kind = *kind;
   if (auto record = extensions.pax.find("size"); record != extensions.pax.end()) {
     auto size = parse_decimal(record->second);
-    if (!size || *size > kMaxEntryBytes) return bad("bad size");
+    if (!size || *size > kMaxEntryBytes) return corrupt("bad size");
     left_ = *size;
     padding_ = align_up(left_, kBlock) - left_;
   }
   bool device = *kind == TarKind::char_device || *kind == TarKind::block_device;
   if (!fill_numbers(header, extensions.pax, entry) || (device && !fill_device(header, entry))) {
-    return bad("a number in its header is malformed or out of range");
+    return corrupt("a number in its header is malformed or out of range");
   }
   if (*kind != TarKind::regular)
     left_ = padding_ = 0;  // whatever size they claim, no data follows them
@@ -330,7 +330,7 @@ Result<void> TarReader::find_sparse(const uint8_t* header, char type, const PaxM
 }
 
 Result<void> TarReader::begin_sparse(SparseMap map) {
-  if (map.size > kMaxEntryBytes) return bad("sparse file of an impossible size");
+  if (map.size > kMaxEntryBytes) return corrupt("sparse file of an impossible size");
   TRY(check_sparse(map, left_, current_));
   holes_ += map.size - left_;
   if (holes_ > kMaxHoleBytes) {
@@ -360,15 +360,15 @@ Result<void> TarReader::read_old_sparse(std::span<const uint8_t> header) {
     return true;
   };
   auto size = number_field(header.data(), kRealSize);
-  if (!size || *size < 0 || !take(header.data(), kPairs, 4)) return bad("bad sparse header");
+  if (!size || *size < 0 || !take(header.data(), kPairs, 4)) return corrupt("bad sparse header");
   map.size = static_cast<uint64_t>(*size);
   std::array<uint8_t, kBlock> block;
   for (bool more = header[kMore] != 0; more; more = block[kMoreInBlock] != 0) {
-    if (map.pieces.size() > kMaxSparsePieces) return bad("too many pieces of a sparse file");
+    if (map.pieces.size() > kMaxSparsePieces) return corrupt("too many pieces of a sparse file");
     size_t got = TRY(read_full(source_, block));
     position_ += got;
-    if (got < kBlock) return bad("archive is cut off inside a sparse header");
-    if (!take(block.data(), 0, 21)) return bad("bad sparse header");
+    if (got < kBlock) return corrupt("archive is cut off inside a sparse header");
+    if (!take(block.data(), 0, 21)) return corrupt("bad sparse header");
   }
   return begin_sparse(std::move(map));
 }
@@ -382,7 +382,7 @@ Result<uint64_t> TarReader::read_map_line() {
     digits += static_cast<char>(byte);
   }
   auto value = parse_decimal(digits);
-  if (!value) return bad("bad map of a sparse file");
+  if (!value) return corrupt("bad map of a sparse file");
   return *value;
 }
 
@@ -400,14 +400,14 @@ Result<void> TarReader::read_sparse_map(const PaxMap& pax) {
     return make_error(ErrorCode::unsupported, "image/layer",
                       "{}: \"{}\": this form of sparse files", what_, current_.substr(0, 200));
   }
-  if (!size) return bad("sparse file without a size");
+  if (!size) return corrupt("sparse file without a size");
   map.size = *size;
   if (!lines) {
     map.pieces = TRY(parse_sparse_list(pax.find("GNU.sparse.map")->second, current_));
     return begin_sparse(std::move(map));
   }
   uint64_t begin = position_, count = TRY(read_map_line());
-  if (count > kMaxSparsePieces) return bad("too many pieces of a sparse file");
+  if (count > kMaxSparsePieces) return corrupt("too many pieces of a sparse file");
   for (uint64_t i = 0; i < count; ++i) {
     uint64_t offset = TRY(read_map_line());
     map.pieces.push_back({offset, TRY(read_map_line())});
@@ -416,7 +416,7 @@ Result<void> TarReader::read_sparse_map(const PaxMap& pax) {
   std::array<uint8_t, kBlock> ignored;
   while (rest > 0) {
     size_t got = TRY(read_stored(std::span(ignored).first(rest)));
-    if (got == 0) return bad("archive is cut off inside a map");
+    if (got == 0) return corrupt("archive is cut off inside a map");
     rest -= got;
   }
   return begin_sparse(std::move(map));

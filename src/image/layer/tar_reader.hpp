@@ -62,7 +62,7 @@ class TarReader {
   Result<std::string> read_text(uint64_t size, uint64_t limit);
   Result<bool> read_extension(char type, uint64_t size, Extensions& extensions);
   Result<TarEntry> make_entry(const uint8_t* header, char type, Extensions& extensions);
-  Error bad(std::string_view why) const;
+  Error corrupt(std::string_view why) const;
 
   ByteSource& source_;
   std::string_view what_;

@@ -48,7 +48,7 @@ Result<void> add_recovery_slot(const Cryptsetup& device, const LuksHeaderSecrets
       "crypt_keyslot_add_by_volume_key 1");
 }
 
-Error bad(std::string_view why) {
+Error corrupt(std::string_view why) {
   return make_error(ErrorCode::corrupt, kOrigin, "LUKS2 header: {}", why);
 }
 
@@ -56,7 +56,7 @@ Error bad(std::string_view why) {
 // recovery passphrase's.
 Result<const Json*> first(const Json& json, std::string_view key) {
   const Json* group = TRY(json_member(json, key, "LUKS2 header"));
-  if (!group->is_object() || group->empty()) return bad(fmt::format("{}: none", key));
+  if (!group->is_object() || group->empty()) return corrupt(fmt::format("{}: none", key));
   return &*group->begin();
 }
 
@@ -65,14 +65,14 @@ Result<uint64_t> decimal(const Json& json, std::string_view key) {
   std::string text = TRY(json_string(json, key, "LUKS2 header"));
   if (text.empty() || text.size() > 18 ||
       text.find_first_not_of("0123456789") != std::string::npos) {
-    return bad(fmt::format("{}: \"{}\" is no number", key, text.substr(0, 40)));
+    return corrupt(fmt::format("{}: \"{}\" is no number", key, text.substr(0, 40)));
   }
   return std::stoull(text);
 }
 
 Result<uint32_t> small(const Json& json, std::string_view key) {
   uint64_t value = TRY(json_unsigned(json, key, "LUKS2 header"));
-  if (value > UINT32_MAX) return bad(fmt::format("{}: {} is out of range", key, value));
+  if (value > UINT32_MAX) return corrupt(fmt::format("{}: {} is out of range", key, value));
   return static_cast<uint32_t>(value);
 }
 
@@ -114,7 +114,7 @@ Result<guest_abi::Manifest::VolumeKeyDigest> parse_digest(const Json& json) {
 }  // namespace
 
 Result<guest_abi::Manifest::Luks2> parse_luks2_json(std::string_view text) {
-  if (text.size() > kMaxJsonBytes) return bad("its JSON is larger than any header");
+  if (text.size() > kMaxJsonBytes) return corrupt("its JSON is larger than any header");
   Json json = TRY(parse_json(text, "LUKS2 header"));
   const Json& segment = *TRY(first(json, "segments"));
   guest_abi::Manifest::Luks2 luks2;
@@ -168,7 +168,7 @@ Result<SecretBytes> open_luks2(const std::filesystem::path& path, const SecretBy
                    "disk: the disk key opens no key slot of the LUKS2 header");
   }
   TRY(check(device, status, "crypt_volume_key_get"));
-  if (size != kVolumeKeyBytes) return bad(fmt::format("volume key of {} bytes", size));
+  if (size != kVolumeKeyBytes) return corrupt(fmt::format("volume key of {} bytes", size));
   return key;
 }
 

@@ -12,14 +12,14 @@ constexpr size_t kBufferBytes = 256 * 1024;
 // A look wants headers only; small files lie between them.
 constexpr size_t kLookBytes = 1536;
 
-Error bad(const Descriptor& descriptor, std::string why) {
+Error corrupt(const Descriptor& descriptor, std::string why) {
   return make_error(ErrorCode::corrupt, "image/oci", "blob {}: {}", descriptor.digest, why);
 }
 
 Result<void> check_size(uint64_t size, const Descriptor& descriptor) {
   if (size == descriptor.size) return {};
-  return bad(descriptor,
-             fmt::format("{} bytes, but its descriptor says {}", size, descriptor.size));
+  return corrupt(descriptor,
+                 fmt::format("{} bytes, but its descriptor says {}", size, descriptor.size));
 }
 
 }  // namespace
@@ -81,7 +81,7 @@ Result<void> BlobReader::refill() {
   if (got < 0 && errno == EINTR) return refill();
   if (got < 0)
     return errno_error(errno, "image/oci", fmt::format("blob {}: read", descriptor_.digest));
-  if (got == 0) return bad(descriptor_, fmt::format("ends at byte {} while being read", done_));
+  if (got == 0) return corrupt(descriptor_, fmt::format("ends at byte {} while being read", done_));
   done_ += static_cast<uint64_t>(got);
   ready_ = ByteView(buffer_).first(static_cast<size_t>(got));
   if (looks_) return meter_ != nullptr ? meter_->ask() : Result<void>();
@@ -93,7 +93,7 @@ Result<void> BlobReader::check_digest() {
   if (checked_) return {};
   std::string found = to_hex(hasher_.finish());
   if (!descriptor_.digest.ends_with(":" + found)) {
-    return bad(descriptor_, fmt::format("its content has the digest {}", found));
+    return corrupt(descriptor_, fmt::format("its content has the digest {}", found));
   }
   checked_ = true;
   return {};

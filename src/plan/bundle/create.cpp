@@ -39,7 +39,8 @@ constexpr std::string_view kDefaultCommandLine =
     "quiet panic=-1 reboot=t 8250.nr_uarts=0 i8042.noaux i8042.nokbd tsc=reliable no_timer_check "
     "random.trust_cpu=on cryptomgr.notests pci=off console=hvc0";
 
-Result<void> tell(const ProgressSink& sink, std::string_view stage, uint64_t done, uint64_t total) {
+Result<void> report_progress(const ProgressSink& sink, std::string_view stage, uint64_t done,
+                             uint64_t total) {
   if (!sink || sink({stage, done, total})) return {};
   return make_error(ErrorCode::cancelled, kOrigin, "guest bundle: cancelled at stage \"{}\"",
                     stage);
@@ -80,7 +81,7 @@ Result<Inputs> read_inputs(const BundleOptions& options) {
   Inputs inputs;
   std::string_view parts[] = {kDefaultCommandLine, options.extra_command_line};
   inputs.command_line = TRY(boot::join_command_line(parts));
-  TRY(tell(options.progress, "kernel", 0, 0));
+  TRY(report_progress(options.progress, "kernel", 0, 0));
   auto kernel = options.kernel.empty() ? TRY(newest_cloud_kernel()) : options.kernel;
   inputs.kernel = TRY(read_file(kernel, boot::kMaxKernelBytes));
   auto image = boot::parse_bzimage(inputs.kernel);
@@ -92,7 +93,7 @@ Result<Inputs> read_inputs(const BundleOptions& options) {
   inputs.release = image->release;
   auto init = options.init.empty() ? TRY(find_guest_init()) : options.init;
   inputs.init = TRY(read_file(init, kMaxInitBytes));
-  TRY(tell(options.progress, "modules", 0, 0));
+  TRY(report_progress(options.progress, "modules", 0, 0));
   inputs.modules = TRY(read_modules(options, inputs.release));
   return inputs;
 }
@@ -112,9 +113,9 @@ Bytes archive(const Inputs& inputs) {
 
 Result<Bytes> make_initrd(const Inputs& inputs, const ProgressSink& progress) {
   auto plain = archive(inputs);
-  TRY(tell(progress, "initrd", 0, plain.size()));
+  TRY(report_progress(progress, "initrd", 0, plain.size()));
   auto packed = TRY(lz4_legacy(plain));
-  TRY(tell(progress, "initrd", plain.size(), plain.size()));
+  TRY(report_progress(progress, "initrd", plain.size(), plain.size()));
   auto& smaller = packed.size() < plain.size() ? packed : plain;
   if (smaller.size() > kMaxInitrdBytes) {
     return make_error(ErrorCode::resource_exhausted, kOrigin, "initrd: {} bytes, the limit is {}",
@@ -180,7 +181,7 @@ Result<BundleInfo> create_bundle(const BundleOptions& options) {
   info.kernel_bytes = inputs.kernel.size();
   info.initrd_bytes = initrd.size();
   info.command_line = inputs.command_line;
-  TRY(tell(options.progress, "write", 0, info.kernel_bytes + info.initrd_bytes));
+  TRY(report_progress(options.progress, "write", 0, info.kernel_bytes + info.initrd_bytes));
   TRY(write_bundle(info, inputs.kernel, initrd, info.path));
   return info;
 }

@@ -56,11 +56,6 @@ std::vector<Processor> by_c_bit(const MeasureOptions& options, const std::vector
   return list;
 }
 
-template <typename... Args>
-Error invalid(fmt::format_string<Args...> format, Args&&... args) {
-  return make_error(ErrorCode::invalid_argument, kOrigin, format, std::forward<Args>(args)...);
-}
-
 // What of a firmware launch is read once for all combinations.
 struct Firmware {
   plan::tee::snp::Ovmf ovmf;
@@ -71,16 +66,16 @@ Result<void> check_firmware(const MeasureOptions& options) {
   const auto& [ovmf, kernel, initrd, append, vmm, ovmf_digest] = options.firmware;
   const Tee tee = options.launch.tee;
   if (ovmf.empty() && !(kernel.empty() && initrd.empty() && append.empty() && ovmf_digest.empty()))
-    return invalid("kernel, initrd, append, firmware digest: given without a firmware");
+    return invalid(kOrigin, "kernel, initrd, append, firmware digest: given without a firmware");
   if (ovmf.empty()) return {};
   if (tee != Tee::sev && tee != Tee::sev_es && tee != Tee::snp)
     return make_error(ErrorCode::unsupported, kOrigin,
                       "TEE \"{}\": firmware is measured for sev, sev-es and snp", to_string(tee));
   if (kernel.empty() && !(initrd.empty() && append.empty()))
-    return invalid("initrd, append: given without a kernel");
+    return invalid(kOrigin, "initrd, append: given without a kernel");
   if (!ovmf_digest.empty() &&
       (tee != Tee::snp || ovmf_digest.size() != sizeof(crypto::Sha384Digest)))
-    return invalid("firmware digest of {} bytes for TEE \"{}\": 48 bytes, with snp alone",
+    return invalid(kOrigin, "firmware digest of {} bytes for TEE \"{}\": 48 bytes, with snp alone",
                    ovmf_digest.size(), to_string(tee));
   return {};
 }
@@ -93,18 +88,19 @@ Result<void> check_processor(const MeasureOptions& options) {
       options.launch.tee == Tee::sev) {
     return {};
   }
-  return invalid("firmware launched by QEMU: needs a vCPU type or a signature");
+  return invalid(kOrigin, "firmware launched by QEMU: needs a vCPU type or a signature");
 }
 
 Result<void> check_c_bits(const MeasureOptions& options) {
   bool given = !options.c_bits.empty() || options.launch.c_bit != 0;
   if (given && !options.firmware.ovmf.empty()) {
-    return invalid("C-bit of a firmware launch: page tables are made by the firmware itself");
+    return invalid(kOrigin,
+                   "C-bit of a firmware launch: page tables are made by the firmware itself");
   }
   if (options.c_bits.empty()) return {};
   if (options.launch.c_bit == 0 && options.vcpu_types.empty() && options.vcpu_signatures.empty())
     return {};
-  return invalid("C-bits: given twice, as a list and by a launch or vCPU types");
+  return invalid(kOrigin, "C-bits: given twice, as a list and by a launch or vCPU types");
 }
 
 Result<void> check_features(const MeasureOptions& options) {
@@ -122,9 +118,10 @@ uint64_t features_of(const MeasureOptions& options) {
 Result<std::pair<uint32_t, uint32_t>> vcpu_range(const MeasureOptions& options) {
   uint32_t first = options.launch.vcpus;
   uint32_t last = options.max_vcpus == 0 ? first : options.max_vcpus;
-  if (first == 0 || last < first) return invalid("{} to {} vCPUs: not a range", first, last);
+  if (first == 0 || last < first)
+    return invalid(kOrigin, "{} to {} vCPUs: not a range", first, last);
   if (!options.firmware.ovmf.empty() && last > kMaxFirmwareVcpus)
-    return invalid("{} vCPUs: at most {} are possible", last, kMaxFirmwareVcpus);
+    return invalid(kOrigin, "{} vCPUs: at most {} are possible", last, kMaxFirmwareVcpus);
   return std::pair(first, last);
 }
 
@@ -204,11 +201,11 @@ Result<void> Measurer::add_all(uint32_t vcpus, const Processor& processor) {
 }
 
 Result<void> check_count(const MeasureOptions& options, uint64_t vcpus, uint64_t processors) {
-  if (options.host_kernels.empty()) return invalid("host kernels: none given");
+  if (options.host_kernels.empty()) return invalid(kOrigin, "host kernels: none given");
   uint64_t limit = kMaxCombinations / options.host_kernels.size();
   if (processors <= limit && vcpus <= limit / processors) return {};
-  return invalid("{} vCPU counts, {} processors, {} host kernels: at most {} combinations", vcpus,
-                 processors, options.host_kernels.size(), kMaxCombinations);
+  return invalid(kOrigin, "{} vCPU counts, {} processors, {} host kernels: at most {} combinations",
+                 vcpus, processors, options.host_kernels.size(), kMaxCombinations);
 }
 
 }  // namespace

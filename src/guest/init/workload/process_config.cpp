@@ -18,7 +18,7 @@ constexpr std::string_view kDefaultPath =
 // POSIX real-time signals as libcs number them for programs: the first two are the libc's own.
 constexpr int kFirstRealTime = 34, kLastRealTime = 64;
 
-Error bad(std::string_view member, std::string_view why) {
+Error corrupt(std::string_view member, std::string_view why) {
   return make_error(ErrorCode::corrupt, "guest/process", "{}: {}: {}", kWhat, member, why);
 }
 
@@ -36,9 +36,9 @@ bool is_word(const Json& value) {
 Result<void> append_words(const Json& object, const char* key, std::vector<std::string>* to) {
   const Json* list = member_or_null(object, key);
   if (list == nullptr) return {};
-  if (!list->is_array() || list->size() > kMaxWords) return bad(key, "not a list of strings");
+  if (!list->is_array() || list->size() > kMaxWords) return corrupt(key, "not a list of strings");
   for (const Json& item : *list) {
-    if (!is_word(item)) return bad(key, "not a list of strings");
+    if (!is_word(item)) return corrupt(key, "not a list of strings");
     to->push_back(item.get<std::string>());
   }
   return {};
@@ -47,14 +47,14 @@ Result<void> append_words(const Json& object, const char* key, std::vector<std::
 Result<std::string> text(const Json& object, const char* key) {
   const Json* value = member_or_null(object, key);
   if (value == nullptr) return std::string();
-  if (!is_word(*value)) return bad(key, "not a string");
+  if (!is_word(*value)) return corrupt(key, "not a string");
   return value->get<std::string>();
 }
 
 Result<void> check_environment(const std::vector<std::string>& environment) {
   for (const std::string& word : environment) {
     size_t equals = word.find('=');
-    if (equals == 0 || equals == std::string::npos) return bad("Env", "not NAME=value");
+    if (equals == 0 || equals == std::string::npos) return corrupt("Env", "not NAME=value");
   }
   return {};
 }
@@ -159,13 +159,13 @@ Result<int> signal_number(std::string_view name) {
       return kFirstRealTime + static_cast<int>(*count);
     }
   }
-  return bad("StopSignal", fmt::format("\"{}\" is no signal", whole));
+  return corrupt("StopSignal", fmt::format("\"{}\" is no signal", whole));
 }
 
 Result<ProcessConfig> parse_process_config(std::string_view json) {
   Json document = TRY(parse_json(json, kWhat));
   const Json& config = *TRY(json_member(document, "config", kWhat));
-  if (!config.is_object()) return bad("config", "not an object");
+  if (!config.is_object()) return corrupt("config", "not an object");
   ProcessConfig process;
   TRY(append_words(config, "Entrypoint", &process.arguments));
   TRY(append_words(config, "Cmd", &process.arguments));
