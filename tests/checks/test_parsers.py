@@ -13,7 +13,7 @@ BYTES = re.compile(r"\b(ByteView|Bytes|string_view|Json)\b")
 DECLARATION = re.compile(r"\b((?:parse|read|decode)(?:_\w+)?)\(([^;{]*?)\)\s*(?:const)?\s*[;{]")
 # The caller's own text: what a person types as an option of a command.
 TYPED = {"src/cli/parse.hpp", "src/cli/options.hpp"}
-NOT_PARSERS = {"read_exactly"}  # fills a buffer from a file, and knows nothing of its content
+NOT_PARSERS = {"read_exactly", "read_up_to"}  # fill a buffer from a file, and know nothing of its content
 
 
 @functools.cache
