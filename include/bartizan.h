@@ -71,6 +71,36 @@
 #endif
 #endif
 
+/* The version of this header. bartizan_version() returns that of the library. */
+/* generated: version */
+#define BARTIZAN_VERSION_MAJOR 0
+#define BARTIZAN_VERSION_MINOR 1
+#define BARTIZAN_VERSION_PATCH 0
+/* end of generated: version */
+
+/* Marks a function that a later version will remove; `advice` names what replaces it. */
+#if defined(__GNUC__)
+#define BARTIZAN_DEPRECATED(advice) __attribute__((deprecated(advice)))
+#else
+#define BARTIZAN_DEPRECATED(advice)
+#endif
+
+/* A struct of options with all defaults:
+ *   bartizan_machine_options options = BARTIZAN_OPTIONS_INIT(bartizan_machine_options); */
+#ifdef __cplusplus
+extern "C++" {
+template <typename Options>
+inline Options bartizan_options_init() {
+  Options options = Options();
+  options.struct_size = sizeof(Options);
+  return options;
+}
+}
+#define BARTIZAN_OPTIONS_INIT(type) (bartizan_options_init<type>())
+#else
+#define BARTIZAN_OPTIONS_INIT(type) ((type){.struct_size = sizeof(type)})
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -92,34 +122,6 @@ extern "C" {
 #define BARTIZAN_ERROR_CANCELLED (-13)
 #define BARTIZAN_ERROR_INTERNAL (-14)
 
-/* Trusted execution environments. Frozen numbers. `none` and `simulated` protect nothing. */
-#define BARTIZAN_TEE_NONE 0
-#define BARTIZAN_TEE_SIMULATED 1
-#define BARTIZAN_TEE_SEV 2
-#define BARTIZAN_TEE_SEV_ES 3
-#define BARTIZAN_TEE_SNP 4
-#define BARTIZAN_TEE_TDX 5
-
-/* How a guest ended. Frozen numbers. */
-#define BARTIZAN_EXIT_CODE 0   /* the workload ended; code is its status */
-#define BARTIZAN_EXIT_SIGNAL 1 /* the workload was killed by signal code */
-#define BARTIZAN_EXIT_GUEST_FAILURE \
-  2 /* the guest's init gave up: stage and detail tell where and why */
-#define BARTIZAN_EXIT_SHUTDOWN 3 /* the guest powered off without a word */
-#define BARTIZAN_EXIT_RESET 4    /* the guest reset itself without a word */
-#define BARTIZAN_EXIT_CRASH 5    /* triple fault, internal KVM error ...: detail */
-#define BARTIZAN_EXIT_STOPPED 6  /* request_stop, and the guest did not end by itself in time */
-
-#define BARTIZAN_LOG_ERROR 0
-#define BARTIZAN_LOG_WARNING 1
-#define BARTIZAN_LOG_INFO 2
-#define BARTIZAN_LOG_DEBUG 3
-
-/* Two ways to look at guest memory: the bytes as they are (none and simulated only), and as a host
- * sees a TEE's memory, private pages under a key of this VM. */
-#define BARTIZAN_MEMORY_RAW 0
-#define BARTIZAN_MEMORY_HOST 1
-
 typedef struct bartizan_error bartizan_error;
 typedef struct bartizan_string bartizan_string;
 typedef struct bartizan_secret bartizan_secret;
@@ -127,499 +129,1557 @@ typedef struct bartizan_exit bartizan_exit;
 typedef struct bartizan_context bartizan_context;
 typedef struct bartizan_broker bartizan_broker;
 
-/* One line without a final newline, not terminated by a zero. */
+/* Receives one log line of `size` bytes, without a newline and without a final zero. `level` is one
+ * of BARTIZAN_LOG_*. */
 typedef void (*bartizan_log_fn)(void* user, int32_t level, const char* line, size_t size);
-/* How far long work is: `done` of `total` (0: not known yet). Return 0 to go on, anything else to
- * cancel. */
+
+/* Receives the progress of a long operation: `done` of `total` units; `total` is 0 while unknown.
+ * Return 0 to go on, anything else to cancel (BARTIZAN_ERROR_CANCELLED). */
 typedef int32_t (*bartizan_progress_fn)(void* user, const char* stage, uint64_t done,
                                         uint64_t total);
-/* Gives signed evidence over the 64 bytes of report data, as JSON in Trustee's SNP form; NULL:
- * failed. The text stays yours and must live until the function that was given this callback
+
+/* Returns signed evidence over the 64 bytes of report data, as JSON in Trustee's form; NULL: it
+ * failed. The text remains yours and must live until the function that was given this callback
  * returns. */
 typedef const char* (*bartizan_evidence_fn)(void* user, const uint8_t* report_data, size_t size);
 
+/* Bytes that are borrowed for the time of a call. Size 0: not given. */
 typedef struct bartizan_blob {
   const uint8_t* data;
   size_t size;
 } bartizan_blob;
 
-/* The library's version, "0.1.0". */
-BARTIZAN_API const char* bartizan_version(void);
-
-/* ---- errors, strings, secrets */
-
-/* "not_found" for BARTIZAN_ERROR_NOT_FOUND; "unknown" for what is not in the list. */
-BARTIZAN_API const char* bartizan_code_name(int32_t code);
-BARTIZAN_API const char* bartizan_code_advice(int32_t code);
-
-BARTIZAN_API int32_t bartizan_error_code(const bartizan_error* error);
-BARTIZAN_API int32_t
-bartizan_error_os_errno(const bartizan_error* error); /* errno behind it, or 0 */
-BARTIZAN_API const char* bartizan_error_origin(const bartizan_error* error);
-BARTIZAN_API const char* bartizan_error_message(const bartizan_error* error);
-/* For BARTIZAN_ERROR_VERIFICATION_FAILED: a stable word for programs and the public values that
- * differ; else "". */
-BARTIZAN_API const char* bartizan_error_reason(const bartizan_error* error);
-BARTIZAN_API const char* bartizan_error_expected(const bartizan_error* error);
-BARTIZAN_API const char* bartizan_error_got(const bartizan_error* error);
-BARTIZAN_API const char* bartizan_error_describe(
-    const bartizan_error* error); /* all of it in one line */
-BARTIZAN_API void bartizan_error_free(bartizan_error* error);
-
-BARTIZAN_API const char* bartizan_string_data(const bartizan_string* string); /* ends with a zero */
-BARTIZAN_API size_t bartizan_string_size(const bartizan_string* string); /* without that zero */
-BARTIZAN_API void bartizan_string_free(bartizan_string* string);
-
-BARTIZAN_API const uint8_t* bartizan_secret_data(const bartizan_secret* secret);
-BARTIZAN_API size_t bartizan_secret_size(const bartizan_secret* secret);
-BARTIZAN_API void bartizan_secret_free(bartizan_secret* secret); /* wipes it */
-
-/* ---- TEEs: what this host can do, what a launch will measure */
-
-BARTIZAN_API const char* bartizan_tee_name(int32_t tee); /* "simulated"; "unknown" */
-BARTIZAN_API int32_t bartizan_tee_from_name(const char* name, int32_t* tee, bartizan_error** err);
-
-typedef struct bartizan_probe_options {
-  size_t struct_size;
-  const char* kvm_device;       /* default "/dev/kvm" */
-  uint32_t guest_time_limit_ms; /* default 2000 */
-} bartizan_probe_options;
-
-/* JSON: {kvm_usable, runs_stock_kernels, kvm_missing, kvm_advice, tees: [{tee, available, missing,
- * advice, capacity, in_use}]}: guests of that TEE that the host can hold, and holds; 0: unknown. */
-BARTIZAN_API int32_t bartizan_probe(const bartizan_probe_options* options, bartizan_string** json,
-                                    bartizan_error** err);
-
-typedef struct bartizan_launch_options {
-  size_t struct_size;
-  int32_t tee;
-  uint32_t vcpus;                 /* default 1 */
-  uint32_t ram_mib;               /* default 512 */
-  const char* bundle;             /* default: bartizan_bundle_default_path */
-  const char* extra_command_line; /* appended to the bundle's own, and measured */
-  uint64_t guest_features;        /* SEV_FEATURES of SNP (bit 0 set) and SEV-ES; default 1 and 0 */
-  uint32_t c_bit; /* in the guest's page tables; default 51 with SEV, SEV-ES, SNP; others: no choice */
-} bartizan_launch_options;
-
-/* Pure: needs no KVM. JSON: {tee, digest, page_count, launch_milliseconds, vcpus, vcpu_type,
- * vcpu_signature, host_kernel, c_bit, rtmrs: [hex] (TDX: 0 to 3), pages: [{guest_address, kind,
- * what, count}]}. */
-BARTIZAN_API int32_t bartizan_measure(const bartizan_launch_options* options,
-                                      bartizan_string** json, bartizan_error** err);
-
-/* Who starts the firmware that is measured. Frozen numbers. */
-#define BARTIZAN_VMM_QEMU 0
-#define BARTIZAN_VMM_EC2 1
-#define BARTIZAN_VMM_GCE 2
-
-/* Flags: host kernels to measure for; none: since 6.10. */
-#define BARTIZAN_HOST_KERNEL_SINCE_6_10 1u
-#define BARTIZAN_HOST_KERNEL_BEFORE_6_10 2u
-
-typedef struct bartizan_measure_options {
-  size_t struct_size;
-  int32_t tee;
-  uint32_t vcpus;                 /* default 1 */
-  uint32_t max_vcpus;             /* default: vcpus alone */
-  uint32_t ram_mib;               /* default 512; without ovmf */
-  const char* bundle;             /* default: bartizan_bundle_default_path; without ovmf */
-  const char* extra_command_line; /* without ovmf */
-  const char* ovmf;               /* firmware, launched by `vmm`; default: our own launch */
-  const char* kernel;             /* with ovmf: its hash, and those of the next two, count */
-  const char* initrd;
-  const char* append;
-  bartizan_blob ovmf_digest;     /* 48 bytes: what ovmf measures to, instead of its content */
-  int32_t vmm;                   /* BARTIZAN_VMM_* */
-  uint32_t host_kernels;         /* BARTIZAN_HOST_KERNEL_* */
-  const char* const* vcpu_types; /* "EPYC-Milan" ... */
-  size_t vcpu_type_count;
-  const uint32_t* vcpu_signatures; /* CPUID leaf 1 EAX */
-  size_t vcpu_signature_count;
-  uint64_t guest_features; /* SEV_FEATURES; default: as bartizan_launch_options */
-  const uint32_t* c_bits;  /* without ovmf; default: of the vcpu_types and signatures, or 51 */
-  size_t c_bit_count;
-} bartizan_measure_options;
-
-/* Every digest that a launch may have: a JSON array with one object as above for each vCPU count,
- * processor or C-bit and host kernel, without repetitions. */
-BARTIZAN_API int32_t bartizan_measure_set(const bartizan_measure_options* options,
-                                          bartizan_string** json, bartizan_error** err);
-
-typedef struct bartizan_id_block_options {
-  size_t struct_size;
-  bartizan_blob digest;    /* required: 48 bytes, of an SNP launch */
-  bartizan_blob family_id; /* 16 bytes; default: zeros */
-  bartizan_blob image_id;  /* 16 bytes; default: zeros */
-  uint64_t policy;         /* default 0x30000 */
-  uint32_t guest_svn;
-  const char* id_key;     /* required: file, PEM, ECDSA P-384 */
-  const char* author_key; /* the same; default: none */
-} bartizan_id_block_options;
-
-/* JSON: {block, authentication, id_key_digest, author_key_digest}. */
-BARTIZAN_API int32_t bartizan_id_block_make(const bartizan_id_block_options* options,
-                                            bartizan_string** json, bartizan_error** err);
-
-/* ---- guest bundles */
-
-typedef struct bartizan_bundle_options {
-  size_t struct_size;
-  const char* kernel;  /* bzImage; default: the newest Debian cloud kernel under /boot */
-  const char* modules; /* its folder of modules; default: found by the kernel's release */
-  const char* init;    /* static init; default: the installed one */
-  const char* output;  /* folder to make; default: bartizan_bundle_default_path */
-  const char* extra_command_line;
-  bartizan_progress_fn progress;
-  void* progress_user;
-} bartizan_bundle_options;
-
-/* JSON of both: {path, kernel_release, kernel_sha256, initrd_sha256, kernel_bytes, initrd_bytes,
- * command_line}. */
-BARTIZAN_API int32_t bartizan_bundle_create(const bartizan_bundle_options* options,
-                                            bartizan_string** json, bartizan_error** err);
-BARTIZAN_API int32_t bartizan_bundle_read(const char* path, bartizan_string** json,
-                                          bartizan_error** err);
-BARTIZAN_API int32_t bartizan_bundle_default_path(bartizan_string** path, bartizan_error** err);
-
-/* ---- confidential images */
-
-#define BARTIZAN_BUILD_NO_NETWORK 1u /* flag: the guest gets no network */
-/* Flag: nothing is drawn at random, the disk's key, salts and UUIDs come from `disk_key` (256 random
- * bits): the same source and options make the same bytes. */
-#define BARTIZAN_BUILD_REPRODUCIBLE 2u
-/* Flag: nothing of the source is told in public, no annotation, label or digest. Wants a workload_id. */
-#define BARTIZAN_BUILD_ANONYMOUS 4u
-
-typedef struct bartizan_build_options {
-  size_t struct_size;
-  const char* source;           /* required: OCI layout folder; with skopeo also an archive, docker://… */
-  const char* reference;        /* tag in its index; default: the only image */
-  const char* output; /* required: OCI layout folder to make, or an archive of one ("oci-archive:FILE", "….tar"); must not exist */
-  const char* output_reference; /* default "latest" */
-  const char* workload_id;      /* default: from the source image's digest */
-  const char* broker_url; /* as the guest reaches it; default: the key comes from the caller */
-  const char*
-      broker_ca_pem; /* required with broker_url: the only authority that the guest will believe */
-  const char* resource;   /* default "default/disk-key/<workload_id>" */
-  uint32_t vcpus;         /* default 1 */
-  uint32_t ram_mib;       /* default 512 */
-  uint32_t flags;         /* BARTIZAN_BUILD_* */
-  bartizan_blob disk_key; /* disk key; default: 256 fresh random bits in hexadecimal */
-  bartizan_progress_fn progress;
-  void* progress_user;
-  const char* base_image;     /* what the output is put on as one more layer, given as `source` is; default: nothing */
-  const char* base_reference; /* tag in its index; default: the only image */
-  int64_t created;            /* seconds since the epoch; default: now; if reproducible, the source's time or 0 */
-  uint64_t scratch_bytes; /* size of the scratch disk for what the workload writes, a multiple of
-                             4096, at least 16 MiB; default: none, writes go to memory */
-  bartizan_blob recovery_passphrase; /* a second way into the disk, by Argon2id; default: none */
-} bartizan_build_options;
-
-/* JSON: {manifest (its exact text), workload_digest, workload_id, resource, disk_bytes, entries,
- * content_bytes, image_digest, output}. `disk_key` may be NULL if you gave the key. */
-BARTIZAN_API int32_t bartizan_image_build(const bartizan_build_options* options,
-                                          bartizan_string** json, bartizan_secret** disk_key,
-                                          bartizan_error** err);
-
-/* JSON: {manifest, workload_digest, disk_path, disk_offset, disk_bytes, workload_id, broker_url,
- * resource, cipher, verity_root_hash, filesystem, krun_config, vcpus, ram_mib, header_bytes,
- * filesystem_bytes, tree_bytes, scratch_bytes, kind ("bartizan", "krun": made by oci2cw or buildah
- * mkcw, "disk": a disk image), luks: {version, uuid, label, cipher, key_bytes, sector_size,
- * data_offset, integrity, remark, keyslots: [{number, unbound, kdf, hash, iterations, memory_kib,
- * threads, key_bytes, cipher, offset, size}], segments: [{number, type, offset, size, cipher,
- * sector_size, integrity}]}}. `reference` may be NULL. */
-BARTIZAN_API int32_t bartizan_image_inspect(const char* image, const char* reference,
-                                            bartizan_string** json, bartizan_error** err);
-
-/* JSON: [{what, a, b}, …], empty for the same: in what two images differ, as far as can be seen
- * without a key. */
-BARTIZAN_API int32_t bartizan_image_diff(const char* a, const char* b, bartizan_string** json,
-                                         bartizan_error** err);
-
-/* Checks the stored disk against the manifest; with a key, also that the key opens it, and that the
- * file system in it is whole. */
-BARTIZAN_API int32_t bartizan_image_verify(const char* image, const uint8_t* disk_key,
-                                           size_t disk_key_size, bartizan_progress_fn progress,
-                                           void* progress_user, bartizan_error** err);
-
-/* ---- attestation */
-
-#define BARTIZAN_POLICY_ALLOW_SIMULATED 1u
-#define BARTIZAN_POLICY_ALLOW_DEBUG 2u
-
-typedef struct bartizan_evidence_policy {
-  size_t struct_size;
-  uint32_t flags; /* BARTIZAN_POLICY_* */
-  const bartizan_blob* measurements;
-  size_t measurement_count;  /* 0: not demanded */
-  bartizan_blob host_data;   /* 32 bytes: the workload digest; default: not demanded */
-  bartizan_blob report_data; /* 64 bytes; default: not demanded */
-  uint64_t minimum_tcb;
-  int64_t now; /* seconds since the epoch; default: the clock */
-} bartizan_evidence_policy;
-
-/* `evidence`: JSON in Trustee's form for `tee`. JSON: {tee, measurement, host_data, report_data,
- * policy, reported_tcb, version, chip_id}. */
-BARTIZAN_API int32_t bartizan_attest_verify(const char* evidence, int32_t tee,
-                                            const bartizan_evidence_policy* policy,
-                                            bartizan_string** json, bartizan_error** err);
-
-typedef struct bartizan_key_request {
-  size_t struct_size;
-  const char* url;      /* required: "https://host:port" */
-  const char* ca_pem;   /* required: trusted authority */
-  const char* resource; /* required: "repository/type/tag" */
-  uint32_t timeout_ms;  /* default 30000 */
-  int32_t tee;
-  bartizan_evidence_fn evidence; /* required */
-  void* evidence_user;
-} bartizan_key_request;
-
-/* The guest's side of a key release. */
-BARTIZAN_API int32_t bartizan_attest_request_key(const bartizan_key_request* request,
-                                                 bartizan_secret** key, bartizan_error** err);
-
-/* ---- broker */
-
-#define BARTIZAN_BROKER_ANY_PORT 1u /* flag: the system chooses the port */
-
-typedef struct bartizan_broker_options {
-  size_t struct_size;
-  const char* state; /* required: folder of store, certificates and admin token; made if missing */
-  const char* address;          /* default "127.0.0.1" */
-  uint16_t port;                /* default 8443 */
-  uint32_t flags;               /* BARTIZAN_BROKER_* */
-  const char* const* tls_names; /* of the certificate made at first start; default
-                                   127.0.0.1, 10.0.2.2, localhost */
-  size_t tls_name_count;
-  bartizan_log_fn log;
-  void* log_user;
-  const bartizan_blob* sev_roots; /* AMD root keys (ARK) to trust beside the known ones */
-  size_t sev_root_count;
-} bartizan_broker_options;
-
-/* Serves on threads of its own until _stop or _free. */
-BARTIZAN_API int32_t bartizan_broker_start(const bartizan_broker_options* options,
-                                           bartizan_broker** broker, bartizan_error** err);
-BARTIZAN_API void bartizan_broker_stop(bartizan_broker* broker);
-BARTIZAN_API void bartizan_broker_free(bartizan_broker* broker);
-BARTIZAN_API uint16_t bartizan_broker_port(const bartizan_broker* broker);
-BARTIZAN_API const char* bartizan_broker_url(const bartizan_broker* broker);
-BARTIZAN_API const char* bartizan_broker_ca_pem(const bartizan_broker* broker);
-BARTIZAN_API const char* bartizan_broker_admin_token_path(const bartizan_broker* broker);
-
-#define BARTIZAN_BROKER_BARTIZAN 0
-#define BARTIZAN_BROKER_TRUSTEE 1           /* Trustee's KBS: key as a resource, measurements as reference values */
-#define BARTIZAN_BROKER_REGISTER_WORKLOAD 2 /* POST /kbs/v0/register_workload, as buildah and oci2cw do */
-BARTIZAN_API int32_t bartizan_broker_kind_from_name(const char* name, int32_t* kind, bartizan_error** err);
-
-/* Trustee has one list of measurements for all workloads, which registering replaces; flag: left alone. */
-#define BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES 1u
-/* Flag: the KBS's policy for all resources is replaced by bartizan_broker_trustee_policy(). */
-#define BARTIZAN_REGISTER_RESOURCE_POLICY 2u
-
-typedef struct bartizan_broker_access {
-  size_t struct_size;
-  const char* url;           /* required */
-  const char* ca_pem;        /* required */
-  bartizan_blob admin_token; /* required by bartizan's broker */
-  int32_t kind;              /* BARTIZAN_BROKER_*; default: bartizan's broker */
-  uint32_t flags;            /* BARTIZAN_REGISTER_* */
-  bartizan_blob admin_key;   /* Trustee: Ed25519 private key (PEM) that signs a token in place of admin_token */
-  const char* admin_issuer;   /* claims of that token; default: left out */
-  const char* admin_audience;
-  const char* admin_role; /* default "admin"; "": left out */
-} bartizan_broker_access;
-
-typedef struct bartizan_workload {
-  size_t struct_size;
-  const char* id;                /* required */
-  bartizan_blob workload_digest; /* required: 32 bytes */
-  const bartizan_blob* measurements;
-  size_t measurement_count; /* at least 1 */
-  uint32_t flags;           /* BARTIZAN_POLICY_* */
-  uint64_t minimum_tcb;
-  const char* resource;   /* default "default/disk-key/<id>" */
-  bartizan_blob disk_key; /* required */
-  int32_t tee;            /* that the measurements are of; bartizan's own broker must know of BARTIZAN_TEE_SEV and
-                             BARTIZAN_TEE_SEV_ES only; default: BARTIZAN_TEE_SNP */
-} bartizan_workload;
-
-/* Replaces an earlier registration of the same id. */
-BARTIZAN_API int32_t bartizan_broker_register(const bartizan_broker_access* access,
-                                              const bartizan_workload* workload,
-                                              bartizan_error** err);
-/* A policy (Rego) for Trustee's KBS that releases the workload's resource to one of its measurements with its digest,
- * not in debug mode, and nothing else to anybody. */
-BARTIZAN_API int32_t bartizan_broker_trustee_policy(const bartizan_workload* workload, bartizan_string** policy,
-                                                    bartizan_error** err);
-/* The last decisions about a workload, newest first. JSON: [{time, decision, reason, expected, got,
- * evidence}]. */
-BARTIZAN_API int32_t bartizan_broker_audit(const bartizan_broker_access* access,
-                                           const char* workload_id, bartizan_string** json,
-                                           bartizan_error** err);
-
-/* ---- machines: the four verbs */
-
+/* A host TCP port whose connections arrive at a guest TCP port. */
 typedef struct bartizan_published_port {
   const char* host_address; /* default "127.0.0.1" */
-  uint16_t host_port;       /* 0: chosen by the system, see bartizan_context_published_ports */
+  uint16_t host_port;       /* 0: the system chooses it, see bartizan_context_published_ports */
   uint16_t guest_port;
 } bartizan_published_port;
 
-/* A guest vsock port joined to a unix socket. listen == 0: the guest connects, to CID 2. */
+/* A guest vsock port joined to the unix socket at `path`. listen == 0: the guest connects to CID 2
+ * and `port`, and the library connects to the socket. Otherwise the library listens at the socket
+ * and connects to the guest. */
 typedef struct bartizan_vsock_port {
   const char* path;
   uint32_t port;
   uint32_t listen;
 } bartizan_vsock_port;
 
-#define BARTIZAN_MACHINE_NO_NETWORK 1u /* flag: no network device */
-#define BARTIZAN_MACHINE_STDIO \
-  2u /* flag: stdin_fd and stdout_fd are given; else empty, discarded */
-
-/* What the security processor says of a SEV or SEV-ES launch before its guest runs (SEV API,
- * LAUNCH_MEASURE): 32 bytes that are an HMAC-SHA256 under the key of the owner's session over 0x04,
- * the firmware's API version and build, policy, the launch digest and the nonce of 16 bytes.
- * `digest` is this host's word for the launch digest: an owner uses one of its own. */
+/* What the security processor measured of a SEV or SEV-ES launch before its guest runs (SEV API,
+ * LAUNCH_MEASURE). */
 typedef struct bartizan_sev_measurement {
   size_t struct_size; /* set by the library */
+  /* 32 bytes: HMAC-SHA256 under the key of the owner's session over 0x04, the firmware's API
+   * version and build, policy, the launch digest and the nonce. */
   bartizan_blob measure;
+  /* 16 bytes. */
   bartizan_blob nonce;
+  /* This host's claim about the launch digest. An owner computes `measure` from its own. */
   bartizan_blob digest;
   uint32_t policy;
-  uint64_t secret_address; /* where the guest looks for a secret */
+  /* Where the guest looks for a secret. */
+  uint64_t secret_address;
 } bartizan_sev_measurement;
 
 /* A secret that the owner sealed to that launch (SEV API, LAUNCH_SECRET). */
 typedef struct bartizan_sev_secret {
   bartizan_blob header;     /* 52 bytes: flags, IV, MAC */
   bartizan_blob ciphertext; /* a multiple of 16 bytes, within one page */
-  uint64_t guest_address;   /* 16-aligned, in pages that the launch loaded; 0: secret_address */
+  /* A multiple of 16, in pages that the launch loaded. 0: secret_address. */
+  uint64_t guest_address;
 } bartizan_sev_secret;
 
-/* Asked once in a start, on its thread. Return 0 to accept the launch, anything else to end it
- * (BARTIZAN_ERROR_VERIFICATION_FAILED, reason "sev_owner"). `secret` comes as zeros and stays so for
- * none; its bytes stay yours and must live until the start returns. */
+/* Called once in a start, on its thread. Return 0 to accept the launch, anything else to end it
+ * (BARTIZAN_ERROR_VERIFICATION_FAILED, reason "sev_owner"). `secret` is zeroed: leave it so for no
+ * secret. Its bytes remain yours and must live until the start returns. */
 typedef int32_t (*bartizan_sev_owner_fn)(void* user, const bartizan_sev_measurement* measurement,
                                          bartizan_sev_secret* secret);
 
-#define BARTIZAN_TEE_REQUIRE_CERTIFICATES 1u /* flag: a KVM that cannot pass them on is an error */
-#define BARTIZAN_TEE_NO_QUOTES 2u            /* flag: no quote service; the guest gets no quotes */
+/* generated: api/base.toml */
+/* clang-format off */
+/* ==== Version, errors, strings, secrets. */
 
-/* What ties a launch in a hardware TEE to its owner, beside what it measures. An option that the TEE
- * has no use for is refused. */
+/* Importance of a log line. The numbers are frozen. */
+#define BARTIZAN_LOG_ERROR 0 /* Something failed. */
+#define BARTIZAN_LOG_WARNING 1 /* Something is not as it should be; the work goes on. */
+#define BARTIZAN_LOG_INFO 2 /* What happens. */
+#define BARTIZAN_LOG_DEBUG 3 /* How it happens. */
+
+/* Returns the version of the library, for instance "0.1.0". Compare BARTIZAN_VERSION_*. Does not
+ * block; any thread. */
+BARTIZAN_API const char* bartizan_version(void);
+
+/* Returns the name of an error code, such as "not_found"; "unknown" for any other number.
+ *
+ *   code  One of BARTIZAN_ERROR_*.
+ *
+ * Does not block; any thread.
+ */
+BARTIZAN_API const char* bartizan_code_name(int32_t code);
+
+/* Returns one sentence about what a caller can do after such an error.
+ *
+ *   code  One of BARTIZAN_ERROR_*.
+ *
+ * Does not block; any thread.
+ */
+BARTIZAN_API const char* bartizan_code_advice(int32_t code);
+
+/* Returns one of BARTIZAN_ERROR_*; BARTIZAN_OK for NULL. Does not block; confined. */
+BARTIZAN_API int32_t bartizan_error_code(const bartizan_error* error);
+
+/* Returns the errno that caused the error, or 0. Does not block; confined. */
+BARTIZAN_API int32_t bartizan_error_os_errno(const bartizan_error* error);
+
+/* Returns the name of the component that noticed the error. Does not block; confined. */
+BARTIZAN_API const char* bartizan_error_origin(const bartizan_error* error);
+
+/* Returns one line that names the object and the value. Does not block; confined. */
+BARTIZAN_API const char* bartizan_error_message(const bartizan_error* error);
+
+/* Returns, for BARTIZAN_ERROR_VERIFICATION_FAILED, a stable word for programs; else "". Does not
+ * block; confined. */
+BARTIZAN_API const char* bartizan_error_reason(const bartizan_error* error);
+
+/* Returns, for BARTIZAN_ERROR_VERIFICATION_FAILED, the public value that was expected; else "".
+ * Does not block; confined. */
+BARTIZAN_API const char* bartizan_error_expected(const bartizan_error* error);
+
+/* Returns, for BARTIZAN_ERROR_VERIFICATION_FAILED, the public value that was found; else "".
+ * Does not block; confined. */
+BARTIZAN_API const char* bartizan_error_got(const bartizan_error* error);
+
+/* Returns code, origin, message, reason and values in one line. Does not block; confined. */
+BARTIZAN_API const char* bartizan_error_describe(const bartizan_error* error);
+
+/* Frees an error. NULL is allowed. Does not block; confined. */
+BARTIZAN_API void bartizan_error_free(bartizan_error* error);
+
+/* Returns the text in UTF-8, followed by a zero byte; "" for NULL. Does not block; confined. */
+BARTIZAN_API const char* bartizan_string_data(const bartizan_string* string);
+
+/* Returns the number of bytes, without the final zero; 0 for NULL. Does not block; confined. */
+BARTIZAN_API size_t bartizan_string_size(const bartizan_string* string);
+
+/* Frees a string. NULL is allowed. Does not block; confined. */
+BARTIZAN_API void bartizan_string_free(bartizan_string* string);
+
+/* Returns the bytes of a secret; NULL for NULL. Does not block; confined. */
+BARTIZAN_API const uint8_t* bartizan_secret_data(const bartizan_secret* secret);
+
+/* Returns the number of bytes of a secret; 0 for NULL. Does not block; confined. */
+BARTIZAN_API size_t bartizan_secret_size(const bartizan_secret* secret);
+
+/* Wipes and frees a secret. NULL is allowed. Does not block; confined. */
+BARTIZAN_API void bartizan_secret_free(bartizan_secret* secret);
+
+/* clang-format on */
+/* end of generated: api/base.toml */
+
+/* generated: api/tee.toml */
+/* clang-format off */
+/* ==== TEEs: what a host can run, and what a launch will measure. Measuring needs neither KVM
+ * nor privileges: a verifier computes the same digest that the security processor reports. */
+
+/* Example:
+ *
+ *   bartizan_launch_options launch = BARTIZAN_OPTIONS_INIT(bartizan_launch_options);
+ *   bartizan_string* json = NULL;
+ *   launch.tee = BARTIZAN_TEE_SNP;
+ *   launch.vcpus = 2;
+ *   if (bartizan_measure(&launch, &json, NULL) == BARTIZAN_OK) puts(bartizan_string_data(json));
+ *   bartizan_string_free(json);
+ */
+
+/* Trusted execution environments. none and simulated protect nothing. The numbers are frozen. */
+#define BARTIZAN_TEE_NONE 0 /* An ordinary virtual machine. It cannot attest. */
+/* Runs the guest's SEV code on any KVM host, with a throw-away key chain. */
+#define BARTIZAN_TEE_SIMULATED 1
+#define BARTIZAN_TEE_SEV 2 /* AMD SEV: encrypted memory. */
+#define BARTIZAN_TEE_SEV_ES 3 /* AMD SEV-ES: also encrypted registers. */
+#define BARTIZAN_TEE_SNP 4 /* AMD SEV-SNP: also integrity, and reports for remote attestation. */
+#define BARTIZAN_TEE_TDX 5 /* Intel TDX. */
+
+/* Who starts a firmware that is measured. Its first register values differ. The numbers are
+ * frozen. */
+#define BARTIZAN_VMM_QEMU 0 /* QEMU. */
+#define BARTIZAN_VMM_EC2 1 /* Amazon EC2. */
+#define BARTIZAN_VMM_GCE 2 /* Google Compute Engine. */
+
+/* How a host is probed. */
+typedef struct bartizan_probe_options {
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* The KVM device. Default: "/dev/kvm". */
+  const char* kvm_device;
+
+  /* Time limit of the probe guest. KVM back ends that emulate long mode exceed it. Unit: ms.
+   * Default: 2000. */
+  uint32_t guest_time_limit_ms;
+} bartizan_probe_options;
+
+/* What goes into a launch measurement. */
+typedef struct bartizan_launch_options {
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* The TEE to measure for. One of BARTIZAN_TEE_*. Default: BARTIZAN_TEE_NONE. */
+  int32_t tee;
+
+  /* Number of virtual CPUs, at most 254. Default: 1. */
+  uint32_t vcpus;
+
+  /* Size of the guest's memory. Unit: MiB. Default: 512. */
+  uint32_t ram_mib;
+
+  /* Folder of the guest bundle. Default: bartizan_bundle_default_path. */
+  const char* bundle;
+
+  /* Text that is appended to the bundle's kernel command line, and measured. */
+  const char* extra_command_line;
+
+  /* SEV_FEATURES of snp (bit 0 must be set) and sev-es. Measured. Default: 1 for snp, 0 for
+   * sev-es. */
+  uint64_t guest_features;
+
+  /* Position of the C-bit in the guest's page tables, which are measured. The host's processor
+   * decides it: 51 on EPYC Milan and later, 47 on Naples and Rome. Default: 51 for sev, sev-es
+   * and snp; the other TEEs have no choice. */
+  uint32_t c_bit;
+} bartizan_launch_options;
+
+/* Host kernels to measure for: they differ in what KVM writes into the measured register page of
+ * sev-es and snp guests. None of these bits: since 6.10. */
+/* Linux 6.10 and later: the FPU's reset values are part of it. */
+#define BARTIZAN_HOST_KERNEL_SINCE_6_10 1u
+/* Vendor kernels before 6.10. */
+#define BARTIZAN_HOST_KERNEL_BEFORE_6_10 2u
+
+/* Everything that a digest depends on. Lists are alternatives: every combination is measured. */
+typedef struct bartizan_measure_options {
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* The TEE to measure for. One of BARTIZAN_TEE_*. Default: BARTIZAN_TEE_NONE. */
+  int32_t tee;
+
+  /* Number of virtual CPUs, or the first of a range. Default: 1. */
+  uint32_t vcpus;
+
+  /* Last number of virtual CPUs of a range. Default: vcpus alone. */
+  uint32_t max_vcpus;
+
+  /* Size of the guest's memory. Has no effect with ovmf. Unit: MiB. Default: 512. */
+  uint32_t ram_mib;
+
+  /* Folder of the guest bundle. Has no effect with ovmf. Default: bartizan_bundle_default_path. */
+  const char* bundle;
+
+  /* Text that is appended to the bundle's kernel command line. Has no effect with ovmf. */
+  const char* extra_command_line;
+
+  /* Firmware whose launch by `vmm` is measured. Default: bartizan's own launch is measured. */
+  const char* ovmf;
+
+  /* With ovmf: the kernel whose hash is measured, with those of initrd and append. Default: no
+   * hashes are measured. */
+  const char* kernel;
+
+  /* With kernel: its initrd. */
+  const char* initrd;
+
+  /* With kernel: its command line. */
+  const char* append;
+
+  /* snp: what the firmware alone measures to, in place of its content. 48 bytes. */
+  bartizan_blob ovmf_digest;
+
+  /* Who starts the firmware. One of BARTIZAN_VMM_*. */
+  int32_t vmm;
+
+  /* Any of BARTIZAN_HOST_KERNEL_SINCE_6_10, BARTIZAN_HOST_KERNEL_BEFORE_6_10. */
+  uint32_t host_kernels;
+
+  /* Processors by the names that QEMU gives them: "EPYC-Milan" and so on. */
+  const char* const* vcpu_types;
+  size_t vcpu_type_count;
+
+  /* Processors by CPUID leaf 1 EAX, for those without a name. */
+  const uint32_t* vcpu_signatures;
+  size_t vcpu_signature_count;
+
+  /* SEV_FEATURES of snp and sev-es. Measured. Default: as launch options. */
+  uint64_t guest_features;
+
+  /* Positions of the C-bit, for sev, sev-es and snp. Has no effect with ovmf. Default: what
+   * vcpu_types and vcpu_signatures have, or 51. */
+  const uint32_t* c_bits;
+  size_t c_bit_count;
+} bartizan_measure_options;
+
+/* What an ID block demands of an snp launch (SNP firmware ABI, 8.17). */
+typedef struct bartizan_id_block_options {
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* The launch digest that the guest must have. 48 bytes. Required. */
+  bartizan_blob digest;
+
+  /* The owner's own numbering; appears in the report. 16 bytes. Default: zeros. */
+  bartizan_blob family_id;
+
+  /* The owner's own numbering; appears in the report. 16 bytes. Default: zeros. */
+  bartizan_blob image_id;
+
+  /* Guest policy of the launch. Default: 0x30000. */
+  uint64_t policy;
+
+  /* Version of the guest; appears in the report. Default: 0. */
+  uint32_t guest_svn;
+
+  /* File with the ID key: PEM, ECDSA P-384. Required. */
+  const char* id_key;
+
+  /* File with the author key, which vouches for the ID key: PEM, ECDSA P-384. Default: none. */
+  const char* author_key;
+} bartizan_id_block_options;
+
+/* Bits of bartizan_tee_options.flags. */
+/* A KVM that cannot pass `certificates` on is an error instead of a warning. */
+#define BARTIZAN_TEE_REQUIRE_CERTIFICATES 1u
+/* There is no quote service: the guest's requests for quotes are refused. */
+#define BARTIZAN_TEE_NO_QUOTES 2u
+
+/* What ties a launch in a hardware TEE to its owner, beside what it measures. An option that the
+ * chosen TEE cannot use is refused. */
 typedef struct bartizan_tee_options {
-  size_t struct_size;
-  uint64_t policy;         /* SNP (and simulated): guest policy, default 0x30000; SEV, SEV-ES: default
-                              0xb and 0xf; TDX: attributes beside SEPT_VE_DISABLE */
-  uint64_t guest_features; /* as bartizan_launch_options; bits 0, 5 and 9 */
-  bartizan_blob id_block;  /* SNP: 96 bytes, with id_authentication */
-  bartizan_blob id_authentication; /* SNP: 4096 bytes; holds the author key, too, if there is one */
-  bartizan_blob certificates; /* SNP: GUID table with VCEK, ASK and ARK, for the guest's reports */
-  bartizan_blob owner_certificate; /* SEV, SEV-ES: with session; default: nobody can attest */
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* Guest policy: of snp and simulated in the form of the SNP firmware ABI, table 9; of sev and
+   * sev-es in that of the SEV API, table 2. tdx: attributes in addition to SEPT_VE_DISABLE.
+   * Default: 0x30000 for snp and simulated, 0xb for sev, 0xf for sev-es, 0 for tdx. */
+  uint64_t policy;
+
+  /* SEV_FEATURES: bits 0 (snp), 5 (debug swap) and 9 (secure TSC). Measured. Default: as launch
+   * options. */
+  uint64_t guest_features;
+
+  /* snp: ID block. The firmware refuses any launch but the one that it describes. 96 bytes. */
+  bartizan_blob id_block;
+
+  /* snp: signatures and public keys of the ID block. Required with id_block. 4096 bytes. */
+  bartizan_blob id_authentication;
+
+  /* snp: the certificates that the guest gets with its reports, as a GUID table with VCEK, ASK
+   * and ARK of at most 16 KiB. */
+  bartizan_blob certificates;
+
+  /* sev, sev-es: the owner's Diffie-Hellman certificate. Required with session. Default: the
+   * launch cannot be attested. */
+  bartizan_blob owner_certificate;
+
+  /* sev, sev-es: the owner's session with this platform, for one launch under one policy. */
   bartizan_blob session;
-  bartizan_sev_owner_fn owner; /* SEV, SEV-ES */
+
+  /* sev, sev-es: called once in a start with what the security processor measured. */
+  bartizan_sev_owner_fn owner;
   void* owner_user;
-  const char* quote_service; /* TDX: path of a unix socket, or "vsock:CID:PORT"; default
-                                "/var/run/tdx-qgs/qgs.socket" */
-  uint32_t flags;            /* BARTIZAN_TEE_* */
-  bartizan_blob platform_certificates; /* SEV, SEV-ES: PDH, PEK, OCA, CEK, ASK, ARK, as `sevctl export
-                                          --full` writes them: the manifest's broker owns the launch */
+
+  /* tdx: where the guest's requests for quotes go: path of a unix socket, or "vsock:CID:PORT".
+   * Default: "/var/run/tdx-qgs/qgs.socket". */
+  const char* quote_service;
+
+  /* Any of BARTIZAN_TEE_REQUIRE_CERTIFICATES, BARTIZAN_TEE_NO_QUOTES. */
+  uint32_t flags;
+
+  /* sev, sev-es: certificates of this platform as `sevctl export --full` writes them (PDH, PEK,
+   * OCA, CEK, ASK, ARK). The broker of the image's manifest then owns the launch; excludes
+   * owner_certificate, session and owner. */
+  bartizan_blob platform_certificates;
 } bartizan_tee_options;
 
-/* What guest RAM is made of on the host's side. Frozen numbers. */
-#define BARTIZAN_HUGE_PAGES_OFF 0
-#define BARTIZAN_HUGE_PAGES_TRANSPARENT 1 /* 2 MiB where the kernel has them */
-#define BARTIZAN_HUGE_PAGES_RESERVED 2    /* from the pool of /proc/sys/vm/nr_hugepages, at once */
+/* JSON object TeeProbe: Whether a host can run a TEE.
+ *
+ *   tee        string. The TEE.
+ *   available  bool. Whether this host can run it.
+ *   missing    string. One line that names what is missing; empty if available.
+ *   advice     string. One line with the next step to take; empty if available.
+ *   capacity   number. Guests of that TEE that this host can hold at a time (ASIDs, TDX keys); 0:
+ *              unlimited or unknown.
+ *   in_use     number. Guests of that TEE that it holds now; 0 also if unknown.
+ */
 
+/* JSON object HostProbe: What a host can run, and what is missing.
+ *
+ *   kvm_usable          bool. The KVM device opens and has API version 12.
+ *   runs_stock_kernels  bool. A small probe guest in long mode finished within its time limit.
+ *   kvm_missing         string. One line that names what is missing if either is false.
+ *   kvm_advice          string. One line with the next step to take.
+ *   tees                array of TeeProbe. One for each TEE, in the order of their numbers.
+ */
+
+/* JSON object MeasuredPage: A run of measured pages.
+ *
+ *   guest_address  number. Guest physical address, a multiple of 4096.
+ *   kind           string. Kind of page: "normal", "zero", "vmsa" and so on.
+ *   what           string. Content: "kernel", "acpi", "boot_params" and so on.
+ *   count          number. Number of pages of 4096 bytes.
+ */
+
+/* JSON object Measurement: What a launch will measure.
+ *
+ *   tee                  string. The TEE that was measured for.
+ *   digest               hex. 48 bytes for simulated, snp and tdx; 32 for sev and sev-es; empty for
+ *                        none.
+ *   page_count           number. Pages of 4096 bytes that a launch loads, on AMD through the
+ *                        security processor.
+ *   launch_milliseconds  number. Expected time, at 1 ms per page; 0 if no security processor takes
+ *                        part. Unit: ms.
+ *   vcpus                number. Number of virtual CPUs.
+ *   vcpu_type            string. Processor as it was asked for, "EPYC-Milan"; empty: by signature,
+ *                        or none.
+ *   vcpu_signature       number. RDX of the first registers; 0: none was asked for.
+ *   host_kernel          string. "since-6.10" or "before-6.10".
+ *   c_bit                number. C-bit of the guest's page tables; tdx: their shared bit; 0: none,
+ *                        or a firmware decides it.
+ *   rtmrs                array of hex. tdx: RTMR 0 to 3, 48 bytes each, when Linux starts; else
+ *                        empty.
+ *   pages                array of MeasuredPage. What is measured, in order.
+ */
+
+/* JSON object IdBlock: An ID block, signed by its owner.
+ *
+ *   block              hex. The ID block: 96 bytes.
+ *   authentication     hex. Signatures and public keys: 4096 bytes.
+ *   id_key_digest      hex. Digest of the ID key as in reports: 48 bytes.
+ *   author_key_digest  hex. Digest of the author key as in reports: 48 bytes, or empty.
+ */
+
+/* Returns the name of a TEE, such as "sev-es"; "unknown" for any other number.
+ *
+ *   tee  One of BARTIZAN_TEE_*.
+ *
+ * Does not block; any thread.
+ */
+BARTIZAN_API const char* bartizan_tee_name(int32_t tee);
+
+/* Finds the TEE of a name. The error message lists the names.
+ *
+ *   name  Name of a TEE.
+ *   tee   Receives one of BARTIZAN_TEE_*.
+ *
+ * Does not block; any thread.
+ * Errors: invalid_argument: unknown name.
+ * On failure: *tee unchanged.
+ */
+BARTIZAN_API int32_t bartizan_tee_from_name(const char* name, int32_t* tee, bartizan_error** err);
+
+/* Probes what this host can run. Something that is missing is part of the result, not an error.
+ *
+ *   options  Device and time limit; NULL: all defaults.
+ *   json     Receives a JSON object: HostProbe.
+ *
+ * Blocks until the probe guest has ended: milliseconds, at most its time limit; any thread.
+ * Errors: only those of the contract above.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_probe(
+    const bartizan_probe_options* options, bartizan_string** json, bartizan_error** err);
+
+/* Computes what a launch will measure. Needs neither KVM nor privileges.
+ *
+ *   options  The launch; NULL: all defaults.
+ *   json     Receives a JSON object: Measurement.
+ *
+ * Blocks while it reads the bundle and hashes; any thread.
+ * Errors: not_found, corrupt: the bundle; unsupported: the combination.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_measure(
+    const bartizan_launch_options* options, bartizan_string** json, bartizan_error** err);
+
+/* Computes every digest that a launch may have: one for each number of vCPUs, processor or C-bit,
+ * and host kernel, without repetitions.
+ *
+ *   options  The launches; NULL: all defaults.
+ *   json     Receives a JSON array of Measurement.
+ *
+ * Blocks while it reads files and hashes; any thread.
+ * Errors: invalid_argument: more than 4096 combinations; not_found, corrupt: bundle or firmware;
+ * unsupported: the combination.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_measure_set(
+    const bartizan_measure_options* options, bartizan_string** json, bartizan_error** err);
+
+/* Signs what an snp launch must be. A launch of anything else then fails, and reports name the
+ * keys.
+ *
+ *   options  What to sign; digest and id_key are required.
+ *   json     Receives a JSON object: IdBlock.
+ *
+ * Blocks for a few file accesses; any thread.
+ * Errors: not_found, io: a key file; corrupt: not a P-384 private key.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_id_block_make(
+    const bartizan_id_block_options* options, bartizan_string** json, bartizan_error** err);
+
+/* clang-format on */
+/* end of generated: api/tee.toml */
+
+/* generated: api/bundle.toml */
+/* clang-format off */
+/* ==== Guest bundles: kernel, initrd and default command line in one folder. */
+
+/* Example:
+ *
+ *   bartizan_string* json = NULL;
+ *   if (bartizan_bundle_create(NULL, &json, NULL) == BARTIZAN_OK) puts(bartizan_string_data(json));
+ *   bartizan_string_free(json);
+ */
+
+/* What a guest bundle is made from. */
+typedef struct bartizan_bundle_options {
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* The guest's kernel, a bzImage. Default: the newest Debian cloud kernel under /boot. */
+  const char* kernel;
+
+  /* Folder with the kernel's modules. Default: the folder under /lib/modules of the kernel's
+   * release. */
+  const char* modules;
+
+  /* The guest's init, a static program. Default: the installed one. */
+  const char* init;
+
+  /* Folder to create. Default: bartizan_bundle_default_path. */
+  const char* output;
+
+  /* Text that is appended to the default kernel command line. */
+  const char* extra_command_line;
+
+  /* Called as the work goes on; can cancel it. */
+  bartizan_progress_fn progress;
+  void* progress_user;
+} bartizan_bundle_options;
+
+/* JSON object BundleInfo: A guest bundle: kernel, initrd and default command line.
+ *
+ *   path            string. The folder.
+ *   kernel_release  string. Release of the kernel, as uname -r prints it.
+ *   kernel_sha256   string. SHA-256 of the kernel in hexadecimal.
+ *   initrd_sha256   string. SHA-256 of the initrd in hexadecimal.
+ *   kernel_bytes    number. Size of the kernel.
+ *   initrd_bytes    number. Size of the initrd.
+ *   command_line    string. The default kernel command line.
+ */
+
+/* Creates a guest bundle from a distribution's kernel and the guest's init.
+ *
+ *   options  Sources and output; NULL: all defaults.
+ *   json     Receives a JSON object: BundleInfo.
+ *
+ * Blocks for seconds; any thread.
+ * Errors: not_found: kernel, modules or init; corrupt: not a bzImage; already_exists: the output;
+ * permission_denied, io: the output; cancelled: by progress.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_bundle_create(
+    const bartizan_bundle_options* options, bartizan_string** json, bartizan_error** err);
+
+/* Reads a guest bundle and verifies the digests of its files.
+ *
+ *   path  The folder; NULL or "": the default path.
+ *   json  Receives a JSON object: BundleInfo.
+ *
+ * Blocks while it reads and hashes; any thread.
+ * Errors: not_found; corrupt: a digest differs, or a malformed file; permission_denied, io.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_bundle_read(
+    const char* path, bartizan_string** json, bartizan_error** err);
+
+/* Returns the path that is used where none is given: $BARTIZAN_BUNDLE, else
+ * $XDG_CACHE_HOME/bartizan/bundle, else ~/.cache/bartizan/bundle, else /usr/share/bartizan/bundle.
+ *
+ *   path  Receives the path; nothing needs to exist there.
+ *
+ * Does not block; any thread.
+ * Errors: only those of the contract above.
+ * On failure: *path unchanged.
+ */
+BARTIZAN_API int32_t bartizan_bundle_default_path(bartizan_string** path, bartizan_error** err);
+
+/* clang-format on */
+/* end of generated: api/bundle.toml */
+
+/* generated: api/image.toml */
+/* clang-format off */
+/* ==== Confidential images: an OCI image becomes an encrypted, integrity-protected disk. These
+ * functions need neither KVM nor root, and neither mount nor use device-mapper. */
+
+/* Example:
+ *
+ *   bartizan_build_options options = BARTIZAN_OPTIONS_INIT(bartizan_build_options);
+ *   bartizan_string* json = NULL;
+ *   bartizan_secret* disk_key = NULL;
+ *   options.source = "oci/";
+ *   options.output = "confidential/";
+ *   if (bartizan_image_build(&options, &json, &disk_key, NULL) == BARTIZAN_OK)
+ *     keep(bartizan_secret_data(disk_key), bartizan_secret_size(disk_key));
+ *   bartizan_secret_free(disk_key);
+ *   bartizan_string_free(json);
+ */
+
+/* Bits of bartizan_build_options.flags. */
+/* The guest gets no network. */
+#define BARTIZAN_BUILD_NO_NETWORK 1u
+/* Nothing is drawn at random: the disk's key, salts and UUIDs come from disk_key, which must be
+ * given and hold 256 random bits. The same source and options then make the same bytes. */
+#define BARTIZAN_BUILD_REPRODUCIBLE 2u
+/* The output omits all metadata that identifies the source: annotations, labels and its digest.
+ * Requires a workload_id. */
+#define BARTIZAN_BUILD_ANONYMOUS 4u
+
+/* How a confidential image is built. */
+typedef struct bartizan_build_options {
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* The image to protect: an OCI layout folder. Where skopeo is installed also an archive (of
+   * OCI or Docker), or what skopeo can fetch, such as "docker://docker.io/library/nginx". Of an
+   * index the image for linux/amd64 is taken. Required. */
+  const char* source;
+
+  /* Tag in the source's index. Default: the only image. */
+  const char* reference;
+
+  /* OCI layout folder to create, or an archive (tar) of one: "oci-archive:FILE" or a name that
+   * ends in ".tar". "oci:FOLDER" is a folder whatever its name. Must not exist. Required. */
+  const char* output;
+
+  /* Tag of the output. Default: "latest". */
+  const char* output_reference;
+
+  /* Name of the workload at the broker. Default: 32 hexadecimal digits of the source image's
+   * manifest digest. */
+  const char* workload_id;
+
+  /* URL of the broker as the guest reaches it: "https://10.0.2.2:8443". Default: the caller of a
+   * launch provides the key. */
+  const char* broker_url;
+
+  /* The only certificate authority that the guest accepts for the broker, in PEM. Required with
+   * broker_url. */
+  const char* broker_ca_pem;
+
+  /* Name of the key at the broker (KBS: repository/type/tag). Default:
+   * "default/disk-key/<workload_id>". */
+  const char* resource;
+
+  /* Default number of virtual CPUs of a launch, at most 254. Default: 1. */
+  uint32_t vcpus;
+
+  /* Default size of the guest's memory. Unit: MiB. Default: 512. */
+  uint32_t ram_mib;
+
+  /* Any of BARTIZAN_BUILD_NO_NETWORK, BARTIZAN_BUILD_REPRODUCIBLE, BARTIZAN_BUILD_ANONYMOUS. */
+  uint32_t flags;
+
+  /* The disk key. Default: 256 fresh random bits, as 64 hexadecimal digits. */
+  bartizan_blob disk_key;
+
+  /* Called as the work goes on; can cancel it. */
+  bartizan_progress_fn progress;
+  void* progress_user;
+
+  /* Image on which the output is put as one more layer, given as `source` is. The base's layers
+   * and history come first, and its environment, ports, labels, stop signal and working
+   * directory remain. Default: none. */
+  const char* base_image;
+
+  /* Tag in the base image's index. Default: the only image. */
+  const char* base_reference;
+
+  /* Creation time of the output. Unit: seconds since 1970. Default: now; in reproducible builds
+   * the source's time, or 0. */
+  int64_t created;
+
+  /* Size of the scratch disk for what the workload writes, which the host provides and the guest
+   * encrypts and authenticates under keys of each boot. A multiple of 4096, 16 MiB to 1 TiB.
+   * Unit: bytes. Default: none: the workload writes to memory. */
+  uint64_t scratch_bytes;
+
+  /* A second way into the disk, for people: a key slot of its own, hardened by Argon2id. The
+   * guest never uses it. Default: none. */
+  bartizan_blob recovery_passphrase;
+} bartizan_build_options;
+
+/* JSON object BuildReport: A confidential image that was built, and its key.
+ *
+ *   manifest         string. The exact text of the manifest.
+ *   workload_digest  hex. SHA-256 of the manifest, 32 bytes: HOST_DATA of a launch.
+ *   workload_id      string. Name of the workload at the broker.
+ *   resource         string. Name of the key at the broker.
+ *   disk_bytes       number. Size of /disk.img.
+ *   entries          number. Files, folders and links in the file system.
+ *   content_bytes    number. Bytes in regular files.
+ *   image_digest     string. Digest of the written OCI manifest, "sha256:" and so on.
+ *   output           string. Folder or archive that was created.
+ */
+
+/* JSON object LuksKeyslot: A key slot of a LUKS header: one passphrase that opens the disk.
+ *
+ *   number      number. Number of the slot.
+ *   unbound     bool. The slot holds a key, but not that of the data.
+ *   kdf         string. "pbkdf2", "argon2i" or "argon2id".
+ *   hash        string. Hash function of PBKDF2.
+ *   iterations  number. Iterations of the key derivation.
+ *   memory_kib  number. Memory of Argon2 in KiB.
+ *   threads     number. Threads of Argon2.
+ *   key_bytes   number. Size of the stored key.
+ *   cipher      string. Cipher of the slot's area.
+ *   offset      number. Where the slot's area starts on the disk.
+ *   size        number. Size of the slot's area.
+ */
+
+/* JSON object LuksSegment: Where the data of a LUKS disk is.
+ *
+ *   number       number. Number of the segment.
+ *   type         string. Type of the segment: "crypt".
+ *   offset       number. Where it starts on the disk.
+ *   size         number. Its size; 0: up to the end of the disk.
+ *   cipher       string. Its cipher.
+ *   sector_size  number. Its sector size.
+ *   integrity    string. Its integrity algorithm, such as "hmac(sha256)"; empty: none.
+ */
+
+/* JSON object LuksInfo: Content of a LUKS header of any origin. It is not authenticated: the host
+ * can write whatever it wants.
+ *
+ *   version      number. 1 or 2.
+ *   uuid         string. UUID of the header.
+ *   label        string. Label of the header.
+ *   cipher       string. Cipher of the data: "aes-xts-plain64".
+ *   key_bytes    number. Size of the volume key.
+ *   sector_size  number. Sector size of the data.
+ *   data_offset  number. Where the data starts on the disk.
+ *   integrity    string. Integrity algorithm of the data; empty: none.
+ *   keyslots     array of LuksKeyslot. The key slots.
+ *   segments     array of LuksSegment. The data segments.
+ *   remark       string. What is wrong with one of the two header copies; empty if both are valid.
+ */
+
+/* JSON object ImageInfo: What can be known of an image without its key.
+ *
+ *   kind              string. "bartizan": a confidential image with a manifest. "krun": made by
+ *                     oci2cw or buildah mkcw, without a manifest. "disk": a disk image with a LUKS
+ *                     header.
+ *   luks              LuksInfo or null. The LUKS header; null if there is none.
+ *   scratch_bytes     number. Size of the scratch disk; 0: the workload writes to memory.
+ *   manifest          string. The exact text of the manifest.
+ *   workload_digest   hex. SHA-256 of the manifest, 32 bytes.
+ *   disk_path         string. File that holds /disk.img.
+ *   disk_offset       number. Where /disk.img starts in that file.
+ *   disk_bytes        number. Size of /disk.img.
+ *   workload_id       string. Name of the workload at the broker.
+ *   broker_url        string. URL of the broker as the guest reaches it.
+ *   resource          string. Name of the key at the broker.
+ *   cipher            string. Cipher of the disk: "aes-xts-plain64".
+ *   verity_root_hash  string. Root hash of the dm-verity tree in hexadecimal.
+ *   filesystem        string. Type of the file system.
+ *   krun_config       string. JSON of the disk's KRUN footer.
+ *   vcpus             number. Default number of virtual CPUs of a launch.
+ *   ram_mib           number. Default size of the guest's memory in MiB.
+ *   header_bytes      number. Size of the LUKS2 header.
+ *   filesystem_bytes  number. Size of the encrypted file system.
+ *   tree_bytes        number. Size of the dm-verity superblock and tree.
+ */
+
+/* JSON object ImageDifference: One thing in which two images differ.
+ *
+ *   what  string. "manifest/disk/verity/root_hash", "krun/cpus", "disk/data" and so on.
+ *   a     string. Value in the first image, empty if absent; of "disk/...": number of blocks that
+ *         differ.
+ *   b     string. Value in the second image, empty if absent; of "disk/...": number of blocks.
+ */
+
+/* Builds a confidential image from an OCI image. Nothing half-written remains on failure.
+ *
+ *   options   What to build; source and output are required.
+ *   json      Receives a JSON object: BuildReport.
+ *   disk_key  Receives the disk key; may be NULL if the options give the key.
+ *
+ * Blocks for seconds to minutes; works on several threads; any thread.
+ * Errors: not_found; already_exists: the output; corrupt: the source, its digests or layers;
+ * unsupported: a media type; resource_exhausted: disk full, limits; cancelled: by progress;
+ * permission_denied, io.
+ * On failure: *json and *disk_key unchanged.
+ */
+BARTIZAN_API int32_t bartizan_image_build(
+    const bartizan_build_options* options, bartizan_string** json, bartizan_secret** disk_key,
+    bartizan_error** err);
+
+/* Returns what can be known of an image without its key. Nothing is unpacked.
+ *
+ *   image      OCI layout folder or archive, root folder of an unpacked image, or disk image.
+ *   reference  Tag in its index; NULL: the only image.
+ *   json       Receives a JSON object: ImageInfo.
+ *
+ * Blocks for a few file accesses; any thread.
+ * Errors: not_found; corrupt; unsupported: a manifest of a newer version; permission_denied, io.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_image_inspect(
+    const char* image, const char* reference, bartizan_string** json, bartizan_error** err);
+
+/* Compares two images as far as is possible without a key: manifest, configuration, disk. The array
+ * is empty if they are the same.
+ *
+ *   a     First image, as of bartizan_image_inspect.
+ *   b     Second image.
+ *   json  Receives a JSON array of ImageDifference.
+ *
+ * Blocks while it reads both disks; any thread.
+ * Errors: the errors of bartizan_image_inspect.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_image_diff(
+    const char* a, const char* b, bartizan_string** json, bartizan_error** err);
+
+/* Recomputes the dm-verity tree of the stored disk and compares it with the manifest. With a key
+ * (or the recovery passphrase) it also verifies that the key opens the disk, and the structure of
+ * the file system in it.
+ *
+ *   image          Image, as of bartizan_image_inspect.
+ *   disk_key       The disk key or recovery passphrase; NULL: none.
+ *   disk_key_size  Bytes at disk_key.
+ *   progress       Called as the work goes on; NULL: none.
+ *   progress_user  Passed to progress.
+ *
+ * Blocks while it reads the whole disk; any thread.
+ * Errors: verification_failed: with reason "verity" or "disk_key"; corrupt: the file system;
+ * not_found; cancelled: by progress; permission_denied, io.
+ * On failure: *progress_user unchanged.
+ */
+BARTIZAN_API int32_t bartizan_image_verify(
+    const char* image, const uint8_t* disk_key, size_t disk_key_size, bartizan_progress_fn progress,
+    void* progress_user, bartizan_error** err);
+
+/* clang-format on */
+/* end of generated: api/image.toml */
+
+/* generated: api/attest.toml */
+/* clang-format off */
+/* ==== Attestation: evidence, its verification, and the guest's side of a key release. */
+
+/* Example:
+ *
+ *   bartizan_evidence_policy policy = BARTIZAN_OPTIONS_INIT(bartizan_evidence_policy);
+ *   bartizan_string* json = NULL;
+ *   policy.measurements = &measurement;
+ *   policy.measurement_count = 1;
+ *   status = bartizan_attest_verify(evidence, BARTIZAN_TEE_SNP, &policy, &json, &error);
+ *   bartizan_string_free(json);
+ */
+
+/* Bits of bartizan_evidence_policy.flags. */
+/* Evidence of the simulated TEE is accepted. It protects nothing. */
+#define BARTIZAN_POLICY_ALLOW_SIMULATED 1u
+/* Guests whose policy allows debugging are accepted. */
+#define BARTIZAN_POLICY_ALLOW_DEBUG 2u
+
+/* What a verifier demands of evidence. */
+typedef struct bartizan_evidence_policy {
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* Any of BARTIZAN_POLICY_ALLOW_SIMULATED, BARTIZAN_POLICY_ALLOW_DEBUG. */
+  uint32_t flags;
+
+  /* Accepted launch digests. Default: any. */
+  const bartizan_blob* measurements;
+  size_t measurement_count;
+
+  /* Demanded HOST_DATA: the workload digest. 32 bytes. Default: any. */
+  bartizan_blob host_data;
+
+  /* Demanded REPORT_DATA. 64 bytes. Default: any. */
+  bartizan_blob report_data;
+
+  /* Minimum of each component of REPORTED_TCB, in that field's form. Default: 0. */
+  uint64_t minimum_tcb;
+
+  /* Time at which certificates must be valid. Unit: seconds since 1970. Default: the system's
+   * clock. */
+  int64_t now;
+} bartizan_evidence_policy;
+
+/* Which key to request, and from which broker. */
+typedef struct bartizan_key_request {
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* URL of the broker, "https://host:port". Required. */
+  const char* url;
+
+  /* Certificate authority of the broker in PEM. TLS without it is refused. Required. */
+  const char* ca_pem;
+
+  /* Name of the key: "repository/type/tag". Required. */
+  const char* resource;
+
+  /* Time limit of the exchange. Unit: ms. Default: 30000. */
+  uint32_t timeout_ms;
+
+  /* The TEE that makes the evidence. */
+  int32_t tee;
+
+  /* Makes the evidence. Required. */
+  bartizan_evidence_fn evidence;
+  void* evidence_user;
+} bartizan_key_request;
+
+/* JSON object VerifiedEvidence: Content of evidence that was verified.
+ *
+ *   tee           string. The TEE that made it.
+ *   measurement   hex. Launch digest: 48 bytes.
+ *   host_data     hex. HOST_DATA: 32 bytes.
+ *   report_data   hex. REPORT_DATA: 64 bytes.
+ *   policy        number. Guest policy.
+ *   reported_tcb  number. REPORTED_TCB.
+ *   version       number. Version of the report's form.
+ *   chip_id       string. CHIP_ID in hexadecimal.
+ */
+
+/* Verifies evidence against a policy: signature, certificates and every demanded value.
+ *
+ *   evidence  JSON in Trustee's form for that TEE.
+ *   tee       One of BARTIZAN_TEE_*: the TEE that the evidence claims.
+ *   policy    What is demanded; NULL: a genuine report alone.
+ *   json      Receives a JSON object: VerifiedEvidence.
+ *
+ * Does not block; any thread.
+ * Errors: verification_failed: with reason "simulated", "certificate_chain", "signature", "debug",
+ * "measurement", "host_data", "report_data", "tcb", "policy", "vmpl" or "date" ; corrupt: a
+ * malformed report; unsupported: a TEE without a verifier.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_attest_verify(
+    const char* evidence, int32_t tee, const bartizan_evidence_policy* policy, bartizan_string**
+    json, bartizan_error** err);
+
+/* Requests a key from a broker, as a guest does: the whole exchange of KBS protocol 0.4.0 over TLS.
+ *
+ *   request  Which key, from which broker.
+ *   key      Receives the key.
+ *
+ * Blocks at most for timeout_ms, and for the time of the callback; any thread.
+ * Errors: io: the broker cannot be reached; verification_failed: with reason "tls", or the broker's
+ * reason; protocol; timed_out.
+ * On failure: *key unchanged.
+ */
+BARTIZAN_API int32_t bartizan_attest_request_key(
+    const bartizan_key_request* request, bartizan_secret** key, bartizan_error** err);
+
+/* clang-format on */
+/* end of generated: api/attest.toml */
+
+/* generated: api/broker.toml */
+/* clang-format off */
+/* ==== Brokers: keys behind the KBS protocol. */
+
+/* Example:
+ *
+ *   bartizan_broker_options options = BARTIZAN_OPTIONS_INIT(bartizan_broker_options);
+ *   bartizan_broker* broker = NULL;
+ *   options.state = "state/";
+ *   if (bartizan_broker_start(&options, &broker, NULL) == BARTIZAN_OK)
+ *     printf("%s\n", bartizan_broker_url(broker));
+ *   bartizan_broker_free(broker);
+ */
+
+/* Which API of a broker a registration uses. The numbers are frozen. */
+#define BARTIZAN_BROKER_BARTIZAN 0 /* bartizan's own broker. */
+/* Trustee's KBS: key as a resource, measurements as reference values. */
+#define BARTIZAN_BROKER_TRUSTEE 1
+/* POST /kbs/v0/register_workload, as buildah and oci2cw do. */
+#define BARTIZAN_BROKER_REGISTER_WORKLOAD 2
+
+/* Bits of bartizan_broker_options.flags. */
+/* The system chooses the port. */
+#define BARTIZAN_BROKER_ANY_PORT 1u
+
+/* How a broker serves. */
+typedef struct bartizan_broker_options {
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* Folder of store, certificates and admin token; created with mode 0700 if it is missing.
+   * Required. */
+  const char* state;
+
+  /* Address to listen at. Default: "127.0.0.1". */
+  const char* address;
+
+  /* Port to listen at. Default: 8443. */
+  uint16_t port;
+
+  /* BARTIZAN_BROKER_ANY_PORT or 0. */
+  uint32_t flags;
+
+  /* Names in the certificate that is made at the first start. Default: 127.0.0.1, 10.0.2.2,
+   * localhost. */
+  const char* const* tls_names;
+  size_t tls_name_count;
+
+  /* Receives the broker's log lines. */
+  bartizan_log_fn log;
+  void* log_user;
+
+  /* sev, sev-es: AMD root keys (ARK, SEV API, appendix B.1) to trust in addition to those of
+   * Naples, Rome, Milan, Genoa and Turin. */
+  const bartizan_blob* sev_roots;
+  size_t sev_root_count;
+} bartizan_broker_options;
+
+/* Bits of bartizan_broker_access.flags. */
+/* Trustee has one list of measurements for all workloads, which a registration replaces; with
+ * this flag the list remains as it is. */
+#define BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES 1u
+/* Trustee's policy for all resources is replaced by that of bartizan_broker_trustee_policy. */
+#define BARTIZAN_REGISTER_RESOURCE_POLICY 2u
+
+/* Where a broker is, and how to be its administrator. */
+typedef struct bartizan_broker_access {
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* URL of the broker; of Trustee with the path before /kbs/v0, if it has one. Required. */
+  const char* url;
+
+  /* Certificate authority of the broker in PEM. Required. */
+  const char* ca_pem;
+
+  /* Admin token. Required by bartizan's own broker. */
+  bartizan_blob admin_token;
+
+  /* Which API of a broker is used. One of BARTIZAN_BROKER_*. */
+  int32_t kind;
+
+  /* Any of BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES, BARTIZAN_REGISTER_RESOURCE_POLICY. */
+  uint32_t flags;
+
+  /* Trustee: its administrator's Ed25519 private key (PEM), which signs a token for five minutes
+   * in place of admin_token. */
+  bartizan_blob admin_key;
+
+  /* Trustee: claim of that token. Default: omitted. */
+  const char* admin_issuer;
+
+  /* Trustee: claim of that token. Default: omitted. */
+  const char* admin_audience;
+
+  /* Trustee: claim of that token; "": omitted. Default: "admin". */
+  const char* admin_role;
+} bartizan_broker_access;
+
+/* A workload as its owner registers it. The key is released only to evidence that matches it. */
+typedef struct bartizan_workload {
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* Name of the workload. Required. */
+  const char* id;
+
+  /* SHA-256 of the manifest. 32 bytes. Required. */
+  bartizan_blob workload_digest;
+
+  /* Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32 bytes. Required. */
+  const bartizan_blob* measurements;
+  size_t measurement_count;
+
+  /* Any of BARTIZAN_POLICY_ALLOW_SIMULATED, BARTIZAN_POLICY_ALLOW_DEBUG. */
+  uint32_t flags;
+
+  /* Minimum of each component of REPORTED_TCB, in that field's form. Default: 0. */
+  uint64_t minimum_tcb;
+
+  /* Name of the key at the broker (KBS: repository/type/tag). Default: "default/disk-key/<id>". */
+  const char* resource;
+
+  /* The disk key. Required. */
+  bartizan_blob disk_key;
+
+  /* The TEE that the measurements are of. bartizan's own broker uses it for sev and sev-es
+   * alone: their guests bring no evidence, so that it judges their launches as their owner.
+   * Default: "snp". */
+  int32_t tee;
+} bartizan_workload;
+
+/* Starts a broker, which serves on its own threads until it is stopped or freed.
+ *
+ *   options  How it serves; state is required.
+ *   broker   Receives the broker.
+ *
+ * Blocks for a few file accesses; any thread.
+ * Errors: already_exists: the address is in use; permission_denied; corrupt: the store, sev_roots;
+ * io.
+ * On failure: *broker unchanged.
+ */
+BARTIZAN_API int32_t bartizan_broker_start(
+    const bartizan_broker_options* options, bartizan_broker** broker, bartizan_error** err);
+
+/* Stops serving. The URL and other values remain. Blocks until its threads have ended; shared. */
+BARTIZAN_API void bartizan_broker_stop(bartizan_broker* broker);
+
+/* Stops and frees a broker. NULL is allowed. Blocks until its threads have ended; confined. */
+BARTIZAN_API void bartizan_broker_free(bartizan_broker* broker);
+
+/* Returns the port at which the broker listens; 0 for NULL. Does not block; shared. */
+BARTIZAN_API uint16_t bartizan_broker_port(const bartizan_broker* broker);
+
+/* Returns the URL of the broker, such as "https://127.0.0.1:8443"; "" for NULL. Does not block;
+ * shared. */
+BARTIZAN_API const char* bartizan_broker_url(const bartizan_broker* broker);
+
+/* Returns the certificate authority of the broker in PEM; it is public. "" for NULL. Does not
+ * block; shared. */
+BARTIZAN_API const char* bartizan_broker_ca_pem(const bartizan_broker* broker);
+
+/* Returns the path of the file with the admin token, which has mode 0600; "" for NULL. Does not
+ * block; shared. */
+BARTIZAN_API const char* bartizan_broker_admin_token_path(const bartizan_broker* broker);
+
+/* Finds the kind of broker of a name. The error message lists the names.
+ *
+ *   name  "bartizan", "trustee" or "register-workload".
+ *   kind  Receives one of BARTIZAN_BROKER_*.
+ *
+ * Does not block; any thread.
+ * Errors: invalid_argument: unknown name.
+ * On failure: *kind unchanged.
+ */
+BARTIZAN_API int32_t bartizan_broker_kind_from_name(
+    const char* name, int32_t* kind, bartizan_error** err);
+
+/* Registers a workload and its key. Replaces an earlier registration of the same id. The key goes
+ * into the body of a request over verified TLS.
+ *
+ *   access    Where the broker is; url and ca_pem are required.
+ *   workload  The workload.
+ *
+ * Blocks for the time of a request; any thread.
+ * Errors: io: the broker cannot be reached; permission_denied: the token; unsupported: a TEE that
+ * the broker cannot verify; protocol; verification_failed: with reason "tls".
+ */
+BARTIZAN_API int32_t bartizan_broker_register(
+    const bartizan_broker_access* access, const bartizan_workload* workload, bartizan_error** err);
+
+/* Makes a policy (Rego) for Trustee's KBS that releases the workload's resource to one of its
+ * measurements with its digest, not in debug mode, and releases nothing else.
+ *
+ *   workload  The workload.
+ *   policy    Receives the policy.
+ *
+ * Does not block; any thread.
+ * Errors: unsupported: a TEE that Trustee cannot verify.
+ * On failure: *policy unchanged.
+ */
+BARTIZAN_API int32_t bartizan_broker_trustee_policy(
+    const bartizan_workload* workload, bartizan_string** policy, bartizan_error** err);
+
+/* Returns the last decisions of a broker about a workload, newest first.
+ *
+ *   access       Where the broker is.
+ *   workload_id  Name of the workload.
+ *   json         Receives a JSON array of objects {time, decision, reason, expected, got,
+ *                evidence}; they hold no secret.
+ *
+ * Blocks for the time of a request; any thread.
+ * Errors: io: the broker cannot be reached; permission_denied: the token; not_found: the workload;
+ * protocol; verification_failed: with reason "tls".
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_broker_audit(
+    const bartizan_broker_access* access, const char* workload_id, bartizan_string** json,
+    bartizan_error** err);
+
+/* clang-format on */
+/* end of generated: api/broker.toml */
+
+/* generated: api/machine.toml */
+/* clang-format off */
+/* ==== Machines. A context is one virtual machine inside the calling process. Four calls launch
+ * it: create, set_tee, attach_luks_disk (or attach_image), and start (returns) or start_enter
+ * (waits for the guest to end). */
+
+/* Example:
+ *
+ *   bartizan_machine_options options = BARTIZAN_OPTIONS_INIT(bartizan_machine_options);
+ *   bartizan_context* context = NULL;
+ *   bartizan_exit* reason = NULL;
+ *   bartizan_error* error = NULL;
+ *   int status = 125;
+ *   options.vcpus = 2;
+ *   if (bartizan_context_create(&options, &context, &error) == 0 &&
+ *       bartizan_context_set_tee(context, BARTIZAN_TEE_SNP, &error) == 0 &&
+ *       bartizan_context_attach_image(context, "confidential/", NULL, 0, &error) == 0 &&
+ *       bartizan_context_start_enter(context, &reason, &error) == 0)
+ *     status = bartizan_exit_process_status(reason);
+ *   if (error) fprintf(stderr, "%s\n", bartizan_error_describe(error));
+ *   bartizan_error_free(error);
+ *   bartizan_exit_free(reason);
+ *   bartizan_context_free(context);
+ */
+
+/* How a guest ended. The numbers are frozen. */
+#define BARTIZAN_EXIT_CODE 0 /* The workload ended; the code is its exit status. */
+/* The workload was killed by a signal; the code is the signal's number. */
+#define BARTIZAN_EXIT_SIGNAL 1
+/* The guest's init gave up; stage and detail hold where and why. */
+#define BARTIZAN_EXIT_GUEST_FAILURE 2
+#define BARTIZAN_EXIT_SHUTDOWN 3 /* The guest powered off without an exit report. */
+#define BARTIZAN_EXIT_RESET 4 /* The guest reset itself without an exit report. */
+#define BARTIZAN_EXIT_CRASH 5 /* Triple fault, internal KVM error or similar; detail holds which. */
+/* A stop was requested and the guest did not end by itself in time. */
+#define BARTIZAN_EXIT_STOPPED 6
+
+/* Two views of the memory of a stopped or running guest. The numbers are frozen. */
+#define BARTIZAN_MEMORY_RAW 0 /* The bytes as they are. Only for the TEEs none and simulated. */
+/* What the host of a TEE sees: private pages are encrypted under a key of this VM. */
+#define BARTIZAN_MEMORY_HOST 1
+
+/* What guest RAM is made of on the host's side. Private pages of snp and tdx are KVM's own;
+ * there the choice concerns shared pages alone, and reserved costs their RAM a second time. The
+ * numbers are frozen. */
+#define BARTIZAN_HUGE_PAGES_OFF 0 /* Pages of 4 KiB. */
+#define BARTIZAN_HUGE_PAGES_TRANSPARENT 1 /* Pages of 2 MiB where the kernel has them. */
+/* All of RAM at once from the pool of /proc/sys/vm/nr_hugepages. */
+#define BARTIZAN_HUGE_PAGES_RESERVED 2
+
+/* Bits of bartizan_machine_options.flags. */
+/* The machine has no network device. */
+#define BARTIZAN_MACHINE_NO_NETWORK 1u
+/* stdin_fd and stdout_fd are given. Without this flag they count as -1. */
+#define BARTIZAN_MACHINE_STDIO 2u
+
+/* What a machine is made of. */
 typedef struct bartizan_machine_options {
-  size_t struct_size;
-  const char* name;               /* appears in errors and logs; default "machine" */
-  uint32_t vcpus;                 /* default 1 */
-  uint32_t ram_mib;               /* default 512 */
-  const char* bundle;             /* default: bartizan_bundle_default_path */
-  const char* extra_command_line; /* appended to the bundle's own, and measured */
-  const char* kvm_device;         /* default "/dev/kvm" */
-  uint32_t flags;                 /* BARTIZAN_MACHINE_* */
-  int32_t stdin_fd;               /* with BARTIZAN_MACHINE_STDIO; -1: empty */
-  int32_t stdout_fd;              /* with BARTIZAN_MACHINE_STDIO; -1: discarded */
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* Name of the machine in errors and log lines. Default: "machine". */
+  const char* name;
+
+  /* Number of virtual CPUs, at most 254. Default: 1. */
+  uint32_t vcpus;
+
+  /* Size of the guest's memory. Unit: MiB. Default: 512. */
+  uint32_t ram_mib;
+
+  /* Folder of the guest bundle. Default: bartizan_bundle_default_path. */
+  const char* bundle;
+
+  /* Text that is appended to the bundle's kernel command line, and measured. */
+  const char* extra_command_line;
+
+  /* The KVM device. Default: "/dev/kvm". */
+  const char* kvm_device;
+
+  /* Any of BARTIZAN_MACHINE_NO_NETWORK, BARTIZAN_MACHINE_STDIO. */
+  uint32_t flags;
+
+  /* The workload's standard input. A terminal is attached as it is; anything else is forwarded
+   * up to and including its end. -1: the end comes at once. Counts with BARTIZAN_MACHINE_STDIO.
+   * Default: -1. */
+  int32_t stdin_fd;
+
+  /* Receives what the workload writes to its standard output and error. -1: discarded. Counts
+   * with BARTIZAN_MACHINE_STDIO. Default: -1. */
+  int32_t stdout_fd;
+
+  /* Host TCP ports whose connections arrive at guest TCP ports. */
   const bartizan_published_port* publish;
   size_t publish_count;
+
+  /* Guest vsock ports that are joined to unix sockets of the host. */
   const bartizan_vsock_port* vsock;
   size_t vsock_count;
-  const char* scratch_disk; /* where an image that asks for one gets its scratch disk: a raw file,
-                               made as needed; default: an unnamed temporary file */
-  bartizan_log_fn log;      /* the library's own lines */
+
+  /* Where an image that was built with scratch_bytes gets its scratch disk: a raw file, created
+   * or extended (sparse) as needed. Its content is lost. Default: an unnamed sparse file in the
+   * folder for temporary files. */
+  const char* scratch_disk;
+
+  /* Receives the library's own log lines. */
+  bartizan_log_fn log;
   void* log_user;
-  bartizan_log_fn guest_log; /* the guest's console, a line at a time */
+
+  /* Receives the guest's console (kernel and init), one line at a time. */
+  bartizan_log_fn guest_log;
   void* guest_log_user;
-  const bartizan_tee_options* tee_options; /* default: all of it */
-  int32_t huge_pages;                      /* BARTIZAN_HUGE_PAGES_* */
+
+  /* Options of hardware TEEs. */
+  const bartizan_tee_options* tee_options;
+
+  /* What guest RAM is made of on the host's side. One of BARTIZAN_HUGE_PAGES_*. */
+  int32_t huge_pages;
 } bartizan_machine_options;
 
+/* The disk of a confidential image, and how its key reaches the guest. */
 typedef struct bartizan_luks_disk {
-  size_t struct_size;
-  const char* path;         /* required: file that holds the disk image */
-  uint64_t offset;          /* bytes: where it starts in that file */
-  uint64_t size;            /* bytes; 0: to the end of the file */
-  bartizan_blob manifest;   /* required: its exact bytes */
-  bartizan_blob disk_key; /* default: the guest fetches the key by attestation. Given: for tests
-                               and BARTIZAN_TEE_NONE */
+  size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
+
+  /* The file that holds the disk image. Required. */
+  const char* path;
+
+  /* Where the disk image starts in that file. Unit: bytes. Default: 0. */
+  uint64_t offset;
+
+  /* Size of the disk image. Unit: bytes. Default: up to the end of the file. */
+  uint64_t size;
+
+  /* The exact bytes of the manifest. Required. */
+  bartizan_blob manifest;
+
+  /* The disk key, handed to the guest in the clear. The guest's measured command line records
+   * that. Only for tests and for BARTIZAN_TEE_NONE. Default: the guest fetches the key from the
+   * manifest's broker by attestation. */
+  bartizan_blob disk_key;
 } bartizan_luks_disk;
 
-BARTIZAN_API int32_t bartizan_context_create(const bartizan_machine_options* options,
-                                             bartizan_context** context, bartizan_error** err);
-BARTIZAN_API void bartizan_context_free(bartizan_context* context); /* stops a running guest */
-BARTIZAN_API int32_t bartizan_context_set_tee(bartizan_context* context, int32_t tee,
-                                              bartizan_error** err);
-BARTIZAN_API int32_t bartizan_context_attach_luks_disk(bartizan_context* context,
-                                                       const bartizan_luks_disk* disk,
-                                                       bartizan_error** err);
-/* Shortcut: disk and manifest of a confidential image (OCI layout folder, or an unpacked image's
- * root folder). */
-BARTIZAN_API int32_t bartizan_context_attach_image(bartizan_context* context, const char* image,
-                                                   const uint8_t* disk_key,
-                                                   size_t disk_key_size, bartizan_error** err);
-/* Launches and returns while the guest runs. */
-BARTIZAN_API int32_t bartizan_context_start(bartizan_context* context, bartizan_error** err);
-/* Start, then wait without a limit. `reason` may be NULL, here and below. */
-BARTIZAN_API int32_t bartizan_context_start_enter(bartizan_context* context, bartizan_exit** reason,
-                                                  bartizan_error** err);
-/* Below 0: no limit. BARTIZAN_ERROR_TIMED_OUT: the guest goes on. */
-BARTIZAN_API int32_t bartizan_context_wait(bartizan_context* context, int64_t limit_ms,
-                                           bartizan_exit** reason, bartizan_error** err);
-/* Readable once the guest has ended; for poll and friends. Borrowed. -1 for NULL. */
-BARTIZAN_API int bartizan_context_exit_fd(const bartizan_context* context);
-/* Asks the workload to end, and ends the machine `grace_ms` later. */
-BARTIZAN_API void bartizan_context_request_stop(bartizan_context* context, uint32_t grace_ms);
-BARTIZAN_API void bartizan_context_send_signal(bartizan_context* context, int32_t signal_number);
-/* JSON: {stages: [{name, milliseconds, exits}], exits, exits_by_kind, pid1_exits_by_kind,
- * exits_to_pid1, exits_to_workload, private_page_refusals, shared_pages, page_state_changes}. */
-BARTIZAN_API int32_t bartizan_context_stats(const bartizan_context* context, bartizan_string** json,
-                                            bartizan_error** err);
-/* JSON: [{host_address, host_port, guest_port}], with the ports that were chosen. */
-BARTIZAN_API int32_t bartizan_context_published_ports(const bartizan_context* context,
-                                                      bartizan_string** json, bartizan_error** err);
-BARTIZAN_API uint64_t
-bartizan_context_memory_size(const bartizan_context* context); /* bytes; 0 for NULL */
-BARTIZAN_API int32_t bartizan_context_read_memory(const bartizan_context* context, int32_t view,
-                                                  uint64_t offset, uint8_t* to, size_t size,
-                                                  bartizan_error** err);
-/* How often the pattern occurs in all of guest memory. */
-BARTIZAN_API int32_t bartizan_context_count_in_memory(const bartizan_context* context, int32_t view,
-                                                      const uint8_t* pattern, size_t size,
-                                                      uint64_t* count, bartizan_error** err);
+/* JSON object ExitReason: How and why a guest ended. This is not an error.
+ *
+ *   kind            string. How the guest ended.
+ *   code            number. Exit status of the workload, or the number of the signal that killed
+ *                   it.
+ *   stage           string. Name of the boot stage that failed; empty if none did.
+ *   detail          string. One line with the cause; may be empty.
+ *   process_status  number. What a shell would see: the code; 128 + N for signal N; 125 for a guest
+ *                   that failed, crashed or had to be stopped.
+ *   description     string. All of the above in one line.
+ */
 
-BARTIZAN_API int32_t bartizan_exit_kind(const bartizan_exit* reason); /* BARTIZAN_EXIT_* */
+/* JSON object BootStageStats: One boot stage.
+ *
+ *   name          string. Name of the boot stage: "launch", "pid1", "manifest" and so on, up to
+ *                 "workload".
+ *   milliseconds  number. Time since the start, on the host's monotonic clock. Unit: ms.
+ *   exits         number. Exits to user space up to here.
+ */
+
+/* JSON object MachineStats: Where the time and the exits of a machine went.
+ *
+ *   stages                  array of BootStageStats. The boot stages that the guest has reached, in
+ *                           order.
+ *   exits                   number. Exits to user space so far.
+ *   exits_by_kind           object of numbers. Those exits by kind: "io", "mmio", "hypercall" and
+ *                           so on.
+ *   pid1_exits_by_kind      object of numbers. The exits before PID 1 started, by kind.
+ *   workload_exits_by_kind  object of numbers. The exits before the workload started, by kind.
+ *   exits_to_pid1           number. Exits before PID 1 started.
+ *   exits_to_workload       number. Exits before the workload started.
+ *   private_page_refusals   number. How often the device model asked for a private page and was
+ *                           refused.
+ *   shared_pages            number. Pages that the guest shares with the host at this moment.
+ *   page_state_changes      number. Hypercalls by which the guest changed pages from private to
+ *                           shared or back.
+ */
+
+/* JSON object PublishedPort: One published port.
+ *
+ *   host_address  string. Address of the host.
+ *   host_port     number. Port of the host, also if the system chose it.
+ *   guest_port    number. Port of the guest.
+ */
+
+/* Creates a machine. Nothing of the host is touched before the start.
+ *
+ *   options  What the machine is made of; NULL: all defaults.
+ *   context  Receives the machine.
+ *
+ * Does not block; any thread.
+ * Errors: invalid_argument: an option is out of range; resource_exhausted: descriptors, memory.
+ * On failure: *context unchanged.
+ */
+BARTIZAN_API int32_t bartizan_context_create(
+    const bartizan_machine_options* options, bartizan_context** context, bartizan_error** err);
+
+/* Stops a running guest at once and frees the machine. NULL is allowed. Blocks until the threads
+ * of the machine have ended; confined. */
+BARTIZAN_API void bartizan_context_free(bartizan_context* context);
+
+/* Chooses the TEE to launch in. Without this call it is BARTIZAN_TEE_NONE.
+ *
+ *   context  The machine, not yet started.
+ *   tee      One of BARTIZAN_TEE_*.
+ *
+ * Does not block; confined.
+ * Errors: invalid_state: already started.
+ */
+BARTIZAN_API int32_t bartizan_context_set_tee(
+    bartizan_context* context, int32_t tee, bartizan_error** err);
+
+/* Attaches the disk of a confidential image, together with its manifest.
+ *
+ *   context  The machine, not yet started.
+ *   disk     The disk; its members are copied.
+ *
+ * Blocks for a few file accesses; confined.
+ * Errors: invalid_state: already started, or a disk is attached; not_found, permission_denied, io:
+ * the file; corrupt: the manifest.
+ */
+BARTIZAN_API int32_t bartizan_context_attach_luks_disk(
+    bartizan_context* context, const bartizan_luks_disk* disk, bartizan_error** err);
+
+/* Attaches disk and manifest of a confidential image.
+ *
+ *   context        The machine, not yet started.
+ *   image          OCI layout folder or archive, or the root folder of an unpacked image.
+ *   disk_key       As disk_key of bartizan_luks_disk; NULL: by attestation.
+ *   disk_key_size  Bytes at disk_key.
+ *
+ * Blocks for a few file accesses; confined.
+ * Errors: invalid_state: already started, or a disk is attached; not_found, permission_denied, io;
+ * corrupt: the image; unsupported: a manifest of a newer version.
+ */
+BARTIZAN_API int32_t bartizan_context_attach_image(
+    bartizan_context* context, const char* image, const uint8_t* disk_key, size_t disk_key_size,
+    bartizan_error** err);
+
+/* Launches the guest and returns while it runs.
+ *
+ *   context  The machine, with a disk.
+ *
+ * Blocks until the guest runs: milliseconds to seconds; longer while an owner is asked; confined.
+ * Errors: invalid_state: no disk, or already started; permission_denied, not_found, unsupported:
+ * KVM, TEE; already_exists: a published port is in use; corrupt: bundle or manifest;
+ * verification_failed: the owner does not accept the launch; resource_exhausted; io.
+ * On failure: Nothing is left running, and the machine cannot be started again.
+ */
+BARTIZAN_API int32_t bartizan_context_start(bartizan_context* context, bartizan_error** err);
+
+/* Calls bartizan_context_start, then waits without a limit until the guest has ended.
+ *
+ *   context  The machine, with a disk.
+ *   reason   Receives how the guest ended; may be NULL.
+ *
+ * Blocks until the guest has ended; confined.
+ * Errors: the errors of bartizan_context_start.
+ * On failure: *reason unchanged.
+ */
+BARTIZAN_API int32_t bartizan_context_start_enter(
+    bartizan_context* context, bartizan_exit** reason, bartizan_error** err);
+
+/* Waits until the guest has ended.
+ *
+ *   context   The machine, started.
+ *   limit_ms  Milliseconds to wait at most; below 0: no limit.
+ *   reason    Receives how the guest ended; may be NULL.
+ *
+ * Blocks until the guest has ended or the limit has passed; confined.
+ * Errors: timed_out: the guest is still running and goes on; invalid_state: not started.
+ * On failure: *reason unchanged.
+ */
+BARTIZAN_API int32_t bartizan_context_wait(
+    bartizan_context* context, int64_t limit_ms, bartizan_exit** reason, bartizan_error** err);
+
+/* Returns a descriptor that is readable once the guest has ended, for poll and epoll. It is
+ * borrowed: do not read or close it. -1 for NULL. Does not block; shared. */
+BARTIZAN_API int bartizan_context_exit_fd(const bartizan_context* context);
+
+/* Sends the workload its stop signal, and ends the machine when the grace period has passed.
+ *
+ *   context   The machine; NULL is allowed.
+ *   grace_ms  Grace period in milliseconds.
+ *
+ * Does not block; signal-safe.
+ */
+BARTIZAN_API void bartizan_context_request_stop(bartizan_context* context, uint32_t grace_ms);
+
+/* Sends a signal to the workload.
+ *
+ *   context        The machine; NULL is allowed.
+ *   signal_number  The signal's number on Linux/x86-64.
+ *
+ * Does not block; signal-safe.
+ */
+BARTIZAN_API void bartizan_context_send_signal(bartizan_context* context, int32_t signal_number);
+
+/* Returns where the time and the exits of the machine went so far.
+ *
+ *   json  Receives a JSON object: MachineStats.
+ *
+ * Does not block; shared.
+ * Errors: only those of the contract above.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_context_stats(
+    const bartizan_context* context, bartizan_string** json, bartizan_error** err);
+
+/* Returns the published ports, with the host ports that the system chose.
+ *
+ *   json  Receives a JSON array of PublishedPort.
+ *
+ * Does not block; shared.
+ * Errors: only those of the contract above.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_context_published_ports(
+    const bartizan_context* context, bartizan_string** json, bartizan_error** err);
+
+/* Returns the size of guest RAM in bytes; 0 for NULL. Does not block; shared. */
+BARTIZAN_API uint64_t bartizan_context_memory_size(const bartizan_context* context);
+
+/* Copies bytes of guest RAM.
+ *
+ *   context  The machine, started; the guest may be running.
+ *   view     One of BARTIZAN_MEMORY_*.
+ *   offset   First byte; RAM is counted from 0, without holes.
+ *   to       Receives the bytes.
+ *   size     Number of bytes.
+ *
+ * Does not block; shared.
+ * Errors: unsupported: the raw view of a hardware TEE; invalid_state: not started.
+ * On failure: *to unchanged.
+ */
+BARTIZAN_API int32_t bartizan_context_read_memory(
+    const bartizan_context* context, int32_t view, uint64_t offset, uint8_t* to, size_t size,
+    bartizan_error** err);
+
+/* Counts how often a pattern occurs in all of guest RAM.
+ *
+ *   context  The machine, started; the guest may be running.
+ *   view     One of BARTIZAN_MEMORY_*.
+ *   pattern  The bytes to look for.
+ *   size     Bytes at pattern.
+ *   count    Receives the number of places.
+ *
+ * Blocks for one pass over guest RAM; shared.
+ * Errors: unsupported: the raw view of a hardware TEE; invalid_state: not started.
+ * On failure: *count unchanged.
+ */
+BARTIZAN_API int32_t bartizan_context_count_in_memory(
+    const bartizan_context* context, int32_t view, const uint8_t* pattern, size_t size, uint64_t*
+    count, bartizan_error** err);
+
+/* Returns one of BARTIZAN_EXIT_*. Does not block; confined. */
+BARTIZAN_API int32_t bartizan_exit_kind(const bartizan_exit* reason);
+
+/* Returns the workload's exit status, or the number of the signal that killed it. Does not
+ * block; confined. */
 BARTIZAN_API int32_t bartizan_exit_code(const bartizan_exit* reason);
-/* What a shell would see: the code; 128 + signal; 125 for a guest that failed, crashed or had to be
- * stopped. */
+
+/* Returns what a shell would see: the code; 128 + N for signal N; 125 for a guest that failed,
+ * crashed or had to be stopped, and for NULL. Does not block; confined. */
 BARTIZAN_API int32_t bartizan_exit_process_status(const bartizan_exit* reason);
+
+/* Returns the name of the boot stage that failed; "" if none did. Does not block; confined. */
 BARTIZAN_API const char* bartizan_exit_stage(const bartizan_exit* reason);
+
+/* Returns one line with the cause; may be "". Does not block; confined. */
 BARTIZAN_API const char* bartizan_exit_detail(const bartizan_exit* reason);
-BARTIZAN_API const char* bartizan_exit_describe(const bartizan_exit* reason); /* one line */
+
+/* Returns kind, code, stage and detail in one line. Does not block; confined. */
+BARTIZAN_API const char* bartizan_exit_describe(const bartizan_exit* reason);
+
+/* Frees the reason. NULL is allowed. Does not block; confined. */
 BARTIZAN_API void bartizan_exit_free(bartizan_exit* reason);
+
+/* clang-format on */
+/* end of generated: api/machine.toml */
 
 #ifdef __cplusplus
 }

@@ -8,21 +8,6 @@ namespace bz = bartizan;
 
 namespace {
 
-bz::Result<bz::EvidencePolicy> policy_of(const bartizan_evidence_policy* from) {
-  auto options = TRY(options_of(from, "bartizan_evidence_policy"));
-  TRY(check_flags(options.flags, BARTIZAN_POLICY_ALLOW_SIMULATED | BARTIZAN_POLICY_ALLOW_DEBUG,
-                  "flags"));
-  bz::EvidencePolicy to;
-  to.allow_simulated = options.flags & BARTIZAN_POLICY_ALLOW_SIMULATED;
-  to.allow_debug = options.flags & BARTIZAN_POLICY_ALLOW_DEBUG;
-  to.measurements = TRY(list_of(options.measurements, options.measurement_count, "measurements"));
-  to.host_data = TRY(bytes_of(options.host_data, "host_data"));
-  to.report_data = TRY(bytes_of(options.report_data, "report_data"));
-  to.minimum_tcb = options.minimum_tcb;
-  to.now = options.now;
-  return to;
-}
-
 // The caller's function as a source of evidence.
 class CallbackSource : public bz::EvidenceSource {
  public:
@@ -53,7 +38,7 @@ int32_t bartizan_attest_verify(const char* evidence, int32_t tee,
     if (!evidence) return missing("evidence");
     if (!json) return missing("json");
     auto kind = TRY(tee_of(tee));
-    auto demands = TRY(policy_of(policy));
+    auto demands = TRY(from_c(policy));
     auto parsed = TRY(bz::evidence_from_json(evidence, kind));
     return give_json(bz::verify_evidence(parsed, demands), json);
   });
@@ -64,14 +49,10 @@ int32_t bartizan_attest_request_key(const bartizan_key_request* request, bartiza
   return guarded(err, [&]() -> bz::Result<void> {
     if (!request) return missing("request");
     if (!key) return missing("key");
-    auto options = TRY(options_of(request, "bartizan_key_request"));
-    TRY(require(options.url, "url"));
-    TRY(require(options.ca_pem, "ca_pem"));
-    TRY(require(options.resource, "resource"));
+    const auto to = TRY(from_c(request));
+    const auto options = TRY(options_of(request, "bartizan_key_request"));
     if (!options.evidence) return missing("evidence");
-    auto tee = TRY(tee_of(options.tee));
-    bz::KeyRequest to{options.url, options.ca_pem, options.resource};
-    if (options.timeout_ms) to.timeout_ms = options.timeout_ms;
+    const auto tee = TRY(tee_of(options.tee));
     CallbackSource source(tee, options.evidence, options.evidence_user);
     auto released = TRY(bz::request_key(to, source));
     *key = new bartizan_secret{std::move(released)};

@@ -3,72 +3,22 @@
 
 #include "c/options.hpp"
 
-using namespace bartizan::c;  // NOLINT: this file is the C ABI of this noun
-namespace bz = bartizan;
+namespace bartizan::c {
 
-namespace {
-
-// More elements than this in a list of ports is a caller's mistake in the count.
-constexpr size_t kMaxPorts = 1024;
-
-bz::Result<void> fill_ports(const bartizan_machine_options& from, bz::MachineOptions& to) {
-  if (from.publish_count > kMaxPorts) return bz::invalid(kOrigin, "publish_count: more than 1024");
-  if (from.vsock_count > kMaxPorts) return bz::invalid(kOrigin, "vsock_count: more than 1024");
-  if (!from.publish && from.publish_count) return missing("publish");
-  if (!from.vsock && from.vsock_count) return missing("vsock");
-  for (size_t i = 0; i < from.publish_count; ++i) {
-    bz::PublishedPort port{text(from.publish[i].host_address), from.publish[i].host_port,
-                           from.publish[i].guest_port};
-    if (port.host_address.empty()) port.host_address = bz::PublishedPort().host_address;
-    to.publish.push_back(std::move(port));
-  }
-  for (size_t i = 0; i < from.vsock_count; ++i) {
-    TRY(require(from.vsock[i].path, "vsock: path"));
-    to.vsock.push_back({from.vsock[i].port, from.vsock[i].path, from.vsock[i].listen != 0});
+Result<void> finish(const bartizan_machine_options& from, MachineOptions& to) {
+  if (from.flags & BARTIZAN_MACHINE_STDIO) {
+    to.stdin_fd = from.stdin_fd;
+    to.stdout_fd = from.stdout_fd;
   }
   return {};
 }
 
-void fill_texts(const bartizan_machine_options& from, bz::MachineOptions& to) {
-  if (from.name && *from.name) to.name = from.name;
-  if (from.vcpus) to.vcpus = from.vcpus;
-  if (from.ram_mib) to.ram_mib = from.ram_mib;
-  to.bundle = text(from.bundle);
-  to.extra_command_line = text(from.extra_command_line);
-  if (from.kvm_device && *from.kvm_device) to.kvm_device = from.kvm_device;
-  to.scratch_disk = text(from.scratch_disk);
-}
+}  // namespace bartizan::c
 
-bz::Result<bz::MachineOptions> machine_options(const bartizan_machine_options* from) {
-  auto options = TRY(options_of(from, "bartizan_machine_options"));
-  TRY(check_flags(options.flags, BARTIZAN_MACHINE_NO_NETWORK | BARTIZAN_MACHINE_STDIO, "flags"));
-  bz::MachineOptions to;
-  fill_texts(options, to);
-  TRY(fill_ports(options, to));
-  to.network = !(options.flags & BARTIZAN_MACHINE_NO_NETWORK);
-  if (options.flags & BARTIZAN_MACHINE_STDIO) {
-    to.stdin_fd = options.stdin_fd;
-    to.stdout_fd = options.stdout_fd;
-  }
-  TRY(fill_tee_options(options.tee_options, to.tee_options));
-  if (options.huge_pages < BARTIZAN_HUGE_PAGES_OFF ||
-      options.huge_pages > BARTIZAN_HUGE_PAGES_RESERVED)
-    return bz::invalid(kOrigin, "huge_pages: {} is none of BARTIZAN_HUGE_PAGES_*",
-                       options.huge_pages);
-  to.huge_pages = static_cast<bz::HugePages>(options.huge_pages);
-  to.log = log_sink(options.log, options.log_user);
-  to.guest_log = log_sink(options.guest_log, options.guest_log_user);
-  return to;
-}
+using namespace bartizan::c;  // NOLINT: this file is the C ABI of this noun
+namespace bz = bartizan;
 
-bz::Result<bz::LuksDisk> luks_disk(const bartizan_luks_disk* from) {
-  auto options = TRY(options_of(from, "bartizan_luks_disk"));
-  TRY(require(options.path, "path"));
-  auto manifest = TRY(bytes_of(options.manifest, "manifest"));
-  auto disk_key = TRY(secret_of(options.disk_key, "disk_key"));
-  return bz::LuksDisk{options.path, options.offset, options.size, std::move(manifest),
-                      std::move(disk_key)};
-}
+namespace {
 
 bz::Result<void> give_exit(bz::Result<bz::ExitReason>&& ended, bartizan_exit** to) {
   bz::ExitReason reason = TRY(std::move(ended));
@@ -92,7 +42,7 @@ int32_t bartizan_context_create(const bartizan_machine_options* options, bartiza
                                 bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!context) return missing("context");
-    auto to = TRY(machine_options(options));
+    auto to = TRY(from_c(options));
     auto created = TRY(bz::Context::create(std::move(to)));
     *context = new bartizan_context{std::move(created)};
     return {};
@@ -116,7 +66,7 @@ int32_t bartizan_context_attach_luks_disk(bartizan_context* context, const barti
   return guarded(err, [&]() -> bz::Result<void> {
     if (!context) return missing("context");
     if (!disk) return missing("disk");
-    auto to = TRY(luks_disk(disk));
+    auto to = TRY(from_c(disk));
     return context->context.attach_luks_disk(std::move(to));
   });
 }

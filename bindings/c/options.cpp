@@ -26,9 +26,9 @@ Result<void> check_flags(uint32_t flags, uint32_t known, const char* name) {
 }
 
 Result<Tee> tee_of(int32_t number) {
-  if (number < BARTIZAN_TEE_NONE || number > BARTIZAN_TEE_TDX)
-    return invalid(kOrigin, "tee: {} is none of BARTIZAN_TEE_*", number);
-  return static_cast<Tee>(number);
+  Tee tee = Tee::none;
+  TRY(assign_enum(number, BARTIZAN_TEE_TDX, "tee", "BARTIZAN_TEE_*", tee));
+  return tee;
 }
 
 namespace {
@@ -53,14 +53,6 @@ Result<std::optional<SecretBytes>> secret_of(bartizan_blob blob, const char* nam
   return std::optional<SecretBytes>(SecretBytes(std::span<const uint8_t>(blob.data, blob.size)));
 }
 
-Result<std::vector<std::vector<uint8_t>>> list_of(const bartizan_blob* blobs, size_t count,
-                                                  const char* name) {
-  if (!blobs && count != 0) return missing(name);
-  std::vector<std::vector<uint8_t>> list;
-  for (size_t i = 0; i < count; ++i) list.push_back(TRY(bytes_of(blobs[i], name)));
-  return list;
-}
-
 LogSink log_sink(bartizan_log_fn function, void* user) {
   if (!function) return {};
   return [function, user](LogLevel level, std::string_view line) {
@@ -77,6 +69,60 @@ ProgressSink progress_sink(bartizan_progress_fn function, void* user) {
 
 Result<void> require(const char* text, const char* name) {
   if (!text || !*text) return invalid(kOrigin, "{}: required", name);
+  return {};
+}
+
+Result<void> require(bartizan_blob blob, const char* name) {
+  TRY(check_blob(blob, name));
+  if (blob.size == 0) return invalid(kOrigin, "{}: required", name);
+  return {};
+}
+
+Result<void> assign(const char* from, const char*, std::string& to) {
+  if (from && *from) to = from;
+  return {};
+}
+
+Result<void> assign(const char* from, const char*, std::filesystem::path& to) {
+  if (from && *from) to = from;
+  return {};
+}
+
+Result<void> assign(bartizan_blob from, const char* name, std::vector<uint8_t>& to) {
+  to = TRY(bytes_of(from, name));
+  return {};
+}
+
+Result<void> assign(bartizan_blob from, const char* name, std::array<uint8_t, 16>& to) {
+  const auto bytes = TRY(bytes_of(from, name));
+  if (bytes.empty()) return {};
+  if (bytes.size() != to.size())
+    return invalid(kOrigin, "{}: {} bytes, not 16", name, bytes.size());
+  std::copy(bytes.begin(), bytes.end(), to.begin());
+  return {};
+}
+
+Result<void> assign(bartizan_blob from, const char* name, SecretBytes& to) {
+  auto secret = TRY(secret_of(from, name));
+  if (secret) to = *std::move(secret);
+  return {};
+}
+
+Result<void> assign(bartizan_blob from, const char* name, std::optional<SecretBytes>& to) {
+  to = TRY(secret_of(from, name));
+  return {};
+}
+
+Result<void> assign(const bartizan_published_port& from, const char* name, PublishedPort& to) {
+  TRY(assign(from.host_address, name, to.host_address));
+  to.host_port = from.host_port;
+  to.guest_port = from.guest_port;
+  return {};
+}
+
+Result<void> assign(const bartizan_vsock_port& from, const char* name, VsockPort& to) {
+  TRY(require(from.path, (std::string(name) + ": path").c_str()));
+  to = {from.port, from.path, from.listen != 0};
   return {};
 }
 

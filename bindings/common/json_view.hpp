@@ -24,19 +24,19 @@ namespace bartizan::view {
 using Json = nlohmann::ordered_json;
 
 Json to_json(const Error& error);
-Json to_json(const HostProbe& probe);
-Json to_json(const Measurement& measurement);
-Json to_json(const std::vector<Measurement>& measurements);
-Json to_json(const IdBlock& block);
-Json to_json(const BundleInfo& bundle);
-Json to_json(const BuildReport& report);
-Json to_json(const ImageInfo& info);
-Json to_json(const ImageDifference& difference);
-Json to_json(const std::vector<ImageDifference>& differences);
-Json to_json(const VerifiedEvidence& evidence);
-Json to_json(const ExitReason& reason);
-Json to_json(const MachineStats& stats);
-Json to_json(const std::vector<PublishedPort>& ports);
+#include "common/generated/json_view.inc"
+
+template <typename Result>
+Json to_json(const std::vector<Result>& results) {
+  Json list = Json::array();
+  for (const Result& result : results) list.push_back(to_json(result));
+  return list;
+}
+
+// Parts of a result.
+std::string text_of(const std::vector<uint8_t>& bytes);
+Json hex_list(const std::vector<std::vector<uint8_t>>& list);
+Json by_kind(const std::vector<std::pair<std::string, uint64_t>>& counts);
 
 std::string to_text(const Json& json, int indent = -1);
 

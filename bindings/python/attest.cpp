@@ -2,7 +2,7 @@
 #include "bartizan/attest.hpp"
 
 #include "base/errors.hpp"
-#include "python/convert.hpp"
+#include "python/generated/options.hpp"
 
 namespace bartizan::python {
 
@@ -36,32 +36,6 @@ void bind_types(py::module_& module) {
             return unwrap(evidence_from_json(json, to_tee(tee)));
           },
           py::arg("json"), py::arg("tee"));
-  py::class_<VerifiedEvidence> verified(module, "VerifiedEvidence", "What verified evidence says.");
-  verified.def_readonly("tee", &VerifiedEvidence::tee)
-      .def_property_readonly(
-          "measurement", [](const VerifiedEvidence& self) { return to_bytes(self.measurement); })
-      .def_property_readonly("host_data",
-                             [](const VerifiedEvidence& self) { return to_bytes(self.host_data); })
-      .def_property_readonly(
-          "report_data", [](const VerifiedEvidence& self) { return to_bytes(self.report_data); })
-      .def_readonly("policy", &VerifiedEvidence::policy)
-      .def_readonly("reported_tcb", &VerifiedEvidence::reported_tcb)
-      .def_readonly("version", &VerifiedEvidence::version)
-      .def_readonly("chip_id", &VerifiedEvidence::chip_id);
-  add_to_dict(verified);
-}
-
-VerifiedEvidence verify(const Evidence& evidence, bool allow_simulated, bool allow_debug,
-                        const std::vector<py::bytes>& measurements, const py::bytes& host_data,
-                        const py::bytes& report_data, uint64_t minimum_tcb, int64_t now) {
-  const EvidencePolicy policy{allow_simulated,
-                              allow_debug,
-                              to_vectors(measurements),
-                              to_vector(host_data),
-                              to_vector(report_data),
-                              minimum_tcb,
-                              now};
-  return unlocked([&] { return verify_evidence(evidence, policy); });
 }
 
 // A callable as a source: report data in, Evidence out.
@@ -97,11 +71,11 @@ py::bytes fetch_key(const std::string& url, const std::string& ca_pem, const std
 
 void bind_attest(py::module_& module) {
   bind_types(module);
-  module.def("verify_evidence", &verify, py::arg("evidence"), py::kw_only(),
-             py::arg("allow_simulated") = false, py::arg("allow_debug") = false,
-             py::arg("measurements") = std::vector<py::bytes>(), py::arg("host_data") = py::bytes(),
-             py::arg("report_data") = py::bytes(), py::arg("minimum_tcb") = 0, py::arg("now") = 0,
-             "Checks evidence against a policy; raises VerificationFailed with the reason.");
+  with_arguments_of_verify_evidence(
+      definer(module, "verify_evidence"),
+      [](const EvidencePolicy& policy, const Evidence& evidence) {
+        return unlocked([&] { return verify_evidence(evidence, policy); });
+      });
   module.def("request_key", &fetch_key, py::arg("url"), py::arg("ca_pem"), py::arg("resource"),
              py::arg("source"), py::kw_only(), py::arg("tee") = Tee::simulated,
              py::arg("timeout_ms") = 30'000,

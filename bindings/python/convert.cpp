@@ -37,6 +37,12 @@ std::optional<SecretBytes> to_secret(const std::optional<py::bytes>& bytes) {
   return to_secret(*bytes);
 }
 
+py::list to_list(const std::vector<std::vector<uint8_t>>& list) {
+  py::list bytes;
+  for (const auto& element : list) bytes.append(to_bytes(element));
+  return bytes;
+}
+
 py::object to_python(const view::Json& json) {
   return py::module_::import("json").attr("loads")(view::to_text(json));
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "bartizan/broker.hpp"
 #include "bartizan/log.hpp"
 #include "bartizan/machine.hpp"
 #include "bartizan/secret_bytes.hpp"
@@ -47,6 +48,7 @@ std::vector<std::vector<uint8_t>> to_vectors(const std::vector<py::bytes>& list)
 py::bytes to_bytes(std::span<const uint8_t> bytes);
 SecretBytes to_secret(const py::bytes& bytes);
 std::optional<SecretBytes> to_secret(const std::optional<py::bytes>& bytes);
+py::list to_list(const std::vector<std::vector<uint8_t>>& list);
 py::object to_python(const view::Json& json);
 
 // A Tee or its name.
@@ -117,6 +119,8 @@ py::class_<T>& add_to_dict(py::class_<T>& type) {
            });
 }
 
+// Before all others, whose signatures name these types.
+void bind_results(py::module_& module);
 void bind_tee(py::module_& module);
 void bind_image(py::module_& module);
 void bind_attest(py::module_& module);

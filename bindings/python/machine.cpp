@@ -3,13 +3,11 @@
 
 #include <algorithm>
 
-#include "python/convert.hpp"
+#include "python/generated/options.hpp"
 
 namespace bartizan::python {
 
 namespace {
-
-using Path = std::filesystem::path;
 
 // How often a wait looks for Ctrl-C.
 constexpr std::chrono::milliseconds kSignalInterval{100};
@@ -32,31 +30,8 @@ class ContextHandle {
   std::shared_ptr<Callback> owner_;
 };
 
-std::unique_ptr<ContextHandle> create(const std::string& name, uint32_t vcpus, uint32_t ram_mib,
-                                      const Path& bundle, const std::string& extra_command_line,
-                                      const Path& kvm_device, bool network,
-                                      const std::vector<PublishedPort>& publish,
-                                      const std::vector<VsockPort>& vsock, const Path& scratch_disk,
-                                      int stdin_fd, int stdout_fd, const py::object& log,
-                                      const py::object& guest_log,
-                                      const std::optional<PythonTeeOptions>& tee_options,
-                                      const std::string& huge_pages) {
-  MachineOptions options;
-  options.name = name;
-  options.vcpus = vcpus;
-  options.ram_mib = ram_mib;
-  options.bundle = bundle;
-  options.extra_command_line = extra_command_line;
-  options.kvm_device = kvm_device;
-  options.network = network;
-  options.publish = publish;
-  options.vsock = vsock;
-  options.scratch_disk = scratch_disk;
-  options.stdin_fd = stdin_fd;
-  options.stdout_fd = stdout_fd;
-  options.log = log_sink(log);
-  options.guest_log = log_sink(guest_log);
-  options.huge_pages = unwrap(huge_pages_from_string(huge_pages));
+std::unique_ptr<ContextHandle> create(MachineOptions options,
+                                      const std::optional<PythonTeeOptions>& tee_options) {
   std::shared_ptr<Callback> owner;
   if (tee_options) std::tie(options.tee_options, owner) = with_owner(*tee_options);
   return std::make_unique<ContextHandle>(
@@ -154,42 +129,15 @@ void bind_ports(py::module_& module) {
       .def_readonly("listen", &VsockPort::listen);
 }
 
-void bind_exit(py::module_& module) {
-  py::enum_<ExitKind>(module, "ExitKind", "How a guest ended.")
-      .value("exit_code", ExitKind::exit_code)
-      .value("signal", ExitKind::signal)
-      .value("guest_failure", ExitKind::guest_failure)
-      .value("shutdown", ExitKind::shutdown)
-      .value("reset", ExitKind::reset)
-      .value("crash", ExitKind::crash)
-      .value("stopped", ExitKind::stopped);
-  py::enum_<MemoryView>(module, "MemoryView", "Two ways to look at guest memory.")
-      .value("raw", MemoryView::raw)
-      .value("host", MemoryView::host);
-  py::class_<ExitReason> reason(module, "ExitReason", "How and why a guest ended. Not an error.");
-  reason.def_readonly("kind", &ExitReason::kind)
-      .def_readonly("code", &ExitReason::code)
-      .def_readonly("stage", &ExitReason::stage)
-      .def_readonly("detail", &ExitReason::detail)
-      .def_property_readonly("process_status", &ExitReason::process_status)
-      .def("__str__", &ExitReason::describe);
-  add_to_dict(reason);
-}
-
 using ContextClass = py::class_<ContextHandle>;
 
 void bind_verbs(ContextClass& type) {
-  const MachineOptions defaults;
-  type.def(py::init(&create), py::kw_only(), py::arg("name") = defaults.name,
-           py::arg("vcpus") = defaults.vcpus, py::arg("ram_mib") = defaults.ram_mib,
-           py::arg("bundle") = "", py::arg("extra_command_line") = "",
-           py::arg("kvm_device") = defaults.kvm_device.string(), py::arg("network") = true,
-           py::arg("publish") = std::vector<PublishedPort>(),
-           py::arg("vsock") = std::vector<VsockPort>(), py::arg("scratch_disk") = "",
-           py::arg("stdin_fd") = -1, py::arg("stdout_fd") = -1, py::arg("log") = py::none(),
-           py::arg("guest_log") = py::none(), py::arg("tee_options") = py::none(),
-           py::arg("huge_pages") = "off")
-      .def(
+  with_arguments_of_Context(
+      [&type](auto function, auto&&... arguments) {
+        type.def(py::init(function), std::forward<decltype(arguments)>(arguments)...);
+      },
+      &create);
+  type.def(
           "set_tee",
           [](const ContextHandle& self, const py::object& tee) {
             unwrap(self.get()->set_tee(to_tee(tee)));
@@ -241,7 +189,6 @@ void bind_rest(ContextClass& type) {
 void bind_machine(py::module_& module) {
   bind_tee_options(module);
   bind_ports(module);
-  bind_exit(module);
   ContextClass type(module, "Context", "A confidential VM inside this process: the four verbs.");
   bind_verbs(type);
   bind_rest(type);

@@ -23,6 +23,7 @@ PYBIND11_MODULE(_core, module) {
   module.doc() = "The C++ API of bartizan. Use the package `bartizan`.";
   module.attr("__version__") = BARTIZAN_VERSION;
   module.attr("ERROR_CODES") = error_codes();
+  bind_results(module);
   bind_tee(module);
   bind_image(module);
   bind_attest(module);

@@ -1,33 +1,10 @@
 // Options of hardware TEEs, and the owner of a SEV launch as a Python callable.
-#include <algorithm>
-
 #include "base/errors.hpp"
-#include "python/convert.hpp"
+#include "python/generated/options.hpp"
 
 namespace bartizan::python {
 
 namespace {
-
-PythonTeeOptions make_options(uint64_t policy, uint64_t guest_features, const py::bytes& id_block,
-                              const py::bytes& id_authentication, const py::bytes& certificates,
-                              bool require_certificates, const py::bytes& owner_certificate,
-                              const py::bytes& session, const py::object& owner,
-                              const py::bytes& platform_certificates,
-                              const std::string& quote_service) {
-  PythonTeeOptions made;
-  made.options.policy = policy;
-  made.options.guest_features = guest_features;
-  made.options.id_block = to_vector(id_block);
-  made.options.id_authentication = to_vector(id_authentication);
-  made.options.certificates = to_vector(certificates);
-  made.options.require_certificates = require_certificates;
-  made.options.owner_certificate = to_vector(owner_certificate);
-  made.options.session = to_vector(session);
-  made.options.platform_certificates = to_vector(platform_certificates);
-  made.options.quote_service = quote_service;
-  made.owner = owner;
-  return made;
-}
 
 Error not_accepted() {
   return refused("python", "sev_owner", "", "", "the owner does not accept the launch");
@@ -80,23 +57,17 @@ std::pair<TeeOptions, std::shared_ptr<Callback>> with_owner(const PythonTeeOptio
 
 namespace {
 
-template <size_t kSize>
-std::array<uint8_t, kSize> exactly(const char* name, const py::bytes& from) {
-  const auto bytes = to_vector(from);
-  std::array<uint8_t, kSize> to{};
-  if (bytes.size() != kSize)
-    throw py::value_error(std::string(name) + ": not " + std::to_string(kSize) + " bytes");
-  std::copy(bytes.begin(), bytes.end(), to.begin());
-  return to;
-}
-
 std::optional<SevSecret> ask_owner(const PythonTeeOptions& self, const py::bytes& measure,
                                    const py::bytes& nonce, const py::bytes& digest, uint32_t policy,
                                    uint64_t secret_address) {
   auto [options, callback] = with_owner(self);
   if (!callback) return {};
-  const SevMeasurement seen{exactly<32>("measure", measure), exactly<16>("nonce", nonce), policy,
-                            to_vector(digest), secret_address};
+  SevMeasurement seen;
+  assign(measure, "measure", seen.measure);
+  assign<16>(nonce, "nonce", seen.nonce);
+  assign(digest, "digest", seen.digest);
+  seen.policy = policy;
+  seen.secret_address = secret_address;
   return unlocked_with(*callback, [&owner = options.owner, &seen] { return owner(seen); });
 }
 
@@ -104,17 +75,16 @@ std::optional<SevSecret> ask_owner(const PythonTeeOptions& self, const py::bytes
 
 void bind_tee_options(py::module_& module) {
   bind_types(module);
-  const py::bytes nothing;
-  py::class_<PythonTeeOptions>(module, "TeeOptions",
-                               "What ties a launch in a hardware TEE to its owner.")
-      .def(py::init(&make_options), py::kw_only(), py::arg("policy") = 0,
-           py::arg("guest_features") = 0, py::arg("id_block") = nothing,
-           py::arg("id_authentication") = nothing, py::arg("certificates") = nothing,
-           py::arg("require_certificates") = false, py::arg("owner_certificate") = nothing,
-           py::arg("session") = nothing, py::arg("owner") = py::none(),
-           py::arg("platform_certificates") = nothing,
-           py::arg("quote_service") = kDefaultQuoteService)
-      .def("ask_owner", &ask_owner, py::arg("measure"), py::arg("nonce"), py::arg("digest"),
+  py::class_<PythonTeeOptions> type(module, "TeeOptions",
+                                    "What ties a launch in a hardware TEE to its owner.");
+  with_arguments_of_TeeOptions(
+      [&type](auto function, auto&&... arguments) {
+        type.def(py::init(function), std::forward<decltype(arguments)>(arguments)...);
+      },
+      [](TeeOptions options, const py::object& owner) {
+        return PythonTeeOptions{std::move(options), owner};
+      });
+  type.def("ask_owner", &ask_owner, py::arg("measure"), py::arg("nonce"), py::arg("digest"),
            py::arg("policy"), py::arg("secret_address") = 0,
            "What the owner answers to such a measurement, as a launch would ask: for rehearsals.");
 }

@@ -6,7 +6,6 @@
  * so is its exit status. */
 #include <bartizan.h>
 #include <stdio.h>
-#include <string.h>
 
 static void print_line(void* user, int32_t level, const char* line, size_t size) {
   (void)user;
@@ -36,7 +35,7 @@ static int32_t launch(bartizan_context* context, const char* image, const uint8_
 }
 
 int main(int argc, char** argv) {
-  bartizan_machine_options options;
+  bartizan_machine_options options = BARTIZAN_OPTIONS_INIT(bartizan_machine_options);
   bartizan_context* context = NULL;
   bartizan_exit* reason = NULL;
   bartizan_error* error = NULL;
@@ -49,8 +48,6 @@ int main(int argc, char** argv) {
   }
   if (argc > 3) size = read_disk_key(argv[3], disk_key, sizeof disk_key);
 
-  memset(&options, 0, sizeof options); /* zero is the default of everything */
-  options.struct_size = sizeof options;
   options.bundle = argv[2];
   options.flags = BARTIZAN_MACHINE_STDIO;
   options.stdin_fd = -1;

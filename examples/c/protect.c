@@ -6,7 +6,6 @@
  * SOURCE: an OCI layout folder. KEY_FILE holds the disk key, RECOVERY_FILE the passphrase for people. */
 #include <bartizan.h>
 #include <stdio.h>
-#include <string.h>
 
 static bartizan_blob read_secret(const char* path, uint8_t* to, size_t size) {
   bartizan_blob secret;
@@ -20,10 +19,8 @@ static bartizan_blob read_secret(const char* path, uint8_t* to, size_t size) {
 
 static int32_t protect(char** words, bartizan_string** json, bartizan_error** error) {
   uint8_t key[1024], recovery[1024];
-  bartizan_build_options options;
+  bartizan_build_options options = BARTIZAN_OPTIONS_INIT(bartizan_build_options);
   int32_t status;
-  memset(&options, 0, sizeof options); /* zero is the default of everything */
-  options.struct_size = sizeof options;
   options.source = words[1];
   options.output = words[2];
   options.disk_key = read_secret(words[3], key, sizeof key);

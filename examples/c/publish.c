@@ -36,18 +36,14 @@ static int32_t tell_trustee(char** argv, const bartizan_string* image, const bar
   static char ca[65536], admin_key[4096];
   uint8_t digest[32], measurement[48];
   bartizan_blob measured;
-  bartizan_broker_access access;
-  bartizan_workload workload;
-  memset(&access, 0, sizeof access); /* zero is the default of everything */
-  access.struct_size = sizeof access;
+  bartizan_broker_access access = BARTIZAN_OPTIONS_INIT(bartizan_broker_access);
+  bartizan_workload workload = BARTIZAN_OPTIONS_INIT(bartizan_workload);
   access.kind = BARTIZAN_BROKER_TRUSTEE;
   access.flags = BARTIZAN_REGISTER_RESOURCE_POLICY;
   access.url = argv[4];
   if (read_file(argv[5], ca, sizeof ca)) access.ca_pem = ca;
   access.admin_key.size = read_file(argv[6], admin_key, sizeof admin_key);
   access.admin_key.data = (const uint8_t*)admin_key;
-  memset(&workload, 0, sizeof workload);
-  workload.struct_size = sizeof workload;
   workload.id = argv[8];
   workload.workload_digest.size = unhex(digest_in(image), digest, sizeof digest);
   workload.workload_digest.data = digest;
@@ -62,7 +58,7 @@ static int32_t tell_trustee(char** argv, const bartizan_string* image, const bar
 }
 
 int main(int argc, char** argv) {
-  bartizan_build_options options;
+  bartizan_build_options options = BARTIZAN_OPTIONS_INIT(bartizan_build_options);
   bartizan_string* image = NULL;
   bartizan_secret* key = NULL;
   bartizan_error* error = NULL;
@@ -73,8 +69,6 @@ int main(int argc, char** argv) {
         "usage: publish SOURCE BASE OUTPUT.tar KBS_URL KBS_CA ADMIN_KEY MEASUREMENT WORKLOAD_ID\n");
     return 2;
   }
-  memset(&options, 0, sizeof options);
-  options.struct_size = sizeof options;
   options.source = argv[1];
   options.base_image = argv[2];
   options.output = argv[3]; /* an archive, because its name ends in ".tar" */

@@ -11,13 +11,21 @@ _Path = str | os.PathLike[str]
 _Progress = Callable[[str, int, int], bool | None]
 _Log = Callable[[int, str], None]
 
+# generated: enumerations and results
 class Tee:
+    """Trusted execution environments. none and simulated protect nothing."""
     none: ClassVar[Tee]
+    """An ordinary virtual machine. It cannot attest."""
     simulated: ClassVar[Tee]
+    """Runs the guest's SEV code on any KVM host, with a throw-away key chain."""
     sev: ClassVar[Tee]
+    """AMD SEV: encrypted memory."""
     sev_es: ClassVar[Tee]
+    """AMD SEV-ES: also encrypted registers."""
     snp: ClassVar[Tee]
+    """AMD SEV-SNP: also integrity, and reports for remote attestation."""
     tdx: ClassVar[Tee]
+    """Intel TDX."""
     __members__: ClassVar[dict[str, Tee]]
     def __init__(self, value: int) -> None: ...
     def __int__(self) -> int: ...
@@ -29,13 +37,21 @@ class Tee:
     def value(self) -> int: ...
 
 class ExitKind:
+    """How a guest ended."""
     exit_code: ClassVar[ExitKind]
+    """The workload ended; the code is its exit status."""
     signal: ClassVar[ExitKind]
+    """The workload was killed by a signal; the code is the signal's number."""
     guest_failure: ClassVar[ExitKind]
+    """The guest's init gave up; stage and detail hold where and why."""
     shutdown: ClassVar[ExitKind]
+    """The guest powered off without an exit report."""
     reset: ClassVar[ExitKind]
+    """The guest reset itself without an exit report."""
     crash: ClassVar[ExitKind]
+    """Triple fault, internal KVM error or similar; detail holds which."""
     stopped: ClassVar[ExitKind]
+    """A stop was requested and the guest did not end by itself in time."""
     __members__: ClassVar[dict[str, ExitKind]]
     def __init__(self, value: int) -> None: ...
     def __int__(self) -> int: ...
@@ -47,8 +63,11 @@ class ExitKind:
     def value(self) -> int: ...
 
 class MemoryView:
+    """Two views of the memory of a stopped or running guest."""
     raw: ClassVar[MemoryView]
+    """The bytes as they are. Only for the TEEs none and simulated."""
     host: ClassVar[MemoryView]
+    """What the host of a TEE sees: private pages are encrypted under a key of this VM."""
     __members__: ClassVar[dict[str, MemoryView]]
     def __init__(self, value: int) -> None: ...
     def __int__(self) -> int: ...
@@ -60,233 +79,408 @@ class MemoryView:
     def value(self) -> int: ...
 
 class TeeProbe:
+    """Whether a host can run a TEE."""
     @property
-    def tee(self) -> Tee: ...
+    def tee(self) -> Tee:
+        """The TEE."""
     @property
-    def available(self) -> bool: ...
+    def available(self) -> bool:
+        """Whether this host can run it."""
     @property
-    def missing(self) -> str: ...
+    def missing(self) -> str:
+        """One line that names what is missing; empty if available."""
     @property
-    def advice(self) -> str: ...
+    def advice(self) -> str:
+        """One line with the next step to take; empty if available."""
     @property
-    def capacity(self) -> int: ...
+    def capacity(self) -> int:
+        """Guests of that TEE that this host can hold at a time (ASIDs, TDX keys); 0: unlimited or
+        unknown.
+        """
     @property
-    def in_use(self) -> int: ...
+    def in_use(self) -> int:
+        """Guests of that TEE that it holds now; 0 also if unknown."""
+    def to_dict(self) -> dict[str, Any]: ...
 
 class HostProbe:
+    """What a host can run, and what is missing."""
     @property
-    def kvm_usable(self) -> bool: ...
+    def kvm_usable(self) -> bool:
+        """The KVM device opens and has API version 12."""
     @property
-    def runs_stock_kernels(self) -> bool: ...
+    def runs_stock_kernels(self) -> bool:
+        """A small probe guest in long mode finished within its time limit."""
     @property
-    def kvm_missing(self) -> str: ...
+    def kvm_missing(self) -> str:
+        """One line that names what is missing if either is false."""
     @property
-    def kvm_advice(self) -> str: ...
+    def kvm_advice(self) -> str:
+        """One line with the next step to take."""
     @property
-    def tees(self) -> list[TeeProbe]: ...
+    def tees(self) -> list[TeeProbe]:
+        """One for each TEE, in the order of their numbers."""
     def to_dict(self) -> dict[str, Any]: ...
 
 class MeasuredPage:
+    """A run of measured pages."""
     @property
-    def guest_address(self) -> int: ...
+    def guest_address(self) -> int:
+        """Guest physical address, a multiple of 4096."""
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """Kind of page: "normal", "zero", "vmsa" and so on."""
     @property
-    def what(self) -> str: ...
+    def what(self) -> str:
+        """Content: "kernel", "acpi", "boot_params" and so on."""
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """Number of pages of 4096 bytes."""
+    def to_dict(self) -> dict[str, Any]: ...
 
 class Measurement:
+    """What a launch will measure."""
     @property
-    def tee(self) -> Tee: ...
+    def tee(self) -> Tee:
+        """The TEE that was measured for."""
     @property
-    def digest(self) -> bytes: ...
+    def digest(self) -> bytes:
+        """48 bytes for simulated, snp and tdx; 32 for sev and sev-es; empty for none."""
     @property
-    def pages(self) -> list[MeasuredPage]: ...
+    def page_count(self) -> int:
+        """Pages of 4096 bytes that a launch loads, on AMD through the security processor."""
     @property
-    def page_count(self) -> int: ...
+    def launch_milliseconds(self) -> int:
+        """Expected time, at 1 ms per page; 0 if no security processor takes part. Unit: ms."""
     @property
-    def launch_milliseconds(self) -> int: ...
+    def vcpus(self) -> int:
+        """Number of virtual CPUs."""
     @property
-    def vcpus(self) -> int: ...
+    def vcpu_type(self) -> str:
+        """Processor as it was asked for, "EPYC-Milan"; empty: by signature, or none."""
     @property
-    def vcpu_type(self) -> str: ...
+    def vcpu_signature(self) -> int:
+        """RDX of the first registers; 0: none was asked for."""
     @property
-    def vcpu_signature(self) -> int: ...
+    def host_kernel(self) -> str:
+        """"since-6.10" or "before-6.10"."""
     @property
-    def host_kernel(self) -> str: ...
+    def c_bit(self) -> int:
+        """C-bit of the guest's page tables; tdx: their shared bit; 0: none, or a firmware decides
+        it.
+        """
     @property
-    def c_bit(self) -> int: ...
+    def rtmrs(self) -> list[bytes]:
+        """tdx: RTMR 0 to 3, 48 bytes each, when Linux starts; else empty."""
     @property
-    def rtmrs(self) -> list[bytes]: ...
+    def pages(self) -> list[MeasuredPage]:
+        """What is measured, in order."""
     def to_dict(self) -> dict[str, Any]: ...
 
 class IdBlock:
+    """An ID block, signed by its owner."""
     @property
-    def block(self) -> bytes: ...
+    def block(self) -> bytes:
+        """The ID block: 96 bytes."""
     @property
-    def authentication(self) -> bytes: ...
+    def authentication(self) -> bytes:
+        """Signatures and public keys: 4096 bytes."""
     @property
-    def id_key_digest(self) -> bytes: ...
+    def id_key_digest(self) -> bytes:
+        """Digest of the ID key as in reports: 48 bytes."""
     @property
-    def author_key_digest(self) -> bytes: ...
+    def author_key_digest(self) -> bytes:
+        """Digest of the author key as in reports: 48 bytes, or empty."""
     def to_dict(self) -> dict[str, Any]: ...
 
 class BundleInfo:
+    """A guest bundle: kernel, initrd and default command line."""
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """The folder."""
     @property
-    def kernel_release(self) -> str: ...
+    def kernel_release(self) -> str:
+        """Release of the kernel, as uname -r prints it."""
     @property
-    def kernel_sha256(self) -> str: ...
+    def kernel_sha256(self) -> str:
+        """SHA-256 of the kernel in hexadecimal."""
     @property
-    def initrd_sha256(self) -> str: ...
+    def initrd_sha256(self) -> str:
+        """SHA-256 of the initrd in hexadecimal."""
     @property
-    def kernel_bytes(self) -> int: ...
+    def kernel_bytes(self) -> int:
+        """Size of the kernel."""
     @property
-    def initrd_bytes(self) -> int: ...
+    def initrd_bytes(self) -> int:
+        """Size of the initrd."""
     @property
-    def command_line(self) -> str: ...
+    def command_line(self) -> str:
+        """The default kernel command line."""
     def to_dict(self) -> dict[str, Any]: ...
 
 class BuildReport:
+    """A confidential image that was built, and its key."""
     @property
-    def manifest(self) -> bytes: ...
+    def manifest(self) -> bytes:
+        """The exact text of the manifest."""
     @property
-    def workload_digest(self) -> bytes: ...
+    def workload_digest(self) -> bytes:
+        """SHA-256 of the manifest, 32 bytes: HOST_DATA of a launch."""
     @property
-    def workload_id(self) -> str: ...
+    def workload_id(self) -> str:
+        """Name of the workload at the broker."""
     @property
-    def resource(self) -> str: ...
+    def resource(self) -> str:
+        """Name of the key at the broker."""
     @property
-    def disk_key(self) -> bytes: ...
+    def disk_key(self) -> bytes:
+        """The disk key. Never in JSON."""
     @property
-    def disk_bytes(self) -> int: ...
+    def disk_bytes(self) -> int:
+        """Size of /disk.img."""
     @property
-    def entries(self) -> int: ...
+    def entries(self) -> int:
+        """Files, folders and links in the file system."""
     @property
-    def content_bytes(self) -> int: ...
+    def content_bytes(self) -> int:
+        """Bytes in regular files."""
     @property
-    def image_digest(self) -> str: ...
+    def image_digest(self) -> str:
+        """Digest of the written OCI manifest, "sha256:" and so on."""
     @property
-    def output(self) -> Path: ...
+    def output(self) -> Path:
+        """Folder or archive that was created."""
     def to_dict(self) -> dict[str, Any]: ...
 
 class LuksKeyslot:
+    """A key slot of a LUKS header: one passphrase that opens the disk."""
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """Number of the slot."""
     @property
-    def unbound(self) -> bool: ...
+    def unbound(self) -> bool:
+        """The slot holds a key, but not that of the data."""
     @property
-    def kdf(self) -> str: ...
+    def kdf(self) -> str:
+        """"pbkdf2", "argon2i" or "argon2id"."""
     @property
-    def hash(self) -> str: ...
+    def hash(self) -> str:
+        """Hash function of PBKDF2."""
     @property
-    def iterations(self) -> int: ...
+    def iterations(self) -> int:
+        """Iterations of the key derivation."""
     @property
-    def memory_kib(self) -> int: ...
+    def memory_kib(self) -> int:
+        """Memory of Argon2 in KiB."""
     @property
-    def threads(self) -> int: ...
+    def threads(self) -> int:
+        """Threads of Argon2."""
     @property
-    def key_bytes(self) -> int: ...
+    def key_bytes(self) -> int:
+        """Size of the stored key."""
     @property
-    def cipher(self) -> str: ...
+    def cipher(self) -> str:
+        """Cipher of the slot's area."""
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Where the slot's area starts on the disk."""
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Size of the slot's area."""
+    def to_dict(self) -> dict[str, Any]: ...
 
 class LuksSegment:
+    """Where the data of a LUKS disk is."""
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """Number of the segment."""
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Type of the segment: "crypt"."""
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Where it starts on the disk."""
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Its size; 0: up to the end of the disk."""
     @property
-    def cipher(self) -> str: ...
+    def cipher(self) -> str:
+        """Its cipher."""
     @property
-    def sector_size(self) -> int: ...
+    def sector_size(self) -> int:
+        """Its sector size."""
     @property
-    def integrity(self) -> str: ...
+    def integrity(self) -> str:
+        """Its integrity algorithm, such as "hmac(sha256)"; empty: none."""
+    def to_dict(self) -> dict[str, Any]: ...
 
 class LuksInfo:
+    """Content of a LUKS header of any origin. It is not authenticated: the host can write whatever
+    it wants.
+    """
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """1 or 2."""
     @property
-    def uuid(self) -> str: ...
+    def uuid(self) -> str:
+        """UUID of the header."""
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """Label of the header."""
     @property
-    def cipher(self) -> str: ...
+    def cipher(self) -> str:
+        """Cipher of the data: "aes-xts-plain64"."""
     @property
-    def key_bytes(self) -> int: ...
+    def key_bytes(self) -> int:
+        """Size of the volume key."""
     @property
-    def sector_size(self) -> int: ...
+    def sector_size(self) -> int:
+        """Sector size of the data."""
     @property
-    def data_offset(self) -> int: ...
+    def data_offset(self) -> int:
+        """Where the data starts on the disk."""
     @property
-    def integrity(self) -> str: ...
+    def integrity(self) -> str:
+        """Integrity algorithm of the data; empty: none."""
     @property
-    def keyslots(self) -> list[LuksKeyslot]: ...
+    def keyslots(self) -> list[LuksKeyslot]:
+        """The key slots."""
     @property
-    def segments(self) -> list[LuksSegment]: ...
+    def segments(self) -> list[LuksSegment]:
+        """The data segments."""
     @property
-    def remark(self) -> str: ...
+    def remark(self) -> str:
+        """What is wrong with one of the two header copies; empty if both are valid."""
+    def to_dict(self) -> dict[str, Any]: ...
 
 class ImageInfo:
+    """What can be known of an image without its key."""
     @property
-    def manifest(self) -> bytes: ...
+    def kind(self) -> str:
+        """"bartizan": a confidential image with a manifest. "krun": made by oci2cw or buildah mkcw,
+        without a manifest. "disk": a disk image with a LUKS header.
+        """
     @property
-    def workload_digest(self) -> bytes: ...
+    def luks(self) -> LuksInfo | None:
+        """The LUKS header; null if there is none."""
     @property
-    def disk_path(self) -> Path: ...
+    def scratch_bytes(self) -> int:
+        """Size of the scratch disk; 0: the workload writes to memory."""
     @property
-    def disk_offset(self) -> int: ...
+    def manifest(self) -> bytes:
+        """The exact text of the manifest."""
     @property
-    def disk_bytes(self) -> int: ...
+    def workload_digest(self) -> bytes:
+        """SHA-256 of the manifest, 32 bytes."""
     @property
-    def workload_id(self) -> str: ...
+    def disk_path(self) -> Path:
+        """File that holds /disk.img."""
     @property
-    def broker_url(self) -> str: ...
+    def disk_offset(self) -> int:
+        """Where /disk.img starts in that file."""
     @property
-    def resource(self) -> str: ...
+    def disk_bytes(self) -> int:
+        """Size of /disk.img."""
     @property
-    def cipher(self) -> str: ...
+    def workload_id(self) -> str:
+        """Name of the workload at the broker."""
     @property
-    def verity_root_hash(self) -> str: ...
+    def broker_url(self) -> str:
+        """URL of the broker as the guest reaches it."""
     @property
-    def filesystem(self) -> str: ...
+    def resource(self) -> str:
+        """Name of the key at the broker."""
     @property
-    def krun_config(self) -> str: ...
+    def cipher(self) -> str:
+        """Cipher of the disk: "aes-xts-plain64"."""
     @property
-    def vcpus(self) -> int: ...
+    def verity_root_hash(self) -> str:
+        """Root hash of the dm-verity tree in hexadecimal."""
     @property
-    def ram_mib(self) -> int: ...
+    def filesystem(self) -> str:
+        """Type of the file system."""
     @property
-    def header_bytes(self) -> int: ...
+    def krun_config(self) -> str:
+        """JSON of the disk's KRUN footer."""
     @property
-    def filesystem_bytes(self) -> int: ...
+    def vcpus(self) -> int:
+        """Default number of virtual CPUs of a launch."""
     @property
-    def tree_bytes(self) -> int: ...
+    def ram_mib(self) -> int:
+        """Default size of the guest's memory in MiB."""
     @property
-    def scratch_bytes(self) -> int: ...
+    def header_bytes(self) -> int:
+        """Size of the LUKS2 header."""
     @property
-    def kind(self) -> str: ...
+    def filesystem_bytes(self) -> int:
+        """Size of the encrypted file system."""
     @property
-    def luks(self) -> LuksInfo | None: ...
+    def tree_bytes(self) -> int:
+        """Size of the dm-verity superblock and tree."""
     def to_dict(self) -> dict[str, Any]: ...
 
 class ImageDifference:
+    """One thing in which two images differ."""
     @property
-    def what(self) -> str: ...
+    def what(self) -> str:
+        """"manifest/disk/verity/root_hash", "krun/cpus", "disk/data" and so on."""
     @property
-    def a(self) -> str: ...
+    def a(self) -> str:
+        """Value in the first image, empty if absent; of "disk/...": number of blocks that differ.
+        """
     @property
-    def b(self) -> str: ...
+    def b(self) -> str:
+        """Value in the second image, empty if absent; of "disk/...": number of blocks."""
     def to_dict(self) -> dict[str, Any]: ...
+
+class VerifiedEvidence:
+    """Content of evidence that was verified."""
+    @property
+    def tee(self) -> Tee:
+        """The TEE that made it."""
+    @property
+    def measurement(self) -> bytes:
+        """Launch digest: 48 bytes."""
+    @property
+    def host_data(self) -> bytes:
+        """HOST_DATA: 32 bytes."""
+    @property
+    def report_data(self) -> bytes:
+        """REPORT_DATA: 64 bytes."""
+    @property
+    def policy(self) -> int:
+        """Guest policy."""
+    @property
+    def reported_tcb(self) -> int:
+        """REPORTED_TCB."""
+    @property
+    def version(self) -> int:
+        """Version of the report's form."""
+    @property
+    def chip_id(self) -> str:
+        """CHIP_ID in hexadecimal."""
+    def to_dict(self) -> dict[str, Any]: ...
+
+class ExitReason:
+    """How and why a guest ended. This is not an error."""
+    @property
+    def kind(self) -> ExitKind:
+        """How the guest ended."""
+    @property
+    def code(self) -> int:
+        """Exit status of the workload, or the number of the signal that killed it."""
+    @property
+    def stage(self) -> str:
+        """Name of the boot stage that failed; empty if none did."""
+    @property
+    def detail(self) -> str:
+        """One line with the cause; may be empty."""
+    @property
+    def process_status(self) -> int:
+        """What a shell would see: the code; 128 + N for signal N; 125 for a guest that failed,
+        crashed or had to be stopped.
+        """
+    def to_dict(self) -> dict[str, Any]: ...
+# end of generated: enumerations and results
 
 class Evidence:
     def __init__(self, tee: Tee | str, report: bytes, certificates: Sequence[bytes] = ...) -> None: ...
@@ -299,38 +493,6 @@ class Evidence:
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(json: str, tee: Tee | str) -> Evidence: ...
-
-class VerifiedEvidence:
-    @property
-    def tee(self) -> Tee: ...
-    @property
-    def measurement(self) -> bytes: ...
-    @property
-    def host_data(self) -> bytes: ...
-    @property
-    def report_data(self) -> bytes: ...
-    @property
-    def policy(self) -> int: ...
-    @property
-    def reported_tcb(self) -> int: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def chip_id(self) -> str: ...
-    def to_dict(self) -> dict[str, Any]: ...
-
-class ExitReason:
-    @property
-    def kind(self) -> ExitKind: ...
-    @property
-    def code(self) -> int: ...
-    @property
-    def stage(self) -> str: ...
-    @property
-    def detail(self) -> str: ...
-    @property
-    def process_status(self) -> int: ...
-    def to_dict(self) -> dict[str, Any]: ...
 
 class PublishedPort:
     def __init__(self, host_port: int, guest_port: int, host_address: str = "127.0.0.1") -> None: ...
@@ -351,6 +513,7 @@ class VsockPort:
     def listen(self) -> bool: ...
 
 class Broker:
+    # generated: arguments of Broker
     def __init__(
         self,
         state: _Path,
@@ -358,9 +521,22 @@ class Broker:
         address: str = "127.0.0.1",
         port: int = 8443,
         tls_names: Sequence[str] | None = None,
-        sev_roots: Sequence[bytes] = (),
         log: _Log | None = None,
-    ) -> None: ...
+        sev_roots: Sequence[bytes] = (),
+    ) -> None:
+        """Starts a broker, which serves on its own threads until close().
+
+        state: Folder of store, certificates and admin token; created with mode 0700 if it is
+            missing. Required.
+        address: Address to listen at.
+        port: Port to listen at. 0: the system chooses it.
+        tls_names: Names in the certificate that is made at the first start. Default: 127.0.0.1,
+            10.0.2.2, localhost.
+        log: Receives the broker's log lines.
+        sev_roots: sev, sev-es: AMD root keys (ARK, SEV API, appendix B.1) to trust in addition
+            to those of Naples, Rome, Milan, Genoa and Turin.
+        """
+    # end of generated: arguments of Broker
     @property
     def port(self) -> int: ...
     @property
@@ -397,6 +573,7 @@ class SevSecret:
     def guest_address(self) -> int: ...
 
 class TeeOptions:
+    # generated: arguments of TeeOptions
     def __init__(
         self,
         *,
@@ -405,38 +582,94 @@ class TeeOptions:
         id_block: bytes = b"",
         id_authentication: bytes = b"",
         certificates: bytes = b"",
-        require_certificates: bool = False,
         owner_certificate: bytes = b"",
         session: bytes = b"",
         owner: Callable[[SevMeasurement], SevSecret | None] | None = None,
+        quote_service: str = "/var/run/tdx-qgs/qgs.socket",
+        require_certificates: bool = False,
         platform_certificates: bytes = b"",
-        quote_service: str = ...,
-    ) -> None: ...
+    ) -> None:
+        """Options of hardware TEEs.
+
+        policy: Guest policy: of snp and simulated in the form of the SNP firmware ABI, table 9;
+            of sev and sev-es in that of the SEV API, table 2. tdx: attributes in addition to
+            SEPT_VE_DISABLE. Default: 0x30000 for snp and simulated, 0xb for sev, 0xf for
+            sev-es, 0 for tdx.
+        guest_features: SEV_FEATURES: bits 0 (snp), 5 (debug swap) and 9 (secure TSC). Measured.
+            Default: as launch options.
+        id_block: snp: ID block. The firmware refuses any launch but the one that it describes.
+            96 bytes.
+        id_authentication: snp: signatures and public keys of the ID block. Required with
+            id_block. 4096 bytes.
+        certificates: snp: the certificates that the guest gets with its reports, as a GUID
+            table with VCEK, ASK and ARK of at most 16 KiB.
+        owner_certificate: sev, sev-es: the owner's Diffie-Hellman certificate. Required with
+            session. Default: the launch cannot be attested.
+        session: sev, sev-es: the owner's session with this platform, for one launch under one
+            policy.
+        owner: sev, sev-es: called once in a start with what the security processor measured.
+        quote_service: tdx: where the guest's requests for quotes go: path of a unix socket, or
+            "vsock:CID:PORT". "": quotes are refused.
+        require_certificates: Whether a KVM that cannot pass `certificates` on is an error
+            instead of a warning.
+        platform_certificates: sev, sev-es: certificates of this platform as `sevctl export
+            --full` writes them (PDH, PEK, OCA, CEK, ASK, ARK). The broker of the image's
+            manifest then owns the launch; excludes owner_certificate, session and owner.
+        """
+    # end of generated: arguments of TeeOptions
     def ask_owner(
         self, measure: bytes, nonce: bytes, digest: bytes, policy: int, secret_address: int = 0
     ) -> SevSecret | None: ...
 
 class Context:
+    # generated: arguments of Context
     def __init__(
         self,
         *,
         name: str = "machine",
         vcpus: int = 1,
         ram_mib: int = 512,
-        bundle: _Path = "",
+        bundle: _Path | None = None,
         extra_command_line: str = "",
         kvm_device: _Path = "/dev/kvm",
         network: bool = True,
-        publish: Sequence[PublishedPort] = (),
-        vsock: Sequence[VsockPort] = (),
-        scratch_disk: _Path = "",
         stdin_fd: int = -1,
         stdout_fd: int = -1,
+        publish: Sequence[PublishedPort] = (),
+        vsock: Sequence[VsockPort] = (),
+        scratch_disk: _Path | None = None,
         log: _Log | None = None,
         guest_log: _Log | None = None,
         tee_options: TeeOptions | None = None,
         huge_pages: str = "off",
-    ) -> None: ...
+    ) -> None:
+        """Creates a machine. Nothing of the host is touched before the start.
+
+        name: Name of the machine in errors and log lines.
+        vcpus: Number of virtual CPUs, at most 254.
+        ram_mib: Size of the guest's memory. Unit: MiB.
+        bundle: Folder of the guest bundle. Default: default_bundle_path().
+        extra_command_line: Text that is appended to the bundle's kernel command line, and
+            measured.
+        kvm_device: The KVM device.
+        network: Whether the machine has a network device, served by an in-process user-mode
+            network.
+        stdin_fd: The workload's standard input. A terminal is attached as it is; anything else
+            is forwarded up to and including its end. -1: the end comes at once.
+        stdout_fd: Receives what the workload writes to its standard output and error. -1:
+            discarded.
+        publish: Host TCP ports whose connections arrive at guest TCP ports.
+        vsock: Guest vsock ports that are joined to unix sockets of the host.
+        scratch_disk: Where an image that was built with scratch_bytes gets its scratch disk: a
+            raw file, created or extended (sparse) as needed. Its content is lost. Default: an
+            unnamed sparse file in the folder for temporary files.
+        log: Receives the library's own log lines.
+        guest_log: Receives the guest's console (kernel and init), one line at a time.
+        tee_options: Options of hardware TEEs.
+        huge_pages: What guest RAM is made of on the host's side. One of "off", "transparent",
+            "reserved".
+        """
+    # end of generated: arguments of Context
     def set_tee(self, tee: Tee | str) -> None: ...
     def attach_luks_disk(
         self, path: _Path, manifest: bytes, *, offset: int = 0, size: int = 0, disk_key: bytes | None = None
@@ -460,59 +693,135 @@ class Context:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-def probe(*, kvm_device: _Path = "/dev/kvm", guest_time_limit_ms: int = 2000) -> HostProbe: ...
+# generated: functions
+def probe(
+    *,
+    kvm_device: _Path = "/dev/kvm",
+    guest_time_limit_ms: int = 2000,
+) -> HostProbe:
+    """Probes what this host can run. Something that is missing is part of the result.
+
+    kvm_device: The KVM device.
+    guest_time_limit_ms: Time limit of the probe guest. KVM back ends that emulate long mode
+        exceed it. Unit: ms.
+    """
+
 def measure(
     *,
-    tee: Tee | str = ...,
-    bundle: _Path = "",
+    tee: Tee | str = "simulated",
     vcpus: int = 1,
     ram_mib: int = 512,
+    bundle: _Path | None = None,
     extra_command_line: str = "",
-    c_bit: int = 0,
     guest_features: int = 0,
-) -> Measurement: ...
+    c_bit: int = 0,
+) -> Measurement:
+    """Computes what a launch will measure. Needs neither KVM nor privileges.
+
+    tee: The TEE to measure for.
+    vcpus: Number of virtual CPUs, at most 254.
+    ram_mib: Size of the guest's memory. Unit: MiB.
+    bundle: Folder of the guest bundle. Default: default_bundle_path().
+    extra_command_line: Text that is appended to the bundle's kernel command line, and
+        measured.
+    guest_features: SEV_FEATURES of snp (bit 0 must be set) and sev-es. Measured. Default: 1
+        for snp, 0 for sev-es.
+    c_bit: Position of the C-bit in the guest's page tables, which are measured. The host's
+        processor decides it: 51 on EPYC Milan and later, 47 on Naples and Rome. Default: 51
+        for sev, sev-es and snp; the other TEEs have no choice.
+    """
+
 def measure_set(
     *,
-    tee: Tee | str = ...,
-    bundle: _Path | None = None,
+    tee: Tee | str = "simulated",
     vcpus: int = 1,
     max_vcpus: int = 0,
     ram_mib: int = 512,
+    bundle: _Path | None = None,
     extra_command_line: str = "",
-    vcpu_types: Sequence[str] = (),
-    vcpu_signatures: Sequence[int] = (),
-    host_kernels: Sequence[str] = ("since-6.10",),
-    guest_features: int = 0,
     ovmf: _Path | None = None,
     kernel: _Path | None = None,
     initrd: _Path | None = None,
     append: str = "",
-    vmm: str = "qemu",
     ovmf_digest: bytes = b"",
+    vmm: str = "qemu",
+    host_kernels: Sequence[str] = ("since-6.10",),
+    vcpu_types: Sequence[str] = (),
+    vcpu_signatures: Sequence[int] = (),
+    guest_features: int = 0,
     c_bits: Sequence[int] = (),
-) -> list[Measurement]: ...
+) -> list[Measurement]:
+    """Computes every digest that a launch may have: one for each number of vCPUs, processor or
+    C-bit, and host kernel, without repetitions.
+
+    tee: The TEE to measure for.
+    vcpus: Number of virtual CPUs, or the first of a range.
+    max_vcpus: Last number of virtual CPUs of a range. Default: vcpus alone.
+    ram_mib: Size of the guest's memory. Has no effect with ovmf. Unit: MiB.
+    bundle: Folder of the guest bundle. Has no effect with ovmf. Default:
+        default_bundle_path().
+    extra_command_line: Text that is appended to the bundle's kernel command line. Has no
+        effect with ovmf.
+    ovmf: Firmware whose launch by `vmm` is measured. Default: bartizan's own launch is
+        measured.
+    kernel: With ovmf: the kernel whose hash is measured, with those of initrd and append.
+        Default: no hashes are measured.
+    initrd: With kernel: its initrd.
+    append: With kernel: its command line.
+    ovmf_digest: snp: what the firmware alone measures to, in place of its content. 48
+        bytes.
+    vmm: Who starts the firmware. One of "qemu", "ec2", "gce".
+    host_kernels: Host kernels to measure for: "since-6.10", "before-6.10".
+    vcpu_types: Processors by the names that QEMU gives them: "EPYC-Milan" and so on.
+    vcpu_signatures: Processors by CPUID leaf 1 EAX, for those without a name.
+    guest_features: SEV_FEATURES of snp and sev-es. Measured. Default: as launch options.
+    c_bits: Positions of the C-bit, for sev, sev-es and snp. Has no effect with ovmf.
+        Default: what vcpu_types and vcpu_signatures have, or 51.
+    """
+
 def make_id_block(
     *,
     digest: bytes,
-    id_key: _Path,
-    author_key: _Path | None = None,
     family_id: bytes = b"",
     image_id: bytes = b"",
-    guest_svn: int = 0,
     policy: int = 0x30000,
-) -> IdBlock: ...
-def vcpu_type_names() -> list[str]: ...
+    guest_svn: int = 0,
+    id_key: _Path,
+    author_key: _Path | None = None,
+) -> IdBlock:
+    """Signs what an snp launch must be. A launch of anything else then fails.
+
+    digest: The launch digest that the guest must have. 48 bytes. Required.
+    family_id: The owner's own numbering; appears in the report. 16 bytes. Default: zeros.
+    image_id: The owner's own numbering; appears in the report. 16 bytes. Default: zeros.
+    policy: Guest policy of the launch.
+    guest_svn: Version of the guest; appears in the report.
+    id_key: File with the ID key: PEM, ECDSA P-384. Required.
+    author_key: File with the author key, which vouches for the ID key: PEM, ECDSA P-384.
+        Default: none.
+    """
+
 def create_bundle(
     *,
-    kernel: _Path = "",
-    modules: _Path = "",
-    init: _Path = "",
-    output: _Path = "",
+    kernel: _Path | None = None,
+    modules: _Path | None = None,
+    init: _Path | None = None,
+    output: _Path | None = None,
     extra_command_line: str = "",
     progress: _Progress | None = None,
-) -> BundleInfo: ...
-def read_bundle(path: _Path | None = None) -> BundleInfo: ...
-def default_bundle_path() -> Path: ...
+) -> BundleInfo:
+    """Creates a guest bundle from a distribution's kernel and the guest's init.
+
+    kernel: The guest's kernel, a bzImage. Default: the newest Debian cloud kernel under
+        /boot.
+    modules: Folder with the kernel's modules. Default: the folder under /lib/modules of the
+        kernel's release.
+    init: The guest's init, a static program. Default: the installed one.
+    output: Folder to create. Default: default_bundle_path().
+    extra_command_line: Text that is appended to the default kernel command line.
+    progress: Called as the work goes on; can cancel it.
+    """
+
 def build_image(
     source: _Path,
     output: _Path,
@@ -528,17 +837,57 @@ def build_image(
     network: bool = True,
     disk_key: bytes | None = None,
     reproducible: bool = False,
-    base_image: _Path = "",
-    base_reference: str = "",
-    created: int | None = None,
     anonymous: bool = False,
     progress: _Progress | None = None,
+    base_image: _Path | None = None,
+    base_reference: str = "",
+    created: int | None = None,
     scratch_bytes: int = 0,
     recovery_passphrase: bytes | None = None,
-) -> BuildReport: ...
-def diff_images(a: _Path, b: _Path) -> list[ImageDifference]: ...
-def inspect_image(image: _Path, reference: str = "") -> ImageInfo: ...
-def verify_image(image: _Path, disk_key: bytes | None = None, *, progress: _Progress | None = None) -> None: ...
+) -> BuildReport:
+    """Builds a confidential image from an OCI image. Needs neither root nor KVM.
+
+    source: The image to protect: an OCI layout folder. Where skopeo is installed also an
+        archive (of OCI or Docker), or what skopeo can fetch, such as
+        "docker://docker.io/library/nginx". Of an index the image for linux/amd64 is taken.
+        Required.
+    output: OCI layout folder to create, or an archive (tar) of one: "oci-archive:FILE" or a
+        name that ends in ".tar". "oci:FOLDER" is a folder whatever its name. Must not
+        exist. Required.
+    reference: Tag in the source's index. Default: the only image.
+    output_reference: Tag of the output.
+    workload_id: Name of the workload at the broker. Default: 32 hexadecimal digits of the
+        source image's manifest digest.
+    broker_url: URL of the broker as the guest reaches it: "https://10.0.2.2:8443". Default:
+        the caller of a launch provides the key.
+    broker_ca_pem: The only certificate authority that the guest accepts for the broker, in
+        PEM. Required with broker_url.
+    resource: Name of the key at the broker (KBS: repository/type/tag). Default:
+        "default/disk-key/<workload_id>".
+    vcpus: Default number of virtual CPUs of a launch, at most 254.
+    ram_mib: Default size of the guest's memory. Unit: MiB.
+    network: Whether the guest gets a network.
+    disk_key: The disk key. Default: 256 fresh random bits, as 64 hexadecimal digits.
+    reproducible: Draws nothing at random: the disk's key, salts and UUIDs come from
+        disk_key, which must be given and hold 256 random bits. The same source and options
+        then make the same bytes.
+    anonymous: Omits all metadata that identifies the source: annotations, labels and its
+        digest. Requires a workload_id.
+    progress: Called as the work goes on; can cancel it.
+    base_image: Image on which the output is put as one more layer, given as `source` is.
+        The base's layers and history come first, and its environment, ports, labels, stop
+        signal and working directory remain. Default: none.
+    base_reference: Tag in the base image's index. Default: the only image.
+    created: Creation time of the output. Unit: seconds since 1970. Default: now; in
+        reproducible builds the source's time, or 0.
+    scratch_bytes: Size of the scratch disk for what the workload writes, which the host
+        provides and the guest encrypts and authenticates under keys of each boot. A
+        multiple of 4096, 16 MiB to 1 TiB. Unit: bytes. Default: none: the workload writes
+        to memory.
+    recovery_passphrase: A second way into the disk, for people: a key slot of its own,
+        hardened by Argon2id. The guest never uses it. Default: none.
+    """
+
 def verify_evidence(
     evidence: Evidence,
     *,
@@ -549,7 +898,103 @@ def verify_evidence(
     report_data: bytes = b"",
     minimum_tcb: int = 0,
     now: int = 0,
-) -> VerifiedEvidence: ...
+) -> VerifiedEvidence:
+    """Verifies evidence against a policy; raises VerificationFailed with the reason.
+
+    allow_simulated: Whether evidence of the simulated TEE is accepted. It protects nothing.
+    allow_debug: Whether guests whose policy allows debugging are accepted.
+    measurements: Accepted launch digests. Default: any.
+    host_data: Demanded HOST_DATA: the workload digest. 32 bytes. Default: any.
+    report_data: Demanded REPORT_DATA. 64 bytes. Default: any.
+    minimum_tcb: Minimum of each component of REPORTED_TCB, in that field's form.
+    now: Time at which certificates must be valid. Unit: seconds since 1970. Default: the
+        system's clock.
+    """
+
+def register_workload(
+    *,
+    url: str,
+    ca_pem: str,
+    admin_token: bytes = b"",
+    kind: str = "bartizan",
+    admin_key: bytes = b"",
+    admin_issuer: str = "",
+    admin_audience: str = "",
+    admin_role: str = "admin",
+    reference_values: bool = True,
+    resource_policy: bool = False,
+    id: str,
+    workload_digest: bytes,
+    measurements: Sequence[bytes],
+    allow_simulated: bool = False,
+    allow_debug: bool = False,
+    minimum_tcb: int = 0,
+    resource: str = "",
+    disk_key: bytes,
+    tee: Tee | str = "snp",
+) -> None:
+    """Registers a workload and its key. Replaces an earlier registration of the same id.
+
+    url: URL of the broker; of Trustee with the path before /kbs/v0, if it has one.
+        Required.
+    ca_pem: Certificate authority of the broker in PEM. Required.
+    admin_token: Admin token. Required by bartizan's own broker.
+    kind: Which API of a broker is used. One of "bartizan", "trustee", "register-workload".
+    admin_key: Trustee: its administrator's Ed25519 private key (PEM), which signs a token
+        for five minutes in place of admin_token.
+    admin_issuer: Trustee: claim of that token. Default: omitted.
+    admin_audience: Trustee: claim of that token. Default: omitted.
+    admin_role: Trustee: claim of that token; "": omitted.
+    reference_values: Trustee has one list of measurements for all workloads; whether the
+        registration replaces it.
+    resource_policy: Whether Trustee's policy for all resources is replaced by
+        trustee_resource_policy().
+    id: Name of the workload. Required.
+    workload_digest: SHA-256 of the manifest. 32 bytes. Required.
+    measurements: Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32
+        bytes. Required.
+    allow_simulated: Whether the key is released to the simulated TEE. It protects nothing.
+    allow_debug: Whether the key is released to guests whose policy allows debugging.
+    minimum_tcb: Minimum of each component of REPORTED_TCB, in that field's form.
+    resource: Name of the key at the broker (KBS: repository/type/tag). Default:
+        "default/disk-key/<id>".
+    disk_key: The disk key. Required.
+    tee: The TEE that the measurements are of. bartizan's own broker uses it for sev and
+        sev-es alone: their guests bring no evidence, so that it judges their launches as
+        their owner.
+    """
+
+def trustee_resource_policy(
+    *,
+    id: str,
+    workload_digest: bytes,
+    measurements: Sequence[bytes],
+    allow_debug: bool = False,
+    resource: str = "",
+    tee: Tee | str = "snp",
+) -> str:
+    """Makes a policy (Rego) for Trustee's KBS that releases the workload's resource to one of
+    its measurements with its digest, not in debug mode, and releases nothing else.
+
+    id: Name of the workload. Required.
+    workload_digest: SHA-256 of the manifest. 32 bytes. Required.
+    measurements: Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32
+        bytes. Required.
+    allow_debug: Whether the key is released to guests whose policy allows debugging.
+    resource: Name of the key at the broker (KBS: repository/type/tag). Default:
+        "default/disk-key/<id>".
+    tee: The TEE that the measurements are of. bartizan's own broker uses it for sev and
+        sev-es alone: their guests bring no evidence, so that it judges their launches as
+        their owner.
+    """
+# end of generated: functions
+
+def vcpu_type_names() -> list[str]: ...
+def read_bundle(path: _Path | None = None) -> BundleInfo: ...
+def default_bundle_path() -> Path: ...
+def diff_images(a: _Path, b: _Path) -> list[ImageDifference]: ...
+def inspect_image(image: _Path, reference: str = "") -> ImageInfo: ...
+def verify_image(image: _Path, disk_key: bytes | None = None, *, progress: _Progress | None = None) -> None: ...
 def request_key(
     url: str,
     ca_pem: str,
@@ -559,35 +1004,4 @@ def request_key(
     tee: Tee | str = ...,
     timeout_ms: int = 30000,
 ) -> bytes: ...
-def register_workload(
-    *,
-    url: str,
-    ca_pem: str,
-    id: str,
-    workload_digest: bytes,
-    measurements: Sequence[bytes],
-    disk_key: bytes,
-    admin_token: bytes = b"",
-    resource: str = "",
-    allow_simulated: bool = False,
-    allow_debug: bool = False,
-    minimum_tcb: int = 0,
-    tee: Tee | str = "snp",
-    kind: str = "bartizan",
-    admin_key: bytes = b"",
-    admin_issuer: str = "",
-    admin_audience: str = "",
-    admin_role: str = "admin",
-    reference_values: bool = True,
-    resource_policy: bool = False,
-) -> None: ...
-def trustee_resource_policy(
-    *,
-    id: str,
-    workload_digest: bytes,
-    measurements: Sequence[bytes],
-    resource: str = "",
-    tee: Tee | str = "snp",
-    allow_debug: bool = False,
-) -> str: ...
 def broker_audit(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> list[dict[str, Any]]: ...

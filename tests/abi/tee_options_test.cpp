@@ -11,6 +11,11 @@ bartizan_blob blob(const std::vector<uint8_t>& bytes) {
   return {bytes.data(), bytes.size()};
 }
 
+Result<void> fill(const bartizan_tee_options* from, TeeOptions& to) {
+  to = TRY(from_c(from));
+  return {};
+}
+
 TEST(TeeOptionsInC, EveryMemberArrives) {
   const std::vector<uint8_t> block(96, 1), auth(4096, 2), certificates(48, 3), owner(10, 4),
       session(20, 5);
@@ -26,7 +31,7 @@ TEST(TeeOptionsInC, EveryMemberArrives) {
   from.quote_service = "vsock:2:4050";
   from.flags = BARTIZAN_TEE_REQUIRE_CERTIFICATES;
   TeeOptions to;
-  ASSERT_TRUE(fill_tee_options(&from, to).ok());
+  ASSERT_TRUE(fill(&from, to).ok());
   EXPECT_EQ(to.policy, 0x30137u);
   EXPECT_EQ(to.guest_features, 0x21u);
   EXPECT_EQ(to.id_block, block);
@@ -41,19 +46,19 @@ TEST(TeeOptionsInC, EveryMemberArrives) {
 
 TEST(TeeOptionsInC, DefaultsAndFlags) {
   TeeOptions to;
-  ASSERT_TRUE(fill_tee_options(nullptr, to).ok());
+  ASSERT_TRUE(fill(nullptr, to).ok());
   EXPECT_EQ(to.quote_service, kDefaultQuoteService);
   EXPECT_FALSE(to.require_certificates);
   bartizan_tee_options from{};
   from.struct_size = sizeof from;
   from.flags = BARTIZAN_TEE_NO_QUOTES;
-  ASSERT_TRUE(fill_tee_options(&from, to).ok());
+  ASSERT_TRUE(fill(&from, to).ok());
   EXPECT_EQ(to.quote_service, "");
   from.flags = 4;
-  EXPECT_FALSE(fill_tee_options(&from, to).ok());
+  EXPECT_FALSE(fill(&from, to).ok());
   from.flags = 0;
   from.session.size = 1;
-  EXPECT_FALSE(fill_tee_options(&from, to).ok()) << "NULL with a size";
+  EXPECT_FALSE(fill(&from, to).ok()) << "NULL with a size";
 }
 
 // What the owner's function sees, and what it answers.
@@ -82,7 +87,7 @@ Result<std::optional<SevSecret>> ask(Owner& owner) {
   from.owner = judge;
   from.owner_user = &owner;
   TeeOptions to;
-  EXPECT_TRUE(fill_tee_options(&from, to).ok());
+  EXPECT_TRUE(fill(&from, to).ok());
   SevMeasurement seen;
   seen.measure.fill(1);
   seen.nonce.fill(2);

@@ -59,9 +59,7 @@ static uint64_t number(const char* name) {
 }
 
 static bartizan_tee_options tee_options(void) {
-  bartizan_tee_options options;
-  memset(&options, 0, sizeof options);
-  options.struct_size = sizeof options;
+  bartizan_tee_options options = BARTIZAN_OPTIONS_INIT(bartizan_tee_options);
   options.policy = number("policy");
   options.guest_features = number("guest_features");
   options.id_block = file_of("id_block", 0);
@@ -82,10 +80,8 @@ static int32_t tell(const char* text, bartizan_string** json) {
 }
 
 static int32_t measured(bartizan_string** json, bartizan_error** error) {
-  bartizan_launch_options options;
+  bartizan_launch_options options = BARTIZAN_OPTIONS_INIT(bartizan_launch_options);
   int32_t status;
-  memset(&options, 0, sizeof options);
-  options.struct_size = sizeof options;
   options.bundle = get("bundle");
   options.guest_features = number("guest_features");
   status = bartizan_tee_from_name(get("tee"), &options.tee, error);
@@ -93,9 +89,7 @@ static int32_t measured(bartizan_string** json, bartizan_error** error) {
 }
 
 static int32_t build(bartizan_string** json, bartizan_error** error) {
-  bartizan_build_options options;
-  memset(&options, 0, sizeof options);
-  options.struct_size = sizeof options;
+  bartizan_build_options options = BARTIZAN_OPTIONS_INIT(bartizan_build_options);
   options.source = get("source");
   options.output = get("output");
   options.workload_id = "tiny";
@@ -113,9 +107,7 @@ static int32_t verify(bartizan_string** json, bartizan_error** error) {
 }
 
 static int32_t probe(bartizan_string** json, bartizan_error** error) {
-  bartizan_probe_options options;
-  memset(&options, 0, sizeof options);
-  options.struct_size = sizeof options;
+  bartizan_probe_options options = BARTIZAN_OPTIONS_INIT(bartizan_probe_options);
   options.kvm_device = get("kvm_device");
   return bartizan_probe(&options, json, error);
 }
@@ -123,12 +115,10 @@ static int32_t probe(bartizan_string** json, bartizan_error** error) {
 static int32_t launch(bartizan_string** json, bartizan_error** error) {
   const bartizan_blob key = file_of("key_file", 1);
   const bartizan_tee_options tee_of_launch = tee_options();
-  bartizan_machine_options options;
+  bartizan_machine_options options = BARTIZAN_OPTIONS_INIT(bartizan_machine_options);
   bartizan_published_port port = {NULL, 0, 80};
   bartizan_context* context = NULL;
   int32_t tee, status;
-  memset(&options, 0, sizeof options);
-  options.struct_size = sizeof options;
   options.bundle = get("bundle");
   options.kvm_device = get("kvm_device");
   options.tee_options = &tee_of_launch;
@@ -150,12 +140,10 @@ static int32_t launch(bartizan_string** json, bartizan_error** error) {
 }
 
 static int32_t serve(bartizan_string** json, bartizan_error** error) {
-  bartizan_broker_options options;
+  bartizan_broker_options options = BARTIZAN_OPTIONS_INIT(bartizan_broker_options);
   bartizan_broker* broker = NULL;
   const bartizan_blob root = file_of("sev_root", 0);
   int32_t status;
-  memset(&options, 0, sizeof options);
-  options.struct_size = sizeof options;
   options.state = get("state");
   options.port = (uint16_t)atoi(get("port"));
   options.sev_roots = &root;
@@ -166,8 +154,8 @@ static int32_t serve(bartizan_string** json, bartizan_error** error) {
 }
 
 static int32_t enroll(bartizan_string** json, bartizan_error** error) {
-  bartizan_broker_access access;
-  bartizan_workload workload;
+  bartizan_broker_access access = BARTIZAN_OPTIONS_INIT(bartizan_broker_access);
+  bartizan_workload workload = BARTIZAN_OPTIONS_INIT(bartizan_workload);
   bartizan_string *info = NULL, *measurement = NULL;
   bartizan_blob digest;
   const char* hexadecimal;
@@ -177,8 +165,6 @@ static int32_t enroll(bartizan_string** json, bartizan_error** error) {
   if (status) return status;
   hexadecimal = get("measurement") ? get("measurement") : member(measurement, "digest");
   digest = unhex(hexadecimal);
-  memset(&access, 0, sizeof access);
-  access.struct_size = sizeof access;
   access.url = get("url");
   access.ca_pem = (const char*)file_of("ca", 0).data;
   if (get("token_file")) access.admin_token = file_of("token_file", 1);
@@ -186,8 +172,6 @@ static int32_t enroll(bartizan_string** json, bartizan_error** error) {
   if (get("resource_policy")) access.flags = BARTIZAN_REGISTER_RESOURCE_POLICY;
   if (get("kind")) status = bartizan_broker_kind_from_name(get("kind"), &access.kind, error);
   if (status) return status;
-  memset(&workload, 0, sizeof workload);
-  workload.struct_size = sizeof workload;
   workload.id = member(info, "workload_id");
   workload.workload_digest = unhex(member(info, "workload_digest"));
   workload.measurements = &digest;
