@@ -40,7 +40,10 @@ Workload with_resource(Workload workload) {
 
 py::object audit(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token,
                  const std::string& workload_id) {
-  const BrokerAccess access{url, ca_pem, to_secret(admin_token)};
+  BrokerAccess access;
+  access.url = url;
+  access.ca_pem = ca_pem;
+  access.admin_token = to_secret(admin_token);
   const std::string json = unlocked([&] { return broker_audit(access, workload_id); });
   return py::module_::import("json").attr("loads")(json);
 }

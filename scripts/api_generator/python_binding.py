@@ -145,7 +145,7 @@ def class_function(result):
     if any(member.cpp == "describe()" for member in result.members.values()):
         rows += f'\n  type.def("__str__", &{result.cpp}::describe);'
     return f"""\
-void bind_{result.name}(py::module_& module) {{
+void add_{result.name}(py::module_& module) {{
   py::class_<{result.cpp}> type(module, "{result.cpp}", R"doc({result.doc.strip()})doc");
 {rows}
   add_to_dict(type);
@@ -156,7 +156,7 @@ void bind_{result.name}(py::module_& module) {{
 def enum_function(enum):
     rows = "\n".join(f'      .value("{name}", {enum.cpp}::{name}, R"doc({doc})doc")' for name, _, doc, *_ in enum.values)
     return f"""\
-void bind_{enum.name}(py::module_& module) {{
+void add_{enum.name}(py::module_& module) {{
   py::enum_<{enum.cpp}>(module, "{enum.cpp}", R"doc({enum.doc.strip()})doc")
 {rows};
 }}
@@ -167,7 +167,7 @@ def results(description):
     enums = [enum for enum in description.enums.values() if enum.python is not False]
     classes = [result for result in description.results.values() if result.python is not False]
     functions = "\n".join([*map(enum_function, enums), *map(class_function, classes)])
-    calls = "\n".join(f"  bind_{item.name}(module);" for item in [*enums, *classes])
+    calls = "\n".join(f"  add_{item.name}(module);" for item in [*enums, *classes])
     return cpp_head("Enumerations and results as Python classes.") + f"""\
 #include "bartizan/attest.hpp"
 #include "bartizan/image.hpp"

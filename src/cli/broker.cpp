@@ -16,13 +16,9 @@ struct AccessArguments {
 };
 
 void add_access_options(CLI::App& command, AccessArguments& to) {
-  command.add_option("--broker", to.url, "Broker's URL")->required()->type_name("URL");
-  command.add_option("--ca", to.ca, "Its certificate authority, PEM")
-      ->required()
-      ->type_name("FILE");
-  command.add_option("--token-file", to.token_file, "Its admin token")
-      ->required()
-      ->type_name("FILE");
+  declare(command, text::audit::kBroker, to.url);
+  declare(command, text::audit::kCa, to.ca);
+  declare(command, text::audit::kTokenFile, to.token_file);
 }
 
 Result<BrokerAccess> access_of(const AccessArguments& arguments) {
@@ -113,37 +109,22 @@ Result<int> audit(const AuditArguments& arguments, Printer& output) {
 
 void add_broker(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<ServeArguments>();
-  CLI::App& command = add_command(
-      app, session, "broker",
-      "Serve keys to launches that prove what they are, until SIGINT or SIGTERM",
-      "  bartizan broker --state state/\n"
-      "  bartizan broker --state state/ --listen 0.0.0.0:8443 --tls-name broker.example.org\n",
-      [arguments](Printer& output) { return serve(*arguments, output); });
-  command
-      .add_option("--state", arguments->options.state, "Folder of store, certificates and token")
-      ->required();
-  command.add_option("--listen", arguments->listen, "Where to listen; port 0: any")
-      ->capture_default_str()
-      ->type_name("ADDRESS:PORT");
-  command
-      .add_option("--tls-name", arguments->tls_names,
-                  "Another name for the certificate made at first start")
-      ->type_name("NAME");
-  command
-      .add_option("--sev-root", arguments->sev_roots,
-                  "sev, sev-es: an AMD root key (ARK) to trust beside the known ones")
-      ->type_name("FILE");
-  command.add_flag("--verbose", arguments->verbose, "Log each decision");
+  CLI::App& command =
+      add_command(app, session, text::broker::kCommand,
+                  [arguments](Printer& output) { return serve(*arguments, output); });
+  declare(command, text::broker::kState, arguments->options.state);
+  declare(command, text::broker::kListen, arguments->listen);
+  declare(command, text::broker::kTlsName, arguments->tls_names);
+  declare(command, text::broker::kSevRoot, arguments->sev_roots);
+  declare(command, text::broker::kVerbose, arguments->verbose);
 }
 
 void add_audit(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<AuditArguments>();
-  CLI::App& command = add_command(
-      app, session, "audit", "Show the broker's last decisions about a workload, newest first",
-      "  bartizan audit WORKLOAD --broker https://127.0.0.1:8443 --ca state/ca.pem "
-      "--token-file state/admin.token\n",
-      [arguments](Printer& output) { return audit(*arguments, output); });
-  command.add_option("WORKLOAD", arguments->workload_id, "Workload id")->required();
+  CLI::App& command =
+      add_command(app, session, text::audit::kCommand,
+                  [arguments](Printer& output) { return audit(*arguments, output); });
+  declare(command, text::audit::kWorkload, arguments->workload_id);
   add_access_options(command, arguments->access);
 }
 

@@ -37,28 +37,22 @@ Result<int> inspect(const std::string& path, Printer& output) {
 
 void add_create(CLI::App& group, Invocation& session) {
   auto options = std::make_shared<BundleOptions>();
-  CLI::App& command = add_command(
-      group, session, "create", "Make a bundle from a distribution's kernel and our init",
-      "  bartizan bundle create\n"
-      "  bartizan bundle create --kernel /boot/vmlinuz-6.1.0-13-cloud-amd64 --output bundle/\n",
-      [options](Printer& output) { return create(*options, output); });
-  command.add_option("--kernel", options->kernel,
-                     "bzImage; default: the newest Debian cloud kernel under /boot");
-  command.add_option("--modules", options->modules,
-                     "Its folder of modules; default: /lib/modules/RELEASE");
-  command.add_option("--init", options->init, "Static init; default: the installed one");
-  command.add_option("--output", options->output,
-                     "Folder to make; default: " + default_bundle_path().string());
-  command.add_option("--append-cmdline", options->extra_command_line,
-                     "Added to the default command line");
+  CLI::App& command =
+      add_command(group, session, text::bundle_create::kCommand,
+                  [options](Printer& output) { return create(*options, output); });
+  declare(command, text::bundle_create::kKernel, options->kernel);
+  declare(command, text::bundle_create::kModules, options->modules);
+  declare(command, text::bundle_create::kInit, options->init);
+  declare(command, text::bundle_create::kOutput, options->output);
+  declare(command, text::bundle_create::kAppendCmdline, options->extra_command_line);
 }
 
 void add_inspect_bundle(CLI::App& group, Invocation& session) {
   auto path = std::make_shared<std::string>();
-  CLI::App& command = add_command(group, session, "inspect", "Show a bundle and check its digests",
-                                  "  bartizan bundle inspect bundle/ --json\n",
-                                  [path](Printer& output) { return inspect(*path, output); });
-  command.add_option("BUNDLE", *path, "Folder; default: " + default_bundle_path().string());
+  CLI::App& command =
+      add_command(group, session, text::bundle_inspect::kCommand,
+                  [path](Printer& output) { return inspect(*path, output); });
+  declare(command, text::bundle_inspect::kBundle, *path);
 }
 
 }  // namespace

@@ -2,12 +2,12 @@
 
 namespace bartizan::cli {
 
-CLI::App& add_command(CLI::App& parent, Invocation& session, const std::string& name,
-                      const std::string& description, const std::string& examples, Work work) {
-  CLI::App* command = parent.add_subcommand(name, description);
+CLI::App& add_command(CLI::App& parent, Invocation& session, const CommandText& text, Work work) {
+  CLI::App* command = parent.add_subcommand(text.name, text.summary);
   command->add_flag("--json", session.output.json,
-                    "Result, or error, as one JSON object on stdout");
-  command->footer("\nExamples:\n" + examples);
+                    "Print the result, or the error, as one JSON object on stdout");
+  const std::string about = *text.about ? std::string("\n") + text.about : "";
+  command->footer(std::string("\nExamples:\n") + text.examples + about);
   command->callback([&session, work = std::move(work)] {
     session.work = [&session, work] { return work(session.output); };
   });

@@ -11,6 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "base/errors.hpp"
+#include "cli/generated/texts.hpp"
 #include "cli/output.hpp"
 
 namespace bartizan::cli {
@@ -29,8 +30,7 @@ struct Invocation {
 using Work = std::function<Result<int>(Printer&)>;
 
 // A subcommand with --json and a footer of examples.
-CLI::App& add_command(CLI::App& parent, Invocation& session, const std::string& name,
-                      const std::string& description, const std::string& examples, Work work);
+CLI::App& add_command(CLI::App& parent, Invocation& session, const CommandText& text, Work work);
 
 void add_build(CLI::App& app, Invocation& session);
 void add_inspect(CLI::App& app, Invocation& session);

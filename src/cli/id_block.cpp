@@ -27,22 +27,15 @@ Result<void> save(const std::string& path, const std::vector<uint8_t>& bytes) {
 }  // namespace
 
 void add_id_block_options(CLI::App& command, IdBlockArguments& to) {
-  const std::string group = "ID block of an snp launch";
-  CLI::Option* key =
-      command.add_option("--id-key", to.options.id_key, "Signs it: ECDSA P-384, PEM")
-          ->type_name("FILE")
-          ->group(group);
-  const auto option = [&](const char* name, auto& value, const char* help, const char* type) {
-    return command.add_option(name, value, help)->needs(key)->type_name(type)->group(group);
-  };
-  option("--author-key", to.options.author_key, "Signs the ID key", "FILE");
-  key->needs(option("--id-block", to.block_path, "Where to put its 96 bytes", "FILE"));
-  key->needs(
-      option("--id-auth", to.authentication_path, "Where to put 4096 bytes of signatures", "FILE"));
-  option("--family-id", to.family_id, "16 bytes for the report", "HEX");
-  option("--image-id", to.image_id, "16 bytes for the report", "HEX");
-  option("--guest-svn", to.options.guest_svn, "Version for the report", "N");
-  option("--policy", to.options.policy, "Guest policy; default 0x30000", "NUMBER");
+  using namespace text::measure;  // NOLINT: of this command
+  CLI::Option* key = declare(command, kIdKey, to.options.id_key);
+  declare(command, kAuthorKey, to.options.author_key)->needs(key);
+  key->needs(declare(command, kIdBlock, to.block_path)->needs(key));
+  key->needs(declare(command, kIdAuth, to.authentication_path)->needs(key));
+  declare(command, kFamilyId, to.family_id)->needs(key);
+  declare(command, kImageId, to.image_id)->needs(key);
+  declare(command, kGuestSvn, to.options.guest_svn)->needs(key);
+  declare(command, kPolicy, to.options.policy)->needs(key);
 }
 
 Result<void> write_id_block(const IdBlockArguments& arguments, const std::vector<uint8_t>& digest,

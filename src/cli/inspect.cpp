@@ -48,43 +48,29 @@ Result<int> diff(const Arguments& arguments, Printer& output) {
 
 void add_inspect(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App& command = add_command(
-      app, session, "inspect", "Show what is public about an image with an encrypted disk",
-      "  bartizan inspect confidential/\n"
-      "  # also what oci2cw or buildah mkcw made, or a LUKS disk image\n"
-      "  bartizan inspect disk.img\n"
-      "  bartizan inspect confidential/ --json | jq -r .workload_digest\n",
-      [arguments](Printer& output) { return inspect(*arguments, output); });
-  command
-      .add_option("IMAGE", arguments->image,
-                  "OCI layout folder or archive, an unpacked image, or a disk image")
-      ->required();
-  command.add_option("--reference", arguments->reference, "Tag; default: the only image");
+  CLI::App& command =
+      add_command(app, session, text::inspect::kCommand,
+                  [arguments](Printer& output) { return inspect(*arguments, output); });
+  declare(command, text::inspect::kImage, arguments->image);
+  declare(command, text::inspect::kReference, arguments->reference);
 }
 
 void add_verify(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App& command =
-      add_command(app, session, "verify", "Check an image's disk against its manifest, and its key",
-                  "  bartizan verify confidential/ --key-file disk.key\n",
+      add_command(app, session, text::verify::kCommand,
                   [arguments](Printer& output) { return verify(*arguments, output); });
-  command
-      .add_option("IMAGE", arguments->image, "OCI layout folder or archive, or an unpacked image")
-      ->required();
-  command.add_option("--key-file", arguments->disk_key_file, "Also check that it opens the disk")
-      ->type_name("FILE");
+  declare(command, text::verify::kImage, arguments->image);
+  declare(command, text::verify::kKeyFile, arguments->disk_key_file);
 }
 
 void add_diff(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App& command =
-      add_command(app, session, "diff", "Show in what two confidential images differ",
-                  "  # status 1 if they do\n"
-                  "  bartizan diff confidential/ rebuilt/\n",
+      add_command(app, session, text::diff::kCommand,
                   [arguments](Printer& output) { return diff(*arguments, output); });
-  command.add_option("A", arguments->image, "OCI layout folder or archive, or an unpacked image")
-      ->required();
-  command.add_option("B", arguments->other, "The other one")->required();
+  declare(command, text::diff::kA, arguments->image);
+  declare(command, text::diff::kB, arguments->other);
 }
 
 }  // namespace bartizan::cli

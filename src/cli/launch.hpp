@@ -17,8 +17,7 @@ struct LaunchArguments {
   uint64_t guest_features = 0;
 };
 
-// `defaults`: where --cpus and --memory come from if they are not given.
-void add_launch_options(CLI::App& command, LaunchArguments& arguments, const char* defaults);
+void add_launch_options(CLI::App& command, LaunchArguments& to);
 
 // `image` gives the defaults; null: the library's.
 Result<LaunchOptions> launch_options(const LaunchArguments& arguments, const ImageInfo* image);

@@ -8,24 +8,10 @@ namespace bartizan::cli {
 
 namespace {
 
-constexpr const char* kFooter =
-    "\nThe whole story:\n"
-    "  bartizan bundle create                                  # what boots: kernel and init, "
-    "once\n"
-    "  bartizan broker --state state/ &                        # releases keys\n"
-    "  bartizan build oci/ -o confidential/ --broker https://10.0.2.2:8443 --broker-ca "
-    "state/ca.pem "
-    "--key-out disk.key\n"
-    "  bartizan register confidential/ --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
-    "      --token-file state/admin.token --key-file disk.key --allow-simulated\n"
-    "  bartizan run confidential/ --tee simulated --publish 8080:443\n\n"
-    "Exit status: 0 done; 1 an error, told on stderr (or as JSON with --json); 2 the command line\n"
-    "is wrong. For `run` see `bartizan run --help`.\n";
-
 void add_commands(CLI::App& app, Invocation& session) {
   app.require_subcommand(1);
   app.set_version_flag("--version", BARTIZAN_VERSION);
-  app.footer(kFooter);
+  app.footer(std::string("\n") + text::kFooter);
   add_build(app, session);
   add_inspect(app, session);
   add_verify(app, session);
@@ -59,7 +45,7 @@ int run_work(Invocation& session) {
 }
 
 int command_main(int argc, char** argv) {
-  CLI::App app{"Confidential images and confidential VMs", "bartizan"};
+  CLI::App app{text::kSummary, "bartizan"};
   Invocation session;
   add_commands(app, session);
   try {

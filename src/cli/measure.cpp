@@ -35,7 +35,7 @@ Result<void> set_vcpus(const std::string& text, MeasureOptions* options) {
   if (dash != std::string::npos)
     good = good && parse_count(text.substr(dash + 1), &options->max_vcpus) &&
            options->max_vcpus >= options->launch.vcpus;
-  if (!good) return invalid_value("--cpus", text, "N or FROM-TO");
+  if (!good) return invalid_value("--vcpus", text, "N or FROM-TO");
   return {};
 }
 
@@ -101,64 +101,33 @@ Result<int> measure_launch(const MeasureArguments& arguments, Printer& output) {
 
 void add_variant_options(CLI::App& command, MeasureArguments& to) {
   // Of the launch options this one alone may be a range here.
-  command.remove_option(command.get_option("--cpus"));
-  command.add_option("--cpus", to.vcpus, "Virtual CPUs; a range gives every digest to register")
-      ->type_name("N|FROM-TO");
-  command
-      .add_option("--vcpu-type,--cpu-model", to.vcpu_types,
-                  "Processors by QEMU's names: EPYC-Milan, EPYC-Genoa-v1 ...")
-      ->delimiter(',')
-      ->type_name("NAME");
-  command.add_option("--vcpu-sig", to.vcpu_signatures, "Processors by CPUID leaf 1 EAX")
-      ->delimiter(',')
-      ->type_name("NUMBER");
-  command.add_option("--c-bit", to.c_bits, "sev, sev-es, snp: where it is in page tables: 47,51")
-      ->delimiter(',')
-      ->type_name("N");
-  command
-      .add_option("--host-kernel", to.host_kernels,
-                  "since-6.10 (default), before-6.10 or all: register pages differ")
-      ->delimiter(',')
-      ->type_name("GENERATION");
-  command.add_flag("--pages", to.pages, "List what is measured, in order");
+  command.remove_option(command.get_option(text::launch::kVcpus.flags));
+  declare(command, text::measure::kVcpus, to.vcpus);
+  declare(command, text::measure::kVcpuType, to.vcpu_types);
+  declare(command, text::measure::kVcpuSig, to.vcpu_signatures);
+  declare(command, text::measure::kCBit, to.c_bits);
+  declare(command, text::measure::kHostKernel, to.host_kernels);
+  declare(command, text::measure::kPages, to.pages);
 }
 
 void add_firmware_options(CLI::App& command, MeasureArguments& to) {
-  const std::string group = "Launches by QEMU and clouds";
-  command.add_option("--ovmf", to.firmware.ovmf, "Firmware: measure its launch instead of ours")
-      ->type_name("FILE")
-      ->group(group);
-  command.add_option("--kernel", to.firmware.kernel, "Kernel that the firmware shall boot")
-      ->type_name("FILE")
-      ->group(group);
-  command.add_option("--initrd", to.firmware.initrd, "Its initrd")->type_name("FILE")->group(group);
-  command.add_option("--append", to.firmware.append, "Its command line")
-      ->type_name("TEXT")
-      ->group(group);
-  command.add_option("--vmm", to.vmm, "qemu, ec2 or gce")
-      ->capture_default_str()
-      ->type_name("VMM")
-      ->group(group);
-  command.add_option("--ovmf-digest", to.ovmf_digest, "snp: what the firmware alone measures to")
-      ->type_name("HEX")
-      ->group(group);
+  declare(command, text::measure::kOvmf, to.firmware.ovmf);
+  declare(command, text::measure::kKernel, to.firmware.kernel);
+  declare(command, text::measure::kInitrd, to.firmware.initrd);
+  declare(command, text::measure::kAppend, to.firmware.append);
+  declare(command, text::measure::kVmm, to.vmm);
+  declare(command, text::measure::kOvmfDigest, to.ovmf_digest);
 }
 
 }  // namespace
 
 void add_measure(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<MeasureArguments>();
-  CLI::App& command = add_command(
-      app, session, "measure", "Compute what a launch will measure; needs no KVM",
-      "  bartizan measure --cpus 2 --memory 1024\n"
-      "  bartizan measure --cpus 1-4 --json | jq -r '.measurements[].digest'\n"
-      "  bartizan measure --image confidential/ --tee simulated --json | jq -r .digest\n"
-      "  bartizan measure --tee snp --ovmf OVMF.fd --kernel vmlinuz --append 'console=ttyS0' \\\n"
-      "      --cpus 4 --vcpu-type EPYC-Milan,EPYC-Genoa --host-kernel all\n",
-      [arguments](Printer& output) { return measure_launch(*arguments, output); });
-  add_launch_options(command, arguments->launch, "the image's, or 1 and 512");
-  command.add_option("--image", arguments->image, "Take --cpus and --memory from this image")
-      ->type_name("IMAGE");
+  CLI::App& command =
+      add_command(app, session, text::measure::kCommand,
+                  [arguments](Printer& output) { return measure_launch(*arguments, output); });
+  add_launch_options(command, arguments->launch);
+  declare(command, text::measure::kImage, arguments->image);
   add_variant_options(command, *arguments);
   add_firmware_options(command, *arguments);
   add_id_block_options(command, arguments->id_block);

@@ -33,14 +33,10 @@ Result<int> probe_host(const ProbeOptions& options, Printer& output) {
 void add_probe(CLI::App& app, Invocation& session) {
   auto options = std::make_shared<ProbeOptions>();
   CLI::App& command =
-      add_command(app, session, "probe", "Tell what this host can run, and what is missing",
-                  "  bartizan probe\n"
-                  "  bartizan probe --json | jq '.tees[] | select(.available) | .tee'\n",
+      add_command(app, session, text::probe::kCommand,
                   [options](Printer& output) { return probe_host(*options, output); });
-  command.add_option("--kvm-device", options->kvm_device, "KVM's device")->capture_default_str();
-  command
-      .add_option("--time-limit", options->guest_time_limit_ms, "Milliseconds for the probe guest")
-      ->capture_default_str();
+  declare(command, text::probe::kKvmDevice, options->kvm_device);
+  declare(command, text::probe::kTimeLimit, options->guest_time_limit_ms);
 }
 
 }  // namespace bartizan::cli

@@ -112,69 +112,33 @@ Result<int> register_image(const RegisterArguments& arguments, Printer& output) 
 }
 
 void add_trustee_options(CLI::App& command, RegisterArguments& to) {
-  const std::string group = "Trustee";
-  command
-      .add_option("--admin-key", to.admin_key_file,
-                  "Its administrator's Ed25519 private key, PEM: signs a token")
-      ->type_name("FILE")
-      ->group(group);
-  command.add_option("--admin-role", to.admin.admin_role, "Claim of that token")
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--admin-issuer", to.admin.admin_issuer, "Claim of that token")->group(group);
-  command.add_option("--admin-audience", to.admin.admin_audience, "Claim of that token")
-      ->group(group);
-  command
-      .add_flag("--keep-reference-values", to.keep_reference_values,
-                "Do not replace its list of measurements")
-      ->group(group);
-  command
-      .add_flag("--resource-policy", to.admin.resource_policy,
-                "Replace its policy for all resources by one for this workload alone")
-      ->group(group);
-  command.add_flag("--show-policy", to.show_policy, "Print that policy and register nothing")
-      ->group(group);
-}
-
-void add_register_access(CLI::App& command, RegisterArguments& to) {
-  command.add_option("--broker", to.url, "Broker's URL")->type_name("URL");
-  command.add_option("--kind", to.kind, "bartizan, trustee or register-workload")
-      ->capture_default_str()
-      ->type_name("KIND");
-  command.add_option("--ca", to.ca, "Its certificate authority, PEM")->type_name("FILE");
-  command.add_option("--token-file", to.token_file, "Its admin token")->type_name("FILE");
-  command.add_option("--key-file", to.disk_key_file, "The image's key (build --key-out)")
-      ->type_name("FILE");
+  declare(command, text::register_image::kAdminKey, to.admin_key_file);
+  declare(command, text::register_image::kAdminRole, to.admin.admin_role);
+  declare(command, text::register_image::kAdminIssuer, to.admin.admin_issuer);
+  declare(command, text::register_image::kAdminAudience, to.admin.admin_audience);
+  declare(command, text::register_image::kKeepReferenceValues, to.keep_reference_values);
+  declare(command, text::register_image::kResourcePolicy, to.admin.resource_policy);
+  declare(command, text::register_image::kShowPolicy, to.show_policy);
 }
 
 }  // namespace
 
 void add_register(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<RegisterArguments>();
-  CLI::App& command = add_command(
-      app, session, "register",
-      "Measure an image's launch and tell the broker, with the disk's key",
-      "  bartizan register confidential/ --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
-      "      --token-file state/admin.token --key-file disk.key --allow-simulated\n"
-      "  # with every digest of a range, at Trustee's KBS\n"
-      "  bartizan register confidential.tar --kind trustee --broker https://kbs.example.org \\\n"
-      "      --ca kbs.pem --admin-key admin.key --key-file disk.key --tee snp \\\n"
-      "      --measurement $(bartizan measure --tee snp --cpus 1-4 --json | jq -r \\\n"
-      "          '[.measurements[].digest] | join(\",\")')\n",
-      [arguments](Printer& output) { return register_image(*arguments, output); });
-  command.add_option("IMAGE", arguments->image, "Confidential image")->required();
-  add_register_access(command, *arguments);
-  add_launch_options(command, arguments->launch, "the image's");
-  command
-      .add_option("--measurement", arguments->measurements,
-                  "Register these digests in place of measuring here")
-      ->delimiter(',')
-      ->type_name("HEX");
-  command.add_flag("--allow-simulated", arguments->allow_simulated,
-                   "Release the key to the simulated TEE, which protects nothing");
-  command.add_flag("--allow-debug", arguments->allow_debug, "Release it to guests in debug mode");
-  command.add_option("--minimum-tcb", arguments->minimum_tcb, "Each component at least")
-      ->type_name("NUMBER");
+  CLI::App& command =
+      add_command(app, session, text::register_image::kCommand,
+                  [arguments](Printer& output) { return register_image(*arguments, output); });
+  declare(command, text::register_image::kImage, arguments->image);
+  declare(command, text::register_image::kBroker, arguments->url);
+  declare(command, text::register_image::kKind, arguments->kind);
+  declare(command, text::register_image::kCa, arguments->ca);
+  declare(command, text::register_image::kTokenFile, arguments->token_file);
+  declare(command, text::register_image::kKeyFile, arguments->disk_key_file);
+  add_launch_options(command, arguments->launch);
+  declare(command, text::register_image::kMeasurement, arguments->measurements);
+  declare(command, text::register_image::kAllowSimulated, arguments->allow_simulated);
+  declare(command, text::register_image::kAllowDebug, arguments->allow_debug);
+  declare(command, text::register_image::kMinimumTcb, arguments->minimum_tcb);
   add_trustee_options(command, *arguments);
 }
 

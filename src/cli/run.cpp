@@ -21,47 +21,30 @@ struct Arguments {
   LaunchArguments launch;
   TeeArguments tee;
   std::string image, key_file, kvm_device = "/dev/kvm", scratch, find_in_memory, name;
+  std::string huge_pages = "off";
   std::vector<std::string> publish, vsock, vsock_listen;
   uint32_t stop_timeout = 10;
   bool log_guest = false, stats = false, verbose = false, no_network = false;
 };
 
-void declare(CLI::App& command, Arguments& to) {
-  command.add_option("IMAGE", to.image, "Confidential image: OCI layout or unpacked")->required();
-  add_launch_options(command, to.launch, "the image's");
+void declare_options(CLI::App& command, Arguments& to) {
+  declare(command, text::run::kImage, to.image);
+  add_launch_options(command, to.launch);
   add_tee_options(command, to.tee);
-  command
-      .add_option("--publish,-p", to.publish, "Host TCP port that leads to a guest's; HOST 0: any")
-      ->type_name("[ADDRESS:]HOST:GUEST");
-  command
-      .add_option("--key-file", to.key_file,
-                  "Give the guest the disk key yourself: for tests and --tee none")
-      ->type_name("FILE");
-  command
-      .add_option("--vsock", to.vsock, "Guest connects to PORT, we connect to the socket at PATH")
-      ->type_name("PORT=PATH");
-  command
-      .add_option("--vsock-listen", to.vsock_listen,
-                  "We listen at PATH and connect to the guest's PORT")
-      ->type_name("PORT=PATH");
-  command
-      .add_option("--scratch", to.scratch,
-                  "Where an image that asks for one gets its scratch disk: a raw file, made as "
-                  "needed; default: an unnamed temporary file")
-      ->type_name("FILE");
-  command.add_option("--kvm-device", to.kvm_device, "KVM's device")->capture_default_str();
-  command.add_option("--name", to.name, "Name in messages; default: the workload's id");
-  command
-      .add_option("--stop-timeout", to.stop_timeout, "Seconds from SIGTERM to the machine's end")
-      ->capture_default_str();
-  command.add_flag("--no-network", to.no_network, "No network device");
-  command.add_flag("--log-guest", to.log_guest, "The guest's console on stderr");
-  command.add_flag("--verbose", to.verbose, "All of the library's lines on stderr");
-  command.add_flag("--stats", to.stats, "Times and exits on stderr at the end");
-  command
-      .add_option("--find-in-memory", to.find_in_memory,
-                  "At the end, count this file's bytes in guest memory, raw and as a host sees it")
-      ->type_name("FILE");
+  declare(command, text::run::kHugePages, to.huge_pages);
+  declare(command, text::run::kPublish, to.publish);
+  declare(command, text::run::kKeyFile, to.key_file);
+  declare(command, text::run::kVsock, to.vsock);
+  declare(command, text::run::kVsockListen, to.vsock_listen);
+  declare(command, text::run::kScratch, to.scratch);
+  declare(command, text::run::kKvmDevice, to.kvm_device);
+  declare(command, text::run::kName, to.name);
+  declare(command, text::run::kStopTimeout, to.stop_timeout);
+  declare(command, text::run::kNoNetwork, to.no_network);
+  declare(command, text::run::kLogGuest, to.log_guest);
+  declare(command, text::run::kVerbose, to.verbose);
+  declare(command, text::run::kStats, to.stats);
+  declare(command, text::run::kFindInMemory, to.find_in_memory);
 }
 
 // The signals' way to the guest. Both calls are signal-safe.
@@ -124,7 +107,7 @@ Result<MachineOptions> machine_options(const Arguments& arguments, const LaunchO
   TRY(fill_ports(arguments, to));
   to.tee_options = TRY(tee_options(arguments.tee));
   to.tee_options.guest_features = launch.guest_features;
-  to.huge_pages = TRY(huge_pages_from_string(arguments.tee.huge_pages));
+  to.huge_pages = TRY(huge_pages_from_string(arguments.huge_pages));
   to.scratch_disk = arguments.scratch;
   to.stdin_fd = STDIN_FILENO;
   to.stdout_fd = output.json ? STDERR_FILENO : STDOUT_FILENO;  // stdout is the result's then
@@ -217,20 +200,12 @@ Result<int> run(const Arguments& arguments, Printer& output) {
 void add_run(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App& command = add_command(
-      app, session, "run", "Launch a confidential image; its exit status is ours",
-      "  # the guest fetches its key from the broker; curl -k https://127.0.0.1:8080/ reaches it\n"
-      "  bartizan run confidential/ --tee simulated --publish 8080:443\n"
-      "  # without broker and protection, with the console\n"
-      "  bartizan run confidential/ --tee none --key-file my.key --log-guest\n\n"
-      "Exit status: the workload's; 128 + N if signal N killed it; 125 if the launch or the guest\n"
-      "failed or had to be stopped. SIGINT and SIGTERM ask the workload to end, and again: at "
-      "once; SIGHUP, SIGUSR1\n"
-      "and SIGUSR2 are passed on. With --json the workload's output goes to stderr.\n",
+      app, session, text::run::kCommand,
       [arguments, &session](Printer& output) {
         session.error_status = kExitNotLaunched;
         return run(*arguments, output);
       });
-  declare(command, *arguments);
+  declare_options(command, *arguments);
 }
 
 }  // namespace bartizan::cli

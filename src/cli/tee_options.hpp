@@ -11,7 +11,6 @@ struct TeeArguments {
   std::string id_block, id_auth, certificates, owner_certificate, session, platform_certificates;
   std::string quote_service = kDefaultQuoteService;
   bool require_certificates = false;
-  std::string huge_pages = "off";
 };
 
 void add_tee_options(CLI::App& command, TeeArguments& to);

@@ -14,10 +14,10 @@ command -v abidw > /dev/null || { echo "SKIP: abidw is not installed (abigail-to
 mkdir -p "$work"
 cd "$source"  # relative names in the debug information
 ccache=$(command -v ccache || true)  # half a minute of compiling that rarely changes
-for file in bindings/c/*.cpp; do
+for file in bindings/c/*.cpp bindings/c/generated/*.cpp; do
   # Only the C types count: without the C++ standard library's the description stays small and the same everywhere.
   ${ccache:+"$ccache"} g++ -std=gnu++20 -O0 -fPIC -fvisibility=hidden -DBARTIZAN_VERSION='"0"' -fdebug-prefix-map="$source=." \
-    -Iinclude -Ibindings -Isrc -g -c "$file" -o "$work/$(basename "$file").o"
+    -Iinclude -Ibindings -Isrc -g -c "$file" -o "$work/$(echo "$file" | tr / _).o"
 done
 g++ -shared -Wl,-soname,libbartizan.so.0 -Wl,--version-script=bindings/c/bartizan.map -Wl,--unresolved-symbols=ignore-all \
   "$work"/*.o -o "$work/libbartizan.so.0"

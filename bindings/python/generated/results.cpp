@@ -9,7 +9,7 @@ namespace bartizan::python {
 
 namespace {
 
-void bind_tee(py::module_& module) {
+void add_tee(py::module_& module) {
   py::enum_<Tee>(module, "Tee", R"doc(Trusted execution environments. none and simulated protect nothing.)doc")
       .value("none", Tee::none, R"doc(An ordinary virtual machine. It cannot attest.)doc")
       .value("simulated", Tee::simulated, R"doc(Runs the guest's SEV code on any KVM host, with a throw-away key chain.)doc")
@@ -19,7 +19,7 @@ void bind_tee(py::module_& module) {
       .value("tdx", Tee::tdx, R"doc(Intel TDX.)doc");
 }
 
-void bind_exit_kind(py::module_& module) {
+void add_exit_kind(py::module_& module) {
   py::enum_<ExitKind>(module, "ExitKind", R"doc(How a guest ended.)doc")
       .value("exit_code", ExitKind::exit_code, R"doc(The workload ended; the code is its exit status.)doc")
       .value("signal", ExitKind::signal, R"doc(The workload was killed by a signal; the code is the signal's number.)doc")
@@ -30,13 +30,13 @@ void bind_exit_kind(py::module_& module) {
       .value("stopped", ExitKind::stopped, R"doc(A stop was requested and the guest did not end by itself in time.)doc");
 }
 
-void bind_memory_view(py::module_& module) {
+void add_memory_view(py::module_& module) {
   py::enum_<MemoryView>(module, "MemoryView", R"doc(Two views of the memory of a stopped or running guest.)doc")
       .value("raw", MemoryView::raw, R"doc(The bytes as they are. Only for the TEEs none and simulated.)doc")
       .value("host", MemoryView::host, R"doc(What the host of a TEE sees: private pages are encrypted under a key of this VM.)doc");
 }
 
-void bind_tee_probe(py::module_& module) {
+void add_tee_probe(py::module_& module) {
   py::class_<TeeProbe> type(module, "TeeProbe", R"doc(Whether a host can run a TEE.)doc");
   type.def_readonly("tee", &TeeProbe::tee, R"doc(The TEE.)doc");
   type.def_readonly("available", &TeeProbe::available, R"doc(Whether this host can run it.)doc");
@@ -47,7 +47,7 @@ void bind_tee_probe(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_host_probe(py::module_& module) {
+void add_host_probe(py::module_& module) {
   py::class_<HostProbe> type(module, "HostProbe", R"doc(What a host can run, and what is missing.)doc");
   type.def_readonly("kvm_usable", &HostProbe::kvm_usable, R"doc(The KVM device opens and has API version 12.)doc");
   type.def_readonly("runs_stock_kernels", &HostProbe::runs_stock_kernels, R"doc(A small probe guest in long mode finished within its time limit.)doc");
@@ -57,7 +57,7 @@ void bind_host_probe(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_measured_page(py::module_& module) {
+void add_measured_page(py::module_& module) {
   py::class_<MeasuredPage> type(module, "MeasuredPage", R"doc(A run of measured pages.)doc");
   type.def_readonly("guest_address", &MeasuredPage::guest_address, R"doc(Guest physical address, a multiple of 4096.)doc");
   type.def_readonly("kind", &MeasuredPage::kind, R"doc(Kind of page: "normal", "zero", "vmsa" and so on.)doc");
@@ -66,7 +66,7 @@ void bind_measured_page(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_measurement(py::module_& module) {
+void add_measurement(py::module_& module) {
   py::class_<Measurement> type(module, "Measurement", R"doc(What a launch will measure.)doc");
   type.def_readonly("tee", &Measurement::tee, R"doc(The TEE that was measured for.)doc");
   type.def_property_readonly("digest", [](const Measurement& self) { return to_bytes(self.digest); }, R"doc(48 bytes for simulated, snp and tdx; 32 for sev and sev-es; empty for none.)doc");
@@ -82,7 +82,7 @@ void bind_measurement(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_id_block(py::module_& module) {
+void add_id_block(py::module_& module) {
   py::class_<IdBlock> type(module, "IdBlock", R"doc(An ID block, signed by its owner.)doc");
   type.def_property_readonly("block", [](const IdBlock& self) { return to_bytes(self.block); }, R"doc(The ID block: 96 bytes.)doc");
   type.def_property_readonly("authentication", [](const IdBlock& self) { return to_bytes(self.authentication); }, R"doc(Signatures and public keys: 4096 bytes.)doc");
@@ -91,7 +91,7 @@ void bind_id_block(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_bundle_info(py::module_& module) {
+void add_bundle_info(py::module_& module) {
   py::class_<BundleInfo> type(module, "BundleInfo", R"doc(A guest bundle: kernel, initrd and default command line.)doc");
   type.def_readonly("path", &BundleInfo::path, R"doc(The folder.)doc");
   type.def_readonly("kernel_release", &BundleInfo::kernel_release, R"doc(Release of the kernel, as uname -r prints it.)doc");
@@ -103,7 +103,7 @@ void bind_bundle_info(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_build_report(py::module_& module) {
+void add_build_report(py::module_& module) {
   py::class_<BuildReport> type(module, "BuildReport", R"doc(A confidential image that was built, and its key.)doc");
   type.def_property_readonly("manifest", [](const BuildReport& self) { return to_bytes(self.manifest); }, R"doc(The exact text of the manifest.)doc");
   type.def_property_readonly("workload_digest", [](const BuildReport& self) { return to_bytes(self.workload_digest); }, R"doc(SHA-256 of the manifest, 32 bytes: HOST_DATA of a launch.)doc");
@@ -118,7 +118,7 @@ void bind_build_report(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_luks_keyslot(py::module_& module) {
+void add_luks_keyslot(py::module_& module) {
   py::class_<LuksKeyslot> type(module, "LuksKeyslot", R"doc(A key slot of a LUKS header: one passphrase that opens the disk.)doc");
   type.def_readonly("number", &LuksKeyslot::number, R"doc(Number of the slot.)doc");
   type.def_readonly("unbound", &LuksKeyslot::unbound, R"doc(The slot holds a key, but not that of the data.)doc");
@@ -134,7 +134,7 @@ void bind_luks_keyslot(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_luks_segment(py::module_& module) {
+void add_luks_segment(py::module_& module) {
   py::class_<LuksSegment> type(module, "LuksSegment", R"doc(Where the data of a LUKS disk is.)doc");
   type.def_readonly("number", &LuksSegment::number, R"doc(Number of the segment.)doc");
   type.def_readonly("type", &LuksSegment::type, R"doc(Type of the segment: "crypt".)doc");
@@ -146,7 +146,7 @@ void bind_luks_segment(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_luks_info(py::module_& module) {
+void add_luks_info(py::module_& module) {
   py::class_<LuksInfo> type(module, "LuksInfo", R"doc(Content of a LUKS header of any origin. It is not authenticated: the host can write whatever it wants.)doc");
   type.def_readonly("version", &LuksInfo::version, R"doc(1 or 2.)doc");
   type.def_readonly("uuid", &LuksInfo::uuid, R"doc(UUID of the header.)doc");
@@ -162,7 +162,7 @@ void bind_luks_info(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_image_info(py::module_& module) {
+void add_image_info(py::module_& module) {
   py::class_<ImageInfo> type(module, "ImageInfo", R"doc(What can be known of an image without its key.)doc");
   type.def_readonly("kind", &ImageInfo::kind, R"doc("bartizan": a confidential image with a manifest. "krun": made by oci2cw or buildah mkcw, without a manifest. "disk": a disk image with a LUKS header.)doc");
   type.def_readonly("luks", &ImageInfo::luks, R"doc(The LUKS header; null if there is none.)doc");
@@ -187,7 +187,7 @@ void bind_image_info(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_image_difference(py::module_& module) {
+void add_image_difference(py::module_& module) {
   py::class_<ImageDifference> type(module, "ImageDifference", R"doc(One thing in which two images differ.)doc");
   type.def_readonly("what", &ImageDifference::what, R"doc("manifest/disk/verity/root_hash", "krun/cpus", "disk/data" and so on.)doc");
   type.def_readonly("a", &ImageDifference::a, R"doc(Value in the first image, empty if absent; of "disk/...": number of blocks that differ.)doc");
@@ -195,7 +195,7 @@ void bind_image_difference(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_verified_evidence(py::module_& module) {
+void add_verified_evidence(py::module_& module) {
   py::class_<VerifiedEvidence> type(module, "VerifiedEvidence", R"doc(Content of evidence that was verified.)doc");
   type.def_readonly("tee", &VerifiedEvidence::tee, R"doc(The TEE that made it.)doc");
   type.def_property_readonly("measurement", [](const VerifiedEvidence& self) { return to_bytes(self.measurement); }, R"doc(Launch digest: 48 bytes.)doc");
@@ -208,7 +208,7 @@ void bind_verified_evidence(py::module_& module) {
   add_to_dict(type);
 }
 
-void bind_exit_reason(py::module_& module) {
+void add_exit_reason(py::module_& module) {
   py::class_<ExitReason> type(module, "ExitReason", R"doc(How and why a guest ended. This is not an error.)doc");
   type.def_readonly("kind", &ExitReason::kind, R"doc(How the guest ended.)doc");
   type.def_readonly("code", &ExitReason::code, R"doc(Exit status of the workload, or the number of the signal that killed it.)doc");
@@ -222,23 +222,23 @@ void bind_exit_reason(py::module_& module) {
 }  // namespace
 
 void bind_results(py::module_& module) {
-  bind_tee(module);
-  bind_exit_kind(module);
-  bind_memory_view(module);
-  bind_tee_probe(module);
-  bind_host_probe(module);
-  bind_measured_page(module);
-  bind_measurement(module);
-  bind_id_block(module);
-  bind_bundle_info(module);
-  bind_build_report(module);
-  bind_luks_keyslot(module);
-  bind_luks_segment(module);
-  bind_luks_info(module);
-  bind_image_info(module);
-  bind_image_difference(module);
-  bind_verified_evidence(module);
-  bind_exit_reason(module);
+  add_tee(module);
+  add_exit_kind(module);
+  add_memory_view(module);
+  add_tee_probe(module);
+  add_host_probe(module);
+  add_measured_page(module);
+  add_measurement(module);
+  add_id_block(module);
+  add_bundle_info(module);
+  add_build_report(module);
+  add_luks_keyslot(module);
+  add_luks_segment(module);
+  add_luks_info(module);
+  add_image_info(module);
+  add_image_difference(module);
+  add_verified_evidence(module);
+  add_exit_reason(module);
 }
 
 }  // namespace bartizan::python

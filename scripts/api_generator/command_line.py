@@ -1,0 +1,126 @@
+"""The texts of the command line, and man pages of the same."""
+
+import re
+import tomllib
+
+from .description import SOURCE, cpp_head, version, wrap
+
+FOLDER = "src/cli/generated"
+
+
+class CommandLine:
+    def __init__(self):
+        table = tomllib.loads((SOURCE / "api/cli.toml").read_text())
+        self.summary, self.footer = table["summary"], table["footer"].strip("\n")
+        self.sets, self.commands = table["sets"], table["commands"]
+
+    def options(self, name):
+        """All options of a command: its own replace those of its sets."""
+        own = self.commands[name]["option"]
+        flags = {option["flag"] for option in own}
+        shared = [option for group in self.commands[name].get("sets", []) for option in self.sets[group]
+                  if option["flag"] not in flags]
+        return [*(o for o in own if o["flag"][0] != "-"), *shared, *(o for o in own if o["flag"][0] == "-")]
+
+
+def quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def literal(text):
+    """A text of several lines as adjacent literals."""
+    return "\n    ".join(quoted(line + "\n") for line in text.strip("\n").splitlines()) or '""'
+
+
+def constant(flag):
+    name = flag.split(",")[0].lstrip("-")
+    return "k" + "".join(word.capitalize() for word in name.lower().split("-"))
+
+
+def option_line(option):
+    flags = [str(bool(option.get(key))).lower() for key in ("required", "show_default", "list")]
+    help_ = "\n    ".join(quoted(line) for line in split_help(option["help"]))
+    return (f"inline constexpr OptionText {constant(option['flag'])} = {{\n"
+            f"    {quoted(option['flag'])}, {quoted(option.get('metavar', ''))},\n    {help_},\n"
+            f"    {quoted(option.get('group', ''))}, {', '.join(flags)}}};\n")
+
+
+def split_help(text):
+    lines = wrap(text, 84)
+    return [line + " " for line in lines[:-1]] + lines[-1:]
+
+
+def command_line(name, command):
+    about = command.get("about", "")
+    return (f"inline constexpr CommandText kCommand = {{\n    {quoted(name.split('-')[-1])}, {quoted(command['summary'])},\n"
+            f"    {literal(command['examples'])},\n    {literal(about)}}};\n")
+
+
+def header(line):
+    parts = [cpp_head("Texts of the command line."), '#pragma once\n\n#include "cli/option_text.hpp"\n\n'
+             "namespace bartizan::cli::text {\n\n"
+             f"inline constexpr const char* kSummary = {quoted(line.summary)};\n"
+             f"inline constexpr const char* kFooter =\n    {literal(line.footer)};\n"]
+    for name, options in line.sets.items():
+        parts.append(f"namespace {name} {{\n" + "".join(map(option_line, options)) + f"}}  // namespace {name}\n")
+    for name, command in line.commands.items():
+        space = "register_image" if name == "register" else name.replace("-", "_")  # a keyword
+        options = "".join(map(option_line, command["option"]))
+        parts.append(f"namespace {space} {{\n{command_line(name, command)}{options}}}  // namespace {space}\n")
+    return "\n".join(parts) + "\n}  // namespace bartizan::cli::text\n"
+
+
+def roff(text):
+    text = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("…", "...")
+    return re.sub(r"^\.", "\\\\&.", text, flags=re.M)
+
+
+def man_option(option):
+    flags, metavar = option["flag"].split(","), option.get("metavar", "")
+    names = ", ".join(f"\\fB{roff(flag)}\\fR" for flag in flags) if flags[0][0] == "-" else f"\\fI{flags[0]}\\fR"
+    value = f" \\fI{roff(metavar)}\\fR" if metavar else ""
+    return f".TP\n{names}{value}\n{roff(option['help'].strip())}{'.' if option['help'][-1] not in '.' else ''}\n"
+
+
+def man_head(title, summary):
+    return (f'.\\" Made by scripts/make-api from api/cli.toml: change that.\n.TH {title.upper()} 1 "" '
+            f'"bartizan {".".join(version())}" "bartizan"\n'
+            f".SH NAME\n{roff(title)} \\- {roff(summary[:1].lower() + summary[1:])}\n")
+
+
+def man_page(line, name):
+    command, options = line.commands[name], line.options(name)
+    words = "bartizan " + name.replace("bundle-", "bundle ")
+    operands = " ".join(f"\\fI{o['flag']}\\fR" if o.get("required") else f"[\\fI{o['flag']}\\fR]"
+                        for o in options if o["flag"][0] != "-")
+    text = man_head(f"bartizan-{name}", command["summary"])
+    operands += "".join(f" \\fB{roff(o['flag'].split(',')[0])}\\fR \\fI{roff(o['metavar'])}\\fR" for o in options
+                        if o["flag"][0] == "-" and o.get("required"))
+    text += f".SH SYNOPSIS\n\\fB{roff(words)}\\fR {operands} [\\fIOPTION\\fR]...\n"
+    if command.get("about"):
+        text += f".SH DESCRIPTION\n{roff(command['about'].strip())}\n"
+    groups = dict.fromkeys(option.get("group", "") for option in options)
+    for group in groups:
+        text += f".SH {roff(group.upper() or 'OPTIONS')}\n"
+        text += "".join(man_option(option) for option in options if option.get("group", "") == group)
+    json = {"flag": "--json", "help": "Print the result, or the error, as one JSON object on stdout."}
+    text += (".SH OUTPUT\n" + man_option(json)
+             + f".SH EXAMPLES\n.EX\n{roff(command['examples'].strip(chr(10)))}\n.EE\n.SH SEE ALSO\n.BR bartizan (1)\n")
+    return text
+
+
+def main_page(line):
+    rows = "".join(f".TP\n.BR bartizan\\-{roff(name)} (1)\n{roff(command['summary'])}.\n"
+                   for name, command in line.commands.items())
+    return (man_head("bartizan", line.summary) + ".SH SYNOPSIS\n\\fBbartizan\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]...\n"
+            f".SH COMMANDS\n{rows}.SH EXAMPLES\n.EX\n{roff(line.footer.split(chr(10) * 2)[0])}\n.EE\n"
+            f".SH EXIT STATUS\n{roff(line.footer.split(chr(10) * 2)[1].removeprefix('Exit status: '))}\n")
+
+
+def files(_):
+    line = CommandLine()
+    yield f"{FOLDER}/.clang-format", "DisableFormat: true\n"
+    yield f"{FOLDER}/texts.hpp", header(line)
+    yield "man/bartizan.1", main_page(line)
+    for name in line.commands:
+        yield f"man/bartizan-{name}.1", man_page(line, name)

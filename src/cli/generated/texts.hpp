@@ -1,0 +1,597 @@
+// Texts of the command line. Made by scripts/make-api
+// from api/*.toml: change those.
+
+#pragma once
+
+#include "cli/option_text.hpp"
+
+namespace bartizan::cli::text {
+
+inline constexpr const char* kSummary = "Confidential images and confidential VMs";
+inline constexpr const char* kFooter =
+    "From an image to a running guest:\n"
+    "  bartizan bundle create                    # what boots: kernel and init, once\n"
+    "  bartizan broker --state state/ &          # releases keys\n"
+    "  bartizan build oci/ -o confidential/ --broker https://10.0.2.2:8443 \\\n"
+    "      --broker-ca state/ca.pem --key-out disk.key\n"
+    "  bartizan register confidential/ --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token --key-file disk.key --allow-simulated\n"
+    "  bartizan run confidential/ --tee simulated --publish 8080:443\n"
+    "\n"
+    "Exit status: 0 success; 1 an error, printed on stderr (or as JSON with --json); 2 the\n"
+    "command line is wrong. For `run` see `bartizan run --help`.\n";
+
+namespace launch {
+inline constexpr OptionText kTee = {
+    "--tee", "TEE",
+    "none, simulated, sev, sev-es, snp or tdx",
+    "", false, true, false};
+inline constexpr OptionText kBundle = {
+    "--bundle", "FOLDER",
+    "Guest bundle; default: the path of `bundle create`",
+    "", false, false, false};
+inline constexpr OptionText kVcpus = {
+    "--vcpus", "N",
+    "Number of virtual CPUs; default: that of the image, or 1",
+    "", false, false, false};
+inline constexpr OptionText kMemory = {
+    "--memory", "MIB",
+    "Guest memory in MiB; default: that of the image, or 512",
+    "", false, false, false};
+inline constexpr OptionText kAppendCmdline = {
+    "--append-cmdline", "TEXT",
+    "Appended to the guest's kernel command line, and measured",
+    "", false, false, false};
+inline constexpr OptionText kGuestFeatures = {
+    "--guest-features", "BITS",
+    "SEV_FEATURES, measured; default: 1 for snp, 0 for sev-es",
+    "", false, false, false};
+}  // namespace launch
+
+namespace tee {
+inline constexpr OptionText kPolicy = {
+    "--policy", "BITS",
+    "Guest policy (default: snp, simulated 0x30000; sev 0xb; sev-es 0xf); tdx: attributes",
+    "Hardware TEEs", false, false, false};
+inline constexpr OptionText kIdBlock = {
+    "--id-block", "FILE",
+    "snp: ID block of `measure --id-key`; requires --id-auth",
+    "Hardware TEEs", false, false, false};
+inline constexpr OptionText kIdAuth = {
+    "--id-auth", "FILE",
+    "snp: signatures and keys of the ID block",
+    "Hardware TEEs", false, false, false};
+inline constexpr OptionText kCertificates = {
+    "--certificates", "FILE",
+    "snp: GUID table with VCEK, ASK, ARK that the guest gets with its reports",
+    "Hardware TEEs", false, false, false};
+inline constexpr OptionText kRequireCertificates = {
+    "--require-certificates", "",
+    "snp: fail if KVM cannot pass the certificates on",
+    "Hardware TEEs", false, false, false};
+inline constexpr OptionText kOwnerCertificate = {
+    "--owner-certificate", "FILE",
+    "sev, sev-es: the owner's certificate; requires --session",
+    "Hardware TEEs", false, false, false};
+inline constexpr OptionText kSession = {
+    "--session", "FILE",
+    "sev, sev-es: the owner's session with this platform",
+    "Hardware TEEs", false, false, false};
+inline constexpr OptionText kPlatformCertificates = {
+    "--platform-certificates", "FILE",
+    "sev, sev-es: output of `sevctl export --full` on this host, by which the image's "
+    "broker attests the launch",
+    "Hardware TEEs", false, false, false};
+inline constexpr OptionText kQuoteService = {
+    "--quote-service", "ADDRESS",
+    "tdx: unix socket, or vsock:CID:PORT; \"\": no quotes",
+    "Hardware TEEs", false, true, false};
+}  // namespace tee
+
+namespace build {
+inline constexpr CommandText kCommand = {
+    "build", "Build a confidential image from an OCI image",
+    "  # the broker at 10.0.2.2:8443 (the host, seen from the guest) releases its key\n"
+    "  bartizan build oci/ -o confidential/ --broker https://10.0.2.2:8443 \\\n"
+    "      --broker-ca state/ca.pem --key-out disk.key\n"
+    "  # an image for tests, opened with a key from a file\n"
+    "  bartizan build oci/ -o confidential/ --key-file my.key\n"
+    "  # one file, on a base image that shows people what to do\n"
+    "  bartizan build oci/ -o confidential.tar --base-image oci:base/ --key-out disk.key\n"
+    "  # a workload that writes much, and a recovery passphrase\n"
+    "  bartizan build oci/ -o confidential/ --key-out disk.key --scratch 1G --recovery-file -\n",
+    ""};
+inline constexpr OptionText kSource = {
+    "SOURCE", "",
+    "OCI layout folder; with skopeo installed also an archive, docker://…, or "
+    "containers-storage:…",
+    "", true, false, false};
+inline constexpr OptionText kOutput = {
+    "--output,-o", "PATH",
+    "OCI layout folder to create, or an archive of one: oci-archive:FILE, or a name in "
+    ".tar; must not exist",
+    "", true, false, false};
+inline constexpr OptionText kReference = {
+    "--reference", "TAG",
+    "Tag in SOURCE; default: its only image",
+    "", false, false, false};
+inline constexpr OptionText kOutputReference = {
+    "--output-reference", "TAG",
+    "Tag in the output",
+    "", false, true, false};
+inline constexpr OptionText kBaseImage = {
+    "--base-image", "IMAGE",
+    "Put the output on this image as one more layer; given as SOURCE is",
+    "", false, false, false};
+inline constexpr OptionText kBaseReference = {
+    "--base-reference", "TAG",
+    "Tag in the base image",
+    "", false, false, false};
+inline constexpr OptionText kCreated = {
+    "--created", "SECONDS",
+    "Time of the output, in seconds since 1970; default: SOURCE_DATE_EPOCH of the "
+    "environment, else now; with --key-from that of SOURCE",
+    "", false, false, false};
+inline constexpr OptionText kAnonymous = {
+    "--anonymous", "",
+    "Omit all metadata that identifies SOURCE: annotations, labels, digest; requires --id",
+    "", false, false, false};
+inline constexpr OptionText kId = {
+    "--id", "ID",
+    "Workload id; default: from SOURCE's digest",
+    "", false, false, false};
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "The broker's URL as the guest reaches it",
+    "", false, false, false};
+inline constexpr OptionText kBrokerCa = {
+    "--broker-ca", "FILE",
+    "Certificate authority of the broker, PEM",
+    "", false, false, false};
+inline constexpr OptionText kResource = {
+    "--resource", "NAME",
+    "Name of the key at the broker; default: default/disk-key/ID",
+    "", false, false, false};
+inline constexpr OptionText kVcpus = {
+    "--vcpus", "N",
+    "Default number of virtual CPUs of a launch",
+    "", false, true, false};
+inline constexpr OptionText kMemory = {
+    "--memory", "MIB",
+    "Default memory of a launch in MiB",
+    "", false, true, false};
+inline constexpr OptionText kScratch = {
+    "--scratch", "SIZE",
+    "Encrypted, authenticated disk of this size (64M, 1G) for what the workload writes, "
+    "new at each boot; default: it writes to memory",
+    "", false, false, false};
+inline constexpr OptionText kNoNetwork = {
+    "--no-network", "",
+    "The guest gets no network",
+    "", false, false, false};
+inline constexpr OptionText kKeyFile = {
+    "--key-file", "FILE",
+    "Disk key to use; default: 256 fresh random bits",
+    "", false, false, false};
+inline constexpr OptionText kKeyFrom = {
+    "--key-from", "FILE",
+    "As --key-file, and nothing is drawn at random: the same SOURCE and options make the "
+    "same bytes. The key must hold 256 random bits",
+    "", false, false, false};
+inline constexpr OptionText kRecoveryFile = {
+    "--recovery-file", "FILE",
+    "Passphrase that also opens the disk, hardened by Argon2id; \"-\": standard input",
+    "", false, false, false};
+inline constexpr OptionText kKeyOut = {
+    "--key-out", "FILE",
+    "Where to write the disk key (mode 0600); must not exist",
+    "", false, false, false};
+}  // namespace build
+
+namespace inspect {
+inline constexpr CommandText kCommand = {
+    "inspect", "Show what is public about an image with an encrypted disk",
+    "  bartizan inspect confidential/\n"
+    "  # also an image of oci2cw or buildah mkcw, or a LUKS disk image\n"
+    "  bartizan inspect disk.img\n"
+    "  bartizan inspect confidential/ --json | jq -r .workload_digest\n",
+    ""};
+inline constexpr OptionText kImage = {
+    "IMAGE", "",
+    "OCI layout folder or archive, an unpacked image, or a disk image",
+    "", true, false, false};
+inline constexpr OptionText kReference = {
+    "--reference", "TAG",
+    "Tag; default: the only image",
+    "", false, false, false};
+}  // namespace inspect
+
+namespace verify {
+inline constexpr CommandText kCommand = {
+    "verify", "Verify an image's disk against its manifest, and its key",
+    "  bartizan verify confidential/ --key-file disk.key\n",
+    ""};
+inline constexpr OptionText kImage = {
+    "IMAGE", "",
+    "OCI layout folder or archive, or an unpacked image",
+    "", true, false, false};
+inline constexpr OptionText kKeyFile = {
+    "--key-file", "FILE",
+    "Also verify that this key opens the disk",
+    "", false, false, false};
+}  // namespace verify
+
+namespace diff {
+inline constexpr CommandText kCommand = {
+    "diff", "Show the differences between two confidential images",
+    "  # status 1 if they differ\n"
+    "  bartizan diff confidential/ rebuilt/\n",
+    ""};
+inline constexpr OptionText kA = {
+    "A", "",
+    "OCI layout folder or archive, or an unpacked image",
+    "", true, false, false};
+inline constexpr OptionText kB = {
+    "B", "",
+    "The other image",
+    "", true, false, false};
+}  // namespace diff
+
+namespace measure {
+inline constexpr CommandText kCommand = {
+    "measure", "Compute what a launch will measure; needs no KVM",
+    "  bartizan measure --vcpus 2 --memory 1024\n"
+    "  bartizan measure --vcpus 1-4 --json | jq -r '.measurements[].digest'\n"
+    "  bartizan measure --image confidential/ --tee simulated --json | jq -r .digest\n"
+    "  bartizan measure --tee snp --ovmf OVMF.fd --kernel vmlinuz --append 'console=ttyS0' \\\n"
+    "      --vcpus 4 --vcpu-type EPYC-Milan,EPYC-Genoa --host-kernel all\n",
+    ""};
+inline constexpr OptionText kImage = {
+    "--image", "IMAGE",
+    "Take --vcpus and --memory from this image",
+    "", false, false, false};
+inline constexpr OptionText kVcpus = {
+    "--vcpus", "N|FROM-TO",
+    "Number of virtual CPUs; a range gives every digest to register",
+    "", false, false, false};
+inline constexpr OptionText kVcpuType = {
+    "--vcpu-type,--cpu-model", "NAME",
+    "Processors by QEMU's names: EPYC-Milan, EPYC-Genoa-v1 ...",
+    "", false, false, true};
+inline constexpr OptionText kVcpuSig = {
+    "--vcpu-sig", "NUMBER",
+    "Processors by CPUID leaf 1 EAX",
+    "", false, false, true};
+inline constexpr OptionText kCBit = {
+    "--c-bit", "N",
+    "sev, sev-es, snp: position of the C-bit in page tables: 47,51",
+    "", false, false, true};
+inline constexpr OptionText kHostKernel = {
+    "--host-kernel", "GENERATION",
+    "since-6.10 (default), before-6.10 or all: register pages differ",
+    "", false, false, true};
+inline constexpr OptionText kPages = {
+    "--pages", "",
+    "List what is measured, in order",
+    "", false, false, false};
+inline constexpr OptionText kOvmf = {
+    "--ovmf", "FILE",
+    "Firmware: measure its launch instead of bartizan's",
+    "Launches by QEMU and clouds", false, false, false};
+inline constexpr OptionText kKernel = {
+    "--kernel", "FILE",
+    "Kernel that the firmware boots",
+    "Launches by QEMU and clouds", false, false, false};
+inline constexpr OptionText kInitrd = {
+    "--initrd", "FILE",
+    "Its initrd",
+    "Launches by QEMU and clouds", false, false, false};
+inline constexpr OptionText kAppend = {
+    "--append", "TEXT",
+    "Its command line",
+    "Launches by QEMU and clouds", false, false, false};
+inline constexpr OptionText kVmm = {
+    "--vmm", "VMM",
+    "qemu, ec2 or gce",
+    "Launches by QEMU and clouds", false, true, false};
+inline constexpr OptionText kOvmfDigest = {
+    "--ovmf-digest", "HEX",
+    "snp: what the firmware alone measures to",
+    "Launches by QEMU and clouds", false, false, false};
+inline constexpr OptionText kIdKey = {
+    "--id-key", "FILE",
+    "Signs the ID block: ECDSA P-384, PEM",
+    "ID block of an snp launch", false, false, false};
+inline constexpr OptionText kAuthorKey = {
+    "--author-key", "FILE",
+    "Signs the ID key",
+    "ID block of an snp launch", false, false, false};
+inline constexpr OptionText kIdBlock = {
+    "--id-block", "FILE",
+    "Where to write its 96 bytes",
+    "ID block of an snp launch", false, false, false};
+inline constexpr OptionText kIdAuth = {
+    "--id-auth", "FILE",
+    "Where to write 4096 bytes of signatures",
+    "ID block of an snp launch", false, false, false};
+inline constexpr OptionText kFamilyId = {
+    "--family-id", "HEX",
+    "16 bytes for the report",
+    "ID block of an snp launch", false, false, false};
+inline constexpr OptionText kImageId = {
+    "--image-id", "HEX",
+    "16 bytes for the report",
+    "ID block of an snp launch", false, false, false};
+inline constexpr OptionText kGuestSvn = {
+    "--guest-svn", "N",
+    "Version for the report",
+    "ID block of an snp launch", false, false, false};
+inline constexpr OptionText kPolicy = {
+    "--policy", "BITS",
+    "Guest policy; default: 0x30000",
+    "ID block of an snp launch", false, false, false};
+}  // namespace measure
+
+namespace bundle_create {
+inline constexpr CommandText kCommand = {
+    "create", "Create a bundle from a distribution's kernel and the guest's init",
+    "  bartizan bundle create\n"
+    "  bartizan bundle create --kernel /boot/vmlinuz-6.1.0-13-cloud-amd64 --output bundle/\n",
+    ""};
+inline constexpr OptionText kKernel = {
+    "--kernel", "FILE",
+    "bzImage; default: the newest Debian cloud kernel under /boot",
+    "", false, false, false};
+inline constexpr OptionText kModules = {
+    "--modules", "FOLDER",
+    "Its folder of modules; default: /lib/modules/RELEASE",
+    "", false, false, false};
+inline constexpr OptionText kInit = {
+    "--init", "FILE",
+    "Static init; default: the installed one",
+    "", false, false, false};
+inline constexpr OptionText kOutput = {
+    "--output", "FOLDER",
+    "Folder to create; default: the default path of bundles",
+    "", false, false, false};
+inline constexpr OptionText kAppendCmdline = {
+    "--append-cmdline", "TEXT",
+    "Appended to the default command line",
+    "", false, false, false};
+}  // namespace bundle_create
+
+namespace bundle_inspect {
+inline constexpr CommandText kCommand = {
+    "inspect", "Show a bundle and verify its digests",
+    "  bartizan bundle inspect bundle/ --json\n",
+    ""};
+inline constexpr OptionText kBundle = {
+    "BUNDLE", "",
+    "Folder; default: the default path of bundles",
+    "", false, false, false};
+}  // namespace bundle_inspect
+
+namespace broker {
+inline constexpr CommandText kCommand = {
+    "broker", "Release keys to launches that attest, until SIGINT or SIGTERM",
+    "  bartizan broker --state state/\n"
+    "  bartizan broker --state state/ --listen 0.0.0.0:8443 --tls-name broker.example.org\n",
+    ""};
+inline constexpr OptionText kState = {
+    "--state", "FOLDER",
+    "Folder of store, certificates and token",
+    "", true, false, false};
+inline constexpr OptionText kListen = {
+    "--listen", "ADDRESS:PORT",
+    "Where to listen; port 0: any",
+    "", false, true, false};
+inline constexpr OptionText kTlsName = {
+    "--tls-name", "NAME",
+    "Another name for the certificate that is made at the first start",
+    "", false, false, false};
+inline constexpr OptionText kSevRoot = {
+    "--sev-root", "FILE",
+    "sev, sev-es: an AMD root key (ARK) to trust in addition to the known ones",
+    "", false, false, false};
+inline constexpr OptionText kVerbose = {
+    "--verbose", "",
+    "Log each decision",
+    "", false, false, false};
+}  // namespace broker
+
+namespace register_image {
+inline constexpr CommandText kCommand = {
+    "register", "Measure an image's launch and register it at the broker, with the disk key",
+    "  bartizan register confidential/ --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token --key-file disk.key --allow-simulated\n"
+    "  # with every digest of a range, at Trustee's KBS\n"
+    "  bartizan register confidential.tar --kind trustee --broker https://kbs.example.org \\\n"
+    "      --ca kbs.pem --admin-key admin.key --key-file disk.key --tee snp \\\n"
+    "      --measurement $(bartizan measure --tee snp --vcpus 1-4 --json | jq -r \\\n"
+    "          '[.measurements[].digest] | join(\",\")')\n",
+    ""};
+inline constexpr OptionText kImage = {
+    "IMAGE", "",
+    "Confidential image",
+    "", true, false, false};
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "The broker's URL",
+    "", false, false, false};
+inline constexpr OptionText kKind = {
+    "--kind", "KIND",
+    "bartizan, trustee or register-workload",
+    "", false, true, false};
+inline constexpr OptionText kCa = {
+    "--ca", "FILE",
+    "Certificate authority of the broker, PEM",
+    "", false, false, false};
+inline constexpr OptionText kTokenFile = {
+    "--token-file", "FILE",
+    "Admin token of the broker",
+    "", false, false, false};
+inline constexpr OptionText kKeyFile = {
+    "--key-file", "FILE",
+    "The image's disk key (build --key-out)",
+    "", false, false, false};
+inline constexpr OptionText kMeasurement = {
+    "--measurement", "HEX",
+    "Register these digests instead of measuring here",
+    "", false, false, true};
+inline constexpr OptionText kAllowSimulated = {
+    "--allow-simulated", "",
+    "Release the key to the simulated TEE, which protects nothing",
+    "", false, false, false};
+inline constexpr OptionText kAllowDebug = {
+    "--allow-debug", "",
+    "Release the key to guests in debug mode",
+    "", false, false, false};
+inline constexpr OptionText kMinimumTcb = {
+    "--minimum-tcb", "NUMBER",
+    "Minimum of each component of the TCB",
+    "", false, false, false};
+inline constexpr OptionText kAdminKey = {
+    "--admin-key", "FILE",
+    "Its administrator's Ed25519 private key, PEM: signs a token",
+    "Trustee", false, false, false};
+inline constexpr OptionText kAdminRole = {
+    "--admin-role", "ROLE",
+    "Claim of that token",
+    "Trustee", false, true, false};
+inline constexpr OptionText kAdminIssuer = {
+    "--admin-issuer", "ISSUER",
+    "Claim of that token",
+    "Trustee", false, false, false};
+inline constexpr OptionText kAdminAudience = {
+    "--admin-audience", "AUDIENCE",
+    "Claim of that token",
+    "Trustee", false, false, false};
+inline constexpr OptionText kKeepReferenceValues = {
+    "--keep-reference-values", "",
+    "Do not replace its list of measurements",
+    "Trustee", false, false, false};
+inline constexpr OptionText kResourcePolicy = {
+    "--resource-policy", "",
+    "Replace its policy for all resources by one for this workload alone",
+    "Trustee", false, false, false};
+inline constexpr OptionText kShowPolicy = {
+    "--show-policy", "",
+    "Print that policy and register nothing",
+    "Trustee", false, false, false};
+}  // namespace register_image
+
+namespace audit {
+inline constexpr CommandText kCommand = {
+    "audit", "Show the broker's last decisions about a workload, newest first",
+    "  bartizan audit WORKLOAD --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+inline constexpr OptionText kWorkload = {
+    "WORKLOAD", "",
+    "Workload id",
+    "", true, false, false};
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "The broker's URL",
+    "", true, false, false};
+inline constexpr OptionText kCa = {
+    "--ca", "FILE",
+    "Certificate authority of the broker, PEM",
+    "", true, false, false};
+inline constexpr OptionText kTokenFile = {
+    "--token-file", "FILE",
+    "Admin token of the broker",
+    "", true, false, false};
+}  // namespace audit
+
+namespace run {
+inline constexpr CommandText kCommand = {
+    "run", "Launch a confidential image; exits with the workload's status",
+    "  # the guest fetches its key from the broker; https://127.0.0.1:8080/ reaches it\n"
+    "  bartizan run confidential/ --tee simulated --publish 8080:443\n"
+    "  # without broker and protection, with the console\n"
+    "  bartizan run confidential/ --tee none --key-file my.key --log-guest\n",
+    "Exit status: the workload's; 128 + N if signal N killed it; 125 if the launch or the guest\n"
+    "failed or had to be stopped. SIGINT and SIGTERM ask the workload to end; a second one ends it\n"
+    "at once. SIGHUP, SIGUSR1 and SIGUSR2 are passed on. With --json the workload's output goes to\n"
+    "stderr.\n"};
+inline constexpr OptionText kImage = {
+    "IMAGE", "",
+    "Confidential image: OCI layout or unpacked",
+    "", true, false, false};
+inline constexpr OptionText kHugePages = {
+    "--huge-pages", "KIND",
+    "Guest memory in pages of 2 MiB: off, transparent or reserved",
+    "", false, true, false};
+inline constexpr OptionText kPublish = {
+    "--publish,-p", "[ADDRESS:]HOST:GUEST",
+    "Host TCP port that is forwarded to a guest's; HOST 0: any",
+    "", false, false, false};
+inline constexpr OptionText kKeyFile = {
+    "--key-file", "FILE",
+    "Hand the disk key to the guest: for tests and --tee none",
+    "", false, false, false};
+inline constexpr OptionText kVsock = {
+    "--vsock", "PORT=PATH",
+    "The guest connects to PORT, bartizan to the socket at PATH",
+    "", false, false, false};
+inline constexpr OptionText kVsockListen = {
+    "--vsock-listen", "PORT=PATH",
+    "bartizan listens at PATH and connects to the guest's PORT",
+    "", false, false, false};
+inline constexpr OptionText kScratch = {
+    "--scratch", "FILE",
+    "Where an image that asks for one gets its scratch disk: a raw file, created as "
+    "needed; default: an unnamed temporary file",
+    "", false, false, false};
+inline constexpr OptionText kKvmDevice = {
+    "--kvm-device", "FILE",
+    "The KVM device",
+    "", false, true, false};
+inline constexpr OptionText kName = {
+    "--name", "NAME",
+    "Name in messages; default: the workload's id",
+    "", false, false, false};
+inline constexpr OptionText kStopTimeout = {
+    "--stop-timeout", "SECONDS",
+    "Seconds from SIGTERM to the machine's end",
+    "", false, true, false};
+inline constexpr OptionText kNoNetwork = {
+    "--no-network", "",
+    "No network device",
+    "", false, false, false};
+inline constexpr OptionText kLogGuest = {
+    "--log-guest", "",
+    "Print the guest's console on stderr",
+    "", false, false, false};
+inline constexpr OptionText kVerbose = {
+    "--verbose", "",
+    "Print all of the library's log lines on stderr",
+    "", false, false, false};
+inline constexpr OptionText kStats = {
+    "--stats", "",
+    "Print times and exits on stderr at the end",
+    "", false, false, false};
+inline constexpr OptionText kFindInMemory = {
+    "--find-in-memory", "FILE",
+    "At the end, count this file's bytes in guest memory, raw and as a host sees it",
+    "", false, false, false};
+}  // namespace run
+
+namespace probe {
+inline constexpr CommandText kCommand = {
+    "probe", "Show what this host can run, and what is missing",
+    "  bartizan probe\n"
+    "  bartizan probe --json | jq '.tees[] | select(.available) | .tee'\n",
+    ""};
+inline constexpr OptionText kKvmDevice = {
+    "--kvm-device", "FILE",
+    "The KVM device",
+    "", false, true, false};
+inline constexpr OptionText kTimeLimit = {
+    "--time-limit", "MS",
+    "Time limit of the probe guest in milliseconds",
+    "", false, true, false};
+}  // namespace probe
+
+}  // namespace bartizan::cli::text
