@@ -92,7 +92,7 @@ def c_options(firmware):
 def test_one_set_through_every_face(firmware):
     expected = [one.to_dict() for one in python_set(firmware)]
     assert len(expected) == 2 * len(TYPES) * 2
-    answer = by_command(firmware, "--cpus", "1-2", "--vcpu-type", ",".join(TYPES), "--host-kernel", "all", "--pages")
+    answer = by_command(firmware, "--vcpus", "1-2", "--vcpu-type", ",".join(TYPES), "--host-kernel", "all", "--pages")
     assert answer == {"tee": "snp", "measurements": expected}
     assert c_set(c_options(firmware)) == (0, expected)
 
@@ -105,7 +105,7 @@ def test_c_refuses_what_makes_no_sense(firmware):
 
 
 def test_one_launch_is_one_object(firmware):
-    one = by_command(firmware, "--cpus", 2, "--vcpu-sig", "0xa00f11")
+    one = by_command(firmware, "--vcpus", 2, "--vcpu-sig", "0xa00f11")
     assert bytes.fromhex(one["digest"]) in [other.digest for other in python_set(firmware)]
     assert one["page_count"] == one["launch_milliseconds"] == 2 + 9 + 1 + 1 + 1 + 2
     assert [page["what"] for page in one["pages"]][-2:] == ["kernel_hashes", "vcpus"]
@@ -193,8 +193,8 @@ def test_id_block(firmware, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, word", [
-    (["--cpus", "3-2"], "3-2"),
-    (["--cpus", "0"], "0"),
+    (["--vcpus", "3-2"], "3-2"),
+    (["--vcpus", "0"], "0"),
     (["--vcpu-type", "epyc"], "EPYC-Milan-v1"),
     (["--host-kernel", "5.15"], "5.15"),
     (["--vmm", "xen"], "xen"),

@@ -54,6 +54,6 @@ def test_changed_byte_stops_the_boot(facts, stub_guest, changed, tee):
 
 @pytest.mark.parametrize("tee", LIMITS)
 def test_two_vcpus(launch, tee):
-    ended = launch("cpus", "--cpus", "2", tee=tee)
+    ended = launch("cpus", "--vcpus", "2", tee=tee)
     assert ended.status == 0, ended
     assert "cpus 2" in ended.said.splitlines(), ended

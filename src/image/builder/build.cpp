@@ -3,6 +3,7 @@
 #include "bartizan/image.hpp"
 #include "base/errors.hpp"
 #include "base/progress.hpp"
+#include "guest_abi/limits.hpp"
 #include "image/builder/confidential_disk.hpp"
 #include "image/builder/krun.hpp"
 #include "image/builder/output_image.hpp"
@@ -75,8 +76,8 @@ Result<void> check_options(const BuildOptions& options) {
   }
   TRY(check_key(options));
   TRY(check_scratch(options.scratch_bytes));
-  if (options.vcpus == 0 || options.vcpus > 255)
-    return invalid(kOrigin, "vcpus {}: 1 to 255", options.vcpus);
+  if (options.vcpus == 0 || options.vcpus > guest_abi::kMaxVcpus)
+    return invalid(kOrigin, "vcpus {}: 1 to {}", options.vcpus, guest_abi::kMaxVcpus);
   return check_public(options);
 }
 

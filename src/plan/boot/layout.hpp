@@ -15,6 +15,7 @@
 
 #include <cstdint>
 
+#include "guest_abi/limits.hpp"
 #include "guest_abi/stub_table.hpp"
 
 namespace bartizan::plan::boot {
@@ -60,7 +61,6 @@ constexpr uint16_t kCodeSelector = 0x10;
 constexpr uint16_t kDataSelector = 0x18;
 constexpr uint16_t kGdtBytes = 4 * 8;
 
-// One byte of APIC id, 255 is the broadcast: more vCPUs would need x2APIC entries in the MADT.
-constexpr uint32_t kMaxVcpus = 254;
+using guest_abi::kMaxVcpus;
 
 }  // namespace bartizan::plan::boot
