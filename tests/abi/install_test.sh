@@ -38,3 +38,4 @@ cmake -G Ninja -S "$work/consumer" -B "$work/consumer/build" -DCMAKE_PREFIX_PATH
 usage "$work/consumer/build/launch_c" && usage "$work/consumer/build/launch_cpp" || { echo "an example built by the CMake package does not run" >&2; exit 1; }
 "$work/moved/bin/bartizan" --version > "$work/version"
 grep -q '^0\.' "$work/version"
+test -s "$work/moved/share/man/man1/bartizan-run.1" || { echo "the man pages are not installed" >&2; exit 1; }

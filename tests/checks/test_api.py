@@ -2,9 +2,12 @@
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+
+import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 HEADER = (SOURCE / "include/bartizan.h").read_text()
@@ -67,3 +70,11 @@ def test_header_is_a_reference():
     share = (comments.count("\n") + len(re.findall(r"/\*.*?\*/", HEADER, re.S))) / len(HEADER.splitlines())
     assert share >= MIN_COMMENT_SHARE, share
     assert not [line for line in HEADER.splitlines() if len(line) > 100]
+
+
+@pytest.mark.skipif(not shutil.which("man"), reason="man is not installed")
+@pytest.mark.parametrize("page", sorted((SOURCE / "man").glob("*.1")), ids=lambda path: path.stem)
+def test_man_pages_render(page):
+    done = subprocess.run(["man", "--warnings", "-l", page], capture_output=True, text=True, env={"MANWIDTH": "80", "PATH": "/usr/bin:/bin"})
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert "SYNOPSIS" in done.stdout
