@@ -27,7 +27,7 @@ class BrokerHandle {
   std::shared_ptr<Broker> broker_;
 };
 
-std::unique_ptr<BrokerHandle> start(BrokerOptions options) {
+std::unique_ptr<BrokerHandle> serve(BrokerOptions options) {
   return std::make_unique<BrokerHandle>(
       unlocked([&] { return Broker::start(std::move(options)); }));
 }
@@ -55,7 +55,7 @@ void bind_class(py::module_& module) {
       [&type](auto function, auto&&... arguments) {
         type.def(py::init(function), std::forward<decltype(arguments)>(arguments)...);
       },
-      &start);
+      &serve);
   type.def_property_readonly("port", [](const BrokerHandle& self) { return self.get()->port(); })
       .def_property_readonly("url", [](const BrokerHandle& self) { return self.get()->url(); })
       .def_property_readonly("ca_pem",

