@@ -56,8 +56,7 @@ Result<void> assign(const bartizan_published_port& from, const char* name, Publi
 Result<void> assign(const bartizan_vsock_port& from, const char* name, VsockPort& to);
 
 template <typename Number>
-  requires std::is_integral_v<Number>
-Result<void> assign(Number from, const char*, Number& to) {
+requires std::is_integral_v<Number> Result<void> assign(Number from, const char*, Number& to) {
   if (from != 0) to = from;
   return {};
 }
@@ -70,8 +69,7 @@ inline Result<void> assign(int64_t from, const char*, std::optional<int64_t>& to
 template <typename Enum>
 Result<void> assign_enum(int32_t from, int32_t last, const char* name, const char* macros,
                          Enum& to) {
-  if (from < 0 || from > last)
-    return invalid(kOrigin, "{}: {} is none of {}", name, from, macros);
+  if (from < 0 || from > last) return invalid(kOrigin, "{}: {} is none of {}", name, from, macros);
   to = static_cast<Enum>(from);
   return {};
 }
@@ -82,8 +80,7 @@ Result<void> assign_list(const From* from, size_t count, const char* name, std::
                          size_t most = SIZE_MAX) {
   if (count == 0) return {};
   if (!from) return missing(name);
-  if (count > most)
-    return invalid(kOrigin, "{}: {} elements, at most {}", name, count, most);
+  if (count > most) return invalid(kOrigin, "{}: {} elements, at most {}", name, count, most);
   to.clear();
   for (size_t i = 0; i < count; ++i) {
     To element{};

@@ -30,13 +30,12 @@ void bind_tee(py::module_& module) {
                                     return unlocked([&] { return make_id_block(options); });
                                   });
   module.def("vcpu_type_names", &vcpu_type_names, "Processors that measure_set knows by name.");
-  with_arguments_of_create_bundle(definer(module, "create_bundle"),
-                                  [](BundleOptions options, const py::object& progress) {
-                                    Callback callback(progress);
-                                    options.progress = callback.progress_sink();
-                                    return unlocked_with(callback,
-                                                         [&] { return create_bundle(options); });
-                                  });
+  with_arguments_of_create_bundle(
+      definer(module, "create_bundle"), [](BundleOptions options, const py::object& progress) {
+        Callback callback(progress);
+        options.progress = callback.progress_sink();
+        return unlocked_with(callback, [&] { return create_bundle(options); });
+      });
   module.def("read_bundle", &load_bundle, py::arg("path") = py::none(),
              "Reads a guest bundle and verifies its digests.");
   module.def("default_bundle_path", &default_bundle_path,

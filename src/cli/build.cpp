@@ -101,9 +101,9 @@ Result<int> build(Arguments& arguments, Printer& output) {
 
 void add_build(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App& command = add_command(
-      app, session, text::build::kCommand,
-      [arguments](Printer& output) { return build(*arguments, output); });
+  CLI::App& command =
+      add_command(app, session, text::build::kCommand,
+                  [arguments](Printer& output) { return build(*arguments, output); });
   declare_options(command, *arguments);
 }
 

@@ -37,9 +37,8 @@ Result<int> inspect(const std::string& path, Printer& output) {
 
 void add_create(CLI::App& group, Invocation& session) {
   auto options = std::make_shared<BundleOptions>();
-  CLI::App& command =
-      add_command(group, session, text::bundle_create::kCommand,
-                  [options](Printer& output) { return create(*options, output); });
+  CLI::App& command = add_command(group, session, text::bundle_create::kCommand,
+                                  [options](Printer& output) { return create(*options, output); });
   declare(command, text::bundle_create::kKernel, options->kernel);
   declare(command, text::bundle_create::kModules, options->modules);
   declare(command, text::bundle_create::kInit, options->init);
@@ -49,9 +48,8 @@ void add_create(CLI::App& group, Invocation& session) {
 
 void add_inspect_bundle(CLI::App& group, Invocation& session) {
   auto path = std::make_shared<std::string>();
-  CLI::App& command =
-      add_command(group, session, text::bundle_inspect::kCommand,
-                  [path](Printer& output) { return inspect(*path, output); });
+  CLI::App& command = add_command(group, session, text::bundle_inspect::kCommand,
+                                  [path](Printer& output) { return inspect(*path, output); });
   declare(command, text::bundle_inspect::kBundle, *path);
 }
 

@@ -66,9 +66,9 @@ void add_verify(CLI::App& app, Invocation& session) {
 
 void add_diff(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App& command =
-      add_command(app, session, text::diff::kCommand,
-                  [arguments](Printer& output) { return diff(*arguments, output); });
+  CLI::App& command = add_command(app, session, text::diff::kCommand, [arguments](Printer& output) {
+    return diff(*arguments, output);
+  });
   declare(command, text::diff::kA, arguments->image);
   declare(command, text::diff::kB, arguments->other);
 }

@@ -32,9 +32,9 @@ Result<int> probe_host(const ProbeOptions& options, Printer& output) {
 
 void add_probe(CLI::App& app, Invocation& session) {
   auto options = std::make_shared<ProbeOptions>();
-  CLI::App& command =
-      add_command(app, session, text::probe::kCommand,
-                  [options](Printer& output) { return probe_host(*options, output); });
+  CLI::App& command = add_command(app, session, text::probe::kCommand, [options](Printer& output) {
+    return probe_host(*options, output);
+  });
   declare(command, text::probe::kKvmDevice, options->kvm_device);
   declare(command, text::probe::kTimeLimit, options->guest_time_limit_ms);
 }

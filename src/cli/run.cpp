@@ -199,9 +199,8 @@ Result<int> run(const Arguments& arguments, Printer& output) {
 
 void add_run(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App& command = add_command(
-      app, session, text::run::kCommand,
-      [arguments, &session](Printer& output) {
+  CLI::App& command =
+      add_command(app, session, text::run::kCommand, [arguments, &session](Printer& output) {
         session.error_status = kExitNotLaunched;
         return run(*arguments, output);
       });
