@@ -4,7 +4,6 @@
 #include "bartizan/tee.hpp"
 #include "base/errors.hpp"
 #include "base/progress.hpp"
-#include "guest_abi/limits.hpp"
 #include "image/builder/confidential_disk.hpp"
 #include "image/builder/krun.hpp"
 #include "image/builder/output_image.hpp"
