@@ -7,6 +7,7 @@
 #include "base/bytes.hpp"
 #include "base/errors.hpp"
 #include "base/units.hpp"
+#include "guest_abi/stub_table.hpp"
 #include "plan/boot/page_tables.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "plan/tee/snp/id_block.hpp"

@@ -10,7 +10,6 @@
 
 namespace bartizan::vmm::launch {
 
-using kPageSize;
 using memory::GuestMemory;
 using memory::PageState;
 

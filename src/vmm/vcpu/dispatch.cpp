@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/checked.hpp"
 #include "base/units.hpp"
 
 namespace bartizan::vmm::vcpu {

@@ -9,7 +9,6 @@
 namespace bartizan::vmm::virtio {
 namespace {
 
-using GuestAddress;
 
 constexpr uint16_t kNext = 1, kWrite = 2, kIndirect = 4;  // §2.7.5
 constexpr uint16_t kUsedNoNotify = 1;                     // §2.7.8

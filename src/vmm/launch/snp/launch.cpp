@@ -18,7 +18,6 @@
 namespace bartizan::vmm::launch {
 namespace {
 
-using kPageSize;
 using kvm::SevCommandId;
 using snp::cpuid_page;
 

@@ -18,7 +18,6 @@
 namespace bartizan::vmm::launch {
 namespace {
 
-using kPageSize;
 using kvm::TdxCommandId;
 
 constexpr const char* kOrigin = "tee/tdx";

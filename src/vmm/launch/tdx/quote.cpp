@@ -14,8 +14,6 @@
 namespace bartizan::vmm::launch::tdx {
 namespace {
 
-using GuestAddress;
-using kPageSize;
 
 constexpr const char* kOrigin = "tee/tdx";
 
