@@ -124,8 +124,8 @@ Result<HttpReply> Service::auth(const HttpRequest& request) {
   return reply;
 }
 
-// The nonce is gone with the first try, good or bad: who may try again may try until something
-// fits.
+// A nonce is consumed by the first attempt whether or not it succeeds; otherwise a guest could
+// retry against one nonce.
 Result<HttpReply> Service::attest(const HttpRequest& request) {
   std::string id = session_id(request.cookie);
   std::optional<KbsSession> session = sessions_.consume(id, options_.clock());

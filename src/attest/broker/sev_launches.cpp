@@ -49,7 +49,7 @@ Json evidence_of(const SevOpenMessage& message) {
                                    message.firmware.api_minor, message.firmware.build)}};
 }
 
-// All of them, so that the time tells nothing.
+// All of them, so that the time discloses nothing.
 Result<bool> is_one_of(const std::vector<Bytes>& digests, const SevLaunch& launch,
                        const SevMeasurement& seen) {
   bool found = false;
@@ -121,7 +121,7 @@ Result<Json> SevLaunches::release(const SevLaunch& launch, ByteView body, Json& 
   if (!TRY(is_one_of(workload->measurements, launch, seen))) {
     return refused(kOrigin, "measurement", list_of(workload->measurements), to_hex(seen.measure),
                    "the firmware's HMAC is over none of the workload's measurements, or its API "
-                   "version and build are not those that were said");
+                   "version and build differ from those announced");
   }
   std::optional<SecretBytes> key = TRY(store_.resource(workload->resource));
   if (!key) return make_error(ErrorCode::not_found, kOrigin, "resource \"{}\"", workload->resource);

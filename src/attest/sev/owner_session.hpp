@@ -27,7 +27,7 @@ class OwnerSession {
   Result<bool> is_launch_of(ByteView launch_digest, const Firmware& firmware,
                             const SevMeasurement& seen) const;
 
-  // Padded with zeros to whole blocks. For that launch only: the MAC is over its measurement, too.
+  // Padded with zeros to whole blocks. For that launch only: the MAC also covers its measurement.
   Result<SevSecret> seal(const SecretBytes& secret, const SevMeasurement& seen) const;
 
  private:

@@ -46,7 +46,7 @@ Result<void> check_public(const BuildOptions& options) {
   if (options.created && (*options.created < 0 || *options.created >= kYear10000))
     return invalid(kOrigin, "created {}: not a time from 1970 to 9999", *options.created);
   if (options.anonymous && options.workload_id.empty())
-    return invalid(kOrigin, "workload_id: needed when nothing of the source shall be public");
+    return invalid(kOrigin, "workload_id: required for an anonymous image");
   return {};
 }
 

@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/builder";
 constexpr uint64_t kTailBytes = kMaxKrunJson + kKrunTrailerBytes;
-// A layer of such an image has some five entries; a hostile one shall not keep us reading.
+// A layer of such an image has some five entries; a hostile one must not keep us reading.
 constexpr uint64_t kMaxEntries = 10'000;
 
 struct Search {
@@ -83,7 +83,7 @@ Result<void> search_tar(layer::ByteSource& source, const fs::path& layer, Search
 }
 
 // A look at the headers of the last layer, where our images have their manifest: behind the disk,
-// which nobody shall read for the sake of this.
+// which is too much to read for this.
 Result<bool> is_ours(const oci::Layout& layout, const oci::Descriptor& layer) {
   if (oci::media_kind(layer.media_type) != oci::MediaKind::layer_tar) return false;
   auto file = TRY(layout.open_file(oci::blob_name(TRY(oci::parse_digest(layer.digest, "layer")))));

@@ -113,7 +113,7 @@ class Walk {
     for (const auto& [nid, seen] : seen_) {
       if (seen.found != seen.links)
         return corrupt(fmt::format("inode {}", nid),
-                       fmt::format("{} links, but it says {}", seen.found, seen.links));
+                       fmt::format("{} links, but it records {}", seen.found, seen.links));
     }
     if (seen_.size() != super_.inodes)
       return corrupt("superblock", fmt::format("{} inodes, but the root leads to {}", super_.inodes,
@@ -157,7 +157,8 @@ class Walk {
     if (nid >= (super_.blocks * kBlockSize - super_.metadata) / kSlot)
       return corrupt(inode.where(), "outside the file system");
     uint64_t at = super_.metadata + nid * kSlot;
-    if (at % kBlockSize + kInodeBytes > kBlockSize) return corrupt(inode.where(), "cut by a block's end");
+    if (at % kBlockSize + kInodeBytes > kBlockSize)
+      return corrupt(inode.where(), "cut by a block's end");
     ByteView raw = TRY(cache_.block(at / kBlockSize)).subspan(at % kBlockSize);
     inode.format = load_le<uint16_t>(&raw[0]);
     inode.mode = load_le<uint16_t>(&raw[4]);

@@ -104,7 +104,7 @@ LayerMerger::PathDigest LayerMerger::digest_of(const std::string& path) {
   return digest;
 }
 
-// Who keeps the path of a hard link's target in memory.
+// Charges a retained hard-link target path against kMaxLinkBytes.
 Result<void> LayerMerger::hold_link(size_t bytes) {
   link_bytes_ += bytes + kLinkCost;
   if (link_bytes_ <= kMaxLinkBytes) return {};
@@ -139,7 +139,7 @@ Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
   if (!path.empty() && TRY(apply_whiteout(path))) return {};
   filesystem::FileType type = type_of(entry.kind);
   if (path.empty() && entry.kind != TarKind::directory)
-    return corrupt(entry.path, "the root is no folder");
+    return corrupt(entry.path, "the root is not a folder");
   filesystem::NodeId node = TRY(merged_.place(path));
   if (entry.kind == TarKind::hard_link) return take_link(entry, path, node);
   bool seen = node != 0 && merged_.claim(node, type);

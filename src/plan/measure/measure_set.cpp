@@ -17,9 +17,9 @@ namespace {
 namespace snp = plan::tee::snp;
 
 constexpr const char* kOrigin = "plan/measure/measure_set";
-// Each costs at least milliseconds; a typing error in a range shall not cost hours.
+// Each costs at least milliseconds. Bounds the work that a mistyped range can cause.
 constexpr uint64_t kMaxCombinations = 4096;
-constexpr uint32_t kMaxFirmwareVcpus = 512;  // of QEMU with KVM, and room
+constexpr uint32_t kMaxFirmwareVcpus = 512;  // QEMU/KVM's maximum, with headroom
 constexpr uint64_t kMaxKernelBytes = kGiB;   // kernel or initrd: must not fill memory
 
 struct Processor {
@@ -122,7 +122,7 @@ Result<std::pair<uint32_t, uint32_t>> vcpu_range(const MeasureOptions& options) 
   if (first == 0 || last < first)
     return invalid(kOrigin, "{} to {} vCPUs: not a range", first, last);
   if (!options.firmware.ovmf.empty() && last > kMaxFirmwareVcpus)
-    return invalid(kOrigin, "{} vCPUs: at most {} are possible", last, kMaxFirmwareVcpus);
+    return invalid(kOrigin, "vCPU count {} exceeds the maximum of {}", last, kMaxFirmwareVcpus);
   return std::pair(first, last);
 }
 

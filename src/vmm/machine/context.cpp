@@ -68,7 +68,7 @@ void Context::Impl::warn(const std::string& line) const {
 }
 
 // Page tables are measured, and hold the C-bit where this host's processor has it. Whoever
-// registered the digests of other processors alone will refuse this one: better said here.
+// registered the digests of other processors alone will refuse this one: better reported here.
 LaunchOptions Context::Impl::launch_options() const {
   LaunchOptions launch{tee,
                        options.bundle,

@@ -139,7 +139,7 @@ Result<void> VirtualMachine::add_io_apic() {
 }
 
 // Where only the boot processor gets the plan's registers, the others wait for its INIT and SIPI in
-// KVM's reset state, which is what the plan says of them, too.
+// KVM's reset state, which is also their state in the plan.
 Result<void> VirtualMachine::set_up_vcpu(kvm::Vcpu& vcpu, const kvm::CpuidTable& table,
                                          const plan::tee::LaunchPlan& plan) {
   using Registers = launch::Launcher::Registers;

@@ -49,8 +49,9 @@ CpuState cpu_at(uint32_t start, const FirmwarePlanOptions& options) {
 
 Result<void> add_cpus(const Ovmf& ovmf, const FirmwarePlanOptions& options, LaunchPlan* plan) {
   if (options.tee != Tee::sev && !ovmf.reset_address) {
-    return make_error(ErrorCode::unsupported, kOrigin,
-                      "firmware: tells no reset address: not made for SEV-ES or SNP");
+    return make_error(
+        ErrorCode::unsupported, kOrigin,
+        "firmware metadata has no AP reset address; the image does not support SEV-ES or SNP");
   }
   plan->cpus.push_back(cpu_at(kBootAddress, options));
   plan->cpus.resize(options.vcpus, cpu_at(ovmf.reset_address.value_or(kBootAddress), options));

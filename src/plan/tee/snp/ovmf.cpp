@@ -118,7 +118,7 @@ Result<void> take_entry(const Entry& entry, Ovmf* ovmf) {
   if (is(entry.guid, kResetBlock)) {
     ovmf->reset_address = TRY(first_word(entry, "SEV-ES reset block"));
   } else if (is(entry.guid, kHashTable)) {
-    // Address 0 is how an image says that it checks no hashes.
+    // Address 0 means that the image checks no hashes.
     auto address = TRY(first_word(entry, "SEV hash table"));
     if (address > kAddressSpaceEnd - kHashTableBytes)
       return corrupt("firmware: SEV hash table at {:#x}", address);

@@ -3,8 +3,8 @@
 // encrypted in place in its order, with SEV-ES one VMSA a vCPU, MEASURE, which the owner judges and
 // may answer with a secret, FINISH.
 //
-// The guest decides by its page tables what is encrypted; KVM does not tell the VMM, and a VMM that
-// reads encrypted memory gets garbage. So page states come from the guest's hypercalls alone.
+// The guest decides by its page tables what is encrypted; KVM does not inform the VMM, and a VMM
+// that reads encrypted memory gets garbage. So page states come from the guest's hypercalls alone.
 #include <algorithm>
 
 #include "base/errors.hpp"

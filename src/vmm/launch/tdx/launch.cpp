@@ -107,7 +107,7 @@ Result<void> TdxLauncher::load_item(kvm::Vcpu& vcpu, const plan::tee::PlanItem& 
   return {};
 }
 
-// KVM moves the fields on to what is left, in success and failure alike; a signal is no failure.
+// KVM moves the fields on to what is left, in success and failure alike; a signal is not a failure.
 Result<void> TdxLauncher::add(kvm::Vcpu& vcpu, const std::string& what,
                               kvm::TdxInitMemRegion region, bool measure) {
   auto id = TdxCommandId::init_mem_region;
@@ -129,7 +129,7 @@ Result<void> TdxLauncher::add(kvm::Vcpu& vcpu, const std::string& what,
 }
 
 void TdxLauncher::tdx_call(memory::GuestMemory& memory, kvm::ExitTdx& call) {
-  if (call.nr != kvm::kTdvmcallGetQuote) return;  // KVM's preset answer says "unsupported"
+  if (call.nr != kvm::kTdvmcallGetQuote) return;  // KVM's preset answer is "unsupported"
   call.ret = quotes_.request(memory, {call.get_quote.gpa}, call.get_quote.size);
 }
 

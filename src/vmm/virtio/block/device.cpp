@@ -96,7 +96,7 @@ void BlockDevice::notify(uint16_t) {
   queues_->serve(0, kRequestsPerTurn, [this](const Chain& chain) { return serve(chain); });
 }
 
-// The last writable byte is the status (§5.2.6). Without one there is nobody to tell.
+// The last writable byte is the status (§5.2.6). Without one the result cannot be reported.
 uint32_t BlockDevice::serve(const Chain& chain) {
   if (chain.writable_bytes == 0) return 0;
   Outcome outcome = execute(chain);
