@@ -84,7 +84,7 @@ TEST_P(StubLaunch, DebiansKernelLaunchesAsMeasured) {
   launch(plan);
   EXPECT_TRUE(record().finished);
   EXPECT_EQ(record().digest, expected_digest(plan));
-  EXPECT_EQ(record().policy, GetParam() == Tee::tdx ? record().policy : plan.policy);
+  EXPECT_EQ(record().policy, GetParam() == Tee::tdx ? record().policy : plan.guest_policy);
   EXPECT_THAT(kernel_->findings(), IsEmpty());
   auto measured = measure(options_).value();
   EXPECT_EQ(measured.digest, record().digest) << "the public interface says the same";

@@ -26,7 +26,7 @@ constexpr uint32_t kNoDebug = 1 << 0, kNoKeySharing = 1 << 1, kEncryptedState = 
                    kNoSend = 1 << 3;
 
 // What a guest's policy must forbid, so that what was measured stays what runs.
-Result<void> check_policy(const Workload& workload, uint32_t policy) {
+Result<void> check_guest_policy(const Workload& workload, uint32_t policy) {
   uint32_t needed = kNoKeySharing | kNoSend;
   if (!workload.allow_debug) needed |= kNoDebug;
   if (workload.tee == Tee::sev_es) needed |= kEncryptedState;
@@ -81,7 +81,7 @@ Result<Json> SevLaunches::open(ByteView body, int64_t now) {
 Result<Json> SevLaunches::start(const Workload& workload, const SevOpenMessage& message,
                                 int64_t now, Json& evidence) {
   TRY(check_tee(workload, message.tee));
-  TRY(check_policy(workload, message.policy));
+  TRY(check_guest_policy(workload, message.policy));
   sev::Platform platform = TRY(sev::verify_platform_chain(message.certificates, roots_));
   evidence["chip"] = to_hex(platform.chip);
   auto [keys, wrapped] = TRY(sev::OwnerSession::open(platform.diffie_hellman, message.policy));

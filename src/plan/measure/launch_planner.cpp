@@ -153,7 +153,7 @@ std::vector<tee::RuntimeExtend> extends(const guest_abi::StubTable& table) {
 
 }  // namespace
 
-uint64_t default_policy(Tee tee) {
+uint64_t default_guest_policy(Tee tee) {
   switch (tee) {
     case Tee::none:
     case Tee::tdx:
@@ -174,7 +174,7 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
   tee::LaunchPlan plan;
   plan.tee = options.tee;
   plan.c_bit = TRY(address_bit(options));
-  plan.policy = default_policy(options.tee);
+  plan.guest_policy = default_guest_policy(options.tee);
   plan.guest_features = options.guest_features;
   uint64_t ram = TRY(ram_bytes(options.ram_mib));
   plan.ram = boot::ram_regions(ram, platform_of(options.tee));

@@ -28,7 +28,7 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
                                   ByteView stub);
 
 // Guest policy of a launch that asks for none.
-uint64_t default_policy(Tee tee);
+uint64_t default_guest_policy(Tee tee);
 
 // The digest of that very plan; also what measure() returns. Empty for Tee::none.
 Result<Measurement> measure_plan(const tee::LaunchPlan& plan);

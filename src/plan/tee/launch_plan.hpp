@@ -74,7 +74,7 @@ struct LaunchPlan {
   std::vector<RuntimeExtend> extends;  // TDX, in order
   std::vector<CpuState> cpus;          // one per vCPU, boot processor first
   // SNP guest policy; SEV, SEV-ES: theirs; TDX: attributes beside SEPT_VE_DISABLE
-  uint64_t policy = 0;
+  uint64_t guest_policy = 0;
   uint64_t guest_features = 0;  // SEV_FEATURES in the VMSA; 0: the TEE's default. Measured
   // SEV, SEV-ES: where a launch secret goes, loaded as zeros; 0: nowhere
   GuestAddress secret;

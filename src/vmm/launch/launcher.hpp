@@ -69,7 +69,7 @@ struct LauncherInputs {
   std::shared_ptr<kvm::KernelApi> kernel;
   // Of the plan.
   uint8_t c_bit = 0;
-  uint64_t policy = 0, guest_features = 0;
+  uint64_t guest_policy = 0, guest_features = 0;
   LaunchIdentity binding;
 };
 

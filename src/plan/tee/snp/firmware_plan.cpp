@@ -139,7 +139,7 @@ Result<LaunchPlan> firmware_plan(const Ovmf& ovmf, const FirmwarePlanOptions& op
   plan.items.push_back(with_bytes(
       item(ovmf.address(), PageKind::normal, "firmware", ovmf.image.size()), ovmf.image));
   if (options.tee == Tee::snp) {
-    plan.policy = kDefaultSnpPolicy;
+    plan.guest_policy = kDefaultSnpPolicy;
     TRY(add_sections(ovmf, options, &plan));
   } else {
     TRY(add_hash_table(ovmf, options, &plan));

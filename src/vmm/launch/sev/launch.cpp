@@ -83,7 +83,7 @@ Result<void> SevLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable&) {
 }
 
 Result<void> SevLauncher::load(const plan::tee::LaunchPlan& plan, const LaunchTarget& target) {
-  TRY(start(target.vm, plan.policy));
+  TRY(start(target.vm, plan.guest_policy));
   TRY(pin(target.vm, target.memory));
   for (const plan::tee::PlanItem& item : plan.items) TRY(load_item(target.vm, target.memory, item));
   if (es_) TRY(command(target.vm, SevCommandId::launch_update_vmsa, nullptr));

@@ -112,7 +112,7 @@ Result<void> SnpLauncher::enable_certificates(kvm::Vm& vm) {
 }
 
 Result<void> SnpLauncher::load(const plan::tee::LaunchPlan& plan, const LaunchTarget& target) {
-  TRY(start(target.vm, plan.policy));
+  TRY(start(target.vm, plan.guest_policy));
   TRY(ram_.make_private(target.vm, target.memory));
   for (const plan::tee::PlanItem& item : plan.items) {
     TRY(item.kind == plan::tee::PageKind::cpuid ? load_cpuid(target.vm, item, target.cpuid)

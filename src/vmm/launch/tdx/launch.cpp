@@ -73,7 +73,7 @@ Result<void> TdxLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable& cpuid) {
   if (!batch_.valid()) return errno_error(ENOMEM, kOrigin, "launch buffer");
   auto enabled = vm.enable_cap(kvm::kCapExitHypercall, {1ull << kvm::kHypercallMapGpaRange});
   TRY(explain(std::move(enabled), "KVM_ENABLE_CAP"));
-  return tdx::init_vm(vm, cpuid, inputs_.binding.workload_digest, inputs_.policy);
+  return tdx::init_vm(vm, cpuid, inputs_.binding.workload_digest, inputs_.guest_policy);
 }
 
 Result<void> TdxLauncher::load(const plan::tee::LaunchPlan& plan, const LaunchTarget& target) {
