@@ -8,7 +8,7 @@ int32_t fail(Error error, bartizan_error** err) noexcept {
   try {
     std::string description = error.describe();
     *err = new bartizan_error{std::move(error), std::move(description)};
-  } catch (...) {  // no memory to say more
+  } catch (...) {  // no memory for more
   }
   return number;
 }

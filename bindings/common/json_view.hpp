@@ -2,7 +2,7 @@
 // hexadecimal, and no secret is ever in it. `manifest` is the manifest's exact text, because its
 // digest is what counts.
 //
-// to_text never throws for bytes that are no UTF-8 (a file name in a message can hold any): it
+// to_text never throws for bytes that are not UTF-8 (a file name in a message can hold any): it
 // replaces them.
 #pragma once
 

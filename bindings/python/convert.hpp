@@ -59,7 +59,7 @@ Tee to_tee(const py::object& tee);
 LogSink log_sink(const py::object& callable);
 
 // A callable that C++ calls while this thread is inside it without the GIL. What the callable
-// raises is kept, the C++ work is told to give up, and rethrow() raises it again once C++ has
+// raises is kept, the C++ work is cancelled, and rethrow() raises it again once C++ has
 // returned.
 class Callback {
  public:
@@ -134,7 +134,7 @@ struct PythonTeeOptions {
   py::object owner = py::none();
 };
 // The options with the owner behind `callback`, which keeps what the callable raises; null: there
-// is no owner.
+// is not an owner.
 std::pair<TeeOptions, std::shared_ptr<Callback>> with_owner(const PythonTeeOptions& from);
 
 }  // namespace bartizan::python

@@ -11,8 +11,9 @@ Error not_accepted() {
 }
 
 void bind_types(py::module_& module) {
-  py::class_<SevMeasurement>(module, "SevMeasurement",
-                             "What the security processor says of a SEV launch before it runs.")
+  py::class_<SevMeasurement>(
+      module, "SevMeasurement",
+      "What the security processor reports about a SEV launch before it runs.")
       .def_property_readonly("measure",
                              [](const SevMeasurement& self) { return to_bytes(self.measure); })
       .def_property_readonly("nonce",

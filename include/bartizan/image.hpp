@@ -41,8 +41,8 @@ struct BuildOptions {
 
   // What the workload writes goes to a scratch disk of this size, which the host provides (a sparse
   // file) and the guest formats at each boot, encrypted and authenticated under keys that it draws
-  // itself. 0: to the guest's memory. The manifest says which, so the launch is bound to it. A
-  // multiple of 4096, 16 MiB to 1 TiB; some 2 % of it are overhead.
+  // itself. 0: to the guest's memory. The manifest records the size, so the launch is bound to it.
+  // A multiple of 4096, 16 MiB to 1 TiB; some 2 % of it are overhead.
   uint64_t scratch_bytes = 0;
 
   // A second way into the disk, for people: a key slot of its own, hardened by Argon2id (192 MiB, 4
@@ -63,7 +63,7 @@ struct BuildOptions {
   // Seconds since the epoch: "created" of the output. Default: now; in reproducible builds the
   // source's, else 0.
   std::optional<int64_t> created;
-  // Says nothing of the source in public: no annotations and labels of it, nor its digest. Wants a
+  // Omits all metadata that identifies the source image: annotations, labels, digest. Requires
   // workload_id.
   bool anonymous = false;
 };
@@ -108,8 +108,8 @@ struct LuksSegment {
   std::string integrity;  // "hmac(sha256)"; empty: none
 };
 
-// What a LUKS header says, whoever made it. Nothing of it is authenticated: the host can write what
-// it likes.
+// The content of a LUKS header, whichever program made it. Nothing of it is authenticated: the host
+// can write what it likes.
 struct LuksInfo {
   uint32_t version = 0;  // 1 or 2
   std::string uuid, label;
@@ -119,7 +119,7 @@ struct LuksInfo {
   std::string integrity;
   std::vector<LuksKeyslot> keyslots;
   std::vector<LuksSegment> segments;
-  // "primary header: wrong checksum; read from the secondary one"; empty: both copies are well
+  // "primary header: wrong checksum; read from the secondary one"; empty: both copies are valid
   std::string remark;
 };
 
@@ -149,12 +149,12 @@ struct ImageInfo {
 // disk image. An image of ours must be in a plain tar layer, the last one, as we make it; others
 // may be compressed (disk_offset is then 0 and means nothing). Nothing is unpacked: of an archive,
 // disk_path is the archive and disk_offset a place in it. Errors: not_found, corrupt, unsupported
-// (manifest of a newer version: says which).
+// (manifest of a newer version, which the message names).
 Result<ImageInfo> inspect_image(const std::filesystem::path& image,
                                 const std::string& reference = "");
 
 // Recomputes the dm-verity tree over the stored disk and compares. With `disk_key` (or the recovery
-// passphrase), also all else: the LUKS2 header says what the manifest says, opens with the key to a
+// passphrase), also all else: the LUKS2 header agrees with the manifest, opens with the key to a
 // volume key that fits its digest (libcryptsetup), and the data decrypts to an EROFS with a valid
 // superblock whose every folder, inode and extent lies where it may. verification_failed: reason
 // "verity" or "disk_key"; corrupt: what was built wrong.

@@ -50,7 +50,7 @@ struct HostProbe {
 
 struct ProbeOptions {
   std::filesystem::path kvm_device = "/dev/kvm";
-  // for the probe guest: a back end that emulates long mode is found out by it
+  // Time limit for the probe guest. Exceeded by KVM back ends that emulate long mode.
   uint32_t guest_time_limit_ms = 2000;
 };
 
@@ -132,7 +132,7 @@ struct Measurement {
 Result<Measurement> measure(const LaunchOptions& options);
 
 // A launch as QEMU, EC2 or GCE do it: a firmware that ends at 4 GiB, and for QEMU also the hashes
-// of what it shall boot.
+// of what it must boot.
 struct FirmwareLaunch {
   std::filesystem::path ovmf;    // empty: bartizan's own launch of LaunchOptions is measured
   std::filesystem::path kernel;  // empty: no hashes (and then neither initrd nor append)
@@ -166,9 +166,9 @@ Result<std::vector<Measurement>> measure_set(const MeasureOptions& options);
 // "EPYC", "EPYC-v1", … "EPYC-Turin".
 std::vector<std::string> vcpu_type_names();
 
-// An ID block tells the SNP firmware which digest, policy and version a guest must have, signed by
-// its owner (SNP firmware ABI, 8.17): a launch of anything else fails, and the report names the
-// keys.
+// An ID block specifies for the SNP firmware which digest, policy and version a guest must have,
+// signed by its owner (SNP firmware ABI, 8.17): a launch of anything else fails, and the report
+// names the keys.
 struct IdBlockOptions {
   std::vector<uint8_t> digest;             // 48 bytes
   std::array<uint8_t, 16> family_id = {};  // the owner's own numbering, in the report
@@ -188,7 +188,7 @@ struct IdBlock {
 
 Result<IdBlock> make_id_block(const IdBlockOptions& options);
 
-// SEV, SEV-ES: what the security processor says of a launch before its guest runs (SEV API,
+// SEV, SEV-ES: what the security processor reports about a launch before its guest runs (SEV API,
 // LAUNCH_MEASURE). `measure` is an HMAC-SHA256 under the key of the owner's session (the TIK), over
 // 0x04, the firmware's API version and build, `policy`, the launch digest and `nonce`. An owner
 // computes it from a digest of its own, never from `digest`: that is this host's word for what it

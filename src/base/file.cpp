@@ -122,7 +122,7 @@ Result<void> write_file(const std::filesystem::path& path, ByteView content, mod
 }
 
 Unfinished::~Unfinished() {
-  // nothing to tell and nobody to tell it to: an error is already on its way
+  // nothing to report: an error is already being returned
   std::error_code ignored;
   if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
 }

@@ -25,7 +25,7 @@ class Meter {
                       progress_.stage);
   }
 
-  // Nothing to tell, but work that takes time: only asks, now and then, whether to go on.
+  // Work that takes time but has no progress to report: only asks, now and then, whether to go on.
   Result<void> ask() {
     if (++asked_ % kAskEach != 0) return {};
     next_ = progress_.done;

@@ -1,5 +1,6 @@
 // Units of memory and storage. A size that only happens to be equal to one of these, because a
-// format or an interface fixes a field of its own, keeps a name of its own beside its specification.
+// format or an interface fixes a field of its own, keeps a name of its own beside its
+// specification.
 #pragma once
 
 #include <cstdint>

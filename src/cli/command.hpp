@@ -16,10 +16,10 @@
 
 namespace bartizan::cli {
 
-// Exit statuses, told by `bartizan --help`.
+// Exit statuses, listed by `bartizan --help`.
 constexpr int kExitError = 1;
 constexpr int kExitUsage = 2;
-constexpr int kExitNotLaunched = 125;  // `run` only, so that a workload's own 1 is told apart
+constexpr int kExitNotLaunched = 125;  // `run` only, distinct from a workload's own 1
 
 struct Invocation {
   Printer output;

@@ -10,9 +10,9 @@ namespace bartizan::cli {
 namespace {
 
 // A node is a line and what hangs below it.
-struct Node {
+struct TreeNode {
   std::string text;
-  std::vector<Node> parts = {};
+  std::vector<TreeNode> parts = {};
 };
 
 // Whatever a hostile file holds, it does not steer a terminal.
@@ -22,7 +22,8 @@ std::string harmless(std::string text) {
   return text;
 }
 
-void draw(const std::vector<Node>& nodes, const std::string& indent, std::vector<std::string>* to) {
+void draw(const std::vector<TreeNode>& nodes, const std::string& indent,
+          std::vector<std::string>* to) {
   for (size_t i = 0; i < nodes.size(); ++i) {
     const bool last = i + 1 == nodes.size();
     to->push_back(indent + (last ? "`- " : "|- ") + harmless(nodes[i].text));
@@ -50,13 +51,13 @@ std::string kdf_of(const LuksKeyslot& slot) {
   return text;
 }
 
-Node keyslot_node(const LuksKeyslot& slot) {
+TreeNode keyslot_node(const LuksKeyslot& slot) {
   return {"key slot " + std::to_string(slot.number) + ": " + kdf_of(slot) + "; key of " +
           std::to_string(slot.key_bytes * 8) + " bits, " + size_at(slot.size, slot.offset) +
           (slot.unbound ? ", not bound to the data" : "")};
 }
 
-Node segment_node(const LuksSegment& segment) {
+TreeNode segment_node(const LuksSegment& segment) {
   return {"segment " + std::to_string(segment.number) + ": " + segment.cipher + ", sectors of " +
           std::to_string(segment.sector_size) + " bytes, " +
           (segment.size ? human_bytes(segment.size) : std::string("to the end of the disk")) +
@@ -64,8 +65,8 @@ Node segment_node(const LuksSegment& segment) {
           (segment.integrity.empty() ? "" : ", integrity " + segment.integrity)};
 }
 
-Node header_node(const ImageInfo& info) {
-  Node node{field("header", human_bytes(info.header_bytes) + " at 0")};
+TreeNode header_node(const ImageInfo& info) {
+  TreeNode node{field("header", human_bytes(info.header_bytes) + " at 0")};
   if (!info.luks) return node;
   const LuksInfo& luks = *info.luks;
   if (luks.version == 0) return {node.text, {{"! " + luks.remark}}};
@@ -82,8 +83,8 @@ uint64_t footer_bytes(const ImageInfo& info) {
   return info.disk_bytes - info.header_bytes - info.filesystem_bytes - info.tree_bytes;
 }
 
-Node disk_node(const ImageInfo& info) {
-  Node node{
+TreeNode disk_node(const ImageInfo& info) {
+  TreeNode node{
       field("disk", size_at(info.disk_bytes, info.disk_offset) + " of " + info.disk_path.string())};
   node.parts.push_back(header_node(info));
   const std::string what = info.filesystem.empty() ? "unknown until decrypted" : info.filesystem;
@@ -99,14 +100,14 @@ Node disk_node(const ImageInfo& info) {
   return node;
 }
 
-Node key_node(const ImageInfo& info) {
+TreeNode key_node(const ImageInfo& info) {
   if (info.broker_url.empty()) return {field("key", "from the caller, no broker is named")};
-  Node node{field("key", "from the broker " + info.broker_url)};
+  TreeNode node{field("key", "from the broker " + info.broker_url)};
   if (!info.resource.empty()) node.parts.push_back({field("resource", info.resource)});
   return node;
 }
 
-Node launch_node(const ImageInfo& info) {
+TreeNode launch_node(const ImageInfo& info) {
   return {field("launch", std::to_string(info.vcpus) + " CPUs, " + std::to_string(info.ram_mib) +
                               " MiB by default")};
 }
@@ -117,8 +118,8 @@ std::string kind_of(const ImageInfo& info) {
   return "disk image";
 }
 
-std::vector<Node> parts_of(const ImageInfo& info, const std::string& digest) {
-  std::vector<Node> parts;
+std::vector<TreeNode> parts_of(const ImageInfo& info, const std::string& digest) {
+  std::vector<TreeNode> parts;
   if (!info.workload_id.empty()) parts.push_back({field("workload id", info.workload_id)});
   if (!digest.empty())
     parts.push_back({field("workload digest", digest),
@@ -139,14 +140,14 @@ std::vector<Node> parts_of(const ImageInfo& info, const std::string& digest) {
 }
 
 // What a host that keeps the image and serves its blocks can find out or do.
-std::vector<Node> host_parts(const ImageInfo& info) {
+std::vector<TreeNode> host_parts(const ImageInfo& info) {
   if (info.kind == "bartizan") {
     return {
         {"learns all of the above, the disk's size, which blocks are read when, and all traffic"},
         {"does not learn names, contents, owners and modes of files, the configuration, the key"},
         {"can refuse to serve; whatever it changes on the disk ends the guest"}};
   }
-  std::vector<Node> parts = {
+  std::vector<TreeNode> parts = {
       {"learns all of the above, the disk's size, and which blocks are read and written when"},
       {"does not learn the contents, as long as no passphrase can be guessed"}};
   parts.push_back(

@@ -33,7 +33,7 @@ Result<int> verify(const Arguments& arguments, Printer& output) {
   return 0;
 }
 
-// As diff(1): status 1 says that there are differences.
+// As diff(1): status 1 means that there are differences.
 Result<int> diff(const Arguments& arguments, Printer& output) {
   auto differences = TRY(diff_images(arguments.image, arguments.other));
   std::vector<std::pair<std::string, std::string>> lines;

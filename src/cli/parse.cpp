@@ -35,8 +35,8 @@ Error invalid_value(std::string_view option, std::string_view text, std::string_
   return invalid("cli", "{}: \"{}\" is not {}", option, text, form);
 }
 
-Result<Endpoint> parse_endpoint(const std::string& text) {
-  Endpoint endpoint;
+Result<HostPort> parse_endpoint(const std::string& text) {
+  HostPort endpoint;
   std::string_view port;
   if (!split_address(text, &endpoint.address, &port) || endpoint.address.empty() ||
       !parse_number(port, &endpoint.port))

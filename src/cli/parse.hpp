@@ -11,12 +11,12 @@ namespace bartizan::cli {
 // invalid_argument: `<option>: "<text>" is not <form>`.
 Error invalid_value(std::string_view option, std::string_view text, std::string_view form);
 
-struct Endpoint {
+struct HostPort {
   std::string address;
   uint16_t port = 0;
 };
 
-Result<Endpoint> parse_endpoint(const std::string& text);      // "ADDRESS:PORT", "[IPV6]:PORT"
+Result<HostPort> parse_endpoint(const std::string& text);      // "ADDRESS:PORT", "[IPV6]:PORT"
 Result<PublishedPort> parse_publish(const std::string& text);  // "[ADDRESS:]HOST:GUEST"
 Result<VsockPort> parse_vsock(const std::string& text, bool listen);       // "PORT=PATH"
 Result<uint64_t> parse_size(const char* option, const std::string& text);  // "512M", "1G", bytes

@@ -42,7 +42,7 @@ Result<void> AesXts::process(ByteView from, std::span<uint8_t> to, uint64_t offs
   }
   for (size_t at = 0; at < from.size(); at += size) {
     uint8_t tweak[16] = {};
-    // dm-crypt without iv_large_sectors counts IVs in units of kSectorSize, whatever sector_size is.
+    // dm-crypt without iv_large_sectors counts IVs in units of kSectorSize, for any sector_size.
     store_le<uint64_t>(tweak, (offset + at) / kSectorSize);
     int produced = 0;
     if (EVP_CipherInit_ex(state_->context.get(), nullptr, nullptr, nullptr, tweak, -1) != 1 ||

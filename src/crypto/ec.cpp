@@ -14,7 +14,6 @@ namespace bartizan::crypto {
 namespace {
 
 using Signature = std::unique_ptr<ECDSA_SIG, OpensslDelete<ECDSA_SIG_free>>;
-using MemoryBio = std::unique_ptr<BIO, OpensslDelete<BIO_free_all>>;
 
 const char* group_name(Curve curve) {
   return curve == Curve::p256 ? "P-256" : "P-384";

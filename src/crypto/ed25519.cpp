@@ -8,7 +8,6 @@
 namespace bartizan::crypto {
 namespace {
 
-using MemoryBio = std::unique_ptr<BIO, OpensslDelete<BIO_free>>;
 constexpr size_t kSignatureBytes = 64;
 
 // Without it OpenSSL would ask the terminal for the passphrase of an encrypted key.

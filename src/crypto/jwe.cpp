@@ -17,10 +17,6 @@ constexpr std::string_view kOrigin = "crypto/jwe";
 // RSA keys below are breakable; far above, one request costs seconds of a broker's processor.
 constexpr int kMinRsaBits = 2048, kMaxRsaBits = 4096;
 
-using BigNumber = std::unique_ptr<BIGNUM, OpensslDelete<BN_free>>;
-using ParameterBuilder = std::unique_ptr<OSSL_PARAM_BLD, OpensslDelete<OSSL_PARAM_BLD_free>>;
-using Parameters = std::unique_ptr<OSSL_PARAM, OpensslDelete<OSSL_PARAM_free>>;
-
 std::string url64(ByteView bytes) {
   return to_base64(bytes, Base64::url);
 }

@@ -2,6 +2,7 @@
 // src/crypto only.
 #pragma once
 
+#include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
@@ -26,6 +27,7 @@ using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, OpensslDelete<EVP_CIPHER_C
 using DigestContext = std::unique_ptr<EVP_MD_CTX, OpensslDelete<EVP_MD_CTX_free>>;
 using PrivateKeyHandle = std::unique_ptr<EVP_PKEY, OpensslDelete<EVP_PKEY_free>>;
 using PrivateKeyContext = std::unique_ptr<EVP_PKEY_CTX, OpensslDelete<EVP_PKEY_CTX_free>>;
+using MemoryBio = std::unique_ptr<BIO, OpensslDelete<BIO_free_all>>;
 using BigNumber = std::unique_ptr<BIGNUM, OpensslDelete<BN_clear_free>>;
 using ParameterBuilder = std::unique_ptr<OSSL_PARAM_BLD, OpensslDelete<OSSL_PARAM_BLD_free>>;
 using Parameters = std::unique_ptr<OSSL_PARAM, OpensslDelete<OSSL_PARAM_free>>;

@@ -13,7 +13,6 @@
 namespace bartizan::crypto {
 namespace {
 
-using MemoryBio = std::unique_ptr<BIO, OpensslDelete<BIO_free_all>>;
 using Object = std::unique_ptr<ASN1_OBJECT, OpensslDelete<ASN1_OBJECT_free>>;
 using OctetString = std::unique_ptr<ASN1_OCTET_STRING, OpensslDelete<ASN1_OCTET_STRING_free>>;
 using Extension = std::unique_ptr<X509_EXTENSION, OpensslDelete<X509_EXTENSION_free>>;

@@ -195,7 +195,7 @@ Result<Manifest> Manifest::parse(ByteView bytes) {
   Bytes canonical = TRY(manifest.serialize());
   if (!std::equal(bytes.begin(), bytes.end(), canonical.begin(), canonical.end())) {
     return make_error(ErrorCode::corrupt, "manifest",
-                      "manifest: not the canonical form of what it says");
+                      "manifest: not the canonical form of its content");
   }
   return manifest;
 }

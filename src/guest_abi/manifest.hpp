@@ -38,7 +38,7 @@ constexpr uint64_t kMaxManifestBytes = 64 * kKiB;
 constexpr uint64_t kManifestVersion = 1;
 
 // A scratch disk is formatted at each boot: some 0.8 % of it are written. Under the least there is
-// no room for the metadata of dm-integrity and of the file system; beyond the most a typing error
+// no space for the metadata of dm-integrity and of the file system; beyond the most a typing error
 // would keep a guest busy for hours.
 constexpr uint64_t kMinScratchBytes = 16 * kMiB;
 constexpr uint64_t kMaxScratchBytes = kTiB;

@@ -9,7 +9,7 @@
 //
 // Start of the boot processor: 32-bit protected mode, paging off, flat segments (CS 0xc9b, data
 // 0xc93), EFER.LME and CR4.PAE set, at kStubAddress + kStubEntry32. So the initial registers hold
-// no C-bit, and a TD, which starts so by the module's decree (but without PAE), takes the same
+// no C-bit, and a TD, whose initial state the module fixes so (but without PAE), takes the same
 // path: its reset vector jumps there.
 // The page tables at kStubPageTables are made by the planner.
 //
@@ -132,13 +132,13 @@ struct StubTable {
 static_assert(sizeof(StubTable) == 48 + 512 + 1024);
 static_assert(sizeof(StubTable) <= kPageSize);
 
-// Why the stub stopped. How it tells the host: ports (none, simulated, SEV): kExitPort, kind 2 (a
-// stage failed), stage 0
-// ("launch"), and the number in bits 15 to 8; SEV-ES, SNP: GHCB MSR termination request, reason set
-// kStubReasonSet, reason: the number; TDX: ReportFatalError, R12 = kStubTdxError | the number.
+// Why the stub stopped. It reports this to the host by ports (none, simulated, SEV): kExitPort,
+// kind 2 (a stage failed), stage 0 ("launch"), and the number in bits 15 to 8; SEV-ES, SNP: GHCB
+// MSR termination request, reason set kStubReasonSet, reason: the number; TDX: ReportFatalError,
+// R12 = kStubTdxError | the number.
 enum class StubRefusal : uint32_t {
   table = 1,        // launch table: bad magic, version, counts or addresses
-  platform = 2,     // the processor does not run what the table says
+  platform = 2,     // the processor does not run in the table's mode
   address_bit = 3,  // C-bit or shared bit is elsewhere
   validated = 4,    // a page that should be new to the guest was validated or accepted before
   memory = 5,       // a page could not be validated or accepted

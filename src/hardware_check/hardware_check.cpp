@@ -78,7 +78,7 @@ plan::tee::LaunchPlan tdx_plan() {
 }
 
 // Did the guest write the value?
-class DonePort final : public vmm::devices::BusDevice {
+class DoneValuePort final : public vmm::devices::BusDevice {
  public:
   uint64_t read(uint64_t, uint32_t) override { return ~0ull; }
   void write(uint64_t, uint32_t, uint64_t value) override {
@@ -97,7 +97,7 @@ Result<vmm::launch::LaunchIdentity> binding_for(const plan::tee::LaunchPlan& pla
   if (plan.tee != Tee::snp) return binding;
   plan::tee::snp::IdBlockFields fields;
   std::copy_n(digest.begin(), fields.launch_digest.size(), fields.launch_digest.begin());
-  fields.policy = plan.policy;
+  fields.policy = plan.guest_policy;
   auto block = plan::tee::snp::id_block(fields);
   auto key = TRY(crypto::EcKey::generate(crypto::Curve::p384));
   binding.id_auth = TRY(plan::tee::snp::id_auth(block, key, std::nullopt));
@@ -105,7 +105,7 @@ Result<vmm::launch::LaunchIdentity> binding_for(const plan::tee::LaunchPlan& pla
   return binding;
 }
 
-bool guest_ran(Tee tee, const vmm::vcpu::End& end, const DonePort& port) {
+bool guest_ran(Tee tee, const vmm::vcpu::End& end, const DoneValuePort& port) {
   if (tee == Tee::sev) return port.wrote();
   if (tee == Tee::tdx) return end.kind == vmm::vcpu::End::Kind::triple_fault;
   return end.detail == kGhcbEnd;
@@ -117,7 +117,7 @@ double since(Clock::time_point start) {
 
 Result<void> run_guest(const HardwareCheckOptions& options, vmm::vcpu::VirtualMachine& machine,
                        Tee tee, Json& report) {
-  auto port = std::make_shared<DonePort>();
+  auto port = std::make_shared<DoneValuePort>();
   auto first = std::make_shared<vmm::vcpu::FirstEnd>();
   TRY(machine.pio().add(kDonePort, 4, port));
   auto start = Clock::now();
@@ -175,7 +175,7 @@ plan::tee::LaunchPlan hardware_check_plan(Tee tee, uint8_t c_bit) {
   if (tee == Tee::tdx) return tdx_plan();
   plan::tee::LaunchPlan plan;
   plan.tee = tee;
-  plan.policy = plan::measure::default_policy(tee);
+  plan.guest_policy = plan::measure::default_guest_policy(tee);
   plan.c_bit = c_bit;
   plan.ram = {{{0}, kRam}};
   plan.items = {item(kCode, PageKind::normal, "code", kPageSize,

@@ -18,8 +18,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using vmm::machine::check_tee_options;
+using vmm::machine::guest_policy_of;
 using vmm::machine::make_binding;
-using vmm::machine::policy_of;
 using vmm::vcpu::End;
 
 constexpr uint64_t kPlace = 0x300000;
@@ -110,7 +110,7 @@ TEST_F(FromOptions, AnIdBlockWithAndWithoutAnAuthor) {
     fakes::IdBlockMaker maker;
     auto digest = expected_digest(wanted);
     std::copy(digest.begin(), digest.end(), maker.digest.begin());
-    maker.policy = wanted.policy;
+    maker.policy = wanted.guest_policy;
     maker.with_author = author;
     TeeOptions options;
     options.id_block = maker.block();
@@ -126,7 +126,7 @@ TEST_F(FromOptions, AnIdBlockWithAndWithoutAnAuthor) {
 // The owner of a SEV launch, as a caller writes it.
 TEST_F(FromOptions, AnOwnerWhoSealsASecret) {
   auto wanted = plan(Tee::sev_es);
-  fakes::Owner owner(static_cast<uint32_t>(wanted.policy));
+  fakes::Owner owner(static_cast<uint32_t>(wanted.guest_policy));
   const Bytes secret(32, 0x5e);
   TeeOptions options;
   options.owner_certificate = owner.certificate;
@@ -136,7 +136,7 @@ TEST_F(FromOptions, AnOwnerWhoSealsASecret) {
     std::copy(seen.measure.begin(), seen.measure.end(), blob.begin());
     std::copy(seen.nonce.begin(), seen.nonce.end(), blob.begin() + 32);
     EXPECT_EQ(seen.digest, expected_digest(wanted));
-    EXPECT_EQ(seen.policy, wanted.policy);
+    EXPECT_EQ(seen.policy, wanted.guest_policy);
     EXPECT_TRUE(owner.verifies(blob, 1, 55, 21, seen.digest));
     auto sealed = owner.seal(secret, blob);
     return std::optional(SevSecret{sealed.header, sealed.ciphertext, 0x8010});
@@ -179,21 +179,21 @@ TEST_F(FromOptions, GuestFeatures) {
 // The least firmware that will do, and what KVM does not let a guest allow.
 TEST_F(FromOptions, Policies) {
   auto wanted = plan(Tee::snp);
-  wanted.policy = 0x30000 | 1 << 8 | 55;
+  wanted.guest_policy = 0x30000 | 1 << 8 | 55;
   launch(wanted);
-  EXPECT_EQ(record().policy, wanted.policy);
-  wanted.policy = 0x30000 | 1 << 8 | 56;
+  EXPECT_EQ(record().policy, wanted.guest_policy);
+  wanted.guest_policy = 0x30000 | 1 << 8 | 56;
   EXPECT_THAT(failure(wanted), HasSubstr("policy failure"));
-  wanted.policy = 0x30000 | 1 << 18;
+  wanted.guest_policy = 0x30000 | 1 << 18;
   EXPECT_THAT(failure(wanted), HasSubstr("the policy has bits that KVM does not allow"));
   TeeOptions options;
-  EXPECT_EQ(vmm::machine::policy_of(options, Tee::snp), 0x30000u);
-  EXPECT_EQ(vmm::machine::policy_of(options, Tee::sev), 0xbu);
-  EXPECT_EQ(vmm::machine::policy_of(options, Tee::sev_es), 0xfu);
-  EXPECT_EQ(vmm::machine::policy_of(options, Tee::tdx), 0u);
-  EXPECT_EQ(vmm::machine::policy_of(options, Tee::none), 0u);
+  EXPECT_EQ(vmm::machine::guest_policy_of(options, Tee::snp), 0x30000u);
+  EXPECT_EQ(vmm::machine::guest_policy_of(options, Tee::sev), 0xbu);
+  EXPECT_EQ(vmm::machine::guest_policy_of(options, Tee::sev_es), 0xfu);
+  EXPECT_EQ(vmm::machine::guest_policy_of(options, Tee::tdx), 0u);
+  EXPECT_EQ(vmm::machine::guest_policy_of(options, Tee::none), 0u);
   options.policy = 0x1'0000'0001;
-  EXPECT_EQ(vmm::machine::policy_of(options, Tee::snp), options.policy);
+  EXPECT_EQ(vmm::machine::guest_policy_of(options, Tee::snp), options.policy);
 }
 
 std::string refusal(const TeeOptions& options, std::optional<Tee> tee = {}) {

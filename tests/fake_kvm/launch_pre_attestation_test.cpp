@@ -50,7 +50,7 @@ class PreAttestation : public ::testing::TestWithParam<Tee> {
   }
   plan::tee::LaunchPlan wanted() {
     auto plan = plan::measure::make_plan(options_, false).value();
-    plan.policy = vmm::machine::policy_of(tee_options_, GetParam());
+    plan.guest_policy = vmm::machine::guest_policy_of(tee_options_, GetParam());
     return plan;
   }
   BrokerAccess access() {

@@ -57,7 +57,7 @@ TEST_P(SevLaunch, TheGuestSeesThePlan) {
 // it.
 TEST_P(SevLaunch, PreAttestationAndASecret) {
   auto wanted = plan(GetParam());
-  Owner owner(static_cast<uint32_t>(wanted.policy));
+  Owner owner(static_cast<uint32_t>(wanted.guest_policy));
   auto bound = owned(owner);
   const Bytes secret(64, 0x5e);
   auto digest = expected_digest(wanted);
@@ -73,7 +73,7 @@ TEST_P(SevLaunch, PreAttestationAndASecret) {
 }
 
 TEST_P(SevLaunch, AnOwnerWhoDoesNotAcceptEndsTheLaunch) {
-  Owner owner(static_cast<uint32_t>(plan(GetParam()).policy));
+  Owner owner(static_cast<uint32_t>(plan(GetParam()).guest_policy));
   auto bound = owned(owner);
   bound.owner = [](const SevMeasurement&) -> Result<std::optional<SevSecret>> {
     return Error{ErrorCode::verification_failed, 0, "owner", "not mine", {}, {}, {}};
@@ -84,7 +84,7 @@ TEST_P(SevLaunch, AnOwnerWhoDoesNotAcceptEndsTheLaunch) {
 }
 
 TEST_P(SevLaunch, ASecretForAnotherLaunch) {
-  Owner owner(static_cast<uint32_t>(plan(GetParam()).policy));
+  Owner owner(static_cast<uint32_t>(plan(GetParam()).guest_policy));
   auto bound = owned(owner);
   bound.owner = [&](const SevMeasurement& measurement) -> Result<std::optional<SevSecret>> {
     auto other = blob(measurement);
@@ -113,7 +113,7 @@ TEST_P(SevLaunch, ASecretThatDoesNotFit) {
 }
 
 TEST_P(SevLaunch, ASessionForAnotherPolicy) {
-  Owner owner(static_cast<uint32_t>(plan(GetParam()).policy) | 2);
+  Owner owner(static_cast<uint32_t>(plan(GetParam()).guest_policy) | 2);
   EXPECT_THAT(failure(plan(GetParam()), owned(owner)), HasSubstr("KVM_SEV_LAUNCH_START: firmware"));
   auto half = binding();
   half.session = owner.session;
@@ -123,7 +123,7 @@ TEST_P(SevLaunch, ASessionForAnotherPolicy) {
 // The policy says if registers are encrypted; the VM type must say the same.
 TEST_P(SevLaunch, APolicyOfTheOtherKind) {
   auto wanted = plan(GetParam());
-  wanted.policy ^= 4;
+  wanted.guest_policy ^= 4;
   EXPECT_THAT(failure(wanted), HasSubstr("firmware error 0x7, policy failure"));
 }
 

@@ -109,7 +109,7 @@ TEST_F(SnpLaunch, IdBlock) {
   fakes::IdBlockMaker maker;
   auto digest = expected_digest(wanted);
   std::copy(digest.begin(), digest.end(), maker.digest.begin());
-  maker.policy = wanted.policy;
+  maker.policy = wanted.guest_policy;
   maker.with_author = true;
   auto bound = binding();
   bound.id_block = maker.block();
@@ -298,9 +298,9 @@ TEST_F(SnpLaunch, NoSevDevice) {
 
 TEST_F(SnpLaunch, APolicyThatTheHostRefuses) {
   auto wanted = plan(Tee::snp);
-  wanted.policy |= 1 << 18;
+  wanted.guest_policy |= 1 << 18;
   EXPECT_THAT(failure(wanted), HasSubstr("the policy has bits that KVM does not allow"));
-  wanted.policy = kDefaultSnpPolicy | 2 << 8;
+  wanted.guest_policy = kDefaultSnpPolicy | 2 << 8;
   EXPECT_THAT(failure(wanted), HasSubstr("firmware error 0x7, policy failure"));
 }
 

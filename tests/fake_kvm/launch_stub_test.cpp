@@ -84,7 +84,7 @@ TEST_P(StubLaunch, DebiansKernelLaunchesAsMeasured) {
   launch(plan);
   EXPECT_TRUE(record().finished);
   EXPECT_EQ(record().digest, expected_digest(plan));
-  EXPECT_EQ(record().policy, GetParam() == Tee::tdx ? record().policy : plan.policy);
+  EXPECT_EQ(record().policy, GetParam() == Tee::tdx ? record().policy : plan.guest_policy);
   EXPECT_THAT(kernel_->findings(), IsEmpty());
   auto measured = measure(options_).value();
   EXPECT_EQ(measured.digest, record().digest) << "the public interface says the same";
@@ -111,8 +111,8 @@ TEST_P(StubLaunch, TheStubFindsWhatItNeeds) {
   auto table = this->table(plan);
   auto& script = kernel_->scripts()[0];
   if (GetParam() == Tee::tdx) {
-    uint32_t distance =
-        guest_abi::kStubAddress - static_cast<uint32_t>(guest_abi::kTdxResetVector + 5);
+    auto distance =
+        static_cast<uint32_t>(guest_abi::kStubAddress - (guest_abi::kTdxResetVector + 5));
     Bytes jump = {0xe9, 0, 0, 0, 0};
     store_le(&jump[1], distance);
     script.push_back(fakes::guest::expect_private(guest_abi::kTdxResetVector, jump));

@@ -48,9 +48,9 @@ inline plan::tee::CpuState parked() {
 inline plan::tee::LaunchPlan plan(Tee tee, size_t vcpus = 2, uint64_t ram = 16 * kMiB) {
   plan::tee::LaunchPlan plan;
   plan.tee = tee;
-  plan.policy = tee == Tee::snp ? kDefaultSnpPolicy : 0;
-  if (tee == Tee::sev) plan.policy = 1;
-  if (tee == Tee::sev_es) plan.policy = 5;
+  plan.guest_policy = tee == Tee::snp ? kDefaultSnpPolicy : 0;
+  if (tee == Tee::sev) plan.guest_policy = 1;
+  if (tee == Tee::sev_es) plan.guest_policy = 5;
   plan.c_bit = tee == Tee::tdx ? 0 : kHostCBit;
   plan.ram = plan::boot::ram_regions(ram, guest_abi::StubPlatform::none);
   plan.items = {item(0x1000, PageKind::normal, "code", 5, Bytes(3 * 4096 + 7, 0xf4)),

@@ -109,7 +109,7 @@ TEST_F(TdxLaunch, SixtyFiveGiBAndAHugeConversion) {
 TEST_F(TdxLaunch, WantedAttributes) {
   constexpr uint64_t kDebug = 1;
   auto wanted = plan(Tee::tdx);
-  wanted.policy = kDebug;
+  wanted.guest_policy = kDebug;
   EXPECT_THAT(failure(wanted), HasSubstr("attributes 0x10000000 lack 0x1"));
   kernel->host().tdx_attributes |= kDebug;
   launch(wanted);

@@ -25,8 +25,8 @@ std::unique_ptr<attest::broker::Service> make_service() {
   return attest::broker::Service::create(std::move(store), options).value();
 }
 
-attest::broker::HttpRequest request_of(std::string_view text) {
-  attest::broker::HttpRequest request;
+attest::broker::BrokerRequest request_of(std::string_view text) {
+  attest::broker::BrokerRequest request;
   size_t line = std::min(text.find('\n'), text.size());
   std::string_view head = text.substr(0, line);
   size_t first = std::min(head.find(' '), head.size());
@@ -47,7 +47,7 @@ attest::broker::HttpRequest request_of(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::unique_ptr<attest::broker::Service> service = make_service();
   std::string_view text = as_text({data, size});
-  attest::broker::HttpReply reply = service->answer(request_of(text));
+  attest::broker::BrokerReply reply = service->answer(request_of(text));
   if (reply.status == 500) std::abort();
   if (reply.status == 200 && reply.content_type != "application/json")
     std::abort();  // an admin's answer

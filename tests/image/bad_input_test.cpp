@@ -130,7 +130,7 @@ TEST_F(BadInput, BlobCutOffAtManyPlaces) {
     for (const auto& entry : fs::directory_iterator(scratch_ / "src/blobs/sha256")) {
       if (fs::file_size(entry) == tar.size()) fs::resize_file(entry.path(), size);
     }
-    EXPECT_REFUSAL(refusal(), corrupt, "its descriptor says");
+    EXPECT_REFUSAL(refusal(), corrupt, "its descriptor has");
     fs::remove_all(scratch_ / "src");
   }
 }

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // A user who is not root gets there, too.
-class Elsewhere : public testing::Test {
+class Reproducibility : public testing::Test {
  protected:
   void SetUp() override {
     fs::permissions(scratch_.path(), fs::perms(0777));
@@ -72,7 +72,7 @@ constexpr Place kPlaces[] = {
      "true"},
 };
 
-TEST_F(Elsewhere, SameBytes) {
+TEST_F(Reproducibility, SameBytes) {
 #ifdef __SANITIZE_ADDRESS__
   GTEST_SKIP() << "faketime preloads a library, which AddressSanitizer wants to be the first to do";
 #endif
@@ -97,7 +97,7 @@ TEST_F(Elsewhere, SameBytes) {
 
 // What a few bytes can ask for. The limit is a promise (docs/SPECIFICATION.md) and includes the
 // program itself.
-class Memory : public Elsewhere {
+class Memory : public Reproducibility {
  protected:
   void expect_small(long mib = 256) {
     ToolResult built = run(build_once() + " src out key");

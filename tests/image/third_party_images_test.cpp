@@ -73,7 +73,7 @@ size_t count_of(const std::string& text, const std::string& word) {
   return count;
 }
 
-class Foreign : public testing::Test {
+class ThirdParty : public testing::Test {
  protected:
   void SetUp() override { write_text(pass(), "correct horse"); }
   fs::path pass() const { return scratch_ / "pass"; }
@@ -146,7 +146,7 @@ class Foreign : public testing::Test {
   ScratchFolder scratch_;
 };
 
-TEST_F(Foreign, WhatCryptsetupFormatsIsReadAsCryptsetupReadsIt) {
+TEST_F(ThirdParty, WhatCryptsetupFormatsIsReadAsCryptsetupReadsIt) {
   const char* variants[] = {
       "--type luks1 --pbkdf-force-iterations 1000",
       "--type luks1 --pbkdf-force-iterations 2000 --hash sha512 --key-size 256 --cipher "
@@ -173,7 +173,7 @@ TEST_F(Foreign, WhatCryptsetupFormatsIsReadAsCryptsetupReadsIt) {
   }
 }
 
-TEST_F(Foreign, SeveralKeySlotsAndOneThatIsUnbound) {
+TEST_F(ThirdParty, SeveralKeySlotsAndOneThatIsUnbound) {
   format(std::string("--type luks2 ") + kFast);
   write_text(scratch_ / "second", "another");
   std::string both =
@@ -191,7 +191,7 @@ TEST_F(Foreign, SeveralKeySlotsAndOneThatIsUnbound) {
 }
 
 // cryptsetup formats these through device-mapper alone; the header is what it would write.
-TEST_F(Foreign, IntegrityIsTold) {
+TEST_F(ThirdParty, IntegrityIsTold) {
   format(std::string("--type luks2 --sector-size 4096 ") + kFast);
   edit_json([](Json& json) {
     json["segments"]["0"]["integrity"] = {
@@ -201,7 +201,7 @@ TEST_F(Foreign, IntegrityIsTold) {
   EXPECT_EQ(inspect_image(disk()).value().luks->integrity, "hmac(sha256)");
 }
 
-TEST_F(Foreign, LuksyDisksAreReadAsCryptsetupReadsThem) {
+TEST_F(ThirdParty, LuksyDisksAreReadAsCryptsetupReadsThem) {
   if (run_tool("luksy --help").status != 0)
     GTEST_SKIP() << "luksy is not installed (Debian package luksy, from Debian 13 on)";
   write_text(scratch_ / "plain", std::string(1 << 20, 'x'));
@@ -215,10 +215,10 @@ TEST_F(Foreign, LuksyDisksAreReadAsCryptsetupReadsThem) {
 }
 
 // disk.img as buildah mkcw and oci2cw make it, in the three forms in which people have it.
-class ForeignImage : public Foreign {
+class ThirdPartyImage : public ThirdParty {
  protected:
   void SetUp() override {
-    Foreign::SetUp();
+    ThirdParty::SetUp();
     format(
         "--type luks1 --pbkdf-force-iterations 1000 --align-payload 4040 --cipher aes-xts-plain64 "
         "--key-size 512",
@@ -247,13 +247,13 @@ class ForeignImage : public Foreign {
   }
 };
 
-TEST_F(ForeignImage, UnpackedFolder) {
+TEST_F(ThirdPartyImage, UnpackedFolder) {
   fs::remove(scratch_ / "pass");
   write_text(scratch_ / "krun-sev.json", kKrunJson);
   expect_it(scratch_.path());
 }
 
-TEST_F(ForeignImage, PlainLayer) {
+TEST_F(ThirdPartyImage, PlainLayer) {
   make_layout(scratch_ / "oci", {{layer()}});
   expect_it(scratch_ / "oci");
 }
@@ -272,7 +272,7 @@ std::string gzip(const std::string& plain) {
   return packed;
 }
 
-TEST_F(ForeignImage, CompressedLayer) {
+TEST_F(ThirdPartyImage, CompressedLayer) {
   std::string plain = layer();
   make_layout(scratch_ / "oci",
               {{gzip(plain), "application/vnd.oci.image.layer.v1.tar+gzip", plain}});
@@ -284,7 +284,7 @@ TEST_F(ForeignImage, CompressedLayer) {
   EXPECT_EQ(info->disk_bytes, fs::file_size(disk()));
 }
 
-TEST_F(ForeignImage, FooterThatLiesAboutItsLength) {
+TEST_F(ThirdPartyImage, FooterThatLiesAboutItsLength) {
   auto file = std::fstream(disk(), std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(-8, std::ios::end);
   file << std::string(8, '\xff');
@@ -292,7 +292,7 @@ TEST_F(ForeignImage, FooterThatLiesAboutItsLength) {
   EXPECT_EQ(inspect_image(scratch_.path()).error().code, ErrorCode::corrupt);
 }
 
-TEST_F(Foreign, DamagedPrimaryIsReadFromTheSecondaryAndSaid) {
+TEST_F(ThirdParty, DamagedPrimaryIsReadFromTheSecondaryAndSaid) {
   for (const char* options : {"--luks2-metadata-size 16k", "--luks2-metadata-size 256k"}) {
     SCOPED_TRACE(options);
     format(std::string("--type luks2 ") + kFast + options);
@@ -312,13 +312,13 @@ TEST_F(Foreign, DamagedPrimaryIsReadFromTheSecondaryAndSaid) {
   }
 }
 
-TEST_F(Foreign, DamagedSecondaryIsSaid) {
+TEST_F(ThirdParty, DamagedSecondaryIsSaid) {
   format(std::string("--type luks2 ") + kFast + "--luks2-metadata-size 16k");
   overwrite(16384 + 5000, "?");
   EXPECT_EQ(inspect_image(disk()).value().luks->remark, "secondary header: wrong checksum");
 }
 
-TEST_F(Foreign, NoHeaderOrNoneThatIsWholeIsCorrupt) {
+TEST_F(ThirdParty, NoHeaderOrNoneThatIsWholeIsCorrupt) {
   format(std::string("--type luks2 ") + kFast + "--luks2-metadata-size 16k", 18);
   std::string good = read_text(disk());
   overwrite(5000, "?");
@@ -334,7 +334,7 @@ TEST_F(Foreign, NoHeaderOrNoneThatIsWholeIsCorrupt) {
   EXPECT_EQ(inspect_image(disk()).error().code, ErrorCode::corrupt);
 }
 
-TEST_F(Foreign, JsonThatNestsWithoutEndIsCorrupt) {
+TEST_F(ThirdParty, JsonThatNestsWithoutEndIsCorrupt) {
   format(std::string("--type luks2 ") + kFast + "--luks2-metadata-size 16k", 18);
   std::string deep;
   for (int i = 0; i < 2000; ++i) deep += R"({"a":)";

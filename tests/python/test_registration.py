@@ -154,7 +154,7 @@ def test_trustee_is_not_asked_for_what_it_cannot_do(changes, code, tmp_path):
 
 
 @pytest.mark.parametrize(("tee", "debug", "bits"), [("snp", False, 3), ("snp", True, 11), ("sev-es", False, 63), ("sev", False, 59), ("sev", True, 58)])
-def test_old_form(tee, debug, bits, tmp_path):
+def test_register_workload(tee, debug, bits, tmp_path):
     with ReferenceKbs(tmp_path) as server:
         register(server, {**WORKLOAD, "measurements": MEASUREMENTS[:1]}, kind="register-workload", tee=tee, allow_debug=debug)
         assert server.problems == []
@@ -162,7 +162,7 @@ def test_old_form(tee, debug, bits, tmp_path):
         assert told["passphrase"] == KEY.decode() and told["launch_measurement"] == MEASUREMENTS[0].hex() and told["bits"] == bits
 
 
-def test_old_form_behind_a_path_and_accepted_later(tmp_path):
+def test_register_workload_behind_a_path_and_accepted_later(tmp_path):
     with ReferenceKbs(tmp_path, prefix="/some/where") as server:
         one = {**WORKLOAD, "measurements": MEASUREMENTS[:1], "disk_key": 'quote " and ü'.encode()}
         bartizan.register_workload(**{**access(server), "url": server.url + "/some/where"}, kind="register-workload", **one)
@@ -184,7 +184,7 @@ def test_old_form_behind_a_path_and_accepted_later(tmp_path):
         ({"kind": "nobody"}, "invalid_argument"),
     ],
 )
-def test_old_form_is_not_asked_for_what_it_cannot_do(changes, code, tmp_path):
+def test_register_workload_is_not_asked_for_what_it_cannot_do(changes, code, tmp_path):
     with ReferenceKbs(tmp_path) as server:
         one = {**access(server), **WORKLOAD, "measurements": MEASUREMENTS[:1], "kind": "register-workload", **changes}
         with pytest.raises(bartizan.Error) as caught:

@@ -63,7 +63,7 @@ Result<void> register_workload(const BrokerAccess& access, const Workload& workl
   if (access.kind == BrokerKind::trustee)
     return attest::broker::register_with_trustee(access, workload, std::time(nullptr));
   if (access.kind == BrokerKind::register_workload)
-    return attest::broker::register_in_old_form(access, workload);
+    return attest::broker::register_workload_at(access, workload);
   SecretBytes body = TRY(attest::broker::write_workload(workload));
   attest::client::HttpRequest request{
       "POST", std::string(kWorkloads), {{"Content-Type", "application/json"}}, std::move(body)};

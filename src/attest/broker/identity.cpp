@@ -47,7 +47,7 @@ Result<void> make_certificates(const fs::path& state, const std::vector<std::str
                                int64_t now) {
   EcKey ca_key = TRY(EcKey::generate(crypto::Curve::p256)),
         tls_key = TRY(EcKey::generate(crypto::Curve::p256));
-  Bytes tag(4);  // tells the authorities of two brokers apart in logs
+  Bytes tag(4);  // distinguishes the authorities of two brokers in logs
   TRY(crypto::random_bytes(tag));
   CertificateRequest authority{
       "bartizan broker CA " + to_hex(tag), now - kDay, now + kYears, 0, {}, {}};
@@ -58,7 +58,7 @@ Result<void> make_certificates(const fs::path& state, const std::vector<std::str
   TRY(write_file(state / "tls.key", key_pem.bytes(), 0600));
   TRY(write_file(state / "tls.pem", as_bytes(tls.pem()), 0644));
   return write_file(state / "ca.pem", as_bytes(ca.pem()),
-                    0644);  // last: its presence says that all are there
+                    0644);  // last: its presence means that all are there
 }
 
 Result<void> make_admin_token(const fs::path& file) {

@@ -51,7 +51,7 @@ Result<bool> flag(const Json& json, std::string_view name) {
   return json_bool(json, name, "workload");
 }
 
-// Absent: one whose evidence says itself what it is.
+// Absent: one whose evidence names its TEE.
 Result<Tee> tee_member(const Json& json) {
   if (!json.contains("tee")) return Tee::snp;
   std::string name = TRY(json_string(json, "tee", "workload"));
@@ -91,7 +91,7 @@ Result<void> check_workload(const Workload& workload) {
   return {};
 }
 
-// {"format":"toml","body":"…"} or null. What it says is bound by HOST_DATA, which must be a
+// {"format":"toml","body":"…"} or null. Its content is bound by HOST_DATA, which must be a
 // registered digest.
 Result<void> check_init_data(const Json& json) {
   auto found = json.find("init-data");
@@ -191,7 +191,7 @@ Result<Number> number_member(const Json& json, std::string_view name) {
   uint64_t value = TRY(json_unsigned(json, name, "sev launch"));
   if (value <= std::numeric_limits<Number>::max()) return static_cast<Number>(value);
   return make_error(ErrorCode::corrupt, std::string(kOrigin),
-                    "sev launch: {} is no number up to {}", name,
+                    "sev launch: {} is not a number up to {}", name,
                     std::numeric_limits<Number>::max());
 }
 

@@ -62,7 +62,7 @@ Result<SecretBytes> body_of(const Workload& workload) {
 
 }  // namespace
 
-Result<void> register_in_old_form(const BrokerAccess& access, const Workload& workload) {
+Result<void> register_workload_at(const BrokerAccess& access, const Workload& workload) {
   TRY(check(workload));
   Post post{std::string(client::kPrefix) + "/register_workload",
             "application/json",

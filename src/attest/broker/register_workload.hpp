@@ -6,6 +6,6 @@
 
 namespace bartizan::attest::broker {
 
-Result<void> register_in_old_form(const BrokerAccess& access, const Workload& workload);
+Result<void> register_workload_at(const BrokerAccess& access, const Workload& workload);
 
 }  // namespace bartizan::attest::broker

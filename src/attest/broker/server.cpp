@@ -114,7 +114,7 @@ std::string_view reason_phrase(int status) {
   return "Internal Server Error";
 }
 
-Result<void> send_reply(client::TlsStream& stream, const HttpReply& reply, bool last,
+Result<void> send_reply(client::TlsStream& stream, const BrokerReply& reply, bool last,
                         client::Deadline deadline) {
   std::string head =
       fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n", reply.status,
@@ -126,14 +126,14 @@ Result<void> send_reply(client::TlsStream& stream, const HttpReply& reply, bool 
 }
 
 // A message that could not be read: the peer gets the reason, and the connection ends.
-HttpReply reply_unreadable(const Error& error) {
+BrokerReply reply_unreadable(const Error& error) {
   int status = error.code == ErrorCode::resource_exhausted ? 413 : 400;
-  return HttpReply{
+  return BrokerReply{
       status, "application/json", {}, SecretBytes::from_string(client::error_to_json(error))};
 }
 
 // "POST /kbs/v0/auth HTTP/1.1"; a query is not part of any of our paths.
-Result<HttpRequest> request_of(const client::MessageHead& head, const std::string& address) {
+Result<BrokerRequest> request_of(const client::MessageHead& head, const std::string& address) {
   std::string_view line = head.start_line;
   size_t first = line.find(' '), last = line.rfind(' ');
   bool good = first != std::string_view::npos && last > first + 1 &&
@@ -142,16 +142,16 @@ Result<HttpRequest> request_of(const client::MessageHead& head, const std::strin
   if (!good)
     return make_error(ErrorCode::protocol, std::string(kOrigin), "HTTP: request line is malformed");
   std::string_view path = line.substr(first + 1, last - first - 1);
-  return HttpRequest{std::string(line.substr(0, first)),
-                     std::string(path.substr(0, path.find('?'))),
-                     std::string(head.header("cookie")),
-                     std::string(head.header("authorization")),
-                     address,
-                     {}};
+  return BrokerRequest{std::string(line.substr(0, first)),
+                       std::string(path.substr(0, path.find('?'))),
+                       std::string(head.header("cookie")),
+                       std::string(head.header("authorization")),
+                       address,
+                       {}};
 }
 
 struct Turn {
-  HttpReply reply;
+  BrokerReply reply;
   bool last = false;
 };
 
@@ -161,7 +161,7 @@ Result<std::optional<Turn>> next_turn(client::TlsStream& stream, client::Message
                                       client::Deadline deadline) {
   std::optional<client::MessageHead> head = TRY(reader.read_head(deadline));
   if (!head) return std::optional<Turn>();
-  HttpRequest request = TRY(request_of(*head, address));
+  BrokerRequest request = TRY(request_of(*head, address));
   if (head->header("expect") == "100-continue") {
     TRY(client::body_length(*head));
     TRY(stream.write(as_bytes("HTTP/1.1 100 Continue\r\n\r\n"), deadline));

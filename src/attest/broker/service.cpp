@@ -21,18 +21,18 @@ constexpr std::string_view kAuditSuffix = "/audit";
 constexpr std::string_view kBearer = "Bearer ";
 constexpr size_t kMaxCookie = 4096;
 
-HttpReply reply_json(const Json& json) {
-  return HttpReply{200, "application/json", {}, SecretBytes::from_string(json.dump())};
+BrokerReply reply_json(const Json& json) {
+  return BrokerReply{200, "application/json", {}, SecretBytes::from_string(json.dump())};
 }
 
-HttpReply reply_error(const Error& error) {
+BrokerReply reply_error(const Error& error) {
   Error shown = error;
   if (client::status_of(error.code) == 500)
     shown = make_error(ErrorCode::internal, std::string(kOrigin), "internal error");
-  return HttpReply{client::status_of(error.code),
-                   "application/json",
-                   {},
-                   SecretBytes::from_string(client::error_to_json(shown))};
+  return BrokerReply{client::status_of(error.code),
+                     "application/json",
+                     {},
+                     SecretBytes::from_string(client::error_to_json(shown))};
 }
 
 // "a=b; kbs-session-id=…; c=d"
@@ -81,18 +81,18 @@ Result<std::unique_ptr<Service>> Service::create(Store store, Options options) {
       new Service(std::move(store), std::move(options), std::move(token_key)));
 }
 
-HttpReply Service::answer(const HttpRequest& request) {
+BrokerReply Service::answer(const BrokerRequest& request) {
   if (!rate_limit_.allow(request.address, options_.clock())) {
     return reply_error(
         make_error(ErrorCode::resource_exhausted, std::string(kOrigin), "too many requests"));
   }
-  Result<HttpReply> reply = route(request);
+  Result<BrokerReply> reply = route(request);
   if (reply.ok()) return std::move(*reply);
   log_refusal(request, reply.error());
   return reply_error(reply.error());
 }
 
-Result<HttpReply> Service::route(const HttpRequest& request) {
+Result<BrokerReply> Service::route(const BrokerRequest& request) {
   const std::string& path = request.path;
   bool get = request.method == "GET", post = request.method == "POST";
   if (get && path == "/healthz") return reply_json({{"status", "ok"}});
@@ -116,17 +116,17 @@ Result<HttpReply> Service::route(const HttpRequest& request) {
                     request.method, path);
 }
 
-Result<HttpReply> Service::auth(const HttpRequest& request) {
+Result<BrokerReply> Service::auth(const BrokerRequest& request) {
   Tee tee = TRY(parse_auth(request.body));
   KbsSessions::Opened session = TRY(sessions_.open(tee, options_.clock()));
-  HttpReply reply = reply_json({{"nonce", session.nonce}, {"extra-params", ""}});
+  BrokerReply reply = reply_json({{"nonce", session.nonce}, {"extra-params", ""}});
   reply.set_cookie = cookie_of(session.id, session.expires);
   return reply;
 }
 
-// The nonce is gone with the first try, good or bad: who may try again may try until something
-// fits.
-Result<HttpReply> Service::attest(const HttpRequest& request) {
+// A nonce is consumed by the first attempt whether or not it succeeds; otherwise a guest could
+// retry against one nonce.
+Result<BrokerReply> Service::attest(const BrokerRequest& request) {
   std::string id = session_id(request.cookie);
   std::optional<KbsSession> session = sessions_.consume(id, options_.clock());
   if (!session) return no_session();
@@ -151,14 +151,14 @@ Result<HttpReply> Service::attest(const HttpRequest& request) {
   sessions_.bind(id, *session);
   Json runtime = {{"nonce", message.nonce}, {"tee-pubkey", message.tee_public_key}};
   std::string token = TRY(make_token(token_key_, good, runtime, options_.clock()));
-  HttpReply reply = reply_json({{"token", token}});
+  BrokerReply reply = reply_json({{"token", token}});
   reply.set_cookie = cookie_of(id, options_.clock() + kKbsSessionSeconds);
   return reply;
 }
 
 // The host's own requests: it is neither guest nor owner, and brings nothing that is believed
 // unproven.
-Result<HttpReply> Service::sev_launch(const HttpRequest& request, std::string_view below) {
+Result<BrokerReply> Service::sev_launch(const BrokerRequest& request, std::string_view below) {
   if (below.empty()) return reply_json(TRY(sev_launches_.open(request.body, options_.clock())));
   std::string id(below.substr(below.starts_with('/') ? 1 : 0));
   return reply_json(TRY(sev_launches_.judge(id, request.body, options_.clock())));
@@ -177,7 +177,7 @@ Result<VerifiedEvidence> Service::appraise(const Workload& workload, const Evide
   return verify_evidence(evidence, policy);
 }
 
-Result<HttpReply> Service::get_resource(const HttpRequest& request, const std::string& path) {
+Result<BrokerReply> Service::get_resource(const BrokerRequest& request, const std::string& path) {
   TRY(client::check_resource_path(path));
   std::optional<KbsSession> session =
       sessions_.attested(session_id(request.cookie), options_.clock());
@@ -194,7 +194,7 @@ Result<HttpReply> Service::get_resource(const HttpRequest& request, const std::s
 
 // The hashes are compared, and in constant time: neither content nor length of the token shows in
 // the timing.
-Result<void> Service::require_admin(const HttpRequest& request) const {
+Result<void> Service::require_admin(const BrokerRequest& request) const {
   std::string_view given = request.authorization;
   if (given.starts_with(kBearer)) {
     crypto::Sha256Digest hash = crypto::sha256(as_bytes(given.substr(kBearer.size())));
@@ -204,31 +204,31 @@ Result<void> Service::require_admin(const HttpRequest& request) const {
                     "admin token is missing or wrong");
 }
 
-Result<HttpReply> Service::put_resource(const HttpRequest& request, const std::string& path) {
+Result<BrokerReply> Service::put_resource(const BrokerRequest& request, const std::string& path) {
   TRY(require_admin(request));
   TRY(client::check_resource_path(path));
   TRY(store_.put_resource(path, request.body));
-  return HttpReply{200, "text/xml", {}, {}};
+  return BrokerReply{200, "text/xml", {}, {}};
 }
 
-Result<HttpReply> Service::put_workload(const HttpRequest& request) {
+Result<BrokerReply> Service::put_workload(const BrokerRequest& request) {
   TRY(require_admin(request));
   Workload workload = TRY(parse_workload(request.body));
   TRY(store_.put_workload(workload));
   return reply_json({{"id", workload.id}});
 }
 
-Result<HttpReply> Service::audit(const HttpRequest& request, const std::string& workload_id) {
+Result<BrokerReply> Service::audit(const BrokerRequest& request, const std::string& workload_id) {
   TRY(require_admin(request));
   if (!TRY(store_.workload_by_id(workload_id))) {
     return make_error(ErrorCode::not_found, std::string(kOrigin),
                       "workload \"{}\" is not registered", workload_id);
   }
-  return HttpReply{
+  return BrokerReply{
       200, "application/json", {}, SecretBytes::from_string(TRY(store_.decisions(workload_id)))};
 }
 
-void Service::log_refusal(const HttpRequest& request, const Error& error) const {
+void Service::log_refusal(const BrokerRequest& request, const Error& error) const {
   if (!options_.log) return;
   LogLevel level = client::status_of(error.code) == 500 ? LogLevel::error : LogLevel::warning;
   options_.log(level, client::one_line(fmt::format("broker: {} from {}: {}", request.method,

@@ -17,12 +17,12 @@
 
 namespace bartizan::attest::broker {
 
-struct HttpRequest {
+struct BrokerRequest {
   std::string method, path, cookie, authorization, address;
   Bytes body;
 };
 
-struct HttpReply {
+struct BrokerReply {
   int status = 200;
   std::string content_type = "application/json";
   std::string set_cookie;
@@ -39,7 +39,7 @@ class Service {
   };
   static Result<std::unique_ptr<Service>> create(Store store, Options options);
 
-  HttpReply answer(const HttpRequest& request);
+  BrokerReply answer(const BrokerRequest& request);
 
  private:
   Service(Store store, Options options, crypto::EcKey token_key)
@@ -48,19 +48,19 @@ class Service {
         token_key_(std::move(token_key)),
         sev_launches_(store_, sessions_, std::move(options_.sev_roots)) {}
 
-  Result<HttpReply> route(const HttpRequest& request);
-  Result<HttpReply> auth(const HttpRequest& request);
-  Result<HttpReply> attest(const HttpRequest& request);
-  Result<HttpReply> sev_launch(const HttpRequest& request, std::string_view below);
-  Result<HttpReply> get_resource(const HttpRequest& request, const std::string& path);
-  Result<HttpReply> put_resource(const HttpRequest& request, const std::string& path);
-  Result<HttpReply> put_workload(const HttpRequest& request);
-  Result<HttpReply> audit(const HttpRequest& request, const std::string& workload_id);
+  Result<BrokerReply> route(const BrokerRequest& request);
+  Result<BrokerReply> auth(const BrokerRequest& request);
+  Result<BrokerReply> attest(const BrokerRequest& request);
+  Result<BrokerReply> sev_launch(const BrokerRequest& request, std::string_view below);
+  Result<BrokerReply> get_resource(const BrokerRequest& request, const std::string& path);
+  Result<BrokerReply> put_resource(const BrokerRequest& request, const std::string& path);
+  Result<BrokerReply> put_workload(const BrokerRequest& request);
+  Result<BrokerReply> audit(const BrokerRequest& request, const std::string& workload_id);
 
-  Result<void> require_admin(const HttpRequest& request) const;
+  Result<void> require_admin(const BrokerRequest& request) const;
   Result<VerifiedEvidence> appraise(const Workload& workload, const Evidence& evidence,
                                     ByteView report_data);
-  void log_refusal(const HttpRequest& request, const Error& error) const;
+  void log_refusal(const BrokerRequest& request, const Error& error) const;
 
   Store store_;
   Options options_;

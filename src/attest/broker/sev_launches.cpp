@@ -26,7 +26,7 @@ constexpr uint32_t kNoDebug = 1 << 0, kNoKeySharing = 1 << 1, kEncryptedState = 
                    kNoSend = 1 << 3;
 
 // What a guest's policy must forbid, so that what was measured stays what runs.
-Result<void> check_policy(const Workload& workload, uint32_t policy) {
+Result<void> check_guest_policy(const Workload& workload, uint32_t policy) {
   uint32_t needed = kNoKeySharing | kNoSend;
   if (!workload.allow_debug) needed |= kNoDebug;
   if (workload.tee == Tee::sev_es) needed |= kEncryptedState;
@@ -49,7 +49,7 @@ Json evidence_of(const SevOpenMessage& message) {
                                    message.firmware.api_minor, message.firmware.build)}};
 }
 
-// All of them, so that the time tells nothing.
+// All of them, so that the time discloses nothing.
 Result<bool> is_one_of(const std::vector<Bytes>& digests, const SevLaunch& launch,
                        const SevMeasurement& seen) {
   bool found = false;
@@ -81,7 +81,7 @@ Result<Json> SevLaunches::open(ByteView body, int64_t now) {
 Result<Json> SevLaunches::start(const Workload& workload, const SevOpenMessage& message,
                                 int64_t now, Json& evidence) {
   TRY(check_tee(workload, message.tee));
-  TRY(check_policy(workload, message.policy));
+  TRY(check_guest_policy(workload, message.policy));
   sev::Platform platform = TRY(sev::verify_platform_chain(message.certificates, roots_));
   evidence["chip"] = to_hex(platform.chip);
   auto [keys, wrapped] = TRY(sev::OwnerSession::open(platform.diffie_hellman, message.policy));
@@ -121,7 +121,7 @@ Result<Json> SevLaunches::release(const SevLaunch& launch, ByteView body, Json& 
   if (!TRY(is_one_of(workload->measurements, launch, seen))) {
     return refused(kOrigin, "measurement", list_of(workload->measurements), to_hex(seen.measure),
                    "the firmware's HMAC is over none of the workload's measurements, or its API "
-                   "version and build are not those that were said");
+                   "version and build differ from those announced");
   }
   std::optional<SecretBytes> key = TRY(store_.resource(workload->resource));
   if (!key) return make_error(ErrorCode::not_found, kOrigin, "resource \"{}\"", workload->resource);

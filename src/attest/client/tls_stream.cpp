@@ -20,7 +20,7 @@ namespace {
 constexpr std::string_view kOrigin = "attest/tls";
 constexpr size_t kMaxUrl = 1024;
 
-using Context = std::unique_ptr<SSL_CTX, crypto::OpensslDelete<SSL_CTX_free>>;
+using SslContext = std::unique_ptr<SSL_CTX, crypto::OpensslDelete<SSL_CTX_free>>;
 using Session = std::unique_ptr<SSL, crypto::OpensslDelete<SSL_free>>;
 using Addresses = std::unique_ptr<addrinfo, crypto::OpensslDelete<freeaddrinfo>>;
 
@@ -147,8 +147,8 @@ Result<UniqueFd> connect_socket(const Endpoint& endpoint, Deadline deadline) {
   return error;
 }
 
-Result<Context> client_context(const std::string& ca_pem) {
-  Context context(SSL_CTX_new(TLS_client_method()));
+Result<SslContext> client_context(const std::string& ca_pem) {
+  SslContext context(SSL_CTX_new(TLS_client_method()));
   if (!context) return crypto::openssl_error("TLS context");
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);  // bodies carry their length
@@ -259,7 +259,7 @@ TlsStream::~TlsStream() = default;
 
 Result<TlsStream> TlsStream::connect(const Endpoint& endpoint, const std::string& ca_pem,
                                      Deadline deadline) {
-  Context context = TRY(client_context(ca_pem));
+  SslContext context = TRY(client_context(ca_pem));
   auto state = std::make_unique<State>();
   state->peer = endpoint.url;
   state->fd = TRY(connect_socket(endpoint, deadline));

@@ -26,20 +26,20 @@ Error corrupt_table(std::string_view what) {
   return make_error(ErrorCode::corrupt, "attest/evidence", "certificate table: {}", what);
 }
 
-struct Entry {
+struct CertificateEntry {
   Guid guid{};
   uint32_t offset = 0, length = 0;
 };
 
 // Nothing at the zero entry that ends the list.
-Result<std::optional<Entry>> next_entry(ByteReader& reader) {
+Result<std::optional<CertificateEntry>> next_entry(ByteReader& reader) {
   ByteView guid = TRY(reader.take(16));
-  Entry entry;
+  CertificateEntry entry;
   std::copy(guid.begin(), guid.end(), entry.guid.begin());
   entry.offset = TRY(reader.read<uint32_t>());
   entry.length = TRY(reader.read<uint32_t>());
-  if (entry.guid == Guid{}) return std::optional<Entry>();
-  return std::optional<Entry>(entry);
+  if (entry.guid == Guid{}) return std::optional<CertificateEntry>();
+  return std::optional<CertificateEntry>(entry);
 }
 
 }  // namespace
@@ -63,7 +63,7 @@ Result<std::vector<Bytes>> decode_certificate_table(ByteView table) {
   ByteReader reader(table, "certificate table");
   std::map<Guid, Bytes> found;
   while (true) {
-    std::optional<Entry> entry = TRY(next_entry(reader));
+    std::optional<CertificateEntry> entry = TRY(next_entry(reader));
     if (!entry) break;
     if (entry->offset > table.size() || entry->length > table.size() - entry->offset) {
       return corrupt_table(fmt::format("entry points to {}+{} of {} bytes", entry->offset,

@@ -1,8 +1,8 @@
 // SimulatedSigner: the "secure processor" of the simulated TEE. It signs byte-exact SNP reports
 // (ABI version 3, Milan) with a chain of keys that it draws in create() and forgets: ARK -> ASK ->
 // VCEK, EC P-384 (an RSA key takes seconds under an emulated processor). Every certificate has
-// "bartizan SIMULATED" in its common name; verifiers refuse that by name unless they were told
-// otherwise. Protects nothing. Const calls may come from any thread.
+// "bartizan SIMULATED" in its common name; verifiers refuse that by name unless they were
+// configured otherwise. Protects nothing. Const calls may come from any thread.
 #pragma once
 
 #include <array>

@@ -27,7 +27,7 @@ struct Start {
   Bytes session;      // 128 bytes: the wrapped transport keys and their MACs
 };
 
-// As PLATFORM_STATUS says, and what the measurement is also over.
+// As in PLATFORM_STATUS; the measurement covers them.
 struct Firmware {
   uint8_t api_major = 0, api_minor = 0, build = 0;
 };

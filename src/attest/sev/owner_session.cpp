@@ -43,11 +43,11 @@ Result<SecretBytes> derive(ByteView key, std::string_view label, ByteView contex
 }  // namespace
 
 Result<std::pair<OwnerSession, Start>> OwnerSession::open(const crypto::EcKey& platform,
-                                                          uint32_t policy) {
+                                                          uint32_t guest_policy) {
   auto own = TRY(crypto::EcKey::generate(platform.curve()));
   SecretBytes shared = TRY(own.shared_secret(platform));
   OwnerSession session(TRY(crypto::random_secret(kTransportKeyBytes)),
-                       TRY(crypto::random_secret(kTransportKeyBytes)), policy);
+                       TRY(crypto::random_secret(kTransportKeyBytes)), guest_policy);
   std::array<uint8_t, kBlock> nonce, iv;
   TRY(crypto::random_bytes(nonce));
   TRY(crypto::random_bytes(iv));
@@ -66,7 +66,7 @@ Result<Bytes> OwnerSession::session_blob(const SecretBytes& shared, ByteView non
   std::ranges::copy(integrity_.bytes(), keys.mutable_bytes().begin() + kTransportKeyBytes);
   Bytes wrapped = TRY(crypto::aes_128_ctr(encryption.bytes(), iv, keys.bytes()));
   Bytes policy;
-  append_word(policy, policy_);
+  append_word(policy, guest_policy_);
   Bytes blob(nonce.begin(), nonce.end());
   append(blob, wrapped);
   append(blob, iv);
@@ -78,7 +78,7 @@ Result<Bytes> OwnerSession::session_blob(const SecretBytes& shared, ByteView non
 Result<bool> OwnerSession::is_launch_of(ByteView launch_digest, const Firmware& firmware,
                                         const SevMeasurement& seen) const {
   Bytes message{kMeasureContext, firmware.api_major, firmware.api_minor, firmware.build};
-  append_word(message, policy_);
+  append_word(message, guest_policy_);
   append(message, launch_digest);
   append(message, seen.nonce);
   auto mac = TRY(crypto::hmac_sha256(integrity_.bytes(), message));

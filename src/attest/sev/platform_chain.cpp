@@ -45,10 +45,10 @@ constexpr size_t kAmdHeaderBytes = 64, kAmdUsageAt = 36, kExponentBitsAt = 56, k
 
 // SHA-256 of AMD's root keys, all of the certificate before its signature: key ID, usage and key,
 // as published in ask_ark_<product>.cert.
-struct Root {
+struct AmdRoot {
   std::string_view product, hash;
 };
-constexpr std::array<Root, 5> kAmdRoots = {{
+constexpr std::array<AmdRoot, 5> kAmdRoots = {{
     {"Naples", "8efddcaaf84990cf6354d93637be270220cf15797332b3d918c3b8cc77349f31"},
     {"Rome", "ae2456af6c6ad234badd6c75e58915be61568286766083853bf668e6e23977c3"},
     {"Milan", "263b13fd3170c6ffbb0b4f01f09848dc08a8dc1e9637d47e42cbe6c135e4af12"},
@@ -105,7 +105,7 @@ Result<AmdKey> parse_amd_key(ByteView bytes, Usage usage, std::string_view name)
 
 bool is_root(const AmdKey& ark, const std::vector<Bytes>& roots) {
   const std::string hash = to_hex(crypto::sha256(ark.signed_part));
-  if (std::ranges::any_of(kAmdRoots, [&](const Root& root) { return root.hash == hash; }))
+  if (std::ranges::any_of(kAmdRoots, [&](const AmdRoot& root) { return root.hash == hash; }))
     return true;
   return std::ranges::any_of(roots, [&](const Bytes& root) {
     return root.size() >= ark.signed_part.size() &&
@@ -132,9 +132,9 @@ Result<AmdKey> verify_amd_keys(ByteView bytes, const std::vector<Bytes>& roots) 
 
 // ---- the platform's certificates
 
-class Certificate {
+class SevCertificate {
  public:
-  Certificate(ByteView bytes, Usage usage, std::string_view name)
+  SevCertificate(ByteView bytes, Usage usage, std::string_view name)
       : bytes_(bytes), usage_(usage), name_(name) {}
 
   Result<void> check() const {
@@ -155,7 +155,7 @@ class Certificate {
     return crypto::EcKey::from_public(kind, {reversed(x), reversed(y)});
   }
 
-  bool signed_by(const Certificate& issuer, const crypto::EcKey& key) const {
+  bool signed_by(const SevCertificate& issuer, const crypto::EcKey& key) const {
     return std::ranges::any_of(kSignaturesAt, [&](size_t at) {
       if (word(at) != static_cast<uint32_t>(issuer.usage_)) return false;
       auto algorithm = static_cast<Algorithm>(word(at + 4));
@@ -191,7 +191,7 @@ class Certificate {
 
 static_assert(kSignaturesAt[1] + kSignatureValue + kMaxRsaBytes <= kCertificateBytes);
 
-Result<void> check_link(const Certificate& certificate, const Certificate& issuer) {
+Result<void> check_link(const SevCertificate& certificate, const SevCertificate& issuer) {
   auto key = TRY(issuer.key());
   if (certificate.signed_by(issuer, key)) return {};
   return broken_link(certificate.name(), issuer.name());
@@ -205,9 +205,9 @@ Result<Platform> verify_platform_chain(ByteView chain, const std::vector<Bytes>&
   auto part = [&](size_t index) {
     return chain.subspan(index * kCertificateBytes, kCertificateBytes);
   };
-  Certificate pdh(part(0), Usage::pdh, "PDH"), pek(part(1), Usage::pek, "PEK"),
+  SevCertificate pdh(part(0), Usage::pdh, "PDH"), pek(part(1), Usage::pek, "PEK"),
       oca(part(2), Usage::oca, "OCA"), cek(part(3), Usage::cek, "CEK");
-  for (const Certificate* one : {&pdh, &pek, &oca, &cek}) TRY(one->check());
+  for (const SevCertificate* one : {&pdh, &pek, &oca, &cek}) TRY(one->check());
   AmdKey ask = TRY(verify_amd_keys(chain.subspan(4 * kCertificateBytes), roots));
   if (!cek.signed_by(ask)) return broken_link("CEK", "ASK");
   TRY(check_link(pek, cek));

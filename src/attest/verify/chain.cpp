@@ -14,11 +14,11 @@ constexpr std::string_view kOrigin = "attest/verify";
 
 // SHA-256 of the SubjectPublicKeyInfo of AMD's root keys, as published at
 // kdsintf.amd.com/vcek/v1/<product>/cert_chain.
-struct Root {
+struct PinnedRoot {
   evidence::Product product;
   std::string_view public_key_hash;
 };
-constexpr std::array<Root, 3> kAmdRoots = {{
+constexpr std::array<PinnedRoot, 3> kAmdRoots = {{
     {evidence::Product::milan, "9f056bee44377e29308cb5ffa895bdfb62d18881fa6bed8d6f075b0204089cb9"},
     {evidence::Product::genoa, "429a69c9422aa258ee4d8db5fcda9c6470ef15f8cd5a9cebd6cbc7d90b863831"},
     {evidence::Product::turin, "4f125410563a2ab9a50356f9243f6fe0b6f73de98603f53f90339c70e9d7ad08"},
@@ -35,7 +35,7 @@ bool has_marker(const Certificate& certificate) {
 
 Result<evidence::Product> product_of_root(const Certificate& ark) {
   std::string hash = to_hex(ark.public_key_hash());
-  for (const Root& root : kAmdRoots) {
+  for (const PinnedRoot& root : kAmdRoots) {
     if (hash == root.public_key_hash) return root.product;
   }
   return chain_refused("the public key of an AMD root (Milan, Genoa, Turin)", hash,
@@ -66,7 +66,7 @@ Result<void> check_date(const Certificate& certificate, int64_t now) {
 
 }  // namespace
 
-Result<Chain> parse_chain(const Evidence& evidence) {
+Result<CertificateChain> parse_chain(const Evidence& evidence) {
   if (evidence.certificates.size() != 3) {
     return chain_refused("3 certificates: VCEK, ASK, ARK",
                          std::to_string(evidence.certificates.size()),
@@ -75,14 +75,14 @@ Result<Chain> parse_chain(const Evidence& evidence) {
   Certificate vcek = TRY(Certificate::from_der(evidence.certificates[0]));
   Certificate ask = TRY(Certificate::from_der(evidence.certificates[1]));
   Certificate ark = TRY(Certificate::from_der(evidence.certificates[2]));
-  return Chain{vcek, ask, ark};
+  return CertificateChain{vcek, ask, ark};
 }
 
-bool is_simulated(const Chain& chain) {
+bool is_simulated(const CertificateChain& chain) {
   return has_marker(chain.vcek) || has_marker(chain.ask) || has_marker(chain.ark);
 }
 
-Result<evidence::Product> verify_chain(const Chain& chain, bool simulated, int64_t now) {
+Result<evidence::Product> verify_chain(const CertificateChain& chain, bool simulated, int64_t now) {
   evidence::Product product =
       simulated ? evidence::Product::milan : TRY(product_of_root(chain.ark));
   auto kind =

@@ -12,17 +12,17 @@
 
 namespace bartizan::attest::verify {
 
-struct Chain {
+struct CertificateChain {
   crypto::Certificate vcek, ask, ark;
 };
 
 // corrupt: fewer or more than three certificates, or malformed ones.
-Result<Chain> parse_chain(const Evidence& evidence);
+Result<CertificateChain> parse_chain(const Evidence& evidence);
 
-bool is_simulated(const Chain& chain);  // any of its names has the marker
+bool is_simulated(const CertificateChain& chain);  // any of its names has the marker
 
 // verification_failed, reason "certificate_chain" or "date". The product whose root it is: Milan
 // for simulated.
-Result<evidence::Product> verify_chain(const Chain& chain, bool simulated, int64_t now);
+Result<evidence::Product> verify_chain(const CertificateChain& chain, bool simulated, int64_t now);
 
 }  // namespace bartizan::attest::verify

@@ -39,7 +39,7 @@ std::string describe(const TcbVersion& tcb) {
 
 // Simulated evidence is refused by name, whatever `tee` it claims; and the claim must fit the
 // certificates.
-Result<bool> check_marker(const Evidence& evidence, const attest::verify::Chain& chain,
+Result<bool> check_marker(const Evidence& evidence, const attest::verify::CertificateChain& chain,
                           const EvidencePolicy& policy) {
   bool simulated = attest::verify::is_simulated(chain);
   bool claimed = evidence.tee == Tee::simulated;
@@ -221,7 +221,7 @@ Result<VerifiedEvidence> verify_evidence(const Evidence& evidence, const Evidenc
                   "evidence of the simulated TEE protects nothing and is not allowed here");
   }
   SnpReport report = TRY(SnpReport::parse(evidence.report));
-  attest::verify::Chain chain = TRY(attest::verify::parse_chain(evidence));
+  attest::verify::CertificateChain chain = TRY(attest::verify::parse_chain(evidence));
   bool simulated = TRY(check_marker(evidence, chain, policy));
   Product product = TRY(
       attest::verify::verify_chain(chain, simulated, policy.now ? policy.now : std::time(nullptr)));

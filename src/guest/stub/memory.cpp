@@ -37,11 +37,11 @@ class MemoryAcceptor {
   StubRefusal take(const guest_abi::StubRange& range);
 
  private:
-  enum class Outcome { done, too_large, valid_before, failed };
+  enum class AcceptResult { done, too_large, valid_before, failed };
 
-  Outcome take_page(uint64_t address, bool large);
-  Outcome validate(uint64_t address, bool large);
-  Outcome accept(uint64_t address, bool large);
+  AcceptResult take_page(uint64_t address, bool large);
+  AcceptResult validate(uint64_t address, bool large);
+  AcceptResult accept(uint64_t address, bool large);
   StubRefusal take_small(uint64_t address, uint64_t pages);
   uint64_t reach(uint64_t address);
   void close_window();
@@ -87,40 +87,40 @@ void evict_lines(const uint8_t* at, uint64_t bytes) {
   }
 }
 
-MemoryAcceptor::Outcome MemoryAcceptor::validate(uint64_t address, bool large) {
+MemoryAcceptor::AcceptResult MemoryAcceptor::validate(uint64_t address, bool large) {
   uint64_t at = reach(address);
   platform::Validation validation = platform::pvalidate(at, large);
-  if (large && validation.result == kSizeMismatch) return Outcome::too_large;
-  if (validation.result != 0) return Outcome::failed;
-  if (validation.unchanged) return Outcome::valid_before;
+  if (large && validation.result == kSizeMismatch) return AcceptResult::too_large;
+  if (validation.result != 0) return AcceptResult::failed;
+  if (validation.unchanged) return AcceptResult::valid_before;
   if (processor_.evict_validated)
     evict_lines(platform::memory(at), large ? kLargePageSize : kPageSize);
-  return Outcome::done;
+  return AcceptResult::done;
 }
 
-MemoryAcceptor::Outcome MemoryAcceptor::accept(uint64_t address, bool large) {
+MemoryAcceptor::AcceptResult MemoryAcceptor::accept(uint64_t address, bool large) {
   switch (tdx_accept(address, large)) {
     case 0:
-      return Outcome::done;
+      return AcceptResult::done;
     case kTdxAlreadyAccepted:
-      return Outcome::valid_before;
+      return AcceptResult::valid_before;
     case kTdxPageSizeMismatch:
-      return large ? Outcome::too_large : Outcome::failed;
+      return large ? AcceptResult::too_large : AcceptResult::failed;
     default:
-      return Outcome::failed;
+      return AcceptResult::failed;
   }
 }
 
-MemoryAcceptor::Outcome MemoryAcceptor::take_page(uint64_t address, bool large) {
+MemoryAcceptor::AcceptResult MemoryAcceptor::take_page(uint64_t address, bool large) {
   return platform_of(table_) == StubPlatform::snp ? validate(address, large)
                                                   : accept(address, large);
 }
 
 StubRefusal MemoryAcceptor::take_small(uint64_t address, uint64_t pages) {
   for (; pages > 0; pages--, address += kPageSize) {
-    Outcome outcome = take_page(address, false);
-    if (outcome == Outcome::valid_before) return StubRefusal::validated;
-    if (outcome != Outcome::done) return StubRefusal::memory;
+    AcceptResult outcome = take_page(address, false);
+    if (outcome == AcceptResult::valid_before) return StubRefusal::validated;
+    if (outcome != AcceptResult::done) return StubRefusal::memory;
   }
   return kDone;
 }
@@ -130,11 +130,11 @@ StubRefusal MemoryAcceptor::take(const guest_abi::StubRange& range) {
   uint64_t address = range.address, left = range.pages;
   while (left > 0) {
     bool large = address % kLargePageSize == 0 && left >= kPagesInLarge;
-    Outcome outcome = large ? take_page(address, true) : Outcome::too_large;
-    if (outcome == Outcome::valid_before) return StubRefusal::validated;
-    if (outcome == Outcome::failed) return StubRefusal::memory;
+    AcceptResult outcome = large ? take_page(address, true) : AcceptResult::too_large;
+    if (outcome == AcceptResult::valid_before) return StubRefusal::validated;
+    if (outcome == AcceptResult::failed) return StubRefusal::memory;
     uint64_t pages = large ? kPagesInLarge : 1;
-    if (outcome == Outcome::too_large) {
+    if (outcome == AcceptResult::too_large) {
       StubRefusal why = take_small(address, pages);
       if (why != kDone) return why;
     }

@@ -46,7 +46,7 @@ Result<void> check_public(const BuildOptions& options) {
   if (options.created && (*options.created < 0 || *options.created >= kYear10000))
     return invalid(kOrigin, "created {}: not a time from 1970 to 9999", *options.created);
   if (options.anonymous && options.workload_id.empty())
-    return invalid(kOrigin, "workload_id: needed when nothing of the source shall be public");
+    return invalid(kOrigin, "workload_id: required for an anonymous image");
   return {};
 }
 
@@ -102,25 +102,26 @@ Result<std::string> resource_of(const BuildOptions& options, const std::string& 
 }
 
 // An image that is read: what it is and where its blobs are.
-struct Input {
+struct OpenedImage {
   fs::path layout;
   image::oci::SourceImage image;
 };
 
 // A folder is used in place; what is none comes into `scratch` first.
-Result<Input> open_input(const fs::path& from, const std::string& reference,
-                         const fs::path& scratch, const ProgressSink& progress) {
+Result<OpenedImage> open_image(const fs::path& from, const std::string& reference,
+                               const fs::path& scratch, const ProgressSink& progress) {
   bool fetches = image::oci::needs_fetch(from);
   if (fetches) TRY(image::oci::fetch(from, reference, scratch, progress));
   fs::path layout = fetches ? scratch : from;
   image::oci::SourceImage image = TRY(image::oci::read_layout(layout, fetches ? "" : reference));
-  return Input{std::move(layout), std::move(image)};
+  return OpenedImage{std::move(layout), std::move(image)};
 }
 
 // One build, step by step, inside a folder that vanishes unless all of it succeeds.
 class Build {
  public:
-  Build(const BuildOptions& options, Input source, std::optional<Input> base, fs::path folder)
+  Build(const BuildOptions& options, OpenedImage source, std::optional<OpenedImage> base,
+        fs::path folder)
       : options_(options),
         layout_(std::move(source.layout)),
         source_(std::move(source.image)),
@@ -244,7 +245,7 @@ class Build {
   const BuildOptions& options_;
   fs::path layout_;  // of the source
   image::oci::SourceImage source_;
-  std::optional<Input> base_;
+  std::optional<OpenedImage> base_;
   fs::path folder_;  // for temporary files
   BuildReport report_;
 };
@@ -257,11 +258,12 @@ Result<BuildReport> build_image(const BuildOptions& options) {
   TRY(check_absent(output.path));
   PartialFolder partial = TRY(PartialFolder::create(output.path));
   fs::path fetched = partial.path() / "source", fetched_base = partial.path() / "base";
-  Input source = TRY(open_input(options.source, options.reference, fetched, options.progress));
-  std::optional<Input> base;
+  OpenedImage source =
+      TRY(open_image(options.source, options.reference, fetched, options.progress));
+  std::optional<OpenedImage> base;
   if (!options.base_image.empty()) {
     base =
-        TRY(open_input(options.base_image, options.base_reference, fetched_base, options.progress));
+        TRY(open_image(options.base_image, options.base_reference, fetched_base, options.progress));
   }
   image::oci::ImageName made{output.archive ? partial.path() / "image.tar" : partial.path(),
                              output.archive};

@@ -45,8 +45,8 @@ void fill_from_manifest(const guest_abi::Manifest& manifest, ImageInfo& info) {
 }  // namespace
 
 Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::string& reference) {
-  if (auto foreign = TRY(image::builder::find_foreign(image, reference)))
-    return image::builder::inspect_foreign(*foreign);
+  if (auto third_party = TRY(image::builder::find_third_party(image, reference)))
+    return image::builder::inspect_third_party(*third_party);
   auto located = TRY(image::builder::locate_image(image, reference));
   auto krun = TRY(image::builder::parse_krun_json(located.krun_json));
   ImageInfo info;

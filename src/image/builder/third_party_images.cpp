@@ -23,19 +23,19 @@ namespace {
 namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/builder";
 constexpr uint64_t kTailBytes = kMaxKrunJson + kKrunTrailerBytes;
-// A layer of such an image has some five entries; a hostile one shall not keep us reading.
+// A layer of such an image has some five entries; a hostile one must not keep us reading.
 constexpr uint64_t kMaxEntries = 10'000;
 
 struct Search {
-  std::optional<ForeignDisk> disk;
+  std::optional<ThirdPartyDisk> disk;
   std::string krun_json;
   bool ours = false;
 };
 
 // The disk as it streams by: its first bytes and its last ones.
-Result<ForeignDisk> capture(layer::TarReader& reader, const layer::TarEntry& entry,
-                            const fs::path& layer) {
-  ForeignDisk disk{"krun", layer, 0, entry.size, {}, {}, {}};
+Result<ThirdPartyDisk> capture(layer::TarReader& reader, const layer::TarEntry& entry,
+                               const fs::path& layer) {
+  ThirdPartyDisk disk{"krun", layer, 0, entry.size, {}, {}, {}};
   disk.head.resize(std::min(entry.size, luks2::kMaxLuksHeadBytes));
   Bytes chunk(kMiB);
   uint64_t at = 0;
@@ -83,7 +83,7 @@ Result<void> search_tar(layer::ByteSource& source, const fs::path& layer, Search
 }
 
 // A look at the headers of the last layer, where our images have their manifest: behind the disk,
-// which nobody shall read for the sake of this.
+// which is too much to read for this.
 Result<bool> is_ours(const oci::Layout& layout, const oci::Descriptor& layer) {
   if (oci::media_kind(layer.media_type) != oci::MediaKind::layer_tar) return false;
   auto file = TRY(layout.open_file(oci::blob_name(TRY(oci::parse_digest(layer.digest, "layer")))));
@@ -119,8 +119,8 @@ Result<Search> search_layout(const oci::Layout& layout, const std::string& refer
   return found;
 }
 
-Result<ForeignDisk> open_disk(const fs::path& path, std::string kind) {
-  ForeignDisk disk{std::move(kind), path, 0, 0, {}, {}, {}};
+Result<ThirdPartyDisk> open_disk(const fs::path& path, std::string kind) {
+  ThirdPartyDisk disk{std::move(kind), path, 0, 0, {}, {}, {}};
   UniqueFd fd = TRY(open_file(path, O_RDONLY | O_NONBLOCK));
   disk.size = TRY(file_size(fd.get(), path));
   disk.head.resize(std::min(disk.size, luks2::kMaxLuksHeadBytes));
@@ -142,7 +142,7 @@ Result<Search> search_folder(const fs::path& root) {
 }
 
 // The footer is what such a guest believes; the file beside it what its VMM reads.
-Result<std::string> krun_of(const ForeignDisk& disk) {
+Result<std::string> krun_of(const ThirdPartyDisk& disk) {
   auto footer = parse_krun_footer(disk.tail);
   if (footer.ok()) return footer;
   if (!disk.krun_json.empty() || disk.kind == "disk") return disk.krun_json;
@@ -151,19 +151,19 @@ Result<std::string> krun_of(const ForeignDisk& disk) {
 
 }  // namespace
 
-Result<std::optional<ForeignDisk>> find_foreign(const fs::path& name,
-                                                const std::string& reference) {
+Result<std::optional<ThirdPartyDisk>> find_third_party(const fs::path& name,
+                                                       const std::string& reference) {
   fs::path image = oci::path_of_image(name);
   std::error_code ignored;
   if (fs::is_regular_file(image, ignored)) {
-    ForeignDisk disk = TRY(open_disk(image, "disk"));
-    if (!oci::looks_like_archive(disk.head)) return std::optional<ForeignDisk>(std::move(disk));
+    ThirdPartyDisk disk = TRY(open_disk(image, "disk"));
+    if (!oci::looks_like_archive(disk.head)) return std::optional<ThirdPartyDisk>(std::move(disk));
   }
   bool unpacked =
       !fs::exists(image / "oci-layout", ignored) && fs::exists(image / kDiskFile, ignored);
   Search found = unpacked ? TRY(search_folder(image))
                           : TRY(search_layout(TRY(oci::Layout::open(image)), reference));
-  if (found.ours) return std::optional<ForeignDisk>();
+  if (found.ours) return std::optional<ThirdPartyDisk>();
   if (!found.disk) {
     return make_error(ErrorCode::corrupt, kOrigin, "{}: not a confidential image: no /{}",
                       image.string(), kDiskFile);
@@ -172,7 +172,7 @@ Result<std::optional<ForeignDisk>> find_foreign(const fs::path& name,
   return std::move(found.disk);
 }
 
-Result<ImageInfo> inspect_foreign(const ForeignDisk& disk) {
+Result<ImageInfo> inspect_third_party(const ThirdPartyDisk& disk) {
   ImageInfo info;
   info.kind = disk.kind;
   info.disk_path = disk.path;

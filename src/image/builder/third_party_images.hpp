@@ -10,7 +10,7 @@
 
 namespace bartizan::image::builder {
 
-struct ForeignDisk {
+struct ThirdPartyDisk {
   std::string kind;  // "krun" or "disk", as in ImageInfo
   std::filesystem::path path;
   uint64_t offset = 0, size = 0;
@@ -19,9 +19,9 @@ struct ForeignDisk {
 };
 
 // Nothing if `image` has a manifest of ours. corrupt: there is no disk in it at all.
-Result<std::optional<ForeignDisk>> find_foreign(const std::filesystem::path& image,
-                                                const std::string& reference);
+Result<std::optional<ThirdPartyDisk>> find_third_party(const std::filesystem::path& image,
+                                                       const std::string& reference);
 
-Result<ImageInfo> inspect_foreign(const ForeignDisk& disk);
+Result<ImageInfo> inspect_third_party(const ThirdPartyDisk& disk);
 
 }  // namespace bartizan::image::builder

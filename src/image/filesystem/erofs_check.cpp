@@ -57,7 +57,7 @@ struct Super {
   uint64_t root = 0, inodes = 0, blocks = 0, metadata = 0;  // metadata: byte offset
 };
 
-struct Inode {
+struct CheckedInode {
   uint64_t nid = 0, size = 0, inline_at = 0;  // inline_at: byte offset of the tail
   uint32_t links = 0, block = 0;
   uint16_t format = 0, mode = 0;
@@ -113,7 +113,7 @@ class Walk {
     for (const auto& [nid, seen] : seen_) {
       if (seen.found != seen.links)
         return corrupt(fmt::format("inode {}", nid),
-                       fmt::format("{} links, but it says {}", seen.found, seen.links));
+                       fmt::format("{} links, but it records {}", seen.found, seen.links));
     }
     if (seen_.size() != super_.inodes)
       return corrupt("superblock", fmt::format("{} inodes, but the root leads to {}", super_.inodes,
@@ -150,14 +150,15 @@ class Walk {
     return {};
   }
 
-  Result<Inode> read_inode(uint64_t nid) {
-    Inode inode;
+  Result<CheckedInode> read_inode(uint64_t nid) {
+    CheckedInode inode;
     inode.nid = nid;
     // Divided, not multiplied: a number from the disk must not wrap.
     if (nid >= (super_.blocks * kBlockSize - super_.metadata) / kSlot)
       return corrupt(inode.where(), "outside the file system");
     uint64_t at = super_.metadata + nid * kSlot;
-    if (at % kBlockSize + kInodeBytes > kBlockSize) return corrupt(inode.where(), "cut by a block's end");
+    if (at % kBlockSize + kInodeBytes > kBlockSize)
+      return corrupt(inode.where(), "cut by a block's end");
     ByteView raw = TRY(cache_.block(at / kBlockSize)).subspan(at % kBlockSize);
     inode.format = load_le<uint16_t>(&raw[0]);
     inode.mode = load_le<uint16_t>(&raw[4]);
@@ -170,7 +171,7 @@ class Walk {
     return inode;
   }
 
-  Result<void> check_place(const Inode& inode) const {
+  Result<void> check_place(const CheckedInode& inode) const {
     if (inode.format != kFlatPlain && inode.format != kFlatInline)
       return corrupt(inode.where(), fmt::format("layout {:#x}", inode.format));
     if (dirent_type(inode.mode) == 0) return corrupt(inode.where(), "of no type");
@@ -192,7 +193,7 @@ class Walk {
     bool dots = name == "." || name == "..";
     auto [at, fresh] = seen_.try_emplace(nid);
     if (fresh) {
-      Inode inode = TRY(read_inode(nid));
+      CheckedInode inode = TRY(read_inode(nid));
       at->second = {inode.links, 0, inode.mode};
       if (inode.is_folder()) ++totals_.folders;
       if ((inode.mode & kTypeMask) == kRegular) totals_.content_bytes += inode.size;
@@ -206,7 +207,7 @@ class Walk {
     return {};
   }
 
-  Result<void> read_folder(const Inode& folder, uint64_t parent) {
+  Result<void> read_folder(const CheckedInode& folder, uint64_t parent) {
     std::string last;
     unsigned dots = 0;
     for (uint64_t at = 0; at < folder.size; at += kBlockSize) {
@@ -221,7 +222,7 @@ class Walk {
     return dots == 2 ? Result<void>() : corrupt(folder.where(), "without \".\" or \"..\"");
   }
 
-  Result<void> read_entries(const Bytes& block, const Inode& folder, uint64_t parent,
+  Result<void> read_entries(const Bytes& block, const CheckedInode& folder, uint64_t parent,
                             std::string& last, unsigned& dots) {
     if (block.size() < kDirentBytes) return corrupt(folder.where(), "cut off");
     uint64_t first = load_le<uint16_t>(&block[8]);
@@ -243,8 +244,8 @@ class Walk {
     return {};
   }
 
-  Result<void> read_entry(uint64_t nid, uint8_t type, const std::string& name, const Inode& folder,
-                          uint64_t parent, unsigned& dots) {
+  Result<void> read_entry(uint64_t nid, uint8_t type, const std::string& name,
+                          const CheckedInode& folder, uint64_t parent, unsigned& dots) {
     if (name.empty() || name.find('/') != name.npos || name.find('\0') != name.npos)
       return corrupt(folder.where(), "a name that no file has");
     bool self = name == ".", up = name == "..";

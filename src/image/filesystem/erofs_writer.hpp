@@ -5,7 +5,7 @@
 //   for each file:  begin_file() · append(bytes)… · end_file()
 //   at the end:     finish(tree, uuid)
 //
-// Where everything goes depends on sizes alone: count() instead of append() tells the superblock
+// Where everything goes depends on sizes alone: count() instead of append() computes the superblock
 // of a file system before its contents are known.
 //
 // Format: Linux fs/erofs/erofs_fs.h. One thread.
@@ -40,8 +40,8 @@ class ErofsWriter {
   // `xattr_bytes`: what goes behind the inode besides the tail.
   Result<Content> end_file(size_t xattr_bytes);
 
-  // Precondition: that of ErofsLayout::plan(); inodes of files say what end_file() said. Returns
-  // the size of the file system, a multiple of 4096.
+  // Precondition: that of ErofsLayout::plan(); inodes of files hold what end_file() returned.
+  // Returns the size of the file system, a multiple of 4096.
   Result<uint64_t> finish(Tree& tree, const std::array<uint8_t, 16>& uuid);
 
  private:

@@ -1,4 +1,4 @@
-// Spill: bytes that are put aside and read back once, more than memory shall hold: a few MiB of
+// Spill: bytes that are put aside and read back once, more than fits in memory: a few MiB of
 // pages stay, the others go to a file without a name in the folder of the build. That folder is
 // where the image goes, and maybe no place for the source's contents: pages are encrypted there,
 // under a key of this object alone. One thread.
@@ -30,7 +30,7 @@ class Spill {
   struct Slot {
     uint64_t page = 0;
     Bytes bytes;         // empty: holds nothing
-    bool stored = true;  // in the file, too
+    bool stored = true;  // also in the file
   };
 
   Result<void> open();

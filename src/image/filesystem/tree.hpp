@@ -30,7 +30,7 @@ enum class FileType : uint8_t {
   char_device,
   block_device,
   fifo,
-  alias  // a hard link found to be another inode: `block` says which
+  alias  // a hard link found to be another inode: `block` is its number
 };
 
 struct Inode {
@@ -107,7 +107,7 @@ class Tree {
   uint32_t names() const { return nodes_.size(); }
 
   NodeId find(NodeId folder, std::string_view name) const;
-  // Found or made. resource_exhausted: the limits above; `what` says whose name it is.
+  // Found or made. resource_exhausted: the limits above; `what` names the owner.
   Result<NodeId> child(NodeId folder, std::string_view name, std::string_view what);
   // The same for a name that some node has already.
   Result<NodeId> child_like(NodeId folder, NodeId namesake, std::string_view what);
@@ -119,7 +119,7 @@ class Tree {
   Result<InodeId> make_inode(std::string_view what);
   // The inode that is finally meant.
   InodeId resolve(InodeId id) const;
-  // Once for each inode. resource_exhausted: beyond what a record's number can tell.
+  // Once for each inode. resource_exhausted: more than a record's number can count.
   Result<void> set_attributes(InodeId id, const Attributes& attributes);
   Result<Attributes> attributes(InodeId id);
 
@@ -143,7 +143,7 @@ class Tree {
   static constexpr uint32_t kNamesChunk = 1 << 16;
   Arena<Node> nodes_;
   Arena<Inode> inodes_;
-  std::vector<std::unique_ptr<char[]>> names_;  // each after a byte that says how long it is
+  std::vector<std::unique_ptr<char[]>> names_;  // each after a byte with its length
   uint32_t names_end_ = 0;
   uint64_t seed_ = 0;
   Spill spill_;

@@ -68,8 +68,9 @@ Result<void> LayerMerger::add_file(uint16_t number, const Path& path, uint32_t m
   TRY(writer_.append(content));
   filesystem::Attributes attributes;
   TRY(place_file(id, attributes));
-  filesystem::NodeId node = TRY(merged_.place(path));
-  if (node != 0 && merged_.claim(node, filesystem::FileType::regular)) merged_.settle(node, id);
+  filesystem::NodeId node = TRY(merged_.resolve(path));
+  if (node != 0 && merged_.is_visible(node, filesystem::FileType::regular))
+    merged_.assign_inode(node, id);
   return {};
 }
 
@@ -104,7 +105,7 @@ LayerMerger::PathDigest LayerMerger::digest_of(const std::string& path) {
   return digest;
 }
 
-// Who keeps the path of a hard link's target in memory.
+// Charges a retained hard-link target path against kMaxLinkBytes.
 Result<void> LayerMerger::hold_link(size_t bytes) {
   link_bytes_ += bytes + kLinkCost;
   if (link_bytes_ <= kMaxLinkBytes) return {};
@@ -139,10 +140,10 @@ Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
   if (!path.empty() && TRY(apply_whiteout(path))) return {};
   filesystem::FileType type = type_of(entry.kind);
   if (path.empty() && entry.kind != TarKind::directory)
-    return corrupt(entry.path, "the root is no folder");
-  filesystem::NodeId node = TRY(merged_.place(path));
+    return corrupt(entry.path, "the root is not a folder");
+  filesystem::NodeId node = TRY(merged_.resolve(path));
   if (entry.kind == TarKind::hard_link) return take_link(entry, path, node);
-  bool seen = node != 0 && merged_.claim(node, type);
+  bool seen = node != 0 && merged_.is_visible(node, type);
   filesystem::InodeId inode = 0;
   if (type != filesystem::FileType::directory) {
     inode = take_pending(join_path(path));
@@ -152,7 +153,7 @@ Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
   }
   if (inode == 0) inode = TRY(tree_.make_inode(name_));
   TRY(fill(reader, entry, inode));
-  if (seen) merged_.settle(node, inode);
+  if (seen) merged_.assign_inode(node, inode);
   return {};
 }
 
@@ -161,7 +162,7 @@ Result<void> LayerMerger::take_link(const TarEntry& entry, const Path& path,
   Path target = TRY(split_path(entry.link, name_));
   if (target.empty() || target == path)
     return corrupt(entry.path, "hard link to itself or the root");
-  bool seen = node != 0 && merged_.claim(node, filesystem::FileType::regular);
+  bool seen = node != 0 && merged_.is_visible(node, filesystem::FileType::regular);
   filesystem::InodeId pending = take_pending(join_path(path));
   if (!seen && pending == 0) return hide(path, join_path(target));
   filesystem::InodeId inode = TRY(link_inode(target));
@@ -171,7 +172,7 @@ Result<void> LayerMerger::take_link(const TarEntry& entry, const Path& path,
     tree_.inode(pending).type = filesystem::FileType::alias;
     tree_.inode(pending).block = inode;
   }
-  if (seen) merged_.settle(node, inode);
+  if (seen) merged_.assign_inode(node, inode);
   return {};
 }
 
@@ -218,9 +219,9 @@ Result<void> LayerMerger::fill(TarReader& reader, const TarEntry& entry, filesys
   attributes.xattrs = TRY(filesystem::encode_xattrs(entry.xattrs, entry.path));
   if (entry.kind == TarKind::regular) return fill_file(reader, entry, id, attributes);
   if (entry.kind == TarKind::symlink) {
-    bool honest = !entry.link.empty() && entry.link.size() <= kMaxTarget &&
-                  entry.link.find('\0') == std::string::npos;
-    if (!honest) return corrupt(entry.path, "symbolic link with an impossible target");
+    bool valid = !entry.link.empty() && entry.link.size() <= kMaxTarget &&
+                 entry.link.find('\0') == std::string::npos;
+    if (!valid) return corrupt(entry.path, "symbolic link with an impossible target");
     attributes.tail = entry.link;
   } else if (entry.kind == TarKind::char_device || entry.kind == TarKind::block_device) {
     inode.block = device_number(entry);
@@ -271,9 +272,9 @@ Result<filesystem::Tree*> LayerMerger::finish() {
     filesystem::NodeId node = merged_.find(TRY(split_path(path, name_)));
     filesystem::InodeId target = node != 0 ? tree_.resolve(tree_.node(node).inode) : 0;
     filesystem::InodeId inode = tree_.resolve(pending);
-    bool honest = target != 0 && tree_.inode(target).type != filesystem::FileType::directory &&
-                  target != inode;
-    if (!honest) return corrupt(path, "hard link to a file that no layer holds");
+    bool valid = target != 0 && tree_.inode(target).type != filesystem::FileType::directory &&
+                 target != inode;
+    if (!valid) return corrupt(path, "hard link to a file that no layer holds");
     tree_.inode(inode).type = filesystem::FileType::alias;
     tree_.inode(inode).block = target;
   }

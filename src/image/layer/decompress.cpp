@@ -9,9 +9,9 @@ namespace bartizan::image::layer {
 namespace {
 
 constexpr size_t kInputBytes = 128 * kKiB;
-// A small blob that unpacks without end is a bomb that wants our CPU and the user's disk. Honest
-// layers of zeros may reach any ratio in zstd, so the first bytes are free and only what follows
-// must be in proportion (deflate itself cannot exceed 1032).
+// A small blob that unpacks without end is a bomb that wants our CPU and the user's disk.
+// Legitimate layers of zeros may reach any ratio in zstd, so the first bytes are free and only what
+// follows must be in proportion (deflate itself cannot exceed 1032).
 constexpr uint64_t kFreeBytes = 4 * kGiB;
 constexpr uint64_t kMaxRatio = 1100;
 // A zstd frame may ask for a window of its own size; 128 MiB is what the reference tools accept by

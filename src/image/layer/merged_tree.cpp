@@ -175,7 +175,7 @@ void MergedTree::note_implied(Walk& walk) {
   if (node.implied == 0) node.implied = layer_;
 }
 
-Result<filesystem::NodeId> MergedTree::place(const Path& path) {
+Result<filesystem::NodeId> MergedTree::resolve(const Path& path) {
   filesystem::NodeId id = TRY(walk_to(path));
   return id != 0 && tree_.node(id).whiteout > layer_ ? 0 : id;
 }
@@ -188,7 +188,7 @@ void MergedTree::clear_folder(filesystem::NodeId id) {
   node.opaque = std::max(node.opaque, layer_);
 }
 
-bool MergedTree::claim(filesystem::NodeId id, filesystem::FileType type) {
+bool MergedTree::is_visible(filesystem::NodeId id, filesystem::FileType type) {
   filesystem::Node& node = tree_.node(id);
   bool folder = type == filesystem::FileType::directory;
   if (node.inode != 0 && node.layer > layer_) {
@@ -211,7 +211,7 @@ bool MergedTree::claim(filesystem::NodeId id, filesystem::FileType type) {
   return false;
 }
 
-void MergedTree::settle(filesystem::NodeId id, filesystem::InodeId inode) {
+void MergedTree::assign_inode(filesystem::NodeId id, filesystem::InodeId inode) {
   tree_.node(id).inode = inode;
   tree_.node(id).layer = layer_;
 }

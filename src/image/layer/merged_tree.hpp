@@ -24,12 +24,12 @@ class MergedTree {
 
   // Where the current layer's entry goes, or 0: a higher layer hides it. Errors: corrupt (a
   // parent is not a folder, links in a loop), resource_exhausted (too many names).
-  Result<filesystem::NodeId> place(const Path& path);
+  Result<filesystem::NodeId> resolve(const Path& path);
 
   // Whether the entry is seen at that node; then the caller makes its inode, and `assign_inode()`
   // records whose it is.
-  bool claim(filesystem::NodeId id, filesystem::FileType type);
-  void settle(filesystem::NodeId id, filesystem::InodeId inode);
+  bool is_visible(filesystem::NodeId id, filesystem::FileType type);
+  void assign_inode(filesystem::NodeId id, filesystem::InodeId inode);
 
   Result<void> whiteout(const Path& path);
   Result<void> opaque(const Path& path);

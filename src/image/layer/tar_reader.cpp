@@ -198,7 +198,7 @@ Result<bool> TarReader::read_header(std::span<uint8_t> header) {
   return true;
 }
 
-// Takes entries that only describe the next one; false if `type` is no such entry.
+// Takes entries that only describe the next one; false if `type` is another one.
 Result<bool> TarReader::read_extension(char type, uint64_t size, Extensions& extensions) {
   switch (type) {
     case 'L':
@@ -346,7 +346,7 @@ Result<void> TarReader::begin_sparse(SparseMap map) {
 }
 
 // GNU tar's struct oldgnu_header and struct sparse_header: pairs of offset and size, four in the
-// header and 21 in each block after it, as long as a flag says that there are more.
+// header and 21 in each block after it, as long as a flag marks that there are more.
 Result<void> TarReader::read_old_sparse(std::span<const uint8_t> header) {
   constexpr size_t kPairs = 386, kMore = 482, kMoreInBlock = 504, kPairBytes = 24;
   constexpr Field kRealSize{483, 12};

@@ -66,7 +66,7 @@ Result<uint64_t> decimal(const Json& json, std::string_view key) {
   std::string text = TRY(json_string(json, key, "LUKS2 header"));
   if (text.empty() || text.size() > 18 ||
       text.find_first_not_of("0123456789") != std::string::npos) {
-    return corrupt(fmt::format("{}: \"{}\" is no number", key, text.substr(0, 40)));
+    return corrupt(fmt::format("{}: \"{}\" is not a number", key, text.substr(0, 40)));
   }
   return std::stoull(text);
 }

@@ -31,7 +31,7 @@ constexpr size_t kStripeBytes = size_t{kVolumeKeyBytes} * (kStripes - 1);  // th
 constexpr size_t kLuksSaltBytes = 32;
 constexpr size_t kHeaderSaltBytes = 64;
 
-// Two metadata copies of 16 KiB, then key slots: room for three, so that a recovery passphrase
+// Two metadata copies of 16 KiB, then key slots: space for three, so that a recovery passphrase
 // finds place.
 constexpr uint64_t kLuksHeaderBytes = kMiB;
 constexpr uint64_t kLuksMetadataBytes = 16 * kKiB;  // of each copy: the smallest that LUKS2 has

@@ -129,7 +129,7 @@ std::vector<LuksKeyslot> read_keyslots(crypt_device* device, const char* type) {
   return slots;
 }
 
-// Decimal in a string; "dynamic", and what is no number, is 0.
+// Decimal in a string; "dynamic", and what is not a number, is 0.
 uint64_t decimal(const Json& object, const char* key) {
   auto found = object.find(key);
   if (found == object.end() || !found->is_string()) return 0;

@@ -1,5 +1,5 @@
-// What a LUKS header of either version says, whoever made it (cryptsetup, luksy, oci2cw, buildah):
-// for people who look at an image. Nobody opens a disk by it.
+// The content of a LUKS header of either version, whichever program made it (cryptsetup, luksy,
+// oci2cw, buildah): for people who look at an image. Nobody opens a disk by it.
 #pragma once
 
 #include <string_view>

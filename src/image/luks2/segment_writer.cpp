@@ -59,7 +59,7 @@ void SegmentWriter::stop() {
 Result<void> SegmentWriter::write(uint64_t offset, ByteView bytes) {
   if (offset != current_.offset + current_.bytes.size()) {
     TRY(submit());
-    // Two threads shall not write one block: what went there before is through first.
+    // Two threads must not write one block: what was written there before is complete first.
     if (offset < current_.offset) TRY(wait_until_idle());
     current_.offset = offset;
   }

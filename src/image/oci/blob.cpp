@@ -20,7 +20,7 @@ Error corrupt(const Descriptor& descriptor, std::string why) {
 Result<void> check_size(uint64_t size, const Descriptor& descriptor) {
   if (size == descriptor.size) return {};
   return corrupt(descriptor,
-                 fmt::format("{} bytes, but its descriptor says {}", size, descriptor.size));
+                 fmt::format("{} bytes, but its descriptor has {}", size, descriptor.size));
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/oci";
-// What skopeo says last is what went wrong; a talkative one shall not fill memory.
+// skopeo's last output names the cause; verbose output must not fill memory.
 constexpr size_t kMaxWords = 4096;
 constexpr int kAskEveryMs = 200;  // whether to go on
 
@@ -70,9 +70,10 @@ Result<Child> start(const std::vector<std::string>& command) {
       ::posix_spawnp(&child.pid, arguments[0], &actions, nullptr, arguments.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   if (status == ENOENT) {
-    return make_error(ErrorCode::unsupported, kOrigin,
-                      "{}: skopeo is needed for what is no OCI layout folder: it is not installed",
-                      command.end()[-2]);
+    return make_error(
+        ErrorCode::unsupported, kOrigin,
+        "{}: not an OCI layout folder, and skopeo, which reads other sources, is not installed",
+        command.end()[-2]);
   }
   if (status != 0) return errno_error(status, kOrigin, "start skopeo");
   return child;

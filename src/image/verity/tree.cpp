@@ -59,7 +59,7 @@ class LevelCheck {
 
   Error differs(ByteView expected, ByteView got, std::string what) const {
     return refused("image/verity", "verity", to_hex(expected), to_hex(got),
-                   "{}: {} is not what the tree says", name_, what);
+                   "{}: {} does not agree with the tree", name_, what);
   }
 
  private:

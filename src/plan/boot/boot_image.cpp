@@ -36,7 +36,7 @@ Result<uint64_t> place_initrd(const KernelImage& kernel, uint64_t size, uint64_t
 
 Result<void> check(const BootInput& input, const KernelImage& kernel) {
   if (input.vcpus < 1 || input.vcpus > kMaxVcpus) {
-    return make_error(ErrorCode::invalid_argument, kOrigin, "{} vCPUs: 1 to {} are possible",
+    return make_error(ErrorCode::invalid_argument, kOrigin, "vCPU count {} out of range 1 to {}",
                       input.vcpus, kMaxVcpus);
   }
   if (input.command_line.size() > kernel.command_line_max) {
@@ -167,7 +167,7 @@ void Builder::add_secret_segment() {
 
 Result<void> Builder::add_stub() {
   if (input_.stub.empty() || input_.stub.size() > guest_abi::kStubMaxBytes) {
-    return make_error(ErrorCode::internal, kOrigin, "boot stub of {} bytes: 1 to {} are possible",
+    return make_error(ErrorCode::internal, kOrigin, "boot stub size {} out of range 1 to {}",
                       input_.stub.size(), guest_abi::kStubMaxBytes);
   }
   add(guest_abi::kStubAddress, "stub", Bytes(input_.stub.begin(), input_.stub.end()));

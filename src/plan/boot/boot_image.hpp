@@ -36,11 +36,11 @@ struct BootImage {
 };
 
 // corrupt, unsupported: kernel. invalid_argument: vCPUs out of range, command line longer than this
-// kernel takes, RAM too small (says how much is needed), kernel and initrd larger than the staging
-// window.
+// kernel takes, RAM too small (the message names what is needed), kernel and initrd larger than the
+// staging window.
 Result<BootImage> make_boot_image(const BootInput& input);
 
-// How page tables of that platform tell private from shared memory.
+// How page tables of that platform distinguish private from shared memory.
 AddressBit address_bit(guest_abi::StubPlatform platform, uint8_t position);
 
 }  // namespace bartizan::plan::boot

@@ -11,8 +11,8 @@
 
 namespace bartizan::plan::boot {
 
-// A file that claims more is no kernel but an attack on the reader's memory; Debian's are 8 to 14
-// MiB.
+// A file that claims more is not a kernel but an attack on the reader's memory; Debian's are 8 to
+// 14 MiB.
 constexpr uint64_t kMaxKernelBytes = 128 * kMiB;
 // Memory that a kernel may ask for to unpack itself: bounds what a header can make us reserve.
 // Debian's ask for 56 MiB.
@@ -22,7 +22,7 @@ constexpr size_t kSetupHeaderOffset = 0x1f1;  // in the file and in boot_params
 constexpr uint64_t kEntry64Offset = 0x200;    // of the 64-bit entry point in the loaded payload
 
 struct KernelImage {
-  Bytes setup_header;           // from kSetupHeaderOffset on, as long as the header says
+  Bytes setup_header;           // from kSetupHeaderOffset on, as long as the header specifies
   uint64_t payload_offset = 0;  // of the protected-mode part in the file
   uint64_t payload_size = 0;
   uint64_t load_address = 0;  // preferred address
@@ -32,8 +32,8 @@ struct KernelImage {
   std::string release;            // "6.1.0-56-cloud-amd64"
 };
 
-// corrupt: no bzImage, or fields that contradict the file; unsupported: no 64-bit entry point, too
-// old a protocol.
+// corrupt: not a bzImage, or fields that contradict the file; unsupported: no 64-bit entry point,
+// too old a protocol.
 Result<KernelImage> parse_bzimage(ByteView file);
 
 }  // namespace bartizan::plan::boot

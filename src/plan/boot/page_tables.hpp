@@ -9,7 +9,7 @@ namespace bartizan::plan::boot {
 // PML4, PDPT, four page directories of 2 MiB pages.
 constexpr uint64_t kPageTablesBytes = 6 * kPageSize;
 
-// The bit of page table entries by which a guest tells private memory from shared.
+// The bit of page table entries by which a guest distinguishes private memory from shared.
 struct AddressBit {
   enum class Means { nothing, private_, shared };
   Means means = Means::nothing;

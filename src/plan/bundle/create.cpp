@@ -138,7 +138,7 @@ Result<void> move_into_place(Unfinished* made, const path& output) {
     return errno_error(why, kOrigin, fmt::format("{}: rename", output.string()));
   }
   if (!std::filesystem::exists(output / "bundle.json", ignored)) {
-    return make_error(ErrorCode::already_exists, kOrigin, "{}: exists and is no guest bundle",
+    return make_error(ErrorCode::already_exists, kOrigin, "{}: exists and is not a guest bundle",
                       output.string());
   }
   // The old bundle goes to the unfinished name, and away with it.

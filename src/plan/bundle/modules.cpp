@@ -42,7 +42,7 @@ constexpr WantedModule kGuestModules[] = {
     {"crc32c_generic", false},  // libcrc32c, which erofs needs, fails to load without it
     {"erofs"},
     {"overlay"},
-    {"hmac", false},  // this and the next two: scratch disks; a guest without them says so
+    {"hmac", false},  // this and the next two: scratch disks; a guest without them reports an error
     {"dm_integrity", false},
     {"ext4", false},
     {"sev_guest", false},

@@ -22,7 +22,7 @@ Result<crypto::EcKey> read_key(const std::filesystem::path& path) {
   uint64_t size = TRY(file_size(fd.get(), path));
   if (size > kMaxKeyFileBytes) {
     return make_error(ErrorCode::invalid_argument, "plan/measure/id_block",
-                      "{}: {} bytes are no key in PEM", path.string(), size);
+                      "{}: {} bytes, too large for a key in PEM", path.string(), size);
   }
   SecretBytes pem(size);
   TRY(read_exactly(fd.get(), pem.mutable_bytes(), 0, path.string()));

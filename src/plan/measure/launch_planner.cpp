@@ -69,7 +69,7 @@ tee::CpuState after_reset() {
   return cpu;
 }
 
-// SEV-ES: KVM takes the first SIPI as "go", but where to, the measured state alone says: to the
+// SEV-ES: KVM takes the first SIPI as "go", but the target is in the measured state alone: the
 // stub, which looks into the AP jump table. SNP: Linux makes the real state of its processors
 // itself, so this one never runs. Everywhere else KVM does what a processor does.
 tee::CpuState further_processor(Tee tee) {
@@ -108,13 +108,13 @@ Result<uint8_t> address_bit(const LaunchOptions& options) {
     return make_error(ErrorCode::invalid_argument, kOrigin, "C-bit {} with TEE \"{}\": it has {}",
                       options.c_bit, to_string(tee), usual == 0 ? "none" : fmt::to_string(usual));
   }
-  return make_error(ErrorCode::invalid_argument, kOrigin, "C-bit {}: {} to {} are possible",
+  return make_error(ErrorCode::invalid_argument, kOrigin, "C-bit {} out of range {} to {}",
                     options.c_bit, kLowestCBit, kHighestCBit);
 }
 
 Result<uint64_t> ram_bytes(uint32_t ram_mib) {
   if (ram_mib >= kMinRamMib && ram_mib <= kMaxRamMib) return ram_mib * kMiB;
-  return make_error(ErrorCode::invalid_argument, kOrigin, "{} MiB of RAM: {} to {} are possible",
+  return make_error(ErrorCode::invalid_argument, kOrigin, "RAM of {} MiB out of range {} to {}",
                     ram_mib, kMinRamMib, kMaxRamMib);
 }
 
@@ -153,7 +153,7 @@ std::vector<tee::RuntimeExtend> extends(const guest_abi::StubTable& table) {
 
 }  // namespace
 
-uint64_t default_policy(Tee tee) {
+uint64_t default_guest_policy(Tee tee) {
   switch (tee) {
     case Tee::none:
     case Tee::tdx:
@@ -174,7 +174,7 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
   tee::LaunchPlan plan;
   plan.tee = options.tee;
   plan.c_bit = TRY(address_bit(options));
-  plan.policy = default_policy(options.tee);
+  plan.guest_policy = default_guest_policy(options.tee);
   plan.guest_features = options.guest_features;
   uint64_t ram = TRY(ram_bytes(options.ram_mib));
   plan.ram = boot::ram_regions(ram, platform_of(options.tee));
@@ -184,7 +184,7 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
   TRY(check_size(image.items));
   plan.items = std::move(image.items);
   plan.staged = std::move(image.staged);
-  // A TD starts by the module's decree, whatever is said here.
+  // The TDX module fixes a TD's initial state; these values are unused.
   plan.cpus.push_back(protected_mode(guest_abi::kStubAddress + guest_abi::kStubEntry32));
   plan.cpus.resize(options.vcpus, further_processor(options.tee));
   return plan;

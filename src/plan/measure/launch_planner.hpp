@@ -15,7 +15,7 @@ namespace bartizan::plan::measure {
 constexpr uint32_t kMinRamMib = 128;
 constexpr uint32_t kMaxRamMib = 256 * kGiB / kMiB;
 
-// `key_from_caller`: the guest takes the disk key from the caller and says so in its measured
+// `key_from_caller`: the guest takes the disk key from the caller, which is stated in its measured
 // command line.
 //
 // The boot processor starts in the boot stub, which alone with its table and a few small pages is
@@ -28,7 +28,7 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
                                   ByteView stub);
 
 // Guest policy of a launch that asks for none.
-uint64_t default_policy(Tee tee);
+uint64_t default_guest_policy(Tee tee);
 
 // The digest of that very plan; also what measure() returns. Empty for Tee::none.
 Result<Measurement> measure_plan(const tee::LaunchPlan& plan);
@@ -36,7 +36,7 @@ Measurement measure_plan(const tee::LaunchPlan& plan, const tee::snp::VmsaOption
 
 // SEV_FEATURES of our own launches.
 uint64_t default_guest_features(Tee tee);
-// invalid_argument: only sev_es and snp have features, and bit 0 tells which of the two. 0: the
+// invalid_argument: only sev_es and snp have features, and bit 0 distinguishes the two. 0: the
 // default.
 Result<void> check_guest_features(Tee tee, uint64_t features);
 

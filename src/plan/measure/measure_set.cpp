@@ -17,19 +17,19 @@ namespace {
 namespace snp = plan::tee::snp;
 
 constexpr const char* kOrigin = "plan/measure/measure_set";
-// Each costs at least milliseconds; a typing error in a range shall not cost hours.
+// Each costs at least milliseconds. Bounds the work that a mistyped range can cause.
 constexpr uint64_t kMaxCombinations = 4096;
-constexpr uint32_t kMaxFirmwareVcpus = 512;  // of QEMU with KVM, and room
+constexpr uint32_t kMaxFirmwareVcpus = 512;  // QEMU/KVM's maximum, with headroom
 constexpr uint64_t kMaxKernelBytes = kGiB;   // kernel or initrd: must not fill memory
 
-struct Processor {
+struct MeasuredProcessor {
   std::string name;
   uint32_t signature = 0;
   uint32_t c_bit = 0;  // of our own launches; 0: the TEE's usual one
 };
 
-Result<std::vector<Processor>> processors(const MeasureOptions& options) {
-  std::vector<Processor> list;
+Result<std::vector<MeasuredProcessor>> processors(const MeasureOptions& options) {
+  std::vector<MeasuredProcessor> list;
   for (const auto& name : options.vcpu_types) {
     list.push_back({name, TRY(plan::tee::snp::cpu_signature(name))});
   }
@@ -43,22 +43,23 @@ bool has_choice_of_c_bit(Tee tee) {
 }
 
 // Our own launches: registers hold no signature, so processors differ in their C-bit alone.
-std::vector<Processor> by_c_bit(const MeasureOptions& options, const std::vector<Processor>& all) {
-  std::vector<Processor> list;
+std::vector<MeasuredProcessor> by_c_bit(const MeasureOptions& options,
+                                        const std::vector<MeasuredProcessor>& all) {
+  std::vector<MeasuredProcessor> list;
   for (uint32_t c_bit : options.c_bits) list.push_back({"", 0, c_bit});
   if (!list.empty()) return list;
-  for (Processor processor : all) {
+  for (MeasuredProcessor processor : all) {
     bool known = processor.signature != 0 && has_choice_of_c_bit(options.launch.tee);
     processor.c_bit =
         known ? plan::tee::snp::c_bit_position(processor.signature) : options.launch.c_bit;
-    auto same = [&](const Processor& other) { return other.c_bit == processor.c_bit; };
+    auto same = [&](const MeasuredProcessor& other) { return other.c_bit == processor.c_bit; };
     if (std::ranges::none_of(list, same)) list.push_back(std::move(processor));
   }
   return list;
 }
 
 // What of a firmware launch is read once for all combinations.
-struct Firmware {
+struct FirmwareImage {
   plan::tee::snp::Ovmf ovmf;
   std::optional<plan::tee::snp::KernelHashes> hashes;
 };
@@ -122,12 +123,12 @@ Result<std::pair<uint32_t, uint32_t>> vcpu_range(const MeasureOptions& options) 
   if (first == 0 || last < first)
     return invalid(kOrigin, "{} to {} vCPUs: not a range", first, last);
   if (!options.firmware.ovmf.empty() && last > kMaxFirmwareVcpus)
-    return invalid(kOrigin, "{} vCPUs: at most {} are possible", last, kMaxFirmwareVcpus);
+    return invalid(kOrigin, "vCPU count {} exceeds the maximum of {}", last, kMaxFirmwareVcpus);
   return std::pair(first, last);
 }
 
-Result<Firmware> read_firmware(const FirmwareLaunch& from) {
-  Firmware firmware{
+Result<FirmwareImage> read_firmware(const FirmwareLaunch& from) {
+  FirmwareImage firmware{
       TRY(plan::tee::snp::parse_ovmf(TRY(read_file(from.ovmf, plan::tee::snp::kMaxOvmfBytes)))),
       {}};
   if (from.kernel.empty()) return firmware;
@@ -148,26 +149,27 @@ void use_firmware_digest(const std::vector<uint8_t>& known, const plan::tee::Lau
 
 class Measurer {
  public:
-  Measurer(const MeasureOptions& options, std::optional<Firmware> firmware)
+  Measurer(const MeasureOptions& options, std::optional<FirmwareImage> firmware)
       : options_(options), firmware_(std::move(firmware)) {
     features_ = features_of(options);
   }
 
-  Result<void> add_all(uint32_t vcpus, const Processor& processor);
+  Result<void> add_all(uint32_t vcpus, const MeasuredProcessor& processor);
   std::vector<Measurement> take() { return std::move(list_); }
 
  private:
-  Result<plan::tee::LaunchPlan> plan(uint32_t vcpus, const Processor& processor) const;
+  Result<plan::tee::LaunchPlan> plan(uint32_t vcpus, const MeasuredProcessor& processor) const;
   void add(Measurement measurement);
 
   const MeasureOptions& options_;
-  std::optional<Firmware> firmware_;
+  std::optional<FirmwareImage> firmware_;
   uint64_t features_ = 0;
   std::vector<Measurement> list_;
   std::set<std::vector<uint8_t>> digests_;
 };
 
-Result<plan::tee::LaunchPlan> Measurer::plan(uint32_t vcpus, const Processor& processor) const {
+Result<plan::tee::LaunchPlan> Measurer::plan(uint32_t vcpus,
+                                             const MeasuredProcessor& processor) const {
   if (firmware_) {
     return plan::tee::snp::firmware_plan(
         firmware_->ovmf, {options_.launch.tee, options_.firmware.vmm, vcpus, processor.signature,
@@ -184,7 +186,7 @@ void Measurer::add(Measurement measurement) {
   list_.push_back(std::move(measurement));
 }
 
-Result<void> Measurer::add_all(uint32_t vcpus, const Processor& processor) {
+Result<void> Measurer::add_all(uint32_t vcpus, const MeasuredProcessor& processor) {
   auto made = TRY(plan(vcpus, processor));
   for (HostKernel kernel : options_.host_kernels) {
     // The simulated TEE's digest is our own doing: no host's kernel has a part in it.
@@ -220,7 +222,7 @@ Result<std::vector<Measurement>> measure_set(const MeasureOptions& options) {
   auto list = TRY(processors(options));
   if (options.firmware.ovmf.empty()) list = by_c_bit(options, list);
   TRY(check_count(options, uint64_t{last} - first + 1, list.size()));
-  std::optional<Firmware> firmware;
+  std::optional<FirmwareImage> firmware;
   if (!options.firmware.ovmf.empty()) firmware = TRY(read_firmware(options.firmware));
   Measurer measurer(options, std::move(firmware));
   for (uint32_t vcpus = first; vcpus <= last; vcpus++) {

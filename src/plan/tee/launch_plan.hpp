@@ -72,9 +72,9 @@ struct LaunchPlan {
   std::vector<PlanItem> items;         // in launch order; disjoint, inside `ram`
   std::vector<StagedBlob> staged;      // ascending, disjoint, outside `ram`
   std::vector<RuntimeExtend> extends;  // TDX, in order
-  std::vector<CpuState> cpus;          // one a vCPU, boot processor first
+  std::vector<CpuState> cpus;          // one per vCPU, boot processor first
   // SNP guest policy; SEV, SEV-ES: theirs; TDX: attributes beside SEPT_VE_DISABLE
-  uint64_t policy = 0;
+  uint64_t guest_policy = 0;
   uint64_t guest_features = 0;  // SEV_FEATURES in the VMSA; 0: the TEE's default. Measured
   // SEV, SEV-ES: where a launch secret goes, loaded as zeros; 0: nowhere
   GuestAddress secret;
@@ -82,7 +82,7 @@ struct LaunchPlan {
 };
 
 // The C-bit of the simulated TEE. Fixed, so that page tables and digest are the same on every host;
-// guests are told that physical addresses have 40 bits, which every x86-64 KVM host has.
+// guests see physical addresses of 40 bits, which every x86-64 KVM host has.
 constexpr uint8_t kSimulatedCBit = 39;
 
 // C-bit of SEV, SEV-ES and SNP guests where the host is not asked: Milan and later have it at 51,
@@ -92,7 +92,7 @@ constexpr uint8_t kDefaultCBit = 51;
 constexpr uint8_t kTdxSharedBit = 47;
 
 // What one launch may give to a security processor that takes a millisecond a page, whatever the
-// size of kernel and initrd. Register pages (VMSAs) come on top, one a vCPU with SEV-ES and SNP.
+// size of kernel and initrd. Register pages (VMSAs) come on top, one per vCPU with SEV-ES and SNP.
 constexpr uint64_t kMaxLoadedPages = 64;
 
 }  // namespace bartizan::plan::tee

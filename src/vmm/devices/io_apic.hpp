@@ -1,5 +1,6 @@
 // IoApic: an I/O APIC (Intel 82093AA) outside the kernel, for VMs whose kernel half has none: TDs.
-// It keeps the redirection table and says which message each line sends; KVM delivers them itself.
+// It keeps the redirection table and determines which message each line sends; KVM delivers them
+// itself.
 //
 // Edge-triggered only, as all our devices are: a TD hides the end of interrupts, so level-triggered
 // lines cannot work. The guest owns the registers and may write what it likes.

@@ -16,7 +16,7 @@ struct LaunchIdentity {
 
   // SNP. An ID block with its authentication (plan/tee/snp/id_block.hpp), or both empty.
   Bytes id_block, id_auth;
-  bool author_key = false;  // id_auth names an author key, too
+  bool author_key = false;  // id_auth also names an author key
   // SNP. What the guest gets with an extended report: a GUID table with VCEK, ASK and ARK; or
   // empty.
   Bytes certificate_table;

@@ -18,7 +18,7 @@ Result<std::unique_ptr<Launcher>> make_launcher(Tee tee, LauncherInputs inputs) 
     case Tee::sev_es:
       return make_sev_launcher(tee == Tee::sev_es, std::move(inputs));
   }
-  return make_error(ErrorCode::invalid_argument, "tee", "TEE number {}: there is none such",
+  return make_error(ErrorCode::invalid_argument, "tee", "unknown TEE {}",
                     static_cast<int32_t>(tee));
 }
 

@@ -46,7 +46,7 @@ class Launcher {
   virtual Result<void> map_memory(kvm::Vm& vm, const memory::GuestMemory& memory) = 0;
   virtual Result<void> load(const plan::tee::LaunchPlan& plan, const LaunchTarget& target) = 0;
 
-  // The guest makes pages private or shared. An error: the guest is told no. Any thread.
+  // The guest makes pages private or shared. An error: the guest gets a refusal. Any thread.
   virtual Result<void> convert(kvm::Vm& vm, memory::GuestMemory& memory, GuestAddress address,
                                uint64_t pages, memory::PageState state);
   // TDX: a call that KVM leaves to the VMM; fills in the answer. Any thread.
@@ -69,7 +69,7 @@ struct LauncherInputs {
   std::shared_ptr<kvm::KernelApi> kernel;
   // Of the plan.
   uint8_t c_bit = 0;
-  uint64_t policy = 0, guest_features = 0;
+  uint64_t guest_policy = 0, guest_features = 0;
   LaunchIdentity binding;
 };
 

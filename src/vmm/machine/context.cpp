@@ -68,7 +68,7 @@ void Context::Impl::warn(const std::string& line) const {
 }
 
 // Page tables are measured, and hold the C-bit where this host's processor has it. Whoever
-// registered the digests of other processors alone will refuse this one: better said here.
+// registered the digests of other processors alone will refuse this one: better reported here.
 LaunchOptions Context::Impl::launch_options() const {
   LaunchOptions launch{tee,
                        options.bundle,
@@ -99,7 +99,7 @@ Result<vmm::machine::ServiceOptions> Context::Impl::service_options(
   std::copy_n(measured.digest.begin(), std::min(measured.digest.size(), measurement.size()),
               measurement.begin());
   services.fields.host_data = guest_abi::workload_digest(disk->manifest);
-  services.fields.policy = plan.policy;
+  services.fields.policy = plan.guest_policy;
   services.signer = TRY(attest::evidence::SimulatedSigner::create());
   return services;
 }
@@ -126,7 +126,7 @@ Result<void> Context::Impl::start() {
   if (!disk) return state_error("start: no disk; attach_luks_disk or attach_image first");
   TRY(vmm::machine::check_tee_options(options.tee_options, tee));
   auto plan = TRY(plan::measure::make_plan(launch_options(), disk->disk_key.has_value()));
-  plan.policy = vmm::machine::policy_of(options.tee_options, tee);
+  plan.guest_policy = vmm::machine::guest_policy_of(options.tee_options, tee);
   auto devices = TRY(device_options(plan));
   if (tee == Tee::simulated) {
     warn("simulated TEE: it protects nothing; its evidence is signed by a throw-away key");

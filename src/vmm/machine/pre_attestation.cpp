@@ -53,7 +53,7 @@ Result<void> resolve_guest_owner(kvm::KernelApi& kernel, const LaunchOwner& who,
   request.ca_pem = manifest.broker->ca_pem;
   request.tee = plan.tee;
   request.workload_digest = binding->workload_digest;
-  request.policy = static_cast<uint32_t>(plan.policy);
+  request.policy = static_cast<uint32_t>(plan.guest_policy);
   auto status = TRY(launch::sev::platform_status(kernel));
   request.firmware = {status.api_major, status.api_minor, status.build};
   request.certificates = who.options.platform_certificates;

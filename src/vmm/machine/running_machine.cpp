@@ -48,10 +48,10 @@ Result<void> RunningMachine::prepare(const plan::tee::LaunchPlan& plan, DeviceOp
   vm_ = TRY(vcpu::VirtualMachine::create(options_.kernel, options_.kvm_device, plan,
                                          options_.binding, options_.backing));
   for (const std::string& remark : vm_->remarks()) log(LogLevel::warning, remark);
-  journal_ = std::make_unique<GuestRecord>(vm_->exits());
+  guest_record_ = std::make_unique<GuestRecord>(vm_->exits());
   devices.log = options_.log;
   devices.guest_line = [this](std::string_view line) {
-    journal_->log_line(line);
+    guest_record_->log_line(line);
     if (options_.guest_log) options_.guest_log(LogLevel::info, line);
   };
   devices_ = TRY(DeviceSet::create(*loop_, *vm_, std::move(devices)));
@@ -64,7 +64,7 @@ void RunningMachine::wire_control() {
   devices::ControlDevice::Listener listener;
   listener.stage = [this](uint32_t number) { on_stage(number); };
   listener.exit = [this](uint32_t kind, uint32_t value) {
-    journal_->exit_report(kind, value);
+    guest_record_->exit_report(kind, value);
     loop_->post([this] { on_exit_report(); });
   };
   auto control = std::make_shared<devices::ControlDevice>(std::move(listener));
@@ -74,7 +74,7 @@ void RunningMachine::wire_control() {
 
 // On a vCPU's thread. Once: a guest that repeats its mark must not fill the loop with work.
 void RunningMachine::on_stage(uint32_t number) {
-  journal_->stage(number);
+  guest_record_->stage(number);
   bool running = number == static_cast<uint32_t>(guest_abi::BootStage::pid1);
   if (running && !staging_returned_.exchange(true)) vm_->give_back_staging();
   bool workload = number == static_cast<uint32_t>(guest_abi::BootStage::workload);
@@ -85,12 +85,12 @@ void RunningMachine::on_stage(uint32_t number) {
 Result<void> RunningMachine::run() {
   loop_thread_ = TRY(vcpu::start_quiet_thread("device loop", [this] { loop_->run(); }));
   loop_->post([this] { watch_progress(kProgressIntervalMs); });
-  journal_->launched();
+  guest_record_->launched();
   auto running = vm_->run([this](uint32_t id, const vcpu::End& end) { on_vcpu_end(id, end); });
   if (running.ok()) return {};
   // Either a vCPU that did start was first to end, and the loop finishes by itself; or we are
   // first, and end it here.
-  if (journal_->end({vcpu::End::Kind::stopped, ""})) {
+  if (guest_record_->end({vcpu::End::Kind::stopped, ""})) {
     vm_->join();
     loop_->stop();
   }
@@ -102,7 +102,7 @@ Result<void> RunningMachine::run() {
 // before the guest's last queue notification; the second comes after a round that must have seen
 // it, so no last output is lost.
 void RunningMachine::on_vcpu_end(uint32_t id, const vcpu::End& end) {
-  if (!journal_->end(end)) return;
+  if (!guest_record_->end(end)) return;
   if (!end.detail.empty()) log(LogLevel::debug, fmt::format("vcpu {}: {}", id, end.detail));
   vm_->stop();
   loop_->post([this] { loop_->post([this] { finish(); }); });
@@ -116,7 +116,7 @@ void RunningMachine::finish() {
     log(LogLevel::warning,
         fmt::format("{} bytes of the workload's output dropped: nobody read them", dropped));
   }
-  ExitReason reason = journal_->reason();
+  ExitReason reason = guest_record_->reason();
   log(LogLevel::info, reason.describe());
   // Set reason_ and signal exit_event under one lock, so that observing either implies the other.
   uint64_t one = 1;
@@ -145,12 +145,12 @@ void RunningMachine::on_commands() {
 }
 
 void RunningMachine::watch_progress(uint64_t interval_ms) {
-  uint32_t stage = journal_->last_stage();
+  uint32_t stage = guest_record_->last_stage();
   bool at_work =
-      stage >= static_cast<uint32_t>(guest_abi::BootStage::workload) || journal_->reported();
+      stage >= static_cast<uint32_t>(guest_abi::BootStage::workload) || guest_record_->reported();
   if (at_work) return;
   loop_->call_after(interval_ms, [this, interval_ms] {
-    uint32_t now = journal_->last_stage();
+    uint32_t now = guest_record_->last_stage();
     if (now == seen_stage_) {
       log(LogLevel::warning,
           fmt::format("no progress for {} s since stage {}: {} exits so far", interval_ms / 1000,
@@ -179,7 +179,7 @@ std::optional<ExitReason> RunningMachine::wait(std::optional<std::chrono::millis
 
 MachineStats RunningMachine::stats() const {
   MachineStats stats;
-  journal_->fill(stats);
+  guest_record_->fill(stats);
   stats.private_page_refusals = vm_->memory().private_refusals();
   stats.shared_pages = vm_->memory().shared_pages();
   stats.page_state_changes = vm_->memory().state_changes();

@@ -1,5 +1,5 @@
-// Session: a guest from its launch to its end. Owns the VM, its devices, the event loop and all
-// threads.
+// RunningMachine: a guest from its launch to its end. Owns the VM, its devices, the event loop and
+// all threads.
 //
 // Threads: vCPUs run on their own; everything about devices and the end happens on the loop's
 // thread. The guest ends when its first vCPU does: that vCPU's thread stops the others and notifies
@@ -67,7 +67,7 @@ class RunningMachine {
   RunningMachineOptions options_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<vcpu::VirtualMachine> vm_;
-  std::unique_ptr<GuestRecord> journal_;
+  std::unique_ptr<GuestRecord> guest_record_;
   std::unique_ptr<DeviceSet> devices_;
   std::vector<PublishedPort> published_;
   uint32_t seen_stage_ = 0;  // by watch_progress

@@ -72,7 +72,7 @@ SevOwner owner_of(const SevOwner& owner, const plan::tee::LaunchPlan& plan) {
   if (!owner) return {};
   auto measured = plan::measure::measure_plan(plan);
   SevMeasurement known;
-  known.policy = static_cast<uint32_t>(plan.policy);
+  known.policy = static_cast<uint32_t>(plan.guest_policy);
   if (measured.ok()) known.digest = measured->digest;
   known.secret_address = plan.secret.value;
   return [owner, known](const SevMeasurement& seen) -> Result<std::optional<SevSecret>> {
@@ -106,8 +106,8 @@ Result<void> check_tee_options(const TeeOptions& options, Tee tee) {
   return {};
 }
 
-uint64_t policy_of(const TeeOptions& options, Tee tee) {
-  return options.policy != 0 ? options.policy : plan::measure::default_policy(tee);
+uint64_t guest_policy_of(const TeeOptions& options, Tee tee) {
+  return options.policy != 0 ? options.policy : plan::measure::default_guest_policy(tee);
 }
 
 Result<launch::LaunchIdentity> make_binding(const TeeOptions& options,

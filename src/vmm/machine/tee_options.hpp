@@ -16,7 +16,7 @@ Result<void> check_tee_options(const TeeOptions& options);
 Result<void> check_tee_options(const TeeOptions& options, Tee tee);
 
 // The policy of a launch: what was asked for, or the TEE's default.
-uint64_t policy_of(const TeeOptions& options, Tee tee);
+uint64_t guest_policy_of(const TeeOptions& options, Tee tee);
 
 // `plan`: as it will be launched, policy included.
 Result<launch::LaunchIdentity> make_binding(const TeeOptions& options,

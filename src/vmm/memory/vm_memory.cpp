@@ -82,7 +82,7 @@ Result<std::unique_ptr<GuestMemory>> GuestMemory::create(std::vector<RamRegion> 
 }
 
 // NORESERVE: a guest pays for what it touches. Not so in the pool, where a page that is missing on
-// first touch kills the process. Transparent pages need room to start on a boundary of theirs.
+// first touch kills the process. Transparent pages need space to start on a boundary of theirs.
 Result<GuestMemory::Mapping> GuestMemory::map(uint64_t size, Backing backing) {
   int flags = MAP_PRIVATE | MAP_ANONYMOUS;
   uint64_t whole = size;

@@ -3,10 +3,9 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 
+#include "base/mutex.hpp"
 #include "vmm/vcpu/dispatch.hpp"
 
 namespace bartizan::vmm::vcpu {
@@ -14,21 +13,23 @@ namespace bartizan::vmm::vcpu {
 class FirstEnd {
  public:
   void set(const End& end) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (!end_) end_ = end;
     changed_.notify_all();
   }
   // nullopt: there was no end within `limit`.
   std::optional<End> wait(std::chrono::milliseconds limit) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, limit, [this] { return end_.has_value(); });
+    MutexLock lock(mutex_);
+    auto deadline = std::chrono::steady_clock::now() + limit;
+    while (!end_ && changed_.wait_until(lock, deadline)) {
+    }
     return end_;
   }
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<End> end_;
+  Mutex mutex_;
+  Condition changed_;
+  std::optional<End> end_ BARTIZAN_GUARDED_BY(mutex_);
 };
 
 }  // namespace bartizan::vmm::vcpu

@@ -66,7 +66,7 @@ VirtualMachine::~VirtualMachine() {
 Result<std::unique_ptr<VirtualMachine>> VirtualMachine::create(
     std::shared_ptr<kvm::KernelApi> kernel, const std::filesystem::path& kvm_device,
     const plan::tee::LaunchPlan& plan, launch::LaunchIdentity binding, memory::Backing backing) {
-  launch::LauncherInputs inputs{kernel, plan.c_bit, plan.policy, plan.guest_features,
+  launch::LauncherInputs inputs{kernel, plan.c_bit, plan.guest_policy, plan.guest_features,
                                 std::move(binding)};
   auto launcher = TRY(launch::make_launcher(plan.tee, std::move(inputs)));
   TRY(vcpu::prepare_kick_signal());
@@ -139,7 +139,7 @@ Result<void> VirtualMachine::add_io_apic() {
 }
 
 // Where only the boot processor gets the plan's registers, the others wait for its INIT and SIPI in
-// KVM's reset state, which is what the plan says of them, too.
+// KVM's reset state, which is also their state in the plan.
 Result<void> VirtualMachine::set_up_vcpu(kvm::Vcpu& vcpu, const kvm::CpuidTable& table,
                                          const plan::tee::LaunchPlan& plan) {
   using Registers = launch::Launcher::Registers;

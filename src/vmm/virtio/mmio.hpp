@@ -68,7 +68,7 @@ class MmioTransport : public devices::BusDevice {
   void write_driver_features(uint32_t value) BARTIZAN_REQUIRES(mutex_);
   void write_status(uint32_t value);
   void reset() BARTIZAN_EXCLUDES(mutex_);
-  void clear_queues();
+  void clear_queues() BARTIZAN_EXCLUDES(mutex_);
   void notify(uint32_t queue);
 
   void request_sync() BARTIZAN_REQUIRES(mutex_);

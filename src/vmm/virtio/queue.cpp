@@ -73,7 +73,7 @@ bool Queue::refresh_available_index() {
 }
 
 // §2.7.10: with the event index, the driver notifies us when it passes avail_event; without it,
-// unless told not to.
+// unless the driver suppressed it.
 void Queue::want_notifications(bool wanted) {
   Result<void> told;
   if (config_.event_index) {

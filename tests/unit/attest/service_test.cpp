@@ -38,22 +38,23 @@ class ServiceTest : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  HttpReply send(std::string method, std::string path, const std::string& body,
-                 std::string cookie = {}, bool admin = false) {
-    HttpRequest request{std::move(method), std::move(path), std::move(cookie), {}, "192.0.2.1", {}};
+  BrokerReply send(std::string method, std::string path, const std::string& body,
+                   std::string cookie = {}, bool admin = false) {
+    BrokerRequest request{
+        std::move(method), std::move(path), std::move(cookie), {}, "192.0.2.1", {}};
     request.body.assign(body.begin(), body.end());
     if (admin) request.authorization = "Bearer " + std::string(kToken);
     return service_->answer(request);
   }
-  static Json json(const HttpReply& reply) {
+  static Json json(const BrokerReply& reply) {
     return parse_json(reply.body.view(), "reply").value();
   }
-  HttpReply auth(const std::string& tee = "bartizan-simulated",
-                 const std::string& version = "0.4.0") {
+  BrokerReply auth(const std::string& tee = "bartizan-simulated",
+                   const std::string& version = "0.4.0") {
     return send("POST", "/kbs/v0/auth",
                 Json{{"version", version}, {"tee", tee}, {"extra-params", Json::object()}}.dump());
   }
-  static std::string cookie(const HttpReply& reply) {
+  static std::string cookie(const BrokerReply& reply) {
     return reply.set_cookie.substr(0, reply.set_cookie.find(';'));
   }
 
@@ -64,7 +65,7 @@ class ServiceTest : public ::testing::Test {
                  {"allow_simulated", true},
                  {"resource", "default/disk-key/one"},
                  {"disk_key", "c2VjcmV0"}};
-    HttpReply reply = send("POST", "/bartizan/v1/workloads", body.dump(), {}, true);
+    BrokerReply reply = send("POST", "/bartizan/v1/workloads", body.dump(), {}, true);
     ASSERT_EQ(reply.status, 200) << reply.body.view();
   }
   // The body of /attest for `nonce`, as a guest of workload "one" with key `jwk` sends it.
@@ -92,7 +93,7 @@ class ServiceTest : public ::testing::Test {
 };
 
 TEST_F(ServiceTest, ChallengeHasTheShapeOfKbs) {
-  HttpReply reply = auth();
+  BrokerReply reply = auth();
   ASSERT_EQ(reply.status, 200);
   EXPECT_THAT(
       reply.set_cookie,
@@ -104,7 +105,7 @@ TEST_F(ServiceTest, ChallengeHasTheShapeOfKbs) {
 }
 
 TEST_F(ServiceTest, OtherVersionsAndTeesAreRefused) {
-  HttpReply old = auth("snp", "0.3.0");
+  BrokerReply old = auth("snp", "0.3.0");
   EXPECT_EQ(old.status, 400);
   EXPECT_EQ(json(old)["code"], "protocol");
   EXPECT_THAT(json(old)["detail"].get<std::string>(), HasSubstr("0.3.0"));
@@ -137,9 +138,9 @@ TEST_F(ServiceTest, BrokenRequests) {
 
 TEST_F(ServiceTest, WholeExchangeAndToken) {
   add_workload();
-  HttpReply challenge = auth();
-  HttpReply attested = send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_),
-                            cookie(challenge));
+  BrokerReply challenge = auth();
+  BrokerReply attested = send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_),
+                              cookie(challenge));
   ASSERT_EQ(attested.status, 200) << attested.body.view();
   EXPECT_EQ(cookie(attested), cookie(challenge));
 
@@ -164,7 +165,7 @@ TEST_F(ServiceTest, WholeExchangeAndToken) {
                             {Bytes(signature.begin(), signature.begin() + 32),
                              Bytes(signature.begin() + 32, signature.end())}));
 
-  HttpReply resource =
+  BrokerReply resource =
       send("GET", "/kbs/v0/resource/default/disk-key/one", "", "a=b; " + cookie(challenge));
   ASSERT_EQ(resource.status, 200);
   EXPECT_EQ(crypto::jwe_decrypt(key_, resource.body.view()).value().view(), "secret");
@@ -174,10 +175,10 @@ TEST_F(ServiceTest, WholeExchangeAndToken) {
 
 TEST_F(ServiceTest, ANonceServesOnce) {
   add_workload();
-  HttpReply challenge = auth();
+  BrokerReply challenge = auth();
   std::string body = attest_body(json(challenge)["nonce"], jwk_);
   ASSERT_EQ(send("POST", "/kbs/v0/attest", body, cookie(challenge)).status, 200);
-  HttpReply again = send("POST", "/kbs/v0/attest", body, cookie(challenge));
+  BrokerReply again = send("POST", "/kbs/v0/attest", body, cookie(challenge));
   EXPECT_EQ(again.status, 401);
   EXPECT_EQ(json(again)["reason"], "nonce");
 
@@ -190,8 +191,8 @@ TEST_F(ServiceTest, ANonceServesOnce) {
 
 TEST_F(ServiceTest, NonceOfAnotherSession) {
   add_workload();
-  HttpReply first = auth(), second = auth();
-  HttpReply reply =
+  BrokerReply first = auth(), second = auth();
+  BrokerReply reply =
       send("POST", "/kbs/v0/attest", attest_body(json(first)["nonce"], jwk_), cookie(second));
   EXPECT_EQ(reply.status, 401);
   EXPECT_EQ(json(reply)["reason"], "nonce");
@@ -199,7 +200,7 @@ TEST_F(ServiceTest, NonceOfAnotherSession) {
 
 TEST_F(ServiceTest, SessionsExpire) {
   add_workload();
-  HttpReply challenge = auth();
+  BrokerReply challenge = auth();
   std::string body = attest_body(json(challenge)["nonce"], jwk_);
   now_ += kKbsSessionSeconds;
   EXPECT_EQ(json(send("POST", "/kbs/v0/attest", body, cookie(challenge)))["reason"], "nonce");
@@ -224,17 +225,17 @@ TEST_F(ServiceTest, NoResourceWithoutEvidence) {
 
 TEST_F(ServiceTest, KeyIsBoundToTheEvidence) {
   add_workload();
-  HttpReply challenge = auth();
+  BrokerReply challenge = auth();
   Json body = parse_json(attest_body(json(challenge)["nonce"], jwk_), "body").value();
   body["runtime-data"]["tee-pubkey"] =
       crypto::ec_public_jwk(crypto::EcKey::generate(crypto::Curve::p256).value());
-  HttpReply reply = send("POST", "/kbs/v0/attest", body.dump(), cookie(challenge));
+  BrokerReply reply = send("POST", "/kbs/v0/attest", body.dump(), cookie(challenge));
   EXPECT_EQ(json(reply)["reason"], "report_data");
 }
 
 TEST_F(ServiceTest, ExtraJwkMembersAreNotHashed) {
   add_workload();
-  HttpReply challenge = auth();
+  BrokerReply challenge = auth();
   Json body = parse_json(attest_body(json(challenge)["nonce"], jwk_), "body").value();
   body["runtime-data"]["tee-pubkey"]["kid"] = "1";
   EXPECT_EQ(send("POST", "/kbs/v0/attest", body.dump(), cookie(challenge)).status, 200);
@@ -249,15 +250,16 @@ TEST_F(ServiceTest, AdminCallsNeedTheToken) {
 
 TEST_F(ServiceTest, ResourceCanBeReplacedRaw) {
   add_workload();
-  HttpReply put = send("POST", "/kbs/v0/resource/default/disk-key/one", "new\n", {}, true);
+  BrokerReply put = send("POST", "/kbs/v0/resource/default/disk-key/one", "new\n", {}, true);
   EXPECT_EQ(put.status, 200);
   EXPECT_EQ(put.content_type, "text/xml");
-  HttpReply challenge = auth();
+  BrokerReply challenge = auth();
   ASSERT_EQ(
       send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_), cookie(challenge))
           .status,
       200);
-  HttpReply resource = send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge));
+  BrokerReply resource =
+      send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge));
   EXPECT_EQ(crypto::jwe_decrypt(key_, resource.body.view()).value().view(), "new\n");
 }
 
@@ -288,7 +290,7 @@ TEST_F(ServiceTest, ARateLimitForEachAddress) {
   for (int i = 0; i < static_cast<int>(kRequestBurst); ++i)
     ASSERT_EQ(send("GET", "/healthz", "").status, 200);
   EXPECT_EQ(send("GET", "/healthz", "").status, 429);
-  HttpRequest other{"GET", "/healthz", {}, {}, "192.0.2.2", {}};
+  BrokerRequest other{"GET", "/healthz", {}, {}, "192.0.2.2", {}};
   EXPECT_EQ(service_->answer(other).status, 200);
   now_ += 1;
   EXPECT_EQ(send("GET", "/healthz", "").status, 200);

@@ -193,14 +193,14 @@ class SevBroker : public ::testing::Test {
                                        std::move(options))
                    .value();
   }
-  broker::HttpReply post(const std::string& path, const Json& body) {
-    broker::HttpRequest request{"POST", path, {}, {}, "192.0.2.1", {}};
+  broker::BrokerReply post(const std::string& path, const Json& body) {
+    broker::BrokerRequest request{"POST", path, {}, {}, "192.0.2.1", {}};
     request.authorization = "Bearer " + std::string(kToken);
     std::string text = body.dump();
     request.body.assign(text.begin(), text.end());
     return service_->answer(request);
   }
-  static Json json(const broker::HttpReply& reply) {
+  static Json json(const broker::BrokerReply& reply) {
     return parse_json(reply.body.view(), "reply").value();
   }
   Json workload() {
@@ -211,7 +211,7 @@ class SevBroker : public ::testing::Test {
             {"resource", "default/disk-key/one"},
             {"disk_key", to_base64(as_bytes("correct horse"))}};
   }
-  broker::HttpReply add(const Json& body) { return post("/bartizan/v1/workloads", body); }
+  broker::BrokerReply add(const Json& body) { return post("/bartizan/v1/workloads", body); }
   Json launch() {
     return {{"tee", "sev-es"},
             {"workload_digest", to_hex(kDigest)},
@@ -219,12 +219,13 @@ class SevBroker : public ::testing::Test {
             {"firmware", {{"api_major", 1}, {"api_minor", 55}, {"build", 21}}},
             {"certificates", to_base64(fakes::fake_chain().certificates)}};
   }
-  broker::HttpReply open(const Json& body) { return post(std::string(kLaunchesPath), body); }
-  broker::HttpReply judge(const Json& opened, const Json& body) {
+  broker::BrokerReply open(const Json& body) { return post(std::string(kLaunchesPath), body); }
+  broker::BrokerReply judge(const Json& opened, const Json& body) {
     return post(std::string(kLaunchesPath) + "/" + opened["id"].get<std::string>(), body);
   }
   Json audit() {
-    broker::HttpRequest request{"GET", "/bartizan/v1/workloads/one/audit", {}, {}, "192.0.2.1", {}};
+    broker::BrokerRequest request{"GET", "/bartizan/v1/workloads/one/audit", {}, {}, "192.0.2.1",
+                                  {}};
     request.authorization = "Bearer " + std::string(kToken);
     return json(service_->answer(request));
   }
@@ -326,8 +327,8 @@ TEST_F(SevBroker, BrokenRequests) {
 TEST_F(SevBroker, ALaunchOpensNoResource) {
   ASSERT_EQ(add(workload()).status, 200);
   Json opened = json(open(launch()));
-  broker::HttpRequest request{"GET", "/kbs/v0/resource/default/disk-key/one", {}, {}, "192.0.2.1",
-                              {}};
+  broker::BrokerRequest request{"GET", "/kbs/v0/resource/default/disk-key/one", {}, {}, "192.0.2.1",
+                                {}};
   request.cookie = "kbs-session-id=" + opened["id"].get<std::string>();
   EXPECT_EQ(service_->answer(request).status, 401);
 }

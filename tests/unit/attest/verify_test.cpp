@@ -158,7 +158,7 @@ TEST(RealEvidence, UnchainedCertificatesParseAndAreRefused) {
 TEST(RealEvidence, TurinChainAndExtensions) {
   SKIP_WITHOUT_VECTORS();
   std::vector<Bytes> chain = authorities("turin");
-  attest::verify::Chain turin{
+  attest::verify::CertificateChain turin{
       crypto::Certificate::from_der(vector_file("snp/turin.vcek.der")).value(),
       crypto::Certificate::from_der(chain[0]).value(),
       crypto::Certificate::from_der(chain[1]).value()};

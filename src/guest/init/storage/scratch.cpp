@@ -60,7 +60,7 @@ Result<MappedDevice> create_integrity(DeviceMapper& mapper, uint64_t sectors,
                     device.error().message);
 }
 
-// Twice, as its documentation asks for: a mapping of one block formats, and tells how large the
+// Twice, as its documentation asks for: a mapping of one block formats, and shows how large the
 // real one may be.
 Result<MappedDevice> authenticate(DeviceMapper& mapper, const MappedDevice& below) {
   SecretBytes key = TRY(crypto::random_secret(kIntegrityKeyBytes));

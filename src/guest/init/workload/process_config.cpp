@@ -159,7 +159,7 @@ Result<int> signal_number(std::string_view name) {
       return kFirstRealTime + static_cast<int>(*count);
     }
   }
-  return corrupt("StopSignal", fmt::format("\"{}\" is no signal", whole));
+  return corrupt("StopSignal", fmt::format("\"{}\" is not a signal", whole));
 }
 
 Result<ProcessConfig> parse_process_config(std::string_view json) {

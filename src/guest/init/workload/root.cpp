@@ -75,12 +75,12 @@ Result<void> switch_root() {
   return {};
 }
 
-struct Node {
+struct DeviceNode {
   const char* path;
   unsigned major, minor;
 };
-constexpr Node kNodes[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
-                           {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+constexpr DeviceNode kNodes[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
+                                 {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
 
 struct Link {
   const char* target;
@@ -104,7 +104,7 @@ Result<void> bind_console(int terminal) {
 
 Result<void> fill_dev(int terminal) {
   TRY(system::mount_one({"tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755"}));
-  for (const Node& node : kNodes) {
+  for (const DeviceNode& node : kNodes) {
     if (::mknod(node.path, S_IFCHR | 0666, makedev(node.major, node.minor)) != 0)
       return failed(node.path);
     if (::chmod(node.path, 0666) != 0) return failed(node.path);

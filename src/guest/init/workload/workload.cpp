@@ -22,7 +22,7 @@ constexpr const char* kTerminal = "/dev/hvc1";
 constexpr gid_t kTerminalGroup = 5;  // "tty" everywhere
 constexpr int kExecFailed = 127;
 
-// What the child has to say when it does not become the workload.
+// What the child reports when it does not become the workload.
 struct Complaint {
   int os_errno = 0;
   char step[60] = {};

@@ -49,8 +49,9 @@ CpuState cpu_at(uint32_t start, const FirmwarePlanOptions& options) {
 
 Result<void> add_cpus(const Ovmf& ovmf, const FirmwarePlanOptions& options, LaunchPlan* plan) {
   if (options.tee != Tee::sev && !ovmf.reset_address) {
-    return make_error(ErrorCode::unsupported, kOrigin,
-                      "firmware: tells no reset address: not made for SEV-ES or SNP");
+    return make_error(
+        ErrorCode::unsupported, kOrigin,
+        "firmware metadata has no AP reset address; the image does not support SEV-ES or SNP");
   }
   plan->cpus.push_back(cpu_at(kBootAddress, options));
   plan->cpus.resize(options.vcpus, cpu_at(ovmf.reset_address.value_or(kBootAddress), options));
@@ -138,7 +139,7 @@ Result<LaunchPlan> firmware_plan(const Ovmf& ovmf, const FirmwarePlanOptions& op
   plan.items.push_back(with_bytes(
       item(ovmf.address(), PageKind::normal, "firmware", ovmf.image.size()), ovmf.image));
   if (options.tee == Tee::snp) {
-    plan.policy = kDefaultSnpPolicy;
+    plan.guest_policy = kDefaultSnpPolicy;
     TRY(add_sections(ovmf, options, &plan));
   } else {
     TRY(add_hash_table(ovmf, options, &plan));

@@ -30,26 +30,26 @@ Error corrupt(fmt::format_string<Args...> format, Args&&... args) {
   return make_error(ErrorCode::corrupt, kOrigin, format, std::forward<Args>(args)...);
 }
 
-struct Entry {
+struct TableEntry {
   ByteView data, guid;
   size_t whole = 0;  // bytes of the entry
 };
 
 // The last entry of `table`.
-Result<Entry> last_entry(ByteView table) {
+Result<TableEntry> last_entry(ByteView table) {
   ByteView tail = table.last(kEntryTail);
   auto whole = load_le<uint16_t>(tail.data());
   if (whole < kEntryTail || whole > table.size()) {
     return corrupt("firmware: table entry of {} bytes where {} are left", whole, table.size());
   }
-  return Entry{table.last(whole).first(whole - kEntryTail), tail.subspan(2), whole};
+  return TableEntry{table.last(whole).first(whole - kEntryTail), tail.subspan(2), whole};
 }
 
 bool is(ByteView guid, const Guid& wanted) {
   return std::equal(wanted.begin(), wanted.end(), guid.begin(), guid.end());
 }
 
-Result<uint32_t> first_word(const Entry& entry, const char* what) {
+Result<uint32_t> first_word(const TableEntry& entry, const char* what) {
   if (entry.data.size() >= sizeof(uint32_t)) return load_le<uint32_t>(entry.data.data());
   return corrupt("firmware: table entry \"{}\" has {} bytes", what, entry.data.size());
 }
@@ -114,11 +114,11 @@ Result<std::vector<OvmfSection>> parse_metadata(ByteView image, uint32_t offset_
   return corrupt("firmware: SEV metadata: sections of {:#x} bytes in all", bytes);
 }
 
-Result<void> take_entry(const Entry& entry, Ovmf* ovmf) {
+Result<void> take_entry(const TableEntry& entry, Ovmf* ovmf) {
   if (is(entry.guid, kResetBlock)) {
     ovmf->reset_address = TRY(first_word(entry, "SEV-ES reset block"));
   } else if (is(entry.guid, kHashTable)) {
-    // Address 0 is how an image says that it checks no hashes.
+    // Address 0 means that the image checks no hashes.
     auto address = TRY(first_word(entry, "SEV hash table"));
     if (address > kAddressSpaceEnd - kHashTableBytes)
       return corrupt("firmware: SEV hash table at {:#x}", address);

@@ -1,7 +1,7 @@
 // An OVMF firmware image: what a launch must know of it. Pure parser of a hostile file.
 //
 // The image ends at 4 GiB. 32 bytes before its end a table of GUIDed entries ends, written to be
-// walked backwards (edk2: OvmfPkg/ResetVector/Ia16/ResetVectorVtf0.asm); the entries tell where
+// walked backwards (edk2: OvmfPkg/ResetVector/Ia16/ResetVectorVtf0.asm); the entries specify where
 // SEV-ES processors start, where the hashes of kernel, initrd and command line go, and which pages
 // SNP wants prepared (OvmfPkg/ResetVector/X64/OvmfSevMetadata.asm).
 #pragma once
@@ -17,7 +17,7 @@
 
 namespace bartizan::plan::tee::snp {
 
-// Images are 2 to 16 MiB; what is larger is no firmware and must not fill our memory.
+// Images are 2 to 16 MiB; a larger file is not a firmware and must not fill our memory.
 constexpr uint64_t kMaxOvmfBytes = 64 * kMiB;
 // Real images have fewer than ten sections and entries; more only cost time.
 constexpr size_t kMaxOvmfSections = 64;

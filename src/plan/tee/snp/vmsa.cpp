@@ -13,13 +13,13 @@ constexpr size_t kEs = 0x00, kCs = 0x10, kSs = 0x20, kDs = 0x30, kFs = 0x40, kGs
                  kRbp = 0x328, kRsi = 0x330, kSevFeatures = 0x3b0, kXcr0 = 0x3e8, kMxcsr = 0x408,
                  kFcw = 0x410;
 
-// What KVM puts there whatever the VMM says (svm.c: init_vmcb, svm_set_efer, svm_set_cr0,
+// What KVM puts there whatever the VMM sets (svm.c: init_vmcb, svm_set_efer, svm_set_cr0,
 // svm_set_cr4).
 constexpr uint64_t kEferSvme = 1 << 12;
 constexpr uint64_t kCr4MachineCheck = 1 << 6;
 constexpr uint64_t kCr0CacheBits = 3ull << 29;  // NW, CD
 constexpr uint64_t kResetDr7 = 0x400, kResetDr6 = 0xffff0ff0;
-// Since 6.10 the FPU state is copied, too (sev_es_sync_vmsa): its reset values.
+// Since 6.10 the FPU state is also copied (sev_es_sync_vmsa): its reset values.
 constexpr uint32_t kResetMxcsr = 0x1f80;
 constexpr uint16_t kResetFcw = 0x37f;
 

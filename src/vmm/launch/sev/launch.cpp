@@ -3,8 +3,8 @@
 // encrypted in place in its order, with SEV-ES one VMSA a vCPU, MEASURE, which the owner judges and
 // may answer with a secret, FINISH.
 //
-// The guest decides by its page tables what is encrypted; KVM does not tell the VMM, and a VMM that
-// reads encrypted memory gets garbage. So page states come from the guest's hypercalls alone.
+// The guest decides by its page tables what is encrypted; KVM does not inform the VMM, and a VMM
+// that reads encrypted memory gets garbage. So page states come from the guest's hypercalls alone.
 #include <algorithm>
 
 #include "base/errors.hpp"
@@ -83,7 +83,7 @@ Result<void> SevLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable&) {
 }
 
 Result<void> SevLauncher::load(const plan::tee::LaunchPlan& plan, const LaunchTarget& target) {
-  TRY(start(target.vm, plan.policy));
+  TRY(start(target.vm, plan.guest_policy));
   TRY(pin(target.vm, target.memory));
   for (const plan::tee::PlanItem& item : plan.items) TRY(load_item(target.vm, target.memory, item));
   if (es_) TRY(command(target.vm, SevCommandId::launch_update_vmsa, nullptr));

@@ -10,22 +10,22 @@ namespace {
 
 constexpr size_t kEntriesAt = 16;  // after the count and reserved words
 
-struct Entry {
+struct CpuidPageEntry {
   uint32_t leaf = 0, subleaf = 0;
   uint64_t xcr0 = 0, xss = 0;  // for leaf 0xD: the state in which the answer holds
   uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
   uint64_t reserved = 0;
 };
-static_assert(sizeof(Entry) == 48 && offsetof(Entry, eax) == 24);
-static_assert(kEntriesAt + kMaxCpuidPageEntries * sizeof(Entry) <= kPageSize);
+static_assert(sizeof(CpuidPageEntry) == 48 && offsetof(CpuidPageEntry, eax) == 24);
+static_assert(kEntriesAt + kMaxCpuidPageEntries * sizeof(CpuidPageEntry) <= kPageSize);
 
 constexpr uint32_t kXstateLeaf = 0xd;
 // Size of the XSAVE area with x87 and SSE alone: XCR0 is 1 when the guest asks first, and Linux
 // takes entries for that state only, computing others from the components' own.
 constexpr uint32_t kLegacyXsaveBytes = 0x240;
 
-Entry entry_of(const kvm_cpuid_entry2& from) {
-  Entry entry{from.function, 0, 0, 0, from.eax, from.ebx, from.ecx, from.edx, 0};
+CpuidPageEntry entry_of(const kvm_cpuid_entry2& from) {
+  CpuidPageEntry entry{from.function, 0, 0, 0, from.eax, from.ebx, from.ecx, from.edx, 0};
   if ((from.flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) != 0) entry.subleaf = from.index;
   if (entry.leaf == kXstateLeaf && entry.subleaf <= 1) {
     entry.xcr0 = 1;
@@ -34,12 +34,12 @@ Entry entry_of(const kvm_cpuid_entry2& from) {
   return entry;
 }
 
-bool says_nothing(const Entry& entry) {
+bool says_nothing(const CpuidPageEntry& entry) {
   return (entry.eax | entry.ebx | entry.ecx | entry.edx) == 0;
 }
 
-Entry entry_at(ByteView page, size_t index) {
-  Entry entry;
+CpuidPageEntry entry_at(ByteView page, size_t index) {
+  CpuidPageEntry entry;
   std::memcpy(&entry, page.data() + kEntriesAt + index * sizeof entry, sizeof entry);
   return entry;
 }
@@ -54,7 +54,7 @@ void add_change(std::string& line, const char* name, uint32_t before, uint32_t a
   if (before != after) line += fmt::format(" {} {:#x} -> {:#x}", name, before, after);
 }
 
-std::string change(const Entry& before, const Entry& after) {
+std::string change(const CpuidPageEntry& before, const CpuidPageEntry& after) {
   std::string line;
   add_change(line, "eax", before.eax, after.eax);
   add_change(line, "ebx", before.ebx, after.ebx);
@@ -64,7 +64,7 @@ std::string change(const Entry& before, const Entry& after) {
   return fmt::format("leaf {:#x}.{}:{}", before.leaf, before.subleaf, line);
 }
 
-bool same_question(const Entry& a, const Entry& b) {
+bool same_question(const CpuidPageEntry& a, const CpuidPageEntry& b) {
   return a.leaf == b.leaf && a.subleaf == b.subleaf && a.xcr0 == b.xcr0 && a.xss == b.xss;
 }
 
@@ -74,7 +74,7 @@ Result<Bytes> cpuid_page(const kvm::CpuidTable& table) {
   Bytes page(kPageSize);
   uint32_t count = 0;
   for (const kvm_cpuid_entry2& from : table.entries()) {
-    Entry entry = entry_of(from);
+    CpuidPageEntry entry = entry_of(from);
     if (says_nothing(entry)) continue;
     if (count == kMaxCpuidPageEntries) {
       return make_error(ErrorCode::unsupported, "tee/snp", "CPUID page: more than {} leaves",
@@ -92,7 +92,7 @@ Result<std::vector<std::string>> cpuid_page_changes(ByteView asked, ByteView cor
                     count_of(corrected) == count && count <= kMaxCpuidPageEntries;
   std::vector<std::string> changes;
   for (uint32_t i = 0; same_shape && i < count; ++i) {
-    Entry before = entry_at(asked, i), after = entry_at(corrected, i);
+    CpuidPageEntry before = entry_at(asked, i), after = entry_at(corrected, i);
     same_shape = same_question(before, after);
     if (std::string line = change(before, after); !line.empty()) changes.push_back(line);
   }

@@ -91,7 +91,7 @@ Result<void> SnpLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable&) {
   if (!batch_.valid()) return errno_error(ENOMEM, kOrigin, "launch buffer");
   auto enabled = vm.enable_cap(kvm::kCapExitHypercall, {1ull << kvm::kHypercallMapGpaRange});
   TRY(explain(std::move(enabled), "KVM_ENABLE_CAP"));
-  // KVM sets the bit that says "SNP active" itself, and refuses it from anybody else.
+  // KVM sets the bit "SNP active" itself, and refuses it from anybody else.
   uint64_t features = inputs_.guest_features & ~plan::tee::snp::kSnpActive;
   device_ = TRY(sev::initialise(*inputs_.kernel, vm, features));
   return inputs_.binding.certificate_table.empty() ? Result<void>() : enable_certificates(vm);
@@ -111,7 +111,7 @@ Result<void> SnpLauncher::enable_certificates(kvm::Vm& vm) {
 }
 
 Result<void> SnpLauncher::load(const plan::tee::LaunchPlan& plan, const LaunchTarget& target) {
-  TRY(start(target.vm, plan.policy));
+  TRY(start(target.vm, plan.guest_policy));
   TRY(ram_.make_private(target.vm, target.memory));
   for (const plan::tee::PlanItem& item : plan.items) {
     TRY(item.kind == plan::tee::PageKind::cpuid ? load_cpuid(target.vm, item, target.cpuid)
@@ -175,7 +175,7 @@ Result<void> SnpLauncher::update(kvm::Vm& vm, const std::string& what,
 }
 
 // The firmware refuses what the processor cannot do and hands back what it would take. That is
-// taken once, and told to the user: a page corrected behind everybody's back could hide a
+// taken once, and reported to the user: a page corrected behind everybody's back could hide a
 // downgrade.
 Result<void> SnpLauncher::load_cpuid(kvm::Vm& vm, const plan::tee::PlanItem& item,
                                      const kvm::CpuidTable& cpuid) {

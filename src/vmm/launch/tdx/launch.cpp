@@ -72,7 +72,7 @@ Result<void> TdxLauncher::configure(kvm::Vm& vm, const kvm::CpuidTable& cpuid) {
   if (!batch_.valid()) return errno_error(ENOMEM, kOrigin, "launch buffer");
   auto enabled = vm.enable_cap(kvm::kCapExitHypercall, {1ull << kvm::kHypercallMapGpaRange});
   TRY(explain(std::move(enabled), "KVM_ENABLE_CAP"));
-  return tdx::init_vm(vm, cpuid, inputs_.binding.workload_digest, inputs_.policy);
+  return tdx::init_vm(vm, cpuid, inputs_.binding.workload_digest, inputs_.guest_policy);
 }
 
 Result<void> TdxLauncher::load(const plan::tee::LaunchPlan& plan, const LaunchTarget& target) {
@@ -106,7 +106,7 @@ Result<void> TdxLauncher::load_item(kvm::Vcpu& vcpu, const plan::tee::PlanItem& 
   return {};
 }
 
-// KVM moves the fields on to what is left, in success and failure alike; a signal is no failure.
+// KVM moves the fields on to what is left, in success and failure alike; a signal is not a failure.
 Result<void> TdxLauncher::add(kvm::Vcpu& vcpu, const std::string& what,
                               kvm::TdxInitMemRegion region, bool measure) {
   auto id = TdxCommandId::init_mem_region;
@@ -128,7 +128,7 @@ Result<void> TdxLauncher::add(kvm::Vcpu& vcpu, const std::string& what,
 }
 
 void TdxLauncher::tdx_call(memory::GuestMemory& memory, kvm::ExitTdx& call) {
-  if (call.nr != kvm::kTdvmcallGetQuote) return;  // KVM's preset answer says "unsupported"
+  if (call.nr != kvm::kTdvmcallGetQuote) return;  // KVM's preset answer is "unsupported"
   call.ret = quotes_.request(memory, {call.get_quote.gpa}, call.get_quote.size);
 }
 

@@ -1,5 +1,5 @@
 // QuoteForwarder: takes a TD's GetQuote calls (Intel GHCI, TDG.VP.VMCALL<GetQuote>) to the host's
-// quote generation service and writes what that says into the guest's shared buffer.
+// quote generation service and writes its answer into the guest's shared buffer.
 //
 // The buffer: version u64 = 1, status u64, length in u32, length out u32, then data: a TDREPORT in,
 // a quote out. Its status is "in flight" before the call is answered, and final only after the

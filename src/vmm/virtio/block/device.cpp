@@ -96,10 +96,10 @@ void BlockDevice::notify(uint16_t) {
   queues_->serve(0, kRequestsPerTurn, [this](const Chain& chain) { return serve(chain); });
 }
 
-// The last writable byte is the status (§5.2.6). Without one there is nobody to tell.
+// The last writable byte is the status (§5.2.6). Without one the result cannot be reported.
 uint32_t BlockDevice::serve(const Chain& chain) {
   if (chain.writable_bytes == 0) return 0;
-  Outcome outcome = execute(chain);
+  RequestResult outcome = execute(chain);
   bool told =
       write_byte(queues_->memory(), chain.writable, chain.writable_bytes - 1, outcome.status).ok();
   // Bytes up to the returned length must have been written (§2.7.8): a status byte behind untouched
@@ -108,7 +108,7 @@ uint32_t BlockDevice::serve(const Chain& chain) {
   return outcome.written + (told && gapless ? 1 : 0);
 }
 
-BlockDevice::Outcome BlockDevice::execute(const Chain& chain) {
+BlockDevice::RequestResult BlockDevice::execute(const Chain& chain) {
   RequestHeader header;
   ChainReader reader(queues_->memory(), chain);
   if (!reader.read({reinterpret_cast<uint8_t*>(&header), sizeof header}).ok()) return {kIoError};
@@ -131,7 +131,7 @@ bool BlockDevice::in_range(uint64_t sector, uint64_t bytes) const {
   return *start <= options_.size && bytes <= options_.size - *start;
 }
 
-BlockDevice::Outcome BlockDevice::read_disk(const Chain& chain, uint64_t sector) {
+BlockDevice::RequestResult BlockDevice::read_disk(const Chain& chain, uint64_t sector) {
   uint64_t bytes = chain.writable_bytes - 1;
   if (!in_range(sector, bytes)) return {kIoError};
   auto pieces = windows(queues_->memory(), chain.writable, 0, bytes);
@@ -143,7 +143,7 @@ BlockDevice::Outcome BlockDevice::read_disk(const Chain& chain, uint64_t sector)
   return {kOk, static_cast<uint32_t>(bytes)};
 }
 
-BlockDevice::Outcome BlockDevice::write_disk(const Chain& chain, uint64_t sector) {
+BlockDevice::RequestResult BlockDevice::write_disk(const Chain& chain, uint64_t sector) {
   uint64_t bytes = chain.readable_bytes - sizeof(RequestHeader);
   if (options_.read_only || !in_range(sector, bytes)) return {kIoError};
   auto pieces = windows(queues_->memory(), chain.readable, sizeof(RequestHeader), bytes);
@@ -154,12 +154,12 @@ BlockDevice::Outcome BlockDevice::write_disk(const Chain& chain, uint64_t sector
   return {done ? kOk : kIoError};
 }
 
-BlockDevice::Outcome BlockDevice::flush_disk() {
+BlockDevice::RequestResult BlockDevice::flush_disk() {
   if (options_.read_only) return {kOk};
   return {::fdatasync(options_.file.get()) == 0 ? kOk : kIoError};
 }
 
-BlockDevice::Outcome BlockDevice::identify(const Chain& chain) {
+BlockDevice::RequestResult BlockDevice::identify(const Chain& chain) {
   if (chain.writable_bytes - 1 < kIdBytes) return {kIoError};
   uint8_t id[kIdBytes] = {};
   std::memcpy(id, options_.serial.data(), options_.serial.size());

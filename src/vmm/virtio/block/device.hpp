@@ -31,17 +31,17 @@ class BlockDevice : public Device {
   void reset() override { queues_ = nullptr; }
 
  private:
-  struct Outcome {
+  struct RequestResult {
     uint8_t status = 0;
     uint32_t written = 0;  // bytes before the status byte
   };
   explicit BlockDevice(BlockOptions options) : options_(std::move(options)) {}
   uint32_t serve(const Chain& chain);
-  Outcome execute(const Chain& chain);
-  Outcome read_disk(const Chain& chain, uint64_t sector);
-  Outcome write_disk(const Chain& chain, uint64_t sector);
-  Outcome flush_disk();
-  Outcome identify(const Chain& chain);
+  RequestResult execute(const Chain& chain);
+  RequestResult read_disk(const Chain& chain, uint64_t sector);
+  RequestResult write_disk(const Chain& chain, uint64_t sector);
+  RequestResult flush_disk();
+  RequestResult identify(const Chain& chain);
   bool in_range(uint64_t sector, uint64_t bytes) const;
 
   BlockOptions options_;

@@ -77,7 +77,7 @@ class VsockConnection {
   VsockHeader next_control();                // precondition: has_control()
   VsockHeader data_header(uint32_t length);  // counts it against the guest's credit
 
-  uint32_t credit() const;  // bytes that the guest has room for
+  uint32_t credit() const;  // bytes that the guest has space for
   bool may_read_stream() const {
     return open_ && !done_ && !stream_eof_ && !guest_stopped_receiving_ && credit() > 0;
   }

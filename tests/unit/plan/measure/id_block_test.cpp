@@ -116,7 +116,7 @@ TEST_F(IdBlockFiles, SignaturesVerify) {
 // The firmware refuses a launch under another policy than the block's.
 TEST_F(IdBlockFiles, DefaultPolicyIsTheLaunchs) {
   auto made = make_id_block(options).value();
-  EXPECT_EQ(load_le<uint64_t>(&made.block[88]), plan::measure::default_policy(Tee::snp));
+  EXPECT_EQ(load_le<uint64_t>(&made.block[88]), plan::measure::default_guest_policy(Tee::snp));
   EXPECT_EQ(id_block(IdBlockFields{}), id_block({.policy = IdBlockOptions().policy}));
 }
 
