@@ -210,8 +210,9 @@ def test_same_bytes_elsewhere(stub, stub_folder, tmp_path):
     if "clang" in compiler:
         pytest.skip("the reference is g++'s")
     source = tmp_path / "elsewhere"
-    (source / "src/guest_abi").mkdir(parents=True)
-    (source / "src/guest_abi/stub_table.hpp").write_bytes((SOURCE / "src/guest_abi/stub_table.hpp").read_bytes())
+    for name in ("src/guest_abi/stub_table.hpp", "src/base/units.hpp"):
+        (source / name).parent.mkdir(parents=True)
+        (source / name).write_bytes((SOURCE / name).read_bytes())
     (source / "src/guest/stub").mkdir(parents=True)
     for path in (SOURCE / "src/guest/stub").iterdir():
         (source / "src/guest/stub" / path.name).write_bytes(path.read_bytes())
