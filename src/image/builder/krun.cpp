@@ -54,7 +54,8 @@ Result<std::string> parse_krun_footer(ByteView tail) {
   };
   if (tail.size() < kKrunTrailerBytes) return corrupt("disk is too small");
   uint64_t length = load_le<uint64_t>(tail.data() + tail.size() - 8);
-  if (as_text(tail.subspan(tail.size() - kKrunTrailerBytes, 4)) != kMagic) return corrupt("missing");
+  if (as_text(tail.subspan(tail.size() - kKrunTrailerBytes, 4)) != kMagic)
+    return corrupt("missing");
   if (length > kMaxKrunJson || length > tail.size() - kKrunTrailerBytes) {
     return corrupt(fmt::format("its length {} is out of range", length));
   }

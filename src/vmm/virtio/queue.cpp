@@ -9,7 +9,6 @@
 namespace bartizan::vmm::virtio {
 namespace {
 
-
 constexpr uint16_t kNext = 1, kWrite = 2, kIndirect = 4;  // §2.7.5
 constexpr uint16_t kUsedNoNotify = 1;                     // §2.7.8
 constexpr uint16_t kAvailableNoInterrupt = 1;             // §2.7.6

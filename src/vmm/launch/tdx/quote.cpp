@@ -14,7 +14,6 @@
 namespace bartizan::vmm::launch::tdx {
 namespace {
 
-
 constexpr const char* kOrigin = "tee/tdx";
 
 struct BufferHead {
