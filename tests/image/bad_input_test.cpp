@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bartizan/tee.hpp"
 #include "image/support.hpp"
 
 namespace bartizan::test {
