@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "base/units.hpp"
 #include "fakes/golden.hpp"
 #include "tee_support.hpp"
 

@@ -28,10 +28,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto laid_out = plan::boot::make_boot_image(input);
   if (!laid_out.ok()) return 0;
   uint64_t end = 0;
-  for (const auto& chunk : laid_out->chunks) {
-    if (chunk.address.value < end || (chunk.bytes && chunk.bytes->size() > chunk.size))
-      std::abort();
-    end = chunk.address.value + chunk.size;
+  for (const auto& item : laid_out->items) {
+    if (item.address.value < end || (item.bytes && item.bytes->size() > item.size)) std::abort();
+    end = item.address.value + item.size;
   }
   if (end > input.ram_bytes) std::abort();
   for (uint32_t i = 0; i < laid_out->table.blob_count; i++) {
