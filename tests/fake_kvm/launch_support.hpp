@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/file.hpp"
+#include "base/units.hpp"
 #include "crypto/hash.hpp"
 #include "fakes/golden.hpp"
 #include "fakes/tee_kernel.hpp"

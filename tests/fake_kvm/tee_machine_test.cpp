@@ -5,6 +5,7 @@
 
 #include <latch>
 
+#include "base/units.hpp"
 #include "fakes/tee_kernel.hpp"
 #include "plan/boot/layout.hpp"
 #include "vmm/vcpu/virtual_machine.hpp"
