@@ -84,8 +84,9 @@ def functions(text):
 
 @pytest.mark.parametrize("folder", MAX_LINES)
 def test_no_function_is_too_long(folder):
+    """What scripts/make-api generates is a table in the form of code, and read in api/."""
     long = [f"{path.relative_to(SOURCE)}:{first}: {length} lines" for path in tracked(".cpp", ".hpp", ".c", under=folder)
-            for first, length in functions(path.read_text()) if length > MAX_LINES[folder]]
+            if "generated" not in path.parts for first, length in functions(path.read_text()) if length > MAX_LINES[folder]]
     assert not long, "\n".join(long)
 
 
