@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares src/kvm/*_abi.hpp with the newest kernel headers that Debian packages.
+"""Compares src/vmm/kvm/*_abi.hpp with the newest kernel headers that Debian packages.
 
 tee_abi_mirror.py SOURCE_DIR FOLDER COMPILER: fetches linux-libc-dev of Debian's development suite (else of backports)
 from the mirror that apt uses on this machine, unpacks it into FOLDER without installing it, and compiles
