@@ -13,9 +13,6 @@ namespace bartizan {
 using namespace attest::client;  // NOLINT: the public functions of this component
 namespace {
 
-using attest::client::exchange;
-using attest::client::json_body;
-using attest::client::protocol_error;
 using crypto::EcKey;
 
 constexpr size_t kMaxNonce = 1024;   // a nonce is 44 characters; it gets hashed and echoed

@@ -16,11 +16,6 @@ namespace bartizan {
 using namespace attest::evidence;  // NOLINT: the public functions of this component
 namespace {
 
-using attest::evidence::FirmwareVersion;
-using attest::evidence::Product;
-using attest::evidence::SnpReport;
-using attest::evidence::TcbVersion;
-
 constexpr std::string_view kWhat = "SNP evidence";
 // Bytes as JSON integers take four characters each: report, six certificates of 2 KiB and their
 // names stay below.
