@@ -99,11 +99,11 @@ TEST_F(Reproducibility, SameBytes) {
 // program itself.
 class Memory : public Reproducibility {
  protected:
-  void expect_small(long mib = 256) {
+  void expect_small() {
     ToolResult built = run(build_once() + " src out key");
     ASSERT_EQ(built.status, 0) << built.output;
 #ifndef __SANITIZE_ADDRESS__
-    EXPECT_LT(std::stol(built.output), mib);
+    EXPECT_LT(std::stol(built.output), 256);
 #endif
     RecordProperty("mib", built.output);
   }
