@@ -42,6 +42,16 @@ if(BARTIZAN_SANITIZE)
   add_link_options(-fsanitize=${BARTIZAN_SANITIZE})
 endif()
 
+if(CMAKE_UNITY_BUILD)
+  # The presets of the sanitizers compile several files of a component as one: most of a file's time goes into headers.
+  # The dev preset compiles each file by itself. Nearly every file has a kOrigin in its anonymous namespace: here it has
+  # the file's own name. Files with other names that meet those of a neighbour are APART (bartizan_component).
+  set(CMAKE_UNITY_BUILD_UNIQUE_ID BARTIZAN_FILE)
+  add_compile_definitions("BARTIZAN_PASTE(a,b)=a##b" "BARTIZAN_JOIN(a,b)=BARTIZAN_PASTE(a,b)"
+    "kOrigin=BARTIZAN_JOIN(kOrigin_,BARTIZAN_FILE)")
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)  # means types of a main file
+endif()
+
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
@@ -75,15 +85,19 @@ function(bartizan_record_component name is uses)
     "  \"${name}\": {\"is\": \"${is}\", \"uses\": [${quoted}]}")
 endfunction()
 
-# bartizan_component(IS "one line" SOURCES a.cpp … USES component … LINKS external … PUBLIC_LINKS external …): the static
-# library of the folder that calls it. The path of the folder below src/ is the component's name and, below bartizan::,
-# its namespace. USES is its dependency rule: what its files include, or whose public functions they call.
+# bartizan_component(IS "one line" SOURCES a.cpp … USES component … LINKS external … PUBLIC_LINKS external … APART a.cpp …):
+# the static library of the folder that calls it. The path of the folder below src/ is the component's name and, below
+# bartizan::, its namespace. USES is its dependency rule: what its files include, or whose public functions they call.
+# APART: sources that a unity build compiles by themselves.
 function(bartizan_component)
-  cmake_parse_arguments(COMPONENT "" "IS" "SOURCES;USES;LINKS;PUBLIC_LINKS" ${ARGN})
+  cmake_parse_arguments(COMPONENT "" "IS" "SOURCES;USES;LINKS;PUBLIC_LINKS;APART" ${ARGN})
   cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/src OUTPUT_VARIABLE name)
   bartizan_target_of(${name} target)
   bartizan_targets_of("${COMPONENT_USES}" uses)
   add_library(${target} STATIC ${COMPONENT_SOURCES})
+  if(COMPONENT_APART)
+    set_source_files_properties(${COMPONENT_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(${target} PUBLIC ${uses} ${COMPONENT_PUBLIC_LINKS} PRIVATE ${COMPONENT_LINKS})
   bartizan_record_component(${name} "${COMPONENT_IS}" "${COMPONENT_USES}")

@@ -19,7 +19,7 @@ using vmm::kvm::SevFirmwareError;
 using vmm::kvm::SnpPageType;
 
 constexpr uint64_t kPolicyMustBeOne = 1 << 17;
-constexpr uint32_t kMaxCpuidEntries = 64;
+constexpr uint32_t kMaxCpuidPageEntries = 64;
 constexpr size_t kCpuidEntriesAt = 16;
 
 bool known_type(uint8_t type) {
@@ -167,7 +167,7 @@ bool SnpVm::load_page(const vmm::kvm::SnpLaunchUpdate& update, uint64_t index,
 SevFirmwareError SnpVm::accept_cpuid(Page& page, uint64_t source) {
   uint32_t count = 0;
   std::memcpy(&count, page.data(), sizeof count);
-  if (count > kMaxCpuidEntries) return SevFirmwareError::invalid_parameter;
+  if (count > kMaxCpuidPageEntries) return SevFirmwareError::invalid_parameter;
   bool corrected = false;
   for (uint32_t i = 0; i < count; ++i) {
     CpuidPageEntry entry;

@@ -15,7 +15,7 @@ namespace {
 using vmm::kvm::TdxCommandId;
 
 constexpr uint64_t kOperandInvalid = 0xc000010000000000;
-constexpr uint64_t kChunk = 256;  // TDH.MR.EXTEND
+constexpr uint64_t kExtendBytes = 256;  // TDH.MR.EXTEND
 constexpr uint64_t kMapGpaPiece = 2 * 1024 * 1024;
 constexpr uint32_t kLeaf1X2apic = 1u << 21;
 
@@ -306,8 +306,9 @@ int TdxVm::add_page(const vmm::kvm::TdxInitMemRegion& region, bool measure) {
   Page page;
   if (!user_.read(region.source_addr, page)) return -EFAULT;
   mrtd_.page_add(region.gpa);
-  for (uint64_t at = 0; measure && at < kPage; at += kChunk) {
-    mrtd_.extend(region.gpa + at, std::span<const uint8_t, kChunk>(page.data() + at, kChunk));
+  for (uint64_t at = 0; measure && at < kPage; at += kExtendBytes) {
+    mrtd_.extend(region.gpa + at,
+                 std::span<const uint8_t, kExtendBytes>(page.data() + at, kExtendBytes));
   }
   record_.loaded.push_back({region.gpa, kPage, measure});
   contents_[number] = page;

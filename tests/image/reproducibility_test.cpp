@@ -99,11 +99,11 @@ TEST_F(Reproducibility, SameBytes) {
 // program itself.
 class Memory : public Reproducibility {
  protected:
-  void expect_small() {
+  void expect_small([[maybe_unused]] long mib = 256) {
     ToolResult built = run(build_once() + " src out key");
     ASSERT_EQ(built.status, 0) << built.output;
 #ifndef __SANITIZE_ADDRESS__
-    EXPECT_LT(std::stol(built.output), 256);
+    EXPECT_LT(std::stol(built.output), mib);
 #endif
     RecordProperty("mib", built.output);
   }

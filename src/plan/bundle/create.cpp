@@ -99,7 +99,7 @@ Result<Inputs> read_inputs(const BundleOptions& options) {
   return inputs;
 }
 
-Bytes archive(const Inputs& inputs) {
+Bytes initrd_of(const Inputs& inputs) {
   CpioWriter cpio;
   std::string order;
   cpio.add_file("init", 0755, inputs.init);
@@ -113,7 +113,7 @@ Bytes archive(const Inputs& inputs) {
 }
 
 Result<Bytes> make_initrd(const Inputs& inputs, const ProgressSink& progress) {
-  auto plain = archive(inputs);
+  auto plain = initrd_of(inputs);
   TRY(report_progress(progress, "initrd", 0, plain.size()));
   auto packed = TRY(lz4_legacy(plain));
   TRY(report_progress(progress, "initrd", plain.size(), plain.size()));

@@ -13,7 +13,7 @@ using test::make_tar;
 using Layers = std::vector<std::vector<test::TarItem>>;  // lowest first
 
 // Keeps everything that is written, by offset.
-class MemorySink : public filesystem::BlockSink {
+class DiskInMemory : public filesystem::BlockSink {
  public:
   Result<void> write(uint64_t offset, ByteView bytes) override {
     if (content.size() < offset + bytes.size()) content.resize(offset + bytes.size());
@@ -76,7 +76,7 @@ class Merge {
   }
 
   test::ScratchFolder scratch_;
-  MemorySink sink_;
+  DiskInMemory sink_;
   filesystem::ErofsWriter writer_;
   layer::LayerMerger merger_;
   Result<void> result_;

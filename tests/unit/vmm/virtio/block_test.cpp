@@ -8,7 +8,7 @@ namespace bartizan::vmm::virtio {
 namespace {
 
 constexpr uint64_t kOffset = 1536;  // of the disk in its file
-constexpr uint64_t kSize = 64 * 512;
+constexpr uint64_t kDiskBytes = 64 * 512;
 constexpr uint8_t kOk = 0, kIoError = 1, kUnsupported = 2;
 
 Bytes request(uint32_t type, uint64_t sector) {
@@ -32,7 +32,7 @@ class BlockTest : public DeviceTest {
   }
   void launch_disk(bool read_only) {
     launch([&](EventLoop&) {
-      BlockOptions options{UniqueFd(::dup(file_.get())), kOffset, kSize, read_only, "scratch"};
+      BlockOptions options{UniqueFd(::dup(file_.get())), kOffset, kDiskBytes, read_only, "scratch"};
       return BlockDevice::create(std::move(options)).value();
     });
   }
@@ -50,12 +50,12 @@ class BlockTest : public DeviceTest {
   void TearDown() override { guest_.reset(); }
 
   UniqueFd file_;
-  Bytes content_ = Bytes(kOffset + kSize + 512);
+  Bytes content_ = Bytes(kOffset + kDiskBytes + 512);
 };
 
 TEST_P(BlockTest, ConfigurationAndFeatures) {
   launch_disk(true);
-  EXPECT_EQ(guest_->transport().read(0x100, 8), kSize / 512);
+  EXPECT_EQ(guest_->transport().read(0x100, 8), kDiskBytes / 512);
   EXPECT_EQ(guest_->transport().read(0x10c, 4), 126u);
   EXPECT_EQ(guest_->transport().read(0x114, 4), 512u);
   guest_->write(0x14, 0);
