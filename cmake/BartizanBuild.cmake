@@ -44,11 +44,10 @@ endif()
 
 if(CMAKE_UNITY_BUILD)
   # The presets of the sanitizers compile several files of a component as one: most of a file's time goes into headers.
-  # The dev preset compiles each file by itself. Nearly every file has a kOrigin in its anonymous namespace: here it has
-  # the file's own name. Files with other names that meet those of a neighbour are APART (bartizan_component).
+  # The dev preset compiles each file by itself. Files with names that meet those of a neighbour are APART
+  # (bartizan_component).
   set(CMAKE_UNITY_BUILD_UNIQUE_ID BARTIZAN_FILE)
-  add_compile_definitions("BARTIZAN_PASTE(a,b)=a##b" "BARTIZAN_JOIN(a,b)=BARTIZAN_PASTE(a,b)"
-    "kOrigin=BARTIZAN_JOIN(kOrigin_,BARTIZAN_FILE)")
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-include${CMAKE_CURRENT_LIST_DIR}/unity_build.hpp>)
   add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)  # means types of a main file
 endif()
 
