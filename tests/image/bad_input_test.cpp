@@ -197,7 +197,7 @@ TEST_F(BadInput, SymbolicLinksInCircles) {
 
 TEST_F(BadInput, FileBelowAFile) {
   make(std::vector<TarItem>{{"a", '0', "x"}, {"a/b", '0', "x"}});
-  EXPECT_REFUSAL(refusal(), corrupt, "no folder");
+  EXPECT_REFUSAL(refusal(), corrupt, "not a folder");
 }
 
 TEST_F(BadInput, UnknownTarEntry) {
