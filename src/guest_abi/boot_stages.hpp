@@ -45,7 +45,11 @@ constexpr std::string_view kDiskSerial = "disk";
 constexpr std::string_view kManifestSerial = "manifest";
 constexpr std::string_view kScratchSerial = "scratch";
 
-constexpr std::string_view kKeyFromCaller = "bartizan.key=caller";  // on the kernel command line
+// Words on the kernel command line, which is measured.
+constexpr std::string_view kKeyFromCaller = "bartizan.key=caller";
+// Followed by the name of the TEE that the launch was planned for. The guest believes nothing else
+// of what it is: what a processor or a device says there may come from the host.
+constexpr std::string_view kTeeWord = "bartizan.tee=";
 
 constexpr std::string_view kSimulatedTeeName = "bartizan-simulated";  // in the KBS protocol
 constexpr std::string_view kProcessConfigPath = "/.krun_config.json";

@@ -81,6 +81,8 @@ Result<std::optional<LaunchSecret>> parse_launch_secret(ByteView bytes) {
   if (!starts_with(bytes, kTable)) return corrupt("no table of secrets");
   Entries found;
   ByteView rest = bytes.first(size).subspan(kEntryHeader);
+  if (!std::ranges::all_of(bytes.subspan(size), [](uint8_t byte) { return byte == 0; }))
+    return corrupt("something follows the table of secrets");
   while (!rest.empty()) {
     ByteView entry = rest.first(TRY(stated_size(rest, "entry")));
     TRY(take(kDigest, entry, found.digest));

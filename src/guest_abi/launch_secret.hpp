@@ -25,8 +25,9 @@
 namespace bartizan::guest_abi {
 
 // At the root of the initramfs, of this size; the owner's table starts it, the rest is zero. The
-// file is there in every SEV and SEV-ES launch, and its place is measured: a host cannot take it
-// away.
+// file is there in every SEV and SEV-ES launch. The host chooses where the firmware writes; so the
+// boot stub checks that what surrounds the file's content is what was measured, and PID 1 requires
+// the file and a secret at its beginning.
 constexpr std::string_view kLaunchSecretFile = "bartizan.secret";
 constexpr uint64_t kLaunchSecretBytes = 3840;
 

@@ -86,8 +86,19 @@ enum class StubBlobKind : uint32_t {
   initrd = 2,
   command_line = 3,
   boot_params = 4,
-  acpi = 5
+  acpi = 5,
+  launch_secret = 6  // SEV, SEV-ES: the page that the firmware writes an owner's secret into
 };
+constexpr uint32_t kStubLastBlobKind = 6;
+
+// In the launch secret's page, which is a blob without a source. The firmware writes into it where
+// the host says (SEV API, LAUNCH_SECRET: the guest address is in no MAC), after the page was
+// measured: so the stub hashes the page with zeros in place of these bytes, and a secret that lies
+// anywhere else in it ends the launch.
+constexpr uint64_t kStubSecretOffset = 128;
+constexpr uint64_t kStubSecretBytes = 3840;
+static_assert(kStubSecretOffset % 16 == 0 && kStubSecretBytes % 16 == 0);
+static_assert(kStubSecretOffset + kStubSecretBytes < kPageSize);
 
 // `source` 0: the bytes are in place, at `destination`, and measured by their page already; but SEV
 // and SEV-ES measure no addresses, and without TEE nothing is measured, so they are compared all
@@ -149,6 +160,7 @@ enum class StubRefusal : uint32_t {
   acpi = 10,
   rtmr = 11,           // TDX: a runtime measurement register could not be extended
   ap_jump_table = 12,  // SEV-ES: the host did not take the AP jump table
+  launch_secret = 13,  // what surrounds the secret in its page is not what was measured
 };
 constexpr uint32_t kStubReasonSet = 0xb;
 constexpr uint64_t kStubTdxError = 0xb000;
@@ -163,6 +175,7 @@ constexpr uint32_t stub_rtmr_of(StubBlobKind kind) {
       return 2;
     case StubBlobKind::boot_params:
     case StubBlobKind::acpi:
+    case StubBlobKind::launch_secret:
       break;
   }
   return 0;

@@ -29,9 +29,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                             "www:x:102:web\n")
       .ok();
   (void)guest::init::storage::corrupt_block_of_event(text);
-  if (guest::init::system::parse_command_line(text).key_from_caller &&
-      text.find("bartizan.key=caller") == std::string_view::npos) {
-    std::abort();
+  if (auto line = guest::init::system::parse_command_line(text); line.ok()) {
+    if (text.find("bartizan.tee=") == std::string_view::npos) std::abort();
+    if (line->key_from_caller && text.find("bartizan.key=caller") == std::string_view::npos)
+      std::abort();
   }
   if (auto paths = guest::init::system::parse_module_order(text, "/modules"); paths.ok()) {
     for (const auto& path : *paths) {

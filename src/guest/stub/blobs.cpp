@@ -25,6 +25,8 @@ StubRefusal refusal_of(const StubBlob& blob) {
       return StubRefusal::command_line;
     case StubBlobKind::boot_params:
       return StubRefusal::boot_params;
+    case StubBlobKind::launch_secret:
+      return StubRefusal::launch_secret;
     case StubBlobKind::acpi:
       break;
   }
@@ -44,6 +46,20 @@ void copy_and_hash(const StubBlob& blob, bool instructions, uint8_t digest[kSha2
   if (blob.source != 0) std::memset(to + blob.size, 0, page_up(blob.size) - blob.size);
 }
 
+// As if no secret had been written into it; what surrounds the secret is what the kernel parses.
+void hash_without_secret(const StubBlob& blob, bool instructions, uint8_t digest[kSha256Bytes]) {
+  constexpr uint64_t kEnd = guest_abi::kStubSecretOffset + guest_abi::kStubSecretBytes;
+  const uint8_t zeros[64] = {};
+  static_assert(guest_abi::kStubSecretBytes % sizeof zeros == 0);
+  Sha256 hash(instructions);
+  const uint8_t* page = platform::memory(blob.destination);
+  hash.update(page, guest_abi::kStubSecretOffset);
+  for (uint64_t at = guest_abi::kStubSecretOffset; at < kEnd; at += sizeof zeros)
+    hash.update(zeros, sizeof zeros);
+  hash.update(page + kEnd, blob.size - kEnd);
+  hash.finish(digest);
+}
+
 // {SHA-256, 16 zero bytes}
 StubRefusal extend(const StubBlob& blob) {
   alignas(64) uint8_t buffer[64] = {};
@@ -55,7 +71,10 @@ StubRefusal extend(const StubBlob& blob) {
 
 StubRefusal take_blob(const StubTable& table, const StubBlob& blob, const Processor& processor) {
   uint8_t digest[kSha256Bytes];
-  copy_and_hash(blob, processor.sha_instructions, digest);
+  if (blob.kind == static_cast<uint32_t>(StubBlobKind::launch_secret))
+    hash_without_secret(blob, processor.sha_instructions, digest);
+  else
+    copy_and_hash(blob, processor.sha_instructions, digest);
   if (std::memcmp(digest, blob.sha256, sizeof digest) != 0) return refusal_of(blob);
   return platform_of(table) == StubPlatform::tdx ? extend(blob) : kDone;
 }

@@ -65,6 +65,11 @@ bool covered(const StubTable& table, Span span) {
   return span.begin >= span.end;
 }
 
+bool is_good_secret(const guest_abi::StubBlob& blob) {
+  if (blob.kind != static_cast<uint32_t>(guest_abi::StubBlobKind::launch_secret)) return true;
+  return blob.source == 0 && blob.size == kPageSize;
+}
+
 bool source_is_good(const StubTable& table, const guest_abi::StubBlob& blob) {
   if (blob.source == 0) return true;
   if (blob.source < guest_abi::kStagingFirst || blob.source >= guest_abi::kStagingEnd) return false;
@@ -74,8 +79,7 @@ bool source_is_good(const StubTable& table, const guest_abi::StubBlob& blob) {
 
 bool blob_is_good(const StubTable& table, const guest_abi::StubBlob& blob) {
   if (blob.kind < static_cast<uint32_t>(guest_abi::StubBlobKind::kernel)) return false;
-  if (blob.kind > static_cast<uint32_t>(guest_abi::StubBlobKind::acpi) || blob.reserved != 0)
-    return false;
+  if (blob.kind > guest_abi::kStubLastBlobKind || blob.reserved != 0) return false;
   if (blob.destination % kPageSize != 0 || blob.destination >= guest_abi::kStagingAddress)
     return false;
   if (blob.size == 0 || blob.size > guest_abi::kStagingAddress - blob.destination) return false;
@@ -87,7 +91,7 @@ bool blob_is_good(const StubTable& table, const guest_abi::StubBlob& blob) {
   if (snp &&
       overlap(pages, {guest_abi::kSnpCpuidAddress, guest_abi::kSnpHandOverAddress + kPageSize}))
     return false;
-  return source_is_good(table, blob);
+  return is_good_secret(blob) && source_is_good(table, blob);
 }
 
 bool clash(const guest_abi::StubBlob& a, const guest_abi::StubBlob& b) {

@@ -161,7 +161,8 @@ void Builder::add_boot_data() {
 
 void Builder::add_secret_segment() {
   if (input_.secret_segment.empty()) return;
-  add(initramfs_address_, "launch_secret", input_.secret_segment);
+  add_blob(guest_abi::StubBlobKind::launch_secret, initramfs_address_, "launch_secret",
+           input_.secret_segment);
   image_.secret_segment = initramfs_address_;
 }
 

@@ -23,8 +23,8 @@ struct BootInput {
   guest_abi::StubPlatform platform = guest_abi::StubPlatform::none;
   uint8_t address_bit = 0;  // C-bit; TDX: shared bit; 0: none
   ByteView stub;            // the boot stub's code
-  // An initramfs segment of at most a page that is loaded, not staged, in front of the initrd: the
-  // firmware writes a launch secret into it. Empty: none.
+  // An initramfs segment of a page that is loaded, not staged, in front of the initrd: the firmware
+  // writes a launch secret into it, at guest_abi::kStubSecretOffset. Empty: none.
   Bytes secret_segment;
 };
 

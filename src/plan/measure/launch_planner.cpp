@@ -118,10 +118,21 @@ Result<uint64_t> ram_bytes(uint32_t ram_mib) {
                     ram_mib, kMinRamMib, kMaxRamMib);
 }
 
+// The guest would refuse a second word; better here, where somebody reads the error.
+Result<void> check_names_no_tee(std::string_view text) {
+  if (text.find(guest_abi::kTeeWord) == text.npos) return {};
+  return make_error(ErrorCode::invalid_argument, kOrigin,
+                    "kernel command line \"{}\": leave out {}, which the launch adds itself", text,
+                    guest_abi::kTeeWord);
+}
+
 Result<boot::BootImage> boot_image(const LaunchOptions& options, bool key_from_caller, uint64_t ram,
                                    uint8_t bit, ByteView stub) {
   auto bundle = TRY(bundle::load_bundle(options.bundle));
-  std::string_view parts[] = {bundle.info.command_line,
+  TRY(check_names_no_tee(bundle.info.command_line));
+  TRY(check_names_no_tee(options.extra_command_line));
+  const std::string tee = fmt::format("{}{}", guest_abi::kTeeWord, to_string(options.tee));
+  std::string_view parts[] = {bundle.info.command_line, tee,
                               key_from_caller ? guest_abi::kKeyFromCaller : std::string_view(),
                               options.extra_command_line};
   auto command_line = TRY(boot::join_command_line(parts));

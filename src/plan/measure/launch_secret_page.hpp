@@ -4,10 +4,11 @@
 #pragma once
 
 #include "base/bytes.hpp"
+#include "guest_abi/stub_table.hpp"
 
 namespace bartizan::plan::measure {
 
-constexpr uint64_t kSecretOffset = 128;  // of the file's content in the page
+constexpr uint64_t kSecretOffset = guest_abi::kStubSecretOffset;  // of the file's content
 
 Bytes launch_secret_page();
 

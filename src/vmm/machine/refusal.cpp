@@ -37,6 +37,8 @@ const char* reason_of(StubRefusal refusal) {
       return "a runtime measurement register could not be extended";
     case StubRefusal::ap_jump_table:
       return "the host did not take the AP jump table";
+    case StubRefusal::launch_secret:
+      return "the launch secret is not in its place: something else of its page was written";
   }
   return nullptr;
 }

@@ -24,9 +24,10 @@ STAGING_END = 0xF8000000
 EXIT_PORT = 0x0B04
 
 NONE, SIMULATED, SEV, SEV_ES, SNP, TDX = range(6)
-KERNEL, INITRD, COMMAND_LINE, BOOT_PARAMS, ACPI = range(1, 6)
+KERNEL, INITRD, COMMAND_LINE, BOOT_PARAMS, ACPI, LAUNCH_SECRET = range(1, 7)
+SECRET_AT, SECRET_BYTES = 128, 3840  # in the launch secret's page
 REFUSALS = ("table platform address_bit validated memory kernel initrd command_line boot_params acpi rtmr "
-            "ap_jump_table").split()
+            "ap_jump_table launch_secret").split()
 
 
 @dataclasses.dataclass

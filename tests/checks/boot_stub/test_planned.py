@@ -7,8 +7,11 @@ import subprocess
 import pytest
 
 from conftest import BUILD
-from contract import CPUID_PAGE, GIB, MAILBOX, NONE, PAGE, SEV, SEV_ES, SIMULATED, SNP, STAGING, TDX, Blob, Table
+from contract import (CPUID_PAGE, GIB, LAUNCH_SECRET, MAILBOX, NONE, PAGE, SECRET_AT, SECRET_BYTES, SEV, SEV_ES, SIMULATED, SNP,
+                      STAGING, TDX, Blob, Table)
 from machine import Machine
+from scenario import refusal
+from test_emulated import number
 
 RESET_PAGE = 0xFFFFF000
 HOLE = 0xD0000000
@@ -112,6 +115,21 @@ def test_kernel_and_initrd_are_the_files(launched):
     assert initramfs == (launched.folder / "initrd").read_bytes()
     command_line = struct.unpack_from("<I", params, 0x228)[0]
     assert launched.private(command_line, 15) == b"quiet panic=-1\0"
+
+
+@pytest.mark.parametrize("platform", [SEV, SEV_ES])
+@pytest.mark.parametrize("at, refused", [(SECRET_AT, False), (SECRET_AT + 48, False), (80, True), (112, True), (0, True),
+                                         (SECRET_AT + SECRET_BYTES - 32, True), (PAGE - 48, True)])
+def test_secret_in_its_place_or_not_at_all(stub, tmp_path, platform, at, refused):
+    """LAUNCH_SECRET (SEV API): 48 bytes at any multiple of 16, which the host chooses after the page was measured."""
+    subprocess.run([BUILD / "tests/checks/boot_stub_plan", tmp_path, str(platform), "47", "1", "256"], check=True)
+    made = PlannedMachine(stub, tmp_path, 256)
+    page = next(blob.destination for blob in made.table.blobs if blob.kind == LAUNCH_SECRET)
+    content = bytearray(made.private(page, PAGE))
+    content[at:at + 48] = b"\xa5" * 48
+    made.load(page, bytes(content))
+    made.start()
+    assert (refusal(made) == number("launch_secret")) if refused else (made.ended == ("kernel",))
 
 
 @only(SNP, TDX)

@@ -1,6 +1,5 @@
 #include "guest/init/host/evidence_source.hpp"
 
-#include <cpuid.h>
 #include <fcntl.h>
 #include <linux/sev-guest.h>
 #include <sys/ioctl.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "attest/evidence/certificate_table.hpp"
 #include "base/errors.hpp"
@@ -18,9 +18,6 @@
 namespace bartizan::guest::init::host {
 namespace {
 
-constexpr const char* kSnpDevice = "/dev/sev-guest";
-constexpr uint32_t kMemoryEncryptionLeaf = 0x8000001f;
-constexpr uint32_t kSevBit = 1u << 1;  // EAX: SEV is active for this guest's CPU model
 constexpr size_t kReportDataSize = 64;
 
 Result<void> check_report_data(std::span<const uint8_t> report_data) {
@@ -92,22 +89,40 @@ class SnpSource : public EvidenceSource {
   }
 };
 
-bool cpu_says_sev() {
-  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid(kMemoryEncryptionLeaf, &eax, &ebx, &ecx, &edx) != 0 && (eax & kSevBit) != 0;
+// none, SEV, SEV-ES, TDX
+class SilentSource : public EvidenceSource {
+ public:
+  explicit SilentSource(Tee tee) : tee_(tee) {}
+  Tee tee() const override { return tee_; }
+  Result<Evidence> evidence(std::span<const uint8_t>) override {
+    return make_error(ErrorCode::unsupported, "guest/evidence",
+                      "TEE \"{}\" gives no evidence to its guests", to_string(tee_));
+  }
+
+ private:
+  Tee tee_;
+};
+
+Result<void> check_device(Tee tee, const char* device, const char* driver) {
+  if (::access(device, F_OK) == 0) return {};
+  return refused("guest/evidence", "tee", device, std::strerror(errno),
+                 "TEE \"{}\" needs {}, which {} makes: the kernel has no such driver, or the "
+                 "host took something away that the driver needs",
+                 to_string(tee), device, driver);
 }
 
 }  // namespace
 
-Result<Evidence> NoSource::evidence(std::span<const uint8_t>) {
-  return make_error(ErrorCode::unsupported, "guest/evidence",
-                    "this machine has no TEE that gives evidence to guests");
-}
-
-std::unique_ptr<EvidenceSource> detect_evidence_source() {
-  if (::access(kSnpDevice, F_OK) == 0) return std::make_unique<SnpSource>();
-  if (cpu_says_sev()) return std::make_unique<SimulatedSource>();
-  return std::make_unique<NoSource>();
+Result<std::unique_ptr<EvidenceSource>> evidence_source_of(Tee tee) {
+  std::unique_ptr<EvidenceSource> source;
+  if (tee == Tee::simulated) source = std::make_unique<SimulatedSource>();
+  if (tee == Tee::snp) {
+    TRY(check_device(tee, kSnpDevice, "sev-guest (CONFIG_SEV_GUEST)"));
+    source = std::make_unique<SnpSource>();
+  }
+  if (tee == Tee::tdx) TRY(check_device(tee, kTdxDevice, "tdx-guest (CONFIG_TDX_GUEST_DRIVER)"));
+  if (!source) source = std::make_unique<SilentSource>(tee);
+  return source;
 }
 
 Result<attest::evidence::SnpReport> fresh_report(EvidenceSource& source,

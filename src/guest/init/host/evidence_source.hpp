@@ -1,5 +1,5 @@
-// Where this guest's evidence comes from, found out from the machine itself: the SNP guest device,
-// the simulated TEE's vsock service, or nothing.
+// Where this guest's evidence comes from: the SNP guest device, the simulated TEE's vsock service,
+// or nothing.
 #pragma once
 
 #include <memory>
@@ -9,14 +9,13 @@
 
 namespace bartizan::guest::init::host {
 
-// No TEE, or SEV and SEV-ES, whose guests have nothing to show: evidence() is `unsupported`.
-class NoSource : public EvidenceSource {
- public:
-  Tee tee() const override { return Tee::none; }
-  Result<Evidence> evidence(std::span<const uint8_t> report_data) override;
-};
+constexpr const char* kSnpDevice = "/dev/sev-guest";
+constexpr const char* kTdxDevice = "/dev/tdx_guest";
 
-std::unique_ptr<EvidenceSource> detect_evidence_source();
+// Of that TEE and of no other. SEV and SEV-ES guests have nothing to show, and quotes of TDX are
+// not asked for yet: their evidence() is `unsupported`.
+// verification_failed, reason "tee": the device of this TEE is not there, whatever the cause.
+Result<std::unique_ptr<EvidenceSource>> evidence_source_of(Tee tee);
 
 // A report over `report_data`, parsed; verification_failed reason "report_data" if it is about
 // other data. Signatures are the broker's to check: on SNP the report comes through the processor's

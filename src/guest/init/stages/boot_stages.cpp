@@ -11,6 +11,7 @@
 #include "guest/init/host/host_reporter.hpp"
 #include "guest/init/host/host_socket.hpp"
 #include "guest/init/host/launch_secret_file.hpp"
+#include "guest/init/host/manifest_binding.hpp"
 #include "guest/init/storage/disks.hpp"
 #include "guest/init/storage/storage.hpp"
 #include "guest/init/system/command_line.hpp"
@@ -66,6 +67,8 @@ class BootStages {
 
   host::HostReporter& report_;
   std::optional<BootStage> blame_;  // stage of the failure, where it is not the one entered
+  // Of stage pid1, which has no console: told at stage manifest, where it would count.
+  std::optional<Error> early_error_;
   system::CommandLine command_line_;
   guest_abi::Manifest manifest_;
   std::unique_ptr<EvidenceSource> source_;
@@ -81,49 +84,42 @@ class BootStages {
 };
 
 Result<std::string> BootStages::pid1() {
-  launch_secret_ = TRY(host::find_launch_secret());
+  if (auto found = host::find_launch_secret(); found.ok())
+    launch_secret_ = *std::move(found);
+  else
+    early_error_ = found.error();
   TRY(system::mount_kernel_file_systems());
   Bytes text = TRY(read_file("/proc/cmdline", kMaxCommandLine));
-  command_line_ = system::parse_command_line(as_text(text));
+  if (auto parsed = system::parse_command_line(as_text(text)); parsed.ok())
+    command_line_ = *parsed;
+  else
+    early_error_ = parsed.error();
   return std::string("file systems mounted");
 }
 
 Result<std::string> BootStages::modules() {
   auto count = TRY(system::load_modules([this] { report_.open_console(); }));
   report_.open_console();
-  TRY(workload::lock_down_kernel());
+  TRY(workload::lock_down_kernel(command_line_.tee != Tee::none));
   return fmt::format("{} loaded, {} not needed; no more from here on", count.loaded, count.passed);
 }
 
 Result<std::string> BootStages::manifest() {
+  if (early_error_) return *early_error_;
   Bytes bytes = TRY(storage::read_manifest_disk());
   auto digest = guest_abi::workload_digest(bytes);
-  source_ =
-      launch_secret_.expected ? std::make_unique<host::NoSource>() : host::detect_evidence_source();
-  if (launch_secret_.secret) {
-    const auto& meant = launch_secret_.secret->workload_digest;
-    if (digest != meant) {
-      return refused("guest/manifest", "launch_secret", to_hex(meant), to_hex(digest),
-                     "the manifest is not the one that the launch's owner meant");
-    }
-    manifest_ = TRY(guest_abi::Manifest::parse(bytes));
-    return fmt::format("\"{}\", digest {} = launch secret", manifest_.workload_id,
-                       short_hex(digest));
-  }
-  if (source_->tee() == Tee::none) {
-    manifest_ = TRY(guest_abi::Manifest::parse(bytes));
-    return fmt::format("\"{}\", digest {}, not bound to the launch: {}", manifest_.workload_id,
-                       short_hex(digest), launch_secret_.expected ? "no launch secret" : "no TEE");
-  }
-  const uint8_t nothing_to_say[64] = {};
-  launch_report_ = TRY(host::fresh_report(*source_, nothing_to_say));
-  const auto& host_data = launch_report_->host_data;
-  if (!std::equal(host_data.begin(), host_data.end(), digest.begin(), digest.end())) {
-    return refused("guest/manifest", "host_data", to_hex(host_data), to_hex(digest),
-                   "the manifest is not the one that the launch is bound to");
-  }
+  source_ = TRY(host::evidence_source_of(command_line_.tee));
+  auto binding = TRY(host::manifest_binding(
+      {command_line_.tee, command_line_.key_from_caller, launch_secret_, *source_}));
+  if (binding) TRY(host::check_binding(*binding, digest));
   manifest_ = TRY(guest_abi::Manifest::parse(bytes));
-  return fmt::format("\"{}\", digest {} = HOST_DATA", manifest_.workload_id, short_hex(digest));
+  if (!binding) {
+    return fmt::format("\"{}\", digest {}, not bound to the launch: TEE \"{}\"",
+                       manifest_.workload_id, short_hex(digest), to_string(command_line_.tee));
+  }
+  launch_report_ = std::move(binding->report);
+  return fmt::format("\"{}\", digest {} = {}", manifest_.workload_id, short_hex(digest),
+                     binding->where);
 }
 
 Result<std::string> BootStages::network() {
@@ -135,20 +131,15 @@ Result<std::string> BootStages::network() {
 
 Result<std::string> BootStages::evidence() {
   if (launch_secret_.secret) return std::string("not needed: judged before it ran, by its owner");
-  if (launch_secret_.expected && !command_line_.key_from_caller) {
-    return make_error(ErrorCode::verification_failed, "guest/evidence",
-                      "SEV or SEV-ES without a launch secret: no owner judged this launch, and the "
-                      "caller gives no key");
+  if (launch_report_) {
+    return fmt::format("{}, report version {}, policy {:#x}, measurement {}",
+                       to_string(source_->tee()), launch_report_->version, launch_report_->policy,
+                       short_hex(launch_report_->measurement));
   }
-  if (!launch_report_ && !command_line_.key_from_caller) {
-    return make_error(
-        ErrorCode::unsupported, "guest/evidence",
-        "no TEE on this machine, so no evidence for a broker, and the caller gives no key");
-  }
-  if (!launch_report_) return std::string("none on this machine");
-  return fmt::format("{}, report version {}, policy {:#x}, measurement {}",
-                     to_string(source_->tee()), launch_report_->version, launch_report_->policy,
-                     short_hex(launch_report_->measurement));
+  if (command_line_.key_from_caller) return std::string("none on this machine");
+  return make_error(ErrorCode::unsupported, "guest/evidence",
+                    "TEE \"{}\": no evidence for a broker, and the caller gives no key",
+                    to_string(command_line_.tee));
 }
 
 Result<SecretBytes> BootStages::key_from_caller() const {

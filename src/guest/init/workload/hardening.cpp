@@ -34,9 +34,10 @@ constexpr Setting kSettings[] = {
     {"/proc/sys/kernel/unprivileged_bpf_disabled", "1"},
     {"/proc/sys/fs/suid_dumpable", "0"},
     {"/sys/kernel/uevent_helper", ""},
-    {"/sys/kernel/security/lockdown",
-     "confidentiality"},  // /dev/mem, kprobes, bpf reads of kernel memory
 };
+// Closes /dev/mem, kprobes, and reads of kernel memory by bpf.
+constexpr Setting kLockdown = {"/sys/kernel/security/lockdown", "confidentiality"};
+constexpr uint64_t kMaxLockdownText = 256;
 
 // The set that container engines give by default, without CAP_MKNOD (a node for dm-crypt's device
 // is the plain disk): enough for servers that start as root, bind a low port and change user.
@@ -75,15 +76,30 @@ extern "C" void on_fatal_signal(int) {
                          static_cast<uint32_t>(guest_abi::BootStage::pid1));
 }
 
+// What a kernel without lockdown would leave open, the threat model counts as shut.
+Result<void> check_lockdown() {
+  auto text = read_file(kLockdown.path, kMaxLockdownText);
+  if (text.ok() && is_locked_down(as_text(*text))) return {};
+  return refused("guest/init/workload/hardening", "lockdown", std::string(kLockdown.value),
+                 text.ok() ? std::string(as_text(*text)) : text.error().describe(),
+                 "the kernel is not locked down: it was built without "
+                 "CONFIG_SECURITY_LOCKDOWN_LSM, or lsm= leaves it out");
+}
+
 }  // namespace
 
-Result<void> lock_down_kernel() {
-  // securityfs holds the lockdown switch; a kernel without it has no lockdown.
+bool is_locked_down(std::string_view lockdown) {
+  return lockdown.find(fmt::format("[{}]", kLockdown.value)) != lockdown.npos;
+}
+
+Result<void> lock_down_kernel(bool required) {
+  // securityfs holds the lockdown switch.
   auto mounted = system::mount_one({"securityfs", "/sys/kernel/security", "securityfs", 0, ""});
   if (!mounted.ok() && mounted.error().os_errno != ENODEV && mounted.error().os_errno != EPERM)
     return mounted;
   for (const Setting& setting : kSettings) TRY(apply(setting));
-  return {};
+  TRY(apply(kLockdown));
+  return required ? check_lockdown() : Result<void>();
 }
 
 void protect_process() {

@@ -10,6 +10,7 @@
 #include "guest/init/storage/storage.hpp"
 #include "guest/init/system/command_line.hpp"
 #include "guest/init/system/modules.hpp"
+#include "guest/init/workload/hardening.hpp"
 
 namespace bartizan::guest::init {
 namespace {
@@ -17,11 +18,35 @@ namespace {
 using guest_abi::BootStage;
 
 TEST(CommandLine, WholeWordsOnly) {
-  EXPECT_TRUE(system::parse_command_line("quiet bartizan.key=caller panic=-1\n").key_from_caller);
-  EXPECT_TRUE(system::parse_command_line("bartizan.key=caller").key_from_caller);
+  auto from_caller = [](std::string_view text) {
+    std::string line = fmt::format("quiet {} panic=-1 bartizan.tee=snp\n", text);
+    return system::parse_command_line(line).value().key_from_caller;
+  };
+  EXPECT_TRUE(from_caller("bartizan.key=caller"));
   for (const char* text : {"", "quiet", "bartizan.key=callers", "xbartizan.key=caller",
                            "bartizan.key = caller", "bartizan.key=calle", "BARTIZAN.KEY=caller"}) {
-    EXPECT_FALSE(system::parse_command_line(text).key_from_caller) << text;
+    EXPECT_FALSE(from_caller(text)) << text;
+  }
+}
+
+TEST(CommandLine, NamesTheTeeOnce) {
+  EXPECT_EQ(system::parse_command_line("a bartizan.tee=sev-es b").value().tee, Tee::sev_es);
+  EXPECT_EQ(system::parse_command_line("bartizan.tee=none").value().tee, Tee::none);
+  for (const char* text :
+       {"", "quiet", "bartizan.tee=", "bartizan.tee=SNP", "bartizan.tee=snp,none",
+        "xbartizan.tee=snp", "bartizan.tee=snp bartizan.tee=simulated",
+        "bartizan.tee=snp bartizan.tee=snp", "bartizan.tee=snp\tbartizan.tee=x"}) {
+    auto refused = system::parse_command_line(text);
+    ASSERT_FALSE(refused.ok()) << text;
+    EXPECT_EQ(refused.error().reason, "tee") << text;
+  }
+}
+
+TEST(Lockdown, OnlyConfidentialityCounts) {
+  EXPECT_TRUE(workload::is_locked_down("none integrity [confidentiality]\n"));
+  for (const char* text : {"", "[none] integrity confidentiality\n",
+                           "none [integrity] confidentiality\n", "confidentiality"}) {
+    EXPECT_FALSE(workload::is_locked_down(text)) << text;
   }
 }
 

@@ -2,8 +2,11 @@
 // host.
 #include <gtest/gtest.h>
 
+#include <openssl/sha.h>
+
 #include <cstring>
 
+#include "base/bytes.hpp"
 #include "guest/stub/refusal.hpp"
 #include "guest_abi/boot_stages.hpp"
 #include "unit/guest/stub/launch.hpp"
@@ -281,6 +284,29 @@ TEST_F(StubSequence, EachBlobIsRefusedByName) {
       uint64_t at = blob.source != 0 ? blob.source : blob.destination;
       machine_.at(at)[blob.size - 1] ^= 0x80;
       EXPECT_EQ(refused(), number(kNames[place])) << platform;
+    }
+  }
+}
+
+// The firmware writes a secret where the host says. What surrounds its place is a cpio archive's
+// header and trailer, which the kernel parses.
+TEST_F(StubSequence, LaunchSecretHasOnePlace) {
+  constexpr uint64_t kPage = 0x1fff000, kPlace = 128, kBytes = 3840;
+  for (uint64_t written : {uint64_t{0}, uint64_t{80}, kPlace - 16, kPlace, kPlace + 1600,
+                           kPlace + kBytes - 16, kPlace + kBytes, uint64_t{4080}}) {
+    test::prepare(&machine_, StubPlatform::sev);
+    Bytes page(4096, 0x5e);
+    std::fill_n(page.begin() + kPlace, kBytes, 0);
+    guest_abi::StubBlob& blob = machine_.table().blobs[machine_.table().blob_count++];
+    blob = {6, 0, 0, kPage, 4096, {}};
+    SHA256(page.data(), page.size(), blob.sha256);
+    std::memset(&page[written], 0xa5, 16);
+    std::memcpy(machine_.at(kPage), page.data(), page.size());
+    if (written >= kPlace && written < kPlace + kBytes) {
+      EXPECT_EQ(machine_.run().how, "kernel") << written;
+      EXPECT_EQ(*machine_.at(kPage + written), 0xa5) << "the stub leaves the secret alone";
+    } else {
+      EXPECT_EQ(refused(), number(StubRefusal::launch_secret)) << written;
     }
   }
 }

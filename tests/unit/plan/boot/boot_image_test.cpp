@@ -225,7 +225,7 @@ TEST(BootImage, AStubThatCannotBeIsOurOwnMistake) {
 // To the kernel one initramfs: the segment that is loaded, then the initrd that is staged.
 TEST(BootImage, SecretSegmentBeforeTheInitrd) {
   auto with = input();
-  with.secret_segment = Bytes(4000, 0x5e);
+  with.secret_segment = Bytes(kPageSize, 0x5e);
   auto image = make_boot_image(with).value();
   const auto& item = find(image, "launch_secret");
   const auto& initrd = blob(image, guest_abi::StubBlobKind::initrd);
