@@ -7,9 +7,11 @@
 #include <sys/mman.h>
 
 #include <cstring>
+#include <fstream>
 
 #include "fakes/fake_kvm.hpp"
 #include "guest_abi/stub_table.hpp"
+#include "vmm/kvm/gmem_abi.hpp"
 #include "vmm/machine/running_machine.hpp"
 
 namespace bartizan::vmm::machine {
@@ -100,6 +102,47 @@ TEST_F(SessionTest, RefusalOfTheBootStubIsTheReason) {
   EXPECT_EQ(reason->describe(),
             "guest failed at stage launch: boot stub: initrd is not what was measured");
   EXPECT_EQ(reason->process_status(), 125);
+}
+
+// Linux gives it with KVM_EXIT_MEMORY_FAULT, as it gives EFAULT; but no conversion cures it.
+TEST_F(SessionTest, BrokenMemoryOfTheHostEndsTheGuest) {
+  kvm_->scripts[0] = {[](kvm_run& run) {
+    run.exit_reason = kvm::kExitMemoryFault;
+    *reinterpret_cast<kvm::ExitMemoryFault*>(reinterpret_cast<uint8_t*>(&run) +
+                                             kvm::kExitDataOffset) = {0, 0x123000, 4096};
+    return -EHWPOISON;
+  }};
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->kind, ExitKind::crash);
+  EXPECT_THAT(reason->detail, HasSubstr("guest address 0x123000"));
+}
+
+uint64_t resident_pages() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident;
+}
+
+TEST_F(SessionTest, ARepeatedExitReportCostsNoMemory) {
+  uint64_t before = 0, after = 0;
+  auto& script = kvm_->scripts[0];
+  script.assign(200'000, out32(0x0b04, 0));
+  script.front() = [&](kvm_run& run) {
+    before = resident_pages();
+    return out32(0x0b04, 0)(run);
+  };
+  script.back() = [&](kvm_run& run) {
+    after = resident_pages();
+    return triple_fault(run);
+  };
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  ASSERT_TRUE((*session)->wait(60s).has_value());
+  EXPECT_LT(after - before, 8u * 256) << "8 MiB; each report was some 110 bytes of a timer";
 }
 
 // Filled before the guest runs, gone when its init does.

@@ -50,13 +50,23 @@ Result<int> Vcpu::call(const IoctlRequest& request, const void* argument) const 
   return got;
 }
 
+// Conversion cures what EFAULT means, not this: the guest would meet the same page for ever.
+Error Vcpu::broken_memory() const {
+  const auto& fault = *reinterpret_cast<const ExitMemoryFault*>(
+      reinterpret_cast<const uint8_t*>(run_) + kExitDataOffset);
+  bool known = run_->exit_reason == kExitMemoryFault;
+  return errno_error(EHWPOISON, kOrigin,
+                     fmt::format("vcpu {}: memory of the host is broken{}", id_,
+                                 known ? fmt::format(", guest address {:#x}", fault.gpa) : ""));
+}
+
 // The exit reason is KVM's to write at each exit; cleared first, it cannot be a stale one after a
 // failure that writes none.
 Result<bool> Vcpu::run() {
   run_->exit_reason = KVM_EXIT_UNKNOWN;
   if (kernel_->ioctl(fd_.get(), request::run, 0) >= 0) return true;
-  bool faulted = errno == EFAULT || errno == EHWPOISON;
-  if (faulted && run_->exit_reason == kExitMemoryFault) return true;
+  if (errno == EFAULT && run_->exit_reason == kExitMemoryFault) return true;
+  if (errno == EHWPOISON) return broken_memory();
   // EINTR: a signal or immediate_exit. EAGAIN: the vCPU waits for its start signal and was woken.
   if (errno == EINTR || errno == EAGAIN) return false;
   return errno_error(errno, kOrigin, fmt::format("vcpu {}: KVM_RUN", id_));

@@ -29,7 +29,7 @@ class Vcpu {
   uint32_t id() const { return id_; }
 
   // Runs until an exit. false: interrupted (a kick or any signal), no exit to handle. A memory
-  // fault is an exit, though KVM_RUN fails with it.
+  // fault is an exit, though KVM_RUN fails with it; but broken memory (EHWPOISON) is an error.
   Result<bool> run();
   kvm_run& shared() { return *run_; }
   void set_immediate_exit(bool value);  // signal-safe
@@ -50,6 +50,7 @@ class Vcpu {
  private:
   Vcpu(std::shared_ptr<KernelApi> kernel, UniqueFd fd, uint32_t id, kvm_run* run, size_t run_size);
   Result<int> call(const IoctlRequest& request, const void* argument) const;
+  Error broken_memory() const;
 
   std::shared_ptr<KernelApi> kernel_;
   UniqueFd fd_;

@@ -41,7 +41,8 @@ class DeviceSet {
   static Result<std::unique_ptr<DeviceSet>> create(EventLoop& loop, vcpu::VirtualMachine& vm,
                                                    DeviceOptions options);
 
-  void send_signal(uint8_t number) { services_.send_signal(number); }  // loop's thread
+  void send_signal(uint8_t number) { services_.send_signal(number); }       // loop's thread
+  void stage_reached(uint32_t number) { services_.stage_reached(number); }  // any thread
   void open_terminal();                   // loop's thread: a terminal's input may flow; once
   void finish_log() { lines_.finish(); }  // loop's thread
   uint64_t dropped_output() const { return output_.dropped(); }

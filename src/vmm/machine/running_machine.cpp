@@ -65,7 +65,8 @@ void RunningMachine::wire_control() {
   listener.stage = [this](uint32_t number) { on_stage(number); };
   listener.exit = [this](uint32_t kind, uint32_t value) {
     guest_record_->exit_report(kind, value);
-    loop_->post([this] { on_exit_report(); });
+    // Once: a guest that repeats it must not fill the loop with timers.
+    if (!exit_reported_.exchange(true)) loop_->post([this] { on_exit_report(); });
   };
   auto control = std::make_shared<devices::ControlDevice>(std::move(listener));
   // The port range is ours alone, so add() cannot refuse it.
@@ -75,6 +76,7 @@ void RunningMachine::wire_control() {
 // On a vCPU's thread. Once: a guest that repeats its mark must not fill the loop with work.
 void RunningMachine::on_stage(uint32_t number) {
   guest_record_->stage(number);
+  devices_->stage_reached(number);
   bool running = number == static_cast<uint32_t>(guest_abi::BootStage::pid1);
   if (running && !staging_returned_.exchange(true)) vm_->give_back_staging();
   bool workload = number == static_cast<uint32_t>(guest_abi::BootStage::workload);

@@ -73,6 +73,7 @@ class RunningMachine {
   uint32_t seen_stage_ = 0;  // by watch_progress
   std::atomic<bool> terminal_open_ = false;
   std::atomic<bool> staging_returned_ = false;
+  std::atomic<bool> exit_reported_ = false;
   std::thread loop_thread_;
 
   mutable Mutex mutex_;

@@ -46,7 +46,21 @@ std::map<uint32_t, virtio::Connect> Services::ports() {
   return ports;
 }
 
+void Services::stage_reached(uint32_t number) {
+  uint32_t highest = stage_.load();
+  while (number > highest && !stage_.compare_exchange_weak(highest, number)) {
+  }
+}
+
+Result<void> Services::check_booting(std::string_view service) const {
+  constexpr auto kLast = static_cast<uint32_t>(guest_abi::BootStage::broker);
+  if (stage_.load() <= kLast) return {};
+  return make_error(ErrorCode::invalid_state, "machine", "{}: closed since stage {}", service,
+                    guest_abi::stage_name(kLast + 1));
+}
+
 Result<UniqueFd> Services::open_report() {
+  TRY(check_booting("report service"));
   if (reports_.size() >= kMaxReportRequests) {
     return make_error(ErrorCode::resource_exhausted, "machine", "report service: {} requests open",
                       reports_.size());
@@ -82,14 +96,20 @@ Bytes Services::answer(ByteView report_data) const {
 }
 
 Result<UniqueFd> Services::open_key() {
+  TRY(check_booting("key service"));
+  if (!options_.disk_key)
+    return make_error(ErrorCode::invalid_state, "machine", "key service: the key was given");
   auto [ours, guests] = TRY(make_stream_pair());
   send_all(ours.get(), options_.disk_key->bytes());
+  options_.disk_key.reset();
   return std::move(guests);
 }
 
-// The latest connection counts: there is one init, and it connects once.
 Result<UniqueFd> Services::open_signals() {
+  if (signals_given_)
+    return make_error(ErrorCode::invalid_state, "machine", "signal service: it has its reader");
   auto [ours, guests] = TRY(make_stream_pair());
+  signals_given_ = true;
   signals_ = std::move(ours);
   flush_signals();
   return std::move(guests);

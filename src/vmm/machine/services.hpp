@@ -1,9 +1,14 @@
 // What the guest finds on the host's vsock ports: the report service (simulated TEE), the key
 // service (a disk key given by the caller) and the signal service. docs/reference/guest-abi.md,
-// "vsock". All on the event loop's thread.
+// "vsock". On the event loop's thread, but for stage_reached().
+//
+// What serves the boot ends with the boot, for any process of the workload can connect to a port:
+// reports and the key are for the stages up to `broker`, the key is given once, and the signals go
+// to the first who asks, which is PID 1 before it starts the workload.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -34,6 +39,9 @@ class Services {
   // To the workload; kept until the guest asks for signals.
   void send_signal(uint8_t number);
 
+  // The guest has entered this stage. Any thread.
+  void stage_reached(uint32_t number);
+
  private:
   struct ReportRequest {
     UniqueFd stream;
@@ -46,10 +54,14 @@ class Services {
   Bytes answer(ByteView report_data) const;
   void flush_signals();
 
+  Result<void> check_booting(std::string_view service) const;
+
   EventLoop& loop_;
   ServiceOptions options_;
   std::map<int, ReportRequest> reports_;
+  std::atomic<uint32_t> stage_ = 0;  // the highest that was entered
   UniqueFd signals_;
+  bool signals_given_ = false;
   Bytes waiting_signals_;
 };
 

@@ -74,6 +74,39 @@ TEST_F(ServicesTest, ReportRequestsAreBounded) {
   EXPECT_EQ(open.size(), 0u);
 }
 
+// Any process of the workload can connect to a port.
+TEST_F(ServicesTest, WhatServesTheBootEndsWithTheBoot) {
+  auto signer = attest::evidence::SimulatedSigner::create();
+  ASSERT_TRUE(signer.ok());
+  ServiceOptions options;
+  options.signer = std::move(*signer);
+  options.disk_key = SecretBytes::from_string("open sesame");
+  serve(std::move(options));
+  auto open = [this](uint32_t port) { return ports_.at(port)(port); };
+  services_->stage_reached(static_cast<uint32_t>(guest_abi::BootStage::broker));
+  EXPECT_TRUE(open(guest_abi::kReportVsockPort).ok());
+  services_->stage_reached(static_cast<uint32_t>(guest_abi::BootStage::verity));
+  services_->stage_reached(static_cast<uint32_t>(guest_abi::BootStage::pid1));  // a lie is too late
+  for (uint32_t port : {guest_abi::kReportVsockPort, guest_abi::kKeyVsockPort}) {
+    auto late = open(port);
+    ASSERT_FALSE(late.ok()) << port;
+    EXPECT_NE(late.error().message.find("closed since stage verity"), std::string::npos);
+  }
+}
+
+TEST_F(ServicesTest, TheKeyIsGivenOnceAndTheSignalsHaveOneReader) {
+  ServiceOptions options;
+  options.disk_key = SecretBytes::from_string("open sesame");
+  serve(std::move(options));
+  for (uint32_t port : {guest_abi::kKeyVsockPort, guest_abi::kSignalVsockPort}) {
+    auto first = ports_.at(port)(port);
+    ASSERT_TRUE(first.ok()) << port;
+    EXPECT_FALSE(ports_.at(port)(port).ok()) << port;
+    first->reset();
+    EXPECT_FALSE(ports_.at(port)(port).ok()) << "also after the first reader is gone";
+  }
+}
+
 TEST_F(ServicesTest, TheKeyAndTheSignals) {
   ServiceOptions options;
   options.disk_key = SecretBytes::from_string("open sesame");
