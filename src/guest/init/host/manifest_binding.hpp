@@ -1,6 +1,6 @@
-// What ties a manifest to this launch. Which source is believed follows from the TEE on the measured
-// command line, never from what the machine shows: a source that should be there and is not ends
-// the launch, and no other takes its place.
+// What ties a manifest to this launch. Which source is believed follows from the TEE on the
+// measured command line, never from what the machine shows: a source that should be there and is
+// not ends the launch, and no other takes its place.
 //
 //   none            nothing
 //   simulated, snp  HOST_DATA of a fresh report (SNP firmware ABI, MSG_REPORT_RSP)
