@@ -90,16 +90,26 @@ void EventLoop::run_due_timers() {
   }
 }
 
+// One by one, so that what throws does not take those behind it along.
 void EventLoop::run_posted() {
-  std::vector<Work> posted;
+  size_t due = 0;
   {
     MutexLock lock(mutex_);
-    posted.swap(posted_);
+    due = posted_.size();
   }
-  for (Work& work : posted) work();
+  for (; due > 0; --due) {
+    Work work;
+    {
+      MutexLock lock(mutex_);
+      work = std::move(posted_.front());
+      posted_.pop_front();
+    }
+    work();
+  }
 }
 
 void EventLoop::run() {
+  post([] {});  // work may be left over from a run that something thrown has ended
   epoll_event events[kEventsPerWait];
   while (running_) {
     int count = ::epoll_wait(epoll_.get(), events, kEventsPerWait, next_timeout_ms());

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -51,7 +52,7 @@ class EventLoop {
   bool running_ = true;  // loop's thread only; stop() posts
 
   Mutex mutex_;
-  std::vector<Work> posted_ BARTIZAN_GUARDED_BY(mutex_);
+  std::deque<Work> posted_ BARTIZAN_GUARDED_BY(mutex_);
 };
 
 }  // namespace bartizan

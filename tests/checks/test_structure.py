@@ -49,3 +49,12 @@ def test_every_fuzz_target_has_a_corpus():
     for path in (SOURCE / "tests/fuzz").glob("*_fuzz.cpp"):
         corpus = SOURCE / "tests/fuzz/corpus" / path.stem
         assert corpus.is_dir() and any(corpus.iterdir()), f"{path.name}: no {corpus.relative_to(SOURCE)}"
+
+
+def test_threads_are_started_in_one_place():
+    """base/thread: there no exception leaves a thread's root, and no thread takes a signal of the process."""
+    found = [f"{path.relative_to(SOURCE)}: {line.strip()}" for folder in ("src", "bindings")
+             for path in tracked(".cpp", ".hpp", under=folder) if path.name != "thread.cpp" or path.parent.name != "base"
+             for line in path.read_text().splitlines()
+             if re.search(r"std::thread\s*[({]|std::thread \w+\s*[({]|std::jthread|std::async|pthread_create", line)]
+    assert not found, "\n".join(found)

@@ -58,6 +58,7 @@ class SessionTest : public ::testing::Test {
   Result<std::unique_ptr<RunningMachine>> start(size_t vcpus = 1) {
     RunningMachineOptions options{"web", kvm_, "/dev/kvm", {}, {}, &commands_, exit_event_.get()};
     options.log = [this](LogLevel, std::string_view line) {
+      if (log_throws_) throw std::runtime_error("the caller's log");
       std::lock_guard lock(mutex_);
       log_ += std::string(line) + "\n";
     };
@@ -75,6 +76,7 @@ class SessionTest : public ::testing::Test {
   UniqueFd exit_event_;
   std::mutex mutex_;
   std::string log_;
+  bool log_throws_ = false;
 };
 
 TEST_F(SessionTest, StagesAndExitReportBecomeStatsAndReason) {
@@ -118,6 +120,26 @@ TEST_F(SessionTest, BrokenMemoryOfTheHostEndsTheGuest) {
   ASSERT_TRUE(reason.has_value());
   EXPECT_EQ(reason->kind, ExitKind::crash);
   EXPECT_THAT(reason->detail, HasSubstr("guest address 0x123000"));
+}
+
+TEST_F(SessionTest, WhatIsThrownOnAVcpuThreadEndsThatMachine) {
+  kvm_->scripts[0] = {[](kvm_run&) -> int { throw std::bad_alloc(); }};
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->kind, ExitKind::crash);
+  EXPECT_THAT(reason->detail, HasSubstr("out of memory"));
+}
+
+TEST_F(SessionTest, ALogThatThrowsHindersNothing) {
+  kvm_->scripts[0] = {out32(0x0b04, 42), triple_fault};
+  log_throws_ = true;
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->code, 42);
 }
 
 uint64_t resident_pages() {

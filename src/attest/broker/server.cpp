@@ -6,16 +6,15 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <system_error>
 
 #include "attest/client/http_message.hpp"
 #include "attest/client/kbs_protocol.hpp"
 #include "base/errors.hpp"
+#include "base/thread.hpp"
 #include "crypto/openssl.hpp"
 
 namespace bartizan::attest::broker {
@@ -186,18 +185,10 @@ Result<std::unique_ptr<Server>> Server::start(const std::string& address, uint16
       new Server(std::move(listener), std::move(stop_event), std::move(context), service));
   server->port_ = port_of(server->listener_.get());
 
-  sigset_t all, before;  // the process's signals are for the process's own threads
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int refused = 0;
-  try {
-    for (int i = 0; i < kWorkers; ++i)
-      server->workers_.emplace_back([raw = server.get()] { raw->work(); });
-  } catch (const std::system_error& error) {
-    refused = error.code().value();
+  for (int i = 0; i < kWorkers; ++i) {
+    server->workers_.push_back(
+        TRY(start_thread("broker worker", [raw = server.get()] { raw->work(); })));
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (refused != 0) return errno_error(refused, std::string(kOrigin), "worker thread");
   return server;
 }
 
@@ -221,7 +212,8 @@ void Server::work() {
     UniqueFd socket(
         ::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
     if (socket.valid()) {
-      serve(std::move(socket), text_of(peer));
+      // What a request makes some code throw costs its connection and nothing else.
+      (void)call_guarded("connection", [&] { serve(std::move(socket), text_of(peer)); });
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
       ::poll(&fds[1], 1, 100);  // out of descriptors: wait for some, do not spin
     }

@@ -3,17 +3,15 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <system_error>
 
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/thread.hpp"
 #include "base/units.hpp"
 
 namespace bartizan::image::luks2 {
 namespace {
-
-constexpr char kOrigin[] = "image/luks2";
 
 // Stays in a cache while it is encrypted, written and hashed; smaller ones measure slower.
 constexpr size_t kBufferBytes = 512 * kKiB;
@@ -33,13 +31,25 @@ SegmentWriter::SegmentWriter(int fd, uint64_t start, const SecretBytes& volume_k
 // One thread would do: only a system that refuses even that ends the build, at its next write.
 void SegmentWriter::start_threads() {
   unsigned count = std::clamp(std::thread::hardware_concurrency(), 1u, kMaxThreads);
-  try {
-    for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
-  } catch (const std::system_error& refused) {
-    if (!threads_.empty()) return;
-    MutexLock lock(mutex_);
-    failure_ = errno_error(refused.code().value(), kOrigin, name_ + ": thread for encryption");
+  for (unsigned i = 0; i < count; ++i) {
+    auto thread = start_thread("encryption", [this] { work_or_fail(); });
+    if (!thread.ok() && threads_.empty()) fail(thread.error());
+    if (!thread.ok()) return;
+    threads_.push_back(*std::move(thread));
   }
+}
+
+void SegmentWriter::fail(Error error) {
+  {
+    MutexLock lock(mutex_);
+    if (!failure_) failure_ = std::move(error);
+  }
+  changed_.notify_all();
+}
+
+void SegmentWriter::work_or_fail() {
+  auto worked = call_guarded(name_, [this] { work(); });
+  if (!worked.ok()) fail(worked.error());
 }
 
 SegmentWriter::~SegmentWriter() {
@@ -157,8 +167,9 @@ void SegmentWriter::pass_on(Job job) {
     Bytes bytes = std::move(passed_.begin()->second);
     passed_.erase(passed_.begin());
     mutex_.unlock();
-    hashes_.stream->update(bytes);
+    auto hashed = call_guarded(name_, [&] { hashes_.stream->update(bytes); });
     mutex_.lock();
+    if (!hashed.ok() && !failure_) failure_ = hashed.error();
     hashed_ += bytes.size();
     recycle(std::move(bytes));
   }

@@ -48,6 +48,8 @@ class SegmentWriter : public filesystem::BlockSink {
     Bytes bytes;
   };
   void work();
+  void work_or_fail();
+  void fail(Error error);
   Result<void> process(crypto::AesXts& cipher, Job& job) const;
   Result<void> store(const Job& job) const;
   void pass_on(Job job) BARTIZAN_REQUIRES(mutex_);

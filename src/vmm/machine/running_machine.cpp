@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 
 #include "base/errors.hpp"
+#include "base/thread.hpp"
 #include "vmm/devices/control.hpp"
 #include "vmm/vcpu/kick.hpp"
 
@@ -39,8 +40,11 @@ RunningMachine::~RunningMachine() {
   vm_->join();
 }
 
+// The caller's sink may throw; what we have to say about the machine does not depend on it.
 void RunningMachine::log(LogLevel level, const std::string& line) const {
-  if (options_.log) options_.log(level, fmt::format("machine \"{}\": {}", options_.name, line));
+  if (!options_.log) return;
+  (void)call_guarded(
+      "log", [&] { options_.log(level, fmt::format("machine \"{}\": {}", options_.name, line)); });
 }
 
 Result<void> RunningMachine::prepare(const plan::tee::LaunchPlan& plan, DeviceOptions devices) {
@@ -85,7 +89,8 @@ void RunningMachine::on_stage(uint32_t number) {
 }
 
 Result<void> RunningMachine::run() {
-  loop_thread_ = TRY(vcpu::start_quiet_thread("device loop", [this] { loop_->run(); }));
+  loop_thread_ = TRY(start_thread(
+      "device loop", [this] { run_loop(); }, vcpu::kick_signal()));
   loop_->post([this] { watch_progress(kProgressIntervalMs); });
   guest_record_->launched();
   auto running = vm_->run([this](uint32_t id, const vcpu::End& end) { on_vcpu_end(id, end); });
@@ -100,6 +105,17 @@ Result<void> RunningMachine::run() {
   return running;
 }
 
+// What a callback throws (the caller's log, lack of memory) ends the guest; the loop goes on, for
+// it has the end to see to.
+void RunningMachine::run_loop() {
+  for (;;) {
+    auto ran = call_guarded("device loop", [this] { loop_->run(); });
+    if (ran.ok()) return;
+    if (guest_record_->end({vcpu::End::Kind::crash, ran.error().describe()})) vm_->stop();
+    loop_->post([this] { finish(); });
+  }
+}
+
 // On a vCPU's thread. Two hops through the loop: the first may run in a round whose epoll_wait came
 // before the guest's last queue notification; the second comes after a round that must have seen
 // it, so no last output is lost.
@@ -111,9 +127,11 @@ void RunningMachine::on_vcpu_end(uint32_t id, const vcpu::End& end) {
 }
 
 void RunningMachine::finish() {
+  if (finished_) return;
+  finished_ = true;
   vm_->join();
   loop_->unwatch(options_.commands->fd());
-  devices_->finish_log();
+  (void)call_guarded("guest log", [this] { devices_->finish_log(); });
   if (uint64_t dropped = devices_->dropped_output(); dropped != 0 && options_.log) {
     log(LogLevel::warning,
         fmt::format("{} bytes of the workload's output dropped: nobody read them", dropped));

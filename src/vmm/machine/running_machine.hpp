@@ -58,6 +58,7 @@ class RunningMachine {
   void on_vcpu_end(uint32_t id, const vcpu::End& end);
   void on_commands();
   void on_exit_report();
+  void run_loop();
   void watch_progress(uint64_t interval_ms);
   void finish();
   void log(LogLevel level, const std::string& line) const;
@@ -71,6 +72,7 @@ class RunningMachine {
   std::unique_ptr<DeviceSet> devices_;
   std::vector<PublishedPort> published_;
   uint32_t seen_stage_ = 0;  // by watch_progress
+  bool finished_ = false;    // loop's thread
   std::atomic<bool> terminal_open_ = false;
   std::atomic<bool> staging_returned_ = false;
   std::atomic<bool> exit_reported_ = false;

@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <cerrno>
-#include <system_error>
 
 #include "base/errors.hpp"
 
@@ -35,23 +34,6 @@ Result<void> prepare_kick_signal() {
   if (::sigaction(kick_signal(), &action, nullptr) != 0)
     return errno_error(errno, "vcpu", "sigaction");
   return {};
-}
-
-Result<std::thread> start_quiet_thread(const char* what, std::function<void()> body) {
-  sigset_t quiet, before;
-  ::sigfillset(&quiet);
-  ::sigdelset(&quiet, kick_signal());
-  ::pthread_sigmask(SIG_SETMASK, &quiet, &before);
-  std::thread thread;
-  int failure = 0;
-  try {
-    thread = std::thread(std::move(body));
-  } catch (const std::system_error& error) {
-    failure = error.code().value();
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (failure != 0) return errno_error(failure, "vcpu", fmt::format("{}: thread", what));
-  return thread;
 }
 
 }  // namespace bartizan::vmm::vcpu

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include "base/thread.hpp"
 #include "vmm/vcpu/kick.hpp"
 
 namespace bartizan::vmm::vcpu {
@@ -13,11 +14,15 @@ VcpuThread::~VcpuThread() {
 
 Result<void> VcpuThread::start(OnEnd on_end) {
   MutexLock lock(mutex_);
-  auto thread = start_quiet_thread("vcpu", [this, on_end = std::move(on_end)] {
-    on_end(vcpu_.id(), run());
+  auto body = [this, on_end = std::move(on_end)] {
+    End end{End::Kind::crash, ""};
+    auto ran = call_guarded("vcpu", [&] { end = run(); });
+    if (!ran.ok()) end.detail = ran.error().describe();
+    on_end(vcpu_.id(), end);
     MutexLock lock(mutex_);
     running_ = false;
-  });
+  };
+  auto thread = start_thread("vcpu", std::move(body), kick_signal());
   if (!thread.ok()) return std::move(thread).error();
   thread_ = std::move(*thread);
   handle_ = thread_.native_handle();

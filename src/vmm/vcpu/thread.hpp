@@ -17,7 +17,8 @@ namespace bartizan::vmm::vcpu {
 
 class VcpuThread {
  public:
-  using OnEnd = std::function<void(uint32_t id, const End& end)>;  // on the vCPU's thread, once
+  // On the vCPU's thread, once. Does not throw.
+  using OnEnd = std::function<void(uint32_t id, const End& end)>;
 
   // `handlers` and `counters` outlive it.
   VcpuThread(kvm::Vcpu vcpu, const Handlers& handlers, ExitCounters& counters)

@@ -1,13 +1,12 @@
 #include "vmm/launch/tdx/quote.hpp"
 
-#include <signal.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
-#include <system_error>
 
 #include "base/errors.hpp"
+#include "base/thread.hpp"
 #include "base/units.hpp"
 #include "vmm/kvm/tdx_abi.hpp"
 
@@ -61,28 +60,22 @@ uint64_t QuoteForwarder::request(memory::GuestMemory& memory, GuestAddress buffe
   return kvm::kTdvmcallRetry;
 }
 
-// A thread for each quote, without signals: they are the caller's.
+// A thread for each quote.
 bool QuoteForwarder::start(Job job) {
   MutexLock lock(mutex_);
   join_done();
   if (stopping_ || workers_.size() == kMaxQuotesUnderWay) return false;
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  bool started = true;
   Worker& worker = workers_.emplace_back();
-  try {
-    worker.thread = std::thread([this, &worker, job = std::move(job)] {
-      work(job);
-      MutexLock lock(mutex_);
-      worker.done = true;
-    });
-  } catch (const std::system_error&) {
-    started = false;
+  auto thread = start_thread("quote", [this, &worker, job = std::move(job)] {
+    if (!call_guarded("quote", [&] { work(job); }).ok()) publish(job.memory, job.buffer, kFailed);
+    MutexLock lock(mutex_);
+    worker.done = true;
+  });
+  if (thread.ok())
+    worker.thread = *std::move(thread);
+  else
     workers_.pop_back();
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
+  return thread.ok();
 }
 
 // They are past their last use of the mutex, or about to be.
