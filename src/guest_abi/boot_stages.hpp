@@ -33,6 +33,9 @@ constexpr std::string_view stage_name(uint32_t number) {
 constexpr uint16_t kControlPort = 0x0b00;  // stage marks
 constexpr uint16_t kExitPort = 0x0b04;     // exit report: kind << 24 | value
 constexpr uint16_t kControlPortCount = 8;
+// Of the value of a guest failure: what a shell would exit with where the entry point is missing
+// (127) or cannot be executed (126); else 0.
+constexpr uint32_t kFailureStatusShift = 16;
 
 constexpr uint64_t kGuestCid = 3;
 constexpr uint32_t kReportVsockPort = 1001;

@@ -10,6 +10,7 @@
  *   echo        prints the first line of standard input
  *   input       what kind of file standard input is     all=PATH    reads it to its end, prints its size and sum
  *   lines=N     prints N numbered lines
+ *   size        prints the terminal's rows and columns, and again when they have changed
  *   term        waits for SIGTERM, then ends with status 5
  *   abort       dies by SIGABRT                               exit=N      ends with status N
  */
@@ -21,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,10 +30,14 @@
 #include <linux/vm_sockets.h>
 
 extern char** environ;
-static volatile sig_atomic_t terminated;
+static volatile sig_atomic_t terminated, resized;
 
 static void on_term(int number) {
   terminated = number;
+}
+
+static void on_resize(int number) {
+  resized = number;
 }
 
 static void tell_id(void) {
@@ -166,6 +172,21 @@ static void wait_for_term(void) {
   exit(5);
 }
 
+static void print_size(void) {
+  struct winsize size = {0};
+  ioctl(1, TIOCGWINSZ, &size);
+  printf("size %d %d\n", (int)size.ws_row, (int)size.ws_col);
+  fflush(stdout);
+}
+
+static void watch_size(void) {
+  struct sigaction action = {.sa_handler = on_resize};
+  sigaction(SIGWINCH, &action, NULL);
+  print_size();
+  for (int i = 0; !resized && i < 600; ++i) usleep(100000);
+  print_size();
+}
+
 static void act(const char* what) {
   const char* value = strchr(what, '=');
   value = value ? value + 1 : "";
@@ -188,6 +209,7 @@ static void act(const char* what) {
   if (strncmp(what, "lines=", 6) == 0) {
     for (int i = 0; i < atoi(value); ++i) printf("line %d of the workload's own output\n", i);
   }
+  if (strcmp(what, "size") == 0) watch_size();
   if (strcmp(what, "term") == 0) wait_for_term();
   fflush(stdout);
   if (strcmp(what, "abort") == 0) abort();

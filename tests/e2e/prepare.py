@@ -22,6 +22,7 @@ IMAGES = {
                                       "write=/srv/new", "write=/tmp/new", "read=/proc/1/environ", "echo") for word in ("--config.cmd", action)]],
     "input": ["--config.user", "web", "--config.cmd", "input", "--config.cmd", "all=/dev/stdin"],
     "terminal": ["--config.cmd", "input", "--config.cmd", "echo"],
+    "size": ["--config.cmd", "size"],
     "term": ["--config.cmd", "term"],
     "abort": ["--config.cmd", "abort"],
     "cpus": ["--config.cmd", "cpus"],

@@ -1,10 +1,13 @@
 """Whole launches of a real guest on a stock kernel. Runs where one boots: scripts/on-kvm-host, else in the lab."""
 
+import fcntl
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import threading
 
 import pytest
@@ -64,6 +67,25 @@ def test_terminal_becomes_the_workloads_terminal(start):
     os.close(host)
     assert ended.status == 0, ended
     assert "input is a terminal\n" in ended.said and "echo typed by hand\n" in ended.said, ended
+
+
+def resize(terminal, rows, columns):
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def test_terminal_has_the_callers_size_and_follows_it(start):
+    host, guest = os.openpty()
+    resize(host, 33, 101)
+    process = start("size", stdin=guest, tee="none")
+    os.close(guest)
+    said = wait_for(process, "size ")
+    assert "size 33 101\n" in said, said
+    resize(host, 24, 80)
+    process.send_signal(signal.SIGWINCH)
+    ended = Ended(process, *process.communicate(timeout=LAUNCH_TIME_LIMIT_S))
+    os.close(host)
+    assert "size 24 80\n" in ended.said, ended
+    assert ended.status == 0, ended
 
 
 def test_sigterm_reaches_the_workload(start):

@@ -18,6 +18,7 @@ namespace bartizan::vmm::machine {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using namespace std::chrono_literals;
 
 fakes::FakeKvm::Exit out32(uint16_t port, uint32_t value) {
@@ -93,6 +94,15 @@ TEST_F(SessionTest, StagesAndExitReportBecomeStatsAndReason) {
   EXPECT_EQ(stats.exits_to_workload, 2u);
   EXPECT_EQ(stats.exits, 4u);
   EXPECT_THAT(log_, HasSubstr("machine \"web\": exited with status 42"));
+  EXPECT_THAT(log_, Not(HasSubstr("triple fault"))) << "a normal end does not read as a crash";
+}
+
+TEST_F(SessionTest, AnEndWithoutAReportIsTold) {
+  kvm_->scripts[0] = {triple_fault};
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  ASSERT_TRUE((*session)->wait(20s).has_value());
+  EXPECT_THAT(log_, HasSubstr("vcpu 0: triple fault"));
 }
 
 TEST_F(SessionTest, RefusalOfTheBootStubIsTheReason) {

@@ -1,6 +1,9 @@
 #include "vmm/machine/device_set.hpp"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include <array>
@@ -41,6 +44,16 @@ std::vector<virtio::PortForward> forwards(const std::vector<PublishedPort>& port
   return forwards;
 }
 
+// A duplicate of the first that is a terminal. Without one more descriptor the guest's terminal has
+// no size, which is no reason not to launch.
+UniqueFd find_terminal(const UniqueFd& input, const UniqueFd& output) {
+  for (const UniqueFd* fd : {&input, &output}) {
+    if (fd->valid() && ::isatty(fd->get()) == 1)
+      return UniqueFd(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 3));
+  }
+  return UniqueFd();
+}
+
 class Irq final : public virtio::Interrupt {
  public:
   static Result<std::unique_ptr<Irq>> create(vcpu::VirtualMachine& vm, uint32_t gsi) {
@@ -64,6 +77,7 @@ class Irq final : public virtio::Interrupt {
 DeviceSet::DeviceSet(EventLoop& loop, DeviceOptions options)
     : loop_(loop),
       options_(std::move(options)),
+      terminal_fd_(find_terminal(options_.stdin_fd, options_.stdout_fd)),
       input_(loop, std::move(options_.stdin_fd)),
       output_(std::move(options_.stdout_fd)),
       lines_(options_.guest_line),
@@ -83,8 +97,8 @@ Result<std::vector<std::shared_ptr<virtio::Device>>> DeviceSet::make_devices() {
   std::vector<std::shared_ptr<virtio::Device>> devices;
   devices.push_back(
       virtio::ConsoleDevice::create(loop_, {[this](ByteView bytes) { lines_.add(bytes); }, {}}));
-  terminal_ =
-      virtio::ConsoleDevice::create(loop_, {[this](ByteView bytes) { output_.write(bytes); }, {}});
+  terminal_ = virtio::ConsoleDevice::create(
+      loop_, {[this](ByteView bytes) { output_.write(bytes); }, {}, terminal_fd_.valid()});
   devices.push_back(terminal_);
   devices.push_back(TRY(make_disk(std::move(options_.disk), options_.disk_offset,
                                   options_.disk_size, true, guest_abi::kDiskSerial)));
@@ -96,8 +110,20 @@ Result<std::vector<std::shared_ptr<virtio::Device>>> DeviceSet::make_devices() {
   return devices;
 }
 
+void DeviceSet::send_signal(uint8_t number) {
+  if (number == SIGWINCH && terminal_fd_.valid()) return tell_terminal_size();
+  services_.send_signal(number);
+}
+
 void DeviceSet::open_terminal() {
+  tell_terminal_size();
   terminal_->attach_input(input_.take_terminal());
+}
+
+void DeviceSet::tell_terminal_size() {
+  winsize size{};
+  if (terminal_fd_.valid() && ::ioctl(terminal_fd_.get(), TIOCGWINSZ, &size) == 0)
+    terminal_->resize(size.ws_col, size.ws_row);
 }
 
 Result<std::shared_ptr<virtio::Device>> DeviceSet::make_manifest_disk() {

@@ -41,9 +41,12 @@ class DeviceSet {
   static Result<std::unique_ptr<DeviceSet>> create(EventLoop& loop, vcpu::VirtualMachine& vm,
                                                    DeviceOptions options);
 
-  void send_signal(uint8_t number) { services_.send_signal(number); }       // loop's thread
+  // Loop's thread. SIGWINCH of a caller with a terminal: the guest gets the size, and its kernel
+  // sends the signal.
+  void send_signal(uint8_t number);
   void stage_reached(uint32_t number) { services_.stage_reached(number); }  // any thread
   void open_terminal();                   // loop's thread: a terminal's input may flow; once
+  void tell_terminal_size();              // loop's thread; nothing without a terminal
   void finish_log() { lines_.finish(); }  // loop's thread
   uint64_t dropped_output() const { return output_.dropped(); }
   std::vector<PublishedPort> published() const;
@@ -60,6 +63,7 @@ class DeviceSet {
 
   EventLoop& loop_;
   DeviceOptions options_;
+  UniqueFd terminal_fd_;  // the caller's terminal, whose size is the guest's; may be invalid
   WorkloadInput input_;
   WorkloadOutput output_;
   LineSplitter lines_;

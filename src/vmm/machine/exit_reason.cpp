@@ -9,6 +9,7 @@ namespace {
 
 // as docker and podman: it was not the workload that failed
 constexpr int kNotTheWorkload = 125;
+constexpr int kNotExecutable = 126, kMissing = 127;
 
 std::string signal_text(int number) {
   const char* name = ::sigabbrev_np(number);
@@ -27,7 +28,8 @@ std::string with_place(std::string text, const ExitReason& reason) {
 int ExitReason::process_status() const {
   if (kind == ExitKind::exit_code) return code;
   if (kind == ExitKind::signal) return 128 + code;
-  return kNotTheWorkload;
+  const bool entry_point = code == kNotExecutable || code == kMissing;
+  return kind == ExitKind::guest_failure && entry_point ? code : kNotTheWorkload;
 }
 
 std::string ExitReason::describe() const {

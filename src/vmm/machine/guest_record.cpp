@@ -72,10 +72,17 @@ ExitReason GuestRecord::reported_reason() const {
       return {ExitKind::signal, number & 0x7f, "", ""};
     case static_cast<uint32_t>(ExitKind::guest_failure):
       if (auto refusal = refusal_of_report(value)) return refused(*refusal);
-      return {ExitKind::guest_failure, number, std::string(guest_abi::stage_name(value)), failure_};
+      return failed(value);
     default:
       return {ExitKind::crash, 0, "", fmt::format("exit report of unknown kind {}", kind)};
   }
+}
+
+ExitReason GuestRecord::failed(uint32_t value) const {
+  const uint32_t stage = value & 0xff, status = value >> guest_abi::kFailureStatusShift & 0xff;
+  const bool entry_point = stage == static_cast<uint32_t>(guest_abi::BootStage::workload);
+  return {ExitKind::guest_failure, static_cast<int32_t>(entry_point && status != 0 ? status : stage),
+          std::string(guest_abi::stage_name(stage)), failure_};
 }
 
 ExitReason GuestRecord::refused(uint32_t number) {

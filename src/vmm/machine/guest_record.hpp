@@ -41,6 +41,7 @@ class GuestRecord {
   Mark mark_now() const;
   ExitReason reported_reason() const BARTIZAN_REQUIRES(mutex_);
   ExitReason unreported_reason() const BARTIZAN_REQUIRES(mutex_);
+  ExitReason failed(uint32_t value) const BARTIZAN_REQUIRES(mutex_);
   static ExitReason refused(uint32_t number);  // by the boot stub
 
   const vcpu::ExitCounters& exits_;

@@ -83,6 +83,10 @@ void RunningMachine::on_stage(uint32_t number) {
   devices_->stage_reached(number);
   bool running = number == static_cast<uint32_t>(guest_abi::BootStage::pid1);
   if (running && !staging_returned_.exchange(true)) vm_->give_back_staging();
+  // The guest has its drivers now, and opens the terminal later: it opens it with its size.
+  bool drivers = number == static_cast<uint32_t>(guest_abi::BootStage::manifest);
+  if (drivers && !terminal_sized_.exchange(true))
+    loop_->post([this] { devices_->tell_terminal_size(); });
   bool workload = number == static_cast<uint32_t>(guest_abi::BootStage::workload);
   if (workload && !terminal_open_.exchange(true))
     loop_->post([this] { devices_->open_terminal(); });
@@ -121,7 +125,9 @@ void RunningMachine::run_loop() {
 // it, so no last output is lost.
 void RunningMachine::on_vcpu_end(uint32_t id, const vcpu::End& end) {
   if (!guest_record_->end(end)) return;
-  if (!end.detail.empty()) log(LogLevel::debug, fmt::format("vcpu {}: {}", id, end.detail));
+  // A guest resets itself after its exit report, by a triple fault: that end is no news.
+  if (!end.detail.empty() && !guest_record_->reported())
+    log(LogLevel::debug, fmt::format("vcpu {}: {}", id, end.detail));
   vm_->stop();
   loop_->post([this] { loop_->post([this] { finish(); }); });
 }

@@ -73,6 +73,7 @@ class RunningMachine {
   std::vector<PublishedPort> published_;
   uint32_t seen_stage_ = 0;  // by watch_progress
   bool finished_ = false;    // loop's thread
+  std::atomic<bool> terminal_sized_ = false;
   std::atomic<bool> terminal_open_ = false;
   std::atomic<bool> staging_returned_ = false;
   std::atomic<bool> exit_reported_ = false;

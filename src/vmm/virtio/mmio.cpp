@@ -37,6 +37,7 @@ enum Register : uint64_t {
   kQueueDeviceHigh = 0x0a4,
   kSharedMemoryLengthLow = 0x0b0,
   kSharedMemoryBaseHigh = 0x0bc,
+  kConfigGeneration = 0x0fc,
   kConfig = 0x100,
 };
 
@@ -86,14 +87,14 @@ MmioTransport::MmioTransport(memory::DeviceMemory& memory, EventLoop& loop, Inte
       options_(std::move(options)),
       offered_(device_ ? device_->features() | kRequired | kFeatureIndirect | kFeatureEventIndex
                        : 0),
-      config_(device_ ? device_->config() : std::vector<uint8_t>{}),
       max_sizes_(device_ ? device_->queue_sizes() : std::vector<uint16_t>{}),
       queues_(memory, {.used = [this](uint16_t) { raise(kUsedBuffer); },
                        .again = [this](uint16_t queue) { kick(notify_fds_[queue].get()); },
                        .broken =
                            [this](uint16_t queue, const std::string& why) {
                              fail_device(fmt::format("queue {}: {}", queue, why));
-                           }}),
+                           },
+                       .config = [this] { raise(kConfigChange); }}),
       registers_(max_sizes_.size()) {}
 
 Result<void> MmioTransport::watch_notifications() {
@@ -122,9 +123,10 @@ uint64_t MmioTransport::read(uint64_t offset, uint32_t size) {
 
 uint64_t MmioTransport::read_config(uint64_t offset, uint32_t size) const {
   uint64_t value = 0;
-  if (offset >= config_.size()) return 0;
-  std::memcpy(&value, config_.data() + offset,
-              std::min<uint64_t>(std::min(size, 8u), config_.size() - offset));
+  const auto config = device_ ? device_->config() : std::vector<uint8_t>{};
+  if (offset >= config.size()) return 0;
+  std::memcpy(&value, config.data() + offset,
+              std::min<uint64_t>(std::min(size, 8u), config.size() - offset));
   return value;
 }
 
@@ -151,6 +153,8 @@ uint32_t MmioTransport::read_register(uint64_t offset) {
       return interrupt_status_;
     case kStatus:
       return status_;
+    case kConfigGeneration:
+      return device_ ? device_->config_generation() : 0;
   }
   // §4.2.2: no shared memory regions, so their length and base read as all ones.
   return offset >= kSharedMemoryLengthLow && offset <= kSharedMemoryBaseHigh ? UINT32_MAX : 0;

@@ -85,7 +85,6 @@ class MmioTransport : public devices::BusDevice {
   const std::shared_ptr<Device> device_;  // nullptr: an empty slot
   const MmioOptions options_;
   const uint64_t offered_;
-  const std::vector<uint8_t> config_;
   const std::vector<uint16_t> max_sizes_;
   std::vector<UniqueFd> notify_fds_;
   Queues queues_;

@@ -92,10 +92,11 @@ void HostReporter::write_line(const std::string& line) {
     waiting_.clear();
 }
 
-void HostReporter::fail(guest_abi::BootStage stage, const Error& error) {
+void HostReporter::fail(guest_abi::BootStage stage, const Error& error, uint32_t exit_status) {
   open_console();
   write_line(failure_line(seconds_since_boot(), stage, error));
-  exit(ExitKind::guest_failure, static_cast<uint32_t>(stage));
+  exit(ExitKind::guest_failure,
+       static_cast<uint32_t>(stage) | exit_status << guest_abi::kFailureStatusShift);
 }
 
 void HostReporter::exit(ExitKind kind, uint32_t value) {

@@ -37,7 +37,8 @@ class HostReporter {
   void open_console();
 
   // The last acts: drain consoles, report to the host, reset the machine.
-  [[noreturn]] void fail(guest_abi::BootStage stage, const Error& error);
+  // `exit_status`: of the entry point that could not be started (kFailureStatusShift), or 0.
+  [[noreturn]] void fail(guest_abi::BootStage stage, const Error& error, uint32_t exit_status = 0);
   [[noreturn]] void exit(ExitKind kind, uint32_t value);
 
  private:

@@ -237,7 +237,7 @@ void BootStages::fail(Error error) {
     }
   }
   if (error.reason == "verity") blame_ = BootStage::verity;
-  report_.fail(blame_.value_or(report_.stage()), error);
+  report_.fail(blame_.value_or(report_.stage()), error, workload::exit_status_of_failure(error));
 }
 
 using StageMethod = Result<std::string> (BootStages::*)();

@@ -21,10 +21,13 @@ namespace {
 constexpr const char* kTerminal = "/dev/hvc1";
 constexpr gid_t kTerminalGroup = 5;  // "tty" everywhere
 constexpr int kExecFailed = 127;
+constexpr std::string_view kEntryPoint = "entry_point";  // reason of an error: exec refused it
+constexpr uint32_t kMissing = 127, kNotExecutable = 126;  // as shells and podman have them
 
 // What the child reports when it does not become the workload.
 struct Complaint {
   int os_errno = 0;
+  bool at_exec = false;  // the step was the exec itself
   char step[60] = {};
 };
 
@@ -65,6 +68,12 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return list;
 }
 
+Error exec_failed() {
+  Error error = failed("exec");
+  error.reason = kEntryPoint;
+  return error;
+}
+
 // Like execvp: a candidate without permission is remembered, the next one tried.
 Result<void> execute(const ProcessConfig& config, const std::vector<std::string>& environment) {
   auto arguments = pointers(config.arguments), variables = pointers(environment);
@@ -73,10 +82,10 @@ Result<void> execute(const ProcessConfig& config, const std::vector<std::string>
        program_candidates(config.arguments[0], environment_value(environment, "PATH"))) {
     ::execve(path.c_str(), arguments.data(), variables.data());
     if (errno == EACCES) worst = EACCES;
-    if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) return failed("exec");
+    if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) return exec_failed();
   }
   errno = worst;
-  return failed("exec");
+  return exec_failed();
 }
 
 [[noreturn]] void child(const ProcessConfig& config, const Credentials& who, int terminal,
@@ -91,6 +100,7 @@ Result<void> execute(const ProcessConfig& config, const std::vector<std::string>
   auto result = attempt();
   Complaint complaint;
   complaint.os_errno = result.error().os_errno;
+  complaint.at_exec = result.error().reason == kEntryPoint;
   result.error().message.copy(complaint.step, sizeof complaint.step - 1);
   [[maybe_unused]] ssize_t told = ::write(complain, &complaint, sizeof complaint);
   ::_exit(kExecFailed);
@@ -104,8 +114,10 @@ Result<void> hear_complaint(int pipe, const ProcessConfig& config) {
   } while (count < 0 && errno == EINTR);
   if (count == 0) return {};  // closed by a successful exec
   if (count != sizeof complaint) return failed("start");
-  return errno_error(complaint.os_errno, "guest/init/workload/workload",
-                     fmt::format("{}: {}", config.arguments[0], complaint.step));
+  Error error = errno_error(complaint.os_errno, "guest/init/workload/workload",
+                            fmt::format("{}: {}", config.arguments[0], complaint.step));
+  if (complaint.at_exec) error.reason = kEntryPoint;
+  return error;
 }
 
 Result<void> make_working_directory(const std::string& path) {
@@ -152,6 +164,11 @@ std::vector<std::string> program_candidates(const std::string& program, std::str
 int forwarded_signal(uint8_t from_host, int stop_signal) {
   if (from_host == 0 || from_host >= NSIG) return 0;
   return from_host == SIGTERM ? stop_signal : from_host;
+}
+
+uint32_t exit_status_of_failure(const Error& error) {
+  if (error.reason != kEntryPoint) return 0;
+  return error.os_errno == ENOENT || error.os_errno == ENOTDIR ? kMissing : kNotExecutable;
 }
 
 Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who, int terminal,

@@ -31,6 +31,10 @@ Result<WorkloadStdin> open_input(UniqueFd stream);
 Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who, int terminal,
                              int input = -1);
 
+// Of an error of start_workload: 127 if there is no such program, 126 if it cannot be executed, 0
+// if another step failed.
+uint32_t exit_status_of_failure(const Error& error);
+
 // Paths to try for the program, in order (execvp's rule, by the image's PATH).
 std::vector<std::string> program_candidates(const std::string& program, std::string_view path);
 

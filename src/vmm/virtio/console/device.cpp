@@ -13,6 +13,8 @@ namespace bartizan::vmm::virtio {
 namespace {
 
 constexpr uint16_t kReceive = 0, kTransmit = 1;  // §5.3.2
+constexpr uint64_t kFeatureSize = 1;                // §5.3.3, VIRTIO_CONSOLE_F_SIZE
+constexpr size_t kConfigBytes = 12;                 // §5.3.4
 constexpr uint16_t kQueueSize = 64;
 constexpr size_t kPiece = 4096;  // bytes moved at a time; the size of Linux's own console buffers
 
@@ -38,9 +40,22 @@ std::vector<uint16_t> ConsoleDevice::queue_sizes() const {
   return {kQueueSize, kQueueSize};
 }
 
+uint64_t ConsoleDevice::features() const {
+  return options_.sized ? kFeatureSize : 0;
+}
+
+// §5.3.4: le16 cols, le16 rows; no other field is valid.
 std::vector<uint8_t> ConsoleDevice::config() const {
-  return std::vector<uint8_t>(12);
-}  // §5.3.4; no field is valid
+  std::vector<uint8_t> fields(kConfigBytes);
+  store_le<uint32_t>(fields.data(), size_.load());
+  return fields;
+}
+
+void ConsoleDevice::resize(uint16_t columns, uint16_t rows) {
+  size_.store(static_cast<uint32_t>(rows) << 16 | columns);
+  ++generation_;
+  if (queues_ && options_.sized) queues_->run([this] { queues_->config_changed(); });
+}
 
 void ConsoleDevice::activate(Queues& queues, uint64_t) {
   queues_ = &queues;

@@ -1,6 +1,7 @@
 // virtio-console (virtio 1.2 §5.3), one port: the guest's hvcN.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,6 +18,8 @@ struct ConsoleOptions {
   // what epoll can watch; read while the guest has space for it; its end just ends it. Invalid:
   // nothing to read
   UniqueFd input;
+  // The guest is told a size: see resize.
+  bool sized = false;
 };
 
 class ConsoleDevice : public Device {
@@ -32,9 +35,15 @@ class ConsoleDevice : public Device {
   // Linux throws away what arrives between the first buffers and its hvc device.
   void attach_input(UniqueFd input);
 
+  // Loop's thread: tells the guest its terminal's size, also if that is the one it was told. Of a
+  // `sized` console only. Linux forgets what it is told before its hvc device is there.
+  void resize(uint16_t columns, uint16_t rows);
+
   DeviceType type() const override { return DeviceType::console; }
+  uint64_t features() const override;
   std::vector<uint16_t> queue_sizes() const override;
   std::vector<uint8_t> config() const override;
+  uint32_t config_generation() const override { return generation_.load(); }
   void activate(Queues& queues, uint64_t features) override;
   void notify(uint16_t index) override;
   void reset() override;
@@ -53,6 +62,8 @@ class ConsoleDevice : public Device {
   EventLoop& loop_;
   ConsoleOptions options_;
   Queues* queues_ = nullptr;
+  std::atomic<uint32_t> size_ = 0;  // rows << 16 | columns
+  std::atomic<uint32_t> generation_ = 0;
   Bytes pending_;          // pushed, not yet taken by the guest
   bool watching_ = false;  // options_.input is watched
   Chain chain_;

@@ -193,10 +193,13 @@ TEST_F(WorkloadTest, StartErrorsComeBackByName) {
     const char* folder;
     int os_errno;
     const char* step;
-  } cases[] = {{"no-such-program", "/", ENOENT, "exec"},
-               {"/etc/passwd", "/", EACCES, "exec"},
-               {"/no/such/path", "/", ENOENT, "exec"},
-               {"/bin/sh", "/etc/passwd", ENOTDIR, "working directory"}};
+    uint32_t exit_status;
+  } cases[] = {{"no-such-program", "/", ENOENT, "exec", 127},
+               {"/etc/passwd", "/", EACCES, "exec", 126},
+               {"/etc", "/", EACCES, "exec", 126},
+               {"/etc/passwd/x", "/", ENOENT, "exec", 127},
+               {"/no/such/path", "/", ENOENT, "exec", 127},
+               {"/bin/sh", "/etc/passwd", ENOTDIR, "working directory", 0}};
   for (const auto& row : cases) {
     workload::ProcessConfig config = shell("");
     config.arguments = {row.program};
@@ -205,6 +208,7 @@ TEST_F(WorkloadTest, StartErrorsComeBackByName) {
     ASSERT_FALSE(pid.ok()) << row.program;
     EXPECT_EQ(pid.error().os_errno, row.os_errno) << row.program;
     EXPECT_NE(pid.error().message.find(row.step), std::string::npos) << pid.error().describe();
+    EXPECT_EQ(workload::exit_status_of_failure(pid.error()), row.exit_status) << row.program;
     ::waitpid(-1, nullptr, 0);
   }
 }

@@ -41,6 +41,25 @@ TEST(Journal, TheGuestsReportIsTheReason) {
   EXPECT_EQ(failed.process_status(), 125);
 }
 
+// As podman and shells have it: 127 no such program, 126 one that cannot be executed.
+TEST(Journal, AnEntryPointThatCannotStartHasItsOwnStatus) {
+  for (uint32_t status : {126u, 127u}) {
+    auto failed = after(
+        [&](GuestRecord& j) {
+          j.log_line("bartizan: [ 0.5] FAILED 10/10 workload: /nosuch: exec: ENOENT [entry_point]");
+          j.exit_report(2, 10 | status << 16);
+        },
+        {End::Kind::triple_fault, ""});
+    EXPECT_EQ(failed.kind, ExitKind::guest_failure);
+    EXPECT_EQ(failed.stage, "workload");
+    EXPECT_EQ(failed.code, static_cast<int32_t>(status));
+    EXPECT_EQ(failed.process_status(), static_cast<int>(status));
+    EXPECT_THAT(failed.describe(), HasSubstr("/nosuch: exec: ENOENT"));
+  }
+  auto other = after([](GuestRecord& j) { j.exit_report(2, 6 | 127 << 16); }, {});
+  EXPECT_EQ(other.process_status(), 125) << "no other stage has an entry point";
+}
+
 TEST(Journal, WithoutAReportTheEndSpeaks) {
   auto crash = after([](GuestRecord& j) { j.stage(3); }, {End::Kind::triple_fault, "triple fault"});
   EXPECT_EQ(crash.describe(), "guest crashed at stage manifest: triple fault");

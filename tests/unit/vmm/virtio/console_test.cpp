@@ -10,7 +10,7 @@ namespace {
 
 class ConsoleTest : public DeviceTest {
  protected:
-  void launch_with(UniqueFd input) {
+  void launch_with(UniqueFd input, bool sized = false) {
     launch([&](EventLoop& loop) {
       loop_ = &loop;
       ConsoleOptions options;
@@ -19,6 +19,7 @@ class ConsoleTest : public DeviceTest {
         output_.append(as_text(bytes));
       };
       options.input = std::move(input);
+      options.sized = sized;
       return console_ = ConsoleDevice::create(loop, std::move(options));
     });
   }
@@ -115,6 +116,34 @@ TEST_P(ConsoleTest, PushedInputWaitsForTheGuest) {
   guest_->on_loop([&] {
     EXPECT_EQ(console_->push_input(Bytes(2 << 20)).error().code, ErrorCode::resource_exhausted);
   });
+}
+
+// §5.3.4 and §2.5.1: le16 columns, le16 rows; each change is another generation and one interrupt
+// for a configuration change.
+TEST_P(ConsoleTest, SizeAndItsChangesReachTheDriver) {
+  constexpr uint64_t kFeatures = 0x10, kSelect = 0x14, kInterruptStatus = 0x60, kAck = 0x64;
+  constexpr uint64_t kGeneration = 0xfc, kColumns = 0x100, kRows = 0x102;
+  launch_with({}, true);
+  guest_->write(kSelect, 0);
+  EXPECT_EQ(guest_->read(kFeatures) & 1, 1u) << "VIRTIO_CONSOLE_F_SIZE";
+  const std::pair<uint16_t, uint16_t> sizes[] = {{101, 33}, {80, 24}, {80, 24}, {0xffff, 1}};
+  for (auto [columns, rows] : sizes) {
+    const uint32_t before = guest_->read(kGeneration);
+    guest_->on_loop([&, columns = columns, rows = rows] { console_->resize(columns, rows); });
+    EXPECT_EQ(guest_->read(kInterruptStatus) & 2, 2u);
+    guest_->write(kAck, 2);
+    EXPECT_EQ(guest_->transport().read(kColumns, 2), columns);
+    EXPECT_EQ(guest_->transport().read(kRows, 2), rows);
+    EXPECT_NE(guest_->read(kGeneration), before);
+  }
+}
+
+TEST_P(ConsoleTest, WithoutATerminalThereIsNoSize) {
+  launch_with({});
+  guest_->write(0x14, 0);
+  EXPECT_EQ(guest_->read(0x10) & 1, 0u);
+  guest_->on_loop([&] { console_->resize(80, 24); });
+  EXPECT_EQ(guest_->read(0x60) & 2, 0u);
 }
 
 BARTIZAN_DEVICE_TEST(ConsoleTest);
