@@ -39,11 +39,10 @@
  *   confined     one thread at a time: bartizan_context (but see the next two), bartizan_error,
  *                bartizan_string, bartizan_secret, bartizan_exit
  *   shared       any thread, at any time until its free: bartizan_broker;
- *                bartizan_context_exit_fd, _stats, _published_ports, _memory_size, _read_memory,
- *                _count_in_memory; functions without a handle
+ *                bartizan_context_wait, _exit_fd, _stats, _published_ports, _memory_size,
+ *                _read_memory, _count_in_memory; functions without a handle
  *   signal-safe  from a signal handler too: bartizan_context_request_stop, _send_signal
- *          While one thread is in bartizan_context_wait or _start_enter, others may use the shared
- *          and signal-safe calls of that context. Nothing may run while _free does.
+ *          Nothing may run while _free does, but _wait and _start_enter: they return.
  *
  * CALLS    Callbacks come from any thread of the library, with the `user` pointer given beside
  *          them. They must return, must not throw or longjmp, and must not call back into the
@@ -51,8 +50,9 @@
  *
  * PROCESS  The library does not print, exit, abort, fork, or change the process's state, except
  *          for a no-op handler for SIGRTMIN+4, installed by a start if that signal's disposition
- *          is the default. C++ exceptions never leave it: lack of memory is
- *          BARTIZAN_ERROR_RESOURCE_EXHAUSTED.
+ *          is the default. No C++ exception leaves it; lack of memory is
+ *          BARTIZAN_ERROR_RESOURCE_EXHAUSTED. A machine is its process's: in a forked child its
+ *          calls are BARTIZAN_ERROR_INVALID_STATE or do nothing, its free keeps the parent's guest.
  *
  * VERSION  Every libbartizan.so.0 keeps this interface: symbols and struct members are only added.
  */
@@ -1313,7 +1313,7 @@ BARTIZAN_API int32_t bartizan_broker_audit(
  *   bartizan_exit* reason = NULL;
  *   bartizan_error* error = NULL;
  *   int status = 125;
- *   options.vcpus = 2;
+ *   options.name = "web";
  *   if (bartizan_context_create(&options, &context, &error) == 0 &&
  *       bartizan_context_set_tee(context, BARTIZAN_TEE_SNP, &error) == 0 &&
  *       bartizan_context_attach_image(context, "confidential/", NULL, 0, &error) == 0 &&
@@ -1363,10 +1363,12 @@ typedef struct bartizan_machine_options {
   /* Name of the machine in errors and log lines. Default: "machine". */
   const char* name;
 
-  /* Number of virtual CPUs, at most 254. Default: 1. */
+  /* Number of virtual CPUs, at most 254. Default: those of the attached image; without an image
+   * 1. */
   uint32_t vcpus;
 
-  /* Size of the guest's memory. Unit: MiB. Default: 512. */
+  /* Size of the guest's memory. Unit: MiB. Default: that of the attached image; without an image
+   * 512. */
   uint32_t ram_mib;
 
   /* Folder of the guest bundle. Default: bartizan_bundle_default_path. */
@@ -1444,11 +1446,13 @@ typedef struct bartizan_luks_disk {
  *
  *   kind            string. How the guest ended.
  *   code            number. Exit status of the workload, or the number of the signal that killed
- *                   it.
+ *                   it. Of a guest failure: 127 if the entry point is missing, 126 if it cannot be
+ *                   executed, else the number of the stage.
  *   stage           string. Name of the boot stage that failed; empty if none did.
  *   detail          string. One line with the cause; may be empty.
- *   process_status  number. What a shell would see: the code; 128 + N for signal N; 125 for a guest
- *                   that failed, crashed or had to be stopped.
+ *   process_status  number. What a shell would see: the code; 128 + N for signal N; 127 if the
+ *                   image's entry point is missing, 126 if it cannot be executed; 125 for a guest
+ *                   that failed otherwise, crashed or had to be stopped.
  *   description     string. All of the above in one line.
  */
 
@@ -1497,7 +1501,9 @@ typedef struct bartizan_luks_disk {
 BARTIZAN_API int32_t bartizan_context_create(
     const bartizan_machine_options* options, bartizan_context** context, bartizan_error** err);
 
-/* Stops a running guest at once and frees the machine. NULL is allowed. Blocks until the threads
+/* Stops a running guest at once and frees the machine. NULL is allowed. Threads in
+ * bartizan_context_wait or _start_enter meanwhile return, with BARTIZAN_EXIT_STOPPED. In a
+ * forked child the machine is the parent's: only the handle is freed. Blocks until the threads
  * of the machine have ended; confined. */
 BARTIZAN_API void bartizan_context_free(bartizan_context* context);
 
@@ -1524,7 +1530,8 @@ BARTIZAN_API int32_t bartizan_context_set_tee(
 BARTIZAN_API int32_t bartizan_context_attach_luks_disk(
     bartizan_context* context, const bartizan_luks_disk* disk, bartizan_error** err);
 
-/* Attaches disk and manifest of a confidential image.
+/* Attaches disk and manifest of a confidential image, and takes its vCPUs and RAM where the
+ * machine's options leave them open.
  *
  *   context        The machine, not yet started.
  *   image          OCI layout folder or archive, or the root folder of an unpacked image.
@@ -1546,7 +1553,8 @@ BARTIZAN_API int32_t bartizan_context_attach_image(
  * Blocks until the guest runs: milliseconds to seconds; longer while an owner is asked; confined.
  * Errors: invalid_state: no disk, or already started; permission_denied, not_found, unsupported:
  * KVM, TEE; already_exists: a published port is in use; corrupt: bundle or manifest;
- * verification_failed: the owner does not accept the launch; resource_exhausted; io.
+ * verification_failed: the owner does not accept the launch; resource_exhausted; io; cancelled:
+ * bartizan_context_request_stop came before.
  * On failure: Nothing is left running, and the machine cannot be started again.
  */
 BARTIZAN_API int32_t bartizan_context_start(bartizan_context* context, bartizan_error** err);
@@ -1569,7 +1577,7 @@ BARTIZAN_API int32_t bartizan_context_start_enter(
  *   limit_ms  Milliseconds to wait at most; below 0: no limit.
  *   reason    Receives how the guest ended; may be NULL.
  *
- * Blocks until the guest has ended or the limit has passed; confined.
+ * Blocks until the guest has ended or the limit has passed; shared.
  * Errors: timed_out: the guest is still running and goes on; invalid_state: not started.
  * On failure: *reason unchanged.
  */
@@ -1580,7 +1588,9 @@ BARTIZAN_API int32_t bartizan_context_wait(
  * borrowed: do not read or close it. -1 for NULL. Does not block; shared. */
 BARTIZAN_API int bartizan_context_exit_fd(const bartizan_context* context);
 
-/* Sends the workload its stop signal, and ends the machine when the grace period has passed.
+/* Sends the workload its stop signal, and ends the machine when the grace period has passed. During
+ * a start that counts as soon as the guest runs; before, the start is refused
+ * (BARTIZAN_ERROR_CANCELLED), so that a signal handler that is installed first misses nothing.
  *
  *   context   The machine; NULL is allowed.
  *   grace_ms  Grace period in milliseconds.
@@ -1589,7 +1599,8 @@ BARTIZAN_API int bartizan_context_exit_fd(const bartizan_context* context);
  */
 BARTIZAN_API void bartizan_context_request_stop(bartizan_context* context, uint32_t grace_ms);
 
-/* Sends a signal to the workload.
+/* Sends a signal to the workload. SIGWINCH, if stdin_fd or stdout_fd is a terminal: its size goes
+ * to the workload's terminal.
  *
  *   context        The machine; NULL is allowed.
  *   signal_number  The signal's number on Linux/x86-64.
@@ -1658,12 +1669,14 @@ BARTIZAN_API int32_t bartizan_context_count_in_memory(
 /* Returns one of BARTIZAN_EXIT_*. Does not block; confined. */
 BARTIZAN_API int32_t bartizan_exit_kind(const bartizan_exit* reason);
 
-/* Returns the workload's exit status, or the number of the signal that killed it. Does not
- * block; confined. */
+/* Returns the workload's exit status, or the number of the signal that killed it; of a guest
+ * failure 127 if the entry point is missing, 126 if it cannot be executed, else the number of
+ * the stage. Does not block; confined. */
 BARTIZAN_API int32_t bartizan_exit_code(const bartizan_exit* reason);
 
-/* Returns what a shell would see: the code; 128 + N for signal N; 125 for a guest that failed,
- * crashed or had to be stopped, and for NULL. Does not block; confined. */
+/* Returns what a shell would see: the code; 128 + N for signal N; 127 if the image's entry point
+ * is missing, 126 if it cannot be executed; 125 for a guest that failed otherwise, crashed or
+ * had to be stopped, and for NULL. Does not block; confined. */
 BARTIZAN_API int32_t bartizan_exit_process_status(const bartizan_exit* reason);
 
 /* Returns the name of the boot stage that failed; "" if none did. Does not block; confined. */

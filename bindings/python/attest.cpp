@@ -20,13 +20,15 @@ py::list certificates_of(const Evidence& self) {
 }
 
 void bind_types(py::module_& module) {
-  py::class_<Evidence>(module, "Evidence",
-                       "A signed report, with the certificates that came along.")
-      .def(py::init(&make_evidence), py::arg("tee"), py::arg("report"),
+  py::class_<Evidence> type(module, "Evidence",
+                            "A signed report, with the certificates that came along.");
+  type.def(py::init(&make_evidence), py::arg("tee"), py::arg("report"),
            py::arg("certificates") = std::vector<py::bytes>())
-      .def_readonly("tee", &Evidence::tee)
-      .def_property_readonly("report", [](const Evidence& self) { return to_bytes(self.report); })
-      .def_property_readonly("certificates", &certificates_of)
+      .def_readonly("tee", &Evidence::tee, "The TEE that signed it.")
+      .def_property_readonly(
+          "report", [](const Evidence& self) { return to_bytes(self.report); },
+          "The report as the TEE made it.")
+      .def_property_readonly("certificates", &certificates_of, "In DER: VCEK, ASK, ARK.")
       .def(
           "to_json", [](const Evidence& self) { return unwrap(evidence_to_json(self)); },
           "Trustee's JSON form.")
@@ -35,7 +37,8 @@ void bind_types(py::module_& module) {
           [](const std::string& json, const py::object& tee) {
             return unwrap(evidence_from_json(json, to_tee(tee)));
           },
-          py::arg("json"), py::arg("tee"));
+          py::arg("json"), py::arg("tee"), "Reads Trustee's JSON form.");
+  add_state(type, &Evidence::tee, &Evidence::report, &Evidence::certificates);
 }
 
 // A callable as a source: report data in, Evidence out.

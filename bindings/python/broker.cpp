@@ -56,14 +56,20 @@ void bind_class(py::module_& module) {
         type.def(py::init(function), std::forward<decltype(arguments)>(arguments)...);
       },
       &serve);
-  type.def_property_readonly("port", [](const BrokerHandle& self) { return self.get()->port(); })
-      .def_property_readonly("url", [](const BrokerHandle& self) { return self.get()->url(); })
-      .def_property_readonly("ca_pem",
-                             [](const BrokerHandle& self) { return self.get()->ca_pem(); })
+  type.def_property_readonly(
+          "port", [](const BrokerHandle& self) { return self.get()->port(); },
+          "The port that it listens on.")
+      .def_property_readonly(
+          "url", [](const BrokerHandle& self) { return self.get()->url(); },
+          "Its URL on this host.")
+      .def_property_readonly(
+          "ca_pem", [](const BrokerHandle& self) { return self.get()->ca_pem(); },
+          "Its certificate authority, in PEM.")
       .def_property_readonly(
           "admin_token_path",
-          [](const BrokerHandle& self) { return self.get()->admin_token_path(); })
-      .def("close", &BrokerHandle::close)
+          [](const BrokerHandle& self) { return self.get()->admin_token_path(); },
+          "The file with its administrator's token.")
+      .def("close", &BrokerHandle::close, "Stops serving.")
       .def("__enter__", [](py::object self) { return self; })
       .def("__exit__", [](BrokerHandle& self, const py::args&) { self.close(); });
 }

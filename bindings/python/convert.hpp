@@ -112,11 +112,65 @@ std::shared_ptr<T> make_handle(T&& value) {
 // Readable attributes, and to_dict() as the other interfaces' JSON.
 template <typename T>
 py::class_<T>& add_to_dict(py::class_<T>& type) {
-  return type.def("to_dict", [](const T& self) { return to_python(view::to_json(self)); })
+  return type
+      .def(
+          "to_dict", [](const T& self) { return to_python(view::to_json(self)); },
+          "The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are "
+          "missing.")
       .def("__repr__",
            [name = py::str(type.attr("__name__")).template cast<std::string>()](const T& self) {
              return "<" + name + " " + view::to_text(view::to_json(self)) + ">";
            });
+}
+
+// A member of a result as what Python compares and pickles, and back.
+template <typename Value>
+py::object to_state(const Value& value) {
+  if constexpr (std::is_same_v<Value, std::vector<uint8_t>>)
+    return to_bytes(value);
+  else if constexpr (std::is_same_v<Value, SecretBytes>)
+    return to_bytes(value.bytes());
+  else if constexpr (std::is_same_v<Value, std::vector<std::vector<uint8_t>>>)
+    return to_list(value);
+  else if constexpr (std::is_same_v<Value, HostKernel>)  // no class of Python's
+    return py::int_(static_cast<int>(value));
+  else
+    return py::cast(value);
+}
+template <typename Value>
+void from_state(const py::handle& state, Value& to) {
+  if constexpr (std::is_same_v<Value, std::vector<uint8_t>>)
+    to = to_vector(state.cast<py::bytes>());
+  else if constexpr (std::is_same_v<Value, SecretBytes>)
+    to = to_secret(state.cast<py::bytes>());
+  else if constexpr (std::is_same_v<Value, std::vector<std::vector<uint8_t>>>)
+    to = to_vectors(state.cast<std::vector<py::bytes>>());
+  else if constexpr (std::is_same_v<Value, HostKernel>)
+    to = static_cast<HostKernel>(state.cast<int>());
+  else
+    to = state.cast<Value>();
+}
+
+// == by value, and pickling. A pickle holds all members, secrets too.
+template <typename T, typename... Values>
+void add_state(py::class_<T>& type, Values T::*... members) {
+  auto state = [members...](const T& self) { return py::make_tuple(to_state(self.*members)...); };
+  auto fill = [members...](T& self, const py::tuple& from) {
+    size_t next = 0;
+    (from_state(from[next++], self.*members), ...);
+  };
+  type.def("__eq__",
+           [state](const T& self, const py::object& other) -> py::object {
+             if (!py::isinstance<T>(other))
+               return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+             return py::bool_(state(self).equal(state(other.cast<const T&>())));
+           })
+      .def(py::pickle(state, [fill](const py::tuple& from) {
+        if (from.size() != sizeof...(Values)) throw py::value_error("pickle of another version");
+        T self;
+        fill(self, from);
+        return self;
+      }));
 }
 
 // Before all others, whose signatures name these types.

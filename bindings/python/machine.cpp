@@ -1,8 +1,11 @@
 // Machines: the four verbs.
 #include "bartizan/machine.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
+#include "base/errors.hpp"
 #include "python/generated/options.hpp"
 
 namespace bartizan::python {
@@ -12,22 +15,68 @@ namespace {
 // How often a wait looks for Ctrl-C.
 constexpr std::chrono::milliseconds kSignalInterval{100};
 
-// close() and a call on another thread may cross: the call keeps the machine alive.
+// All that are open, for the interpreter's exit. Under the GIL.
+std::vector<std::weak_ptr<Context>>& open_contexts() {
+  static std::vector<std::weak_ptr<Context>> contexts;
+  return contexts;
+}
+
+// Without the GIL, which the machine's threads may be waiting for. Nothing: it was not started.
+std::optional<ExitReason> stop_at_once(Context& context) {
+  context.request_stop(0);
+  auto reason = context.wait();
+  return reason.ok() ? std::optional(*std::move(reason)) : std::nullopt;
+}
+
+// A guest must not call a log function of an interpreter that is gone.
+void stop_all() {
+  std::vector<std::shared_ptr<Context>> running;
+  for (const auto& open : open_contexts()) {
+    if (auto context = open.lock()) running.push_back(std::move(context));
+  }
+  py::gil_scoped_release release;
+  for (const auto& context : running) stop_at_once(*context);
+}
+
+// close() and a call on another thread may cross: the call keeps the machine alive, and a wait gets
+// the reason of the end.
 class ContextHandle {
  public:
   explicit ContextHandle(Context&& context, std::shared_ptr<Callback> owner)
-      : context_(make_handle(std::move(context))), owner_(std::move(owner)) {}
+      : context_(make_handle(std::move(context))), owner_(std::move(owner)) {
+    std::erase_if(open_contexts(), [](const auto& open) { return open.expired(); });
+    open_contexts().push_back(context_);
+  }
   std::shared_ptr<Context> get() const {
-    if (!context_) raise({ErrorCode::invalid_state, 0, "python", "context: closed", {}, {}, {}});
+    if (::getpid() != process_) {
+      raise(make_error(ErrorCode::invalid_state, "python",
+                       "context: this process was forked from process {}, whose machine this is: "
+                       "create one of its own here",
+                       process_));
+    }
+    if (!context_) raise(make_error(ErrorCode::invalid_state, "python", "context: closed"));
     return context_;
   }
-  void close() { context_.reset(); }
+  void close() {
+    const std::shared_ptr<Context> last = std::move(context_);
+    if (!last || ::getpid() != process_) return;
+    std::optional<ExitReason> reason;
+    {
+      py::gil_scoped_release release;
+      reason = stop_at_once(*last);
+    }
+    reason_ = std::move(reason);
+  }
+  // Of a guest that close() stopped.
+  const std::optional<ExitReason>& reason() const { return reason_; }
   // Of a SEV launch; may be null.
   const std::shared_ptr<Callback>& owner() const { return owner_; }
 
  private:
+  const pid_t process_ = ::getpid();
   std::shared_ptr<Context> context_;
   std::shared_ptr<Callback> owner_;
+  std::optional<ExitReason> reason_;
 };
 
 std::unique_ptr<ContextHandle> create(MachineOptions options,
@@ -55,6 +104,7 @@ void attach_image(const ContextHandle& self, const Path& image,
 // Waits in slices, so that Ctrl-C works.
 ExitReason wait(const ContextHandle& self, std::optional<double> timeout_s) {
   using Clock = std::chrono::steady_clock;
+  if (self.reason()) return *self.reason();
   const auto context = self.get();
   std::optional<Clock::time_point> deadline;
   // A year stands for ever: a larger number would overflow the clock.
@@ -110,23 +160,33 @@ uint64_t count_in_memory(const ContextHandle& self, MemoryView view, const py::b
 }
 
 void bind_ports(py::module_& module) {
-  py::class_<PublishedPort>(module, "PublishedPort", "A host TCP port that leads to a guest's.")
+  py::class_<PublishedPort> published(module, "PublishedPort",
+                                      "A host TCP port that leads to a guest's.");
+  published
       .def(py::init([](uint16_t host_port, uint16_t guest_port, const std::string& host_address) {
              return PublishedPort{host_address, host_port, guest_port};
            }),
-           py::arg("host_port"), py::arg("guest_port"), py::arg("host_address") = "127.0.0.1")
-      .def_readonly("host_address", &PublishedPort::host_address)
-      .def_readonly("host_port", &PublishedPort::host_port)
-      .def_readonly("guest_port", &PublishedPort::guest_port);
-  py::class_<VsockPort>(module, "VsockPort",
-                        "A guest vsock port joined to a unix socket of the host.")
+           py::arg("host_port") = 0, py::arg("guest_port") = 0,
+           py::arg("host_address") = "127.0.0.1",
+           "guest_port must be given. host_port 0: the system chooses one; see published_ports().")
+      .def_readonly("host_address", &PublishedPort::host_address, "Address of the host.")
+      .def_readonly("host_port", &PublishedPort::host_port, "Port of the host.")
+      .def_readonly("guest_port", &PublishedPort::guest_port, "Port of the guest.");
+  add_state(published, &PublishedPort::host_address, &PublishedPort::host_port,
+            &PublishedPort::guest_port);
+  py::class_<VsockPort> vsock(module, "VsockPort",
+                              "A guest vsock port joined to a unix socket of the host.");
+  vsock
       .def(py::init([](uint32_t port, const Path& path, bool listen) {
              return VsockPort{port, path, listen};
            }),
-           py::arg("port"), py::arg("path"), py::arg("listen") = false)
-      .def_readonly("port", &VsockPort::port)
-      .def_readonly("path", &VsockPort::path)
-      .def_readonly("listen", &VsockPort::listen);
+           py::arg("port"), py::arg("path"), py::arg("listen") = false,
+           "listen False: the guest connects to (CID 2, port), and the library to the socket at "
+           "path. True: the library listens there and connects to the guest.")
+      .def_readonly("port", &VsockPort::port, "The vsock port.")
+      .def_readonly("path", &VsockPort::path, "The unix socket.")
+      .def_readonly("listen", &VsockPort::listen, "Whether the library listens at the socket.");
+  add_state(vsock, &VsockPort::port, &VsockPort::path, &VsockPort::listen);
 }
 
 using ContextClass = py::class_<ContextHandle>;
@@ -142,19 +202,30 @@ void bind_verbs(ContextClass& type) {
           [](const ContextHandle& self, const py::object& tee) {
             unwrap(self.get()->set_tee(to_tee(tee)));
           },
-          py::arg("tee"))
+          py::arg("tee"), "Chooses the TEE to launch in. Without this call it is Tee.none.")
       .def("attach_luks_disk", &attach_luks_disk, py::arg("path"), py::arg("manifest"),
            py::kw_only(), py::arg("offset") = 0, py::arg("size") = 0,
-           py::arg("disk_key") = py::none())
+           py::arg("disk_key") = py::none(),
+           "Attaches the disk of a confidential image, together with its manifest.\n\n"
+           "path: The file that holds the disk image.\n"
+           "manifest: The exact bytes of the manifest.\n"
+           "offset, size: Where the disk image is in that file. Default: all of it.\n"
+           "disk_key: As of attach_image.")
       .def("attach_image", &attach_image, py::arg("image"), py::kw_only(),
-           py::arg("disk_key") = py::none())
+           py::arg("disk_key") = py::none(),
+           "Attaches disk and manifest of a confidential image, and takes its vCPUs and RAM where "
+           "the machine's options leave them open.\n\n"
+           "image: OCI layout folder or archive, or the root folder of an unpacked image.\n"
+           "disk_key: The key, handed to the guest in the clear, for tests. Default: the guest "
+           "fetches it from the manifest's broker by attestation.")
       .def("start", &start, "Launches and returns while the guest runs.")
       .def(
           "start_enter",
           [](const ContextHandle& self) { return start(self), wait(self, std::nullopt); },
           "start(), then wait() without a limit.")
       .def("wait", &wait, py::arg("timeout") = py::none(),
-           "Blocks until the guest has ended; TimedOut after `timeout` seconds.");
+           "Blocks until the guest has ended; TimedOut after `timeout` seconds. Any thread, and "
+           "several at once; close() ends it. In a coroutine: await the context instead.");
 }
 
 void bind_rest(ContextClass& type) {
@@ -164,22 +235,33 @@ void bind_rest(ContextClass& type) {
       .def(
           "request_stop",
           [](const ContextHandle& self, uint32_t grace_ms) { self.get()->request_stop(grace_ms); },
-          py::arg("grace_ms") = 10'000)
+          py::arg("grace_ms") = 10'000,
+          "Sends the workload its stop signal, and ends the machine grace_ms later. Before the "
+          "start: the start is refused (Cancelled).")
       .def(
           "send_signal",
           [](const ContextHandle& self, int number) { self.get()->send_signal(number); },
-          py::arg("signal_number"))
+          py::arg("signal_number"),
+          "Sends a signal to the workload. SIGWINCH, if stdin_fd or stdout_fd is a terminal: its "
+          "size goes to the workload's terminal.")
       .def(
           "stats",
           [](const ContextHandle& self) { return to_python(view::to_json(self.get()->stats())); },
           "Where the time and the exits went, as a dict.")
-      .def("published_ports",
-           [](const ContextHandle& self) { return self.get()->published_ports(); })
-      .def_property_readonly("memory_size",
-                             [](const ContextHandle& self) { return self.get()->memory_size(); })
-      .def("read_memory", &read_memory, py::arg("view"), py::arg("offset"), py::arg("size"))
-      .def("count_in_memory", &count_in_memory, py::arg("view"), py::arg("pattern"))
-      .def("close", &ContextHandle::close, "Stops a running guest and frees it.")
+      .def(
+          "published_ports",
+          [](const ContextHandle& self) { return self.get()->published_ports(); },
+          "The published ports, with the host ports that the system chose.")
+      .def_property_readonly(
+          "memory_size", [](const ContextHandle& self) { return self.get()->memory_size(); },
+          "Size of guest RAM in bytes.")
+      .def("read_memory", &read_memory, py::arg("view"), py::arg("offset"), py::arg("size"),
+           "Bytes of guest RAM, which is counted from 0 without holes.")
+      .def("count_in_memory", &count_in_memory, py::arg("view"), py::arg("pattern"),
+           "How often the bytes occur in all of guest RAM.")
+      .def("close", &ContextHandle::close,
+           "Stops a running guest at once and frees it. Waits on other threads return with the "
+           "reason, ExitKind.stopped, and so does a later wait.")
       .def("__enter__", [](py::object self) { return self; })
       .def("__exit__", [](ContextHandle& self, const py::args&) { self.close(); });
 }
@@ -192,6 +274,7 @@ void bind_machine(py::module_& module) {
   ContextClass type(module, "Context", "A confidential VM inside this process: the four verbs.");
   bind_verbs(type);
   bind_rest(type);
+  py::module_::import("atexit").attr("register")(py::cpp_function(&stop_all));
 }
 
 }  // namespace bartizan::python

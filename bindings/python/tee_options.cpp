@@ -14,24 +14,35 @@ void bind_types(py::module_& module) {
   py::class_<SevMeasurement>(
       module, "SevMeasurement",
       "What the security processor reports about a SEV launch before it runs.")
-      .def_property_readonly("measure",
-                             [](const SevMeasurement& self) { return to_bytes(self.measure); })
-      .def_property_readonly("nonce",
-                             [](const SevMeasurement& self) { return to_bytes(self.nonce); })
-      .def_property_readonly("digest",
-                             [](const SevMeasurement& self) { return to_bytes(self.digest); })
-      .def_readonly("policy", &SevMeasurement::policy)
-      .def_readonly("secret_address", &SevMeasurement::secret_address);
-  py::class_<SevSecret>(module, "SevSecret", "A secret that the owner sealed to a SEV launch.")
+      .def_property_readonly(
+          "measure", [](const SevMeasurement& self) { return to_bytes(self.measure); },
+          "HMAC-SHA256 under the key of the owner's session.")
+      .def_property_readonly(
+          "nonce", [](const SevMeasurement& self) { return to_bytes(self.nonce); },
+          "The security processor's nonce, which the HMAC covers.")
+      .def_property_readonly(
+          "digest", [](const SevMeasurement& self) { return to_bytes(self.digest); },
+          "The launch digest by this host's word: compare, do not trust.")
+      .def_readonly("policy", &SevMeasurement::policy, "The guest policy of the launch.")
+      .def_readonly("secret_address", &SevMeasurement::secret_address,
+                    "Where the guest looks for a secret.");
+  py::class_<SevSecret> secret(module, "SevSecret",
+                               "A secret that the owner sealed to a SEV launch.");
+  secret
       .def(py::init(
                [](const py::bytes& header, const py::bytes& ciphertext, uint64_t guest_address) {
                  return SevSecret{to_vector(header), to_vector(ciphertext), guest_address};
                }),
            py::arg("header"), py::arg("ciphertext"), py::arg("guest_address") = 0)
-      .def_property_readonly("header", [](const SevSecret& self) { return to_bytes(self.header); })
-      .def_property_readonly("ciphertext",
-                             [](const SevSecret& self) { return to_bytes(self.ciphertext); })
-      .def_readonly("guest_address", &SevSecret::guest_address);
+      .def_property_readonly(
+          "header", [](const SevSecret& self) { return to_bytes(self.header); },
+          "Flags, IV and MAC: 52 bytes.")
+      .def_property_readonly(
+          "ciphertext", [](const SevSecret& self) { return to_bytes(self.ciphertext); },
+          "A multiple of 16 bytes.")
+      .def_readonly("guest_address", &SevSecret::guest_address,
+                    "Where it goes; 0: SevMeasurement.secret_address.");
+  add_state(secret, &SevSecret::header, &SevSecret::ciphertext, &SevSecret::guest_address);
 }
 
 }  // namespace

@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   }
   if (argc > 3) size = read_disk_key(argv[3], disk_key, sizeof disk_key);
 
+  /* vCPUs and RAM are the image's, which its owner measured, unless they are given here. */
   options.bundle = argv[2];
   options.flags = BARTIZAN_MACHINE_STDIO;
   options.stdin_fd = -1;

@@ -6,7 +6,6 @@
 // output is ours, and so is its exit status.
 #include <unistd.h>
 
-#include <bartizan/image.hpp>
 #include <bartizan/machine.hpp>
 #include <fstream>
 #include <iostream>
@@ -23,13 +22,9 @@ bartizan::SecretBytes read_disk_key(const char* path) {
 
 bartizan::Result<bartizan::ExitReason> launch(const char* image, const char* bundle,
                                               std::optional<bartizan::SecretBytes> disk_key) {
-  auto info = bartizan::inspect_image(image);
-  if (!info.ok()) return info.error();
-
+  // vCPUs and RAM are the image's, which its owner measured, unless they are given here.
   bartizan::MachineOptions options;
   options.bundle = bundle;
-  options.vcpus = info->vcpus;  // the image's defaults, which its owner measured
-  options.ram_mib = info->ram_mib;
   options.stdout_fd = STDOUT_FILENO;
   options.log = [](bartizan::LogLevel, std::string_view line) { std::cerr << line << '\n'; };
 

@@ -6,8 +6,12 @@
 // The library owns no process: it does not print, exit, fork, change directory or install signal
 // handlers (but one: a no-op handler for the real-time signal SIGRTMIN+4, if its disposition is the
 // default, to interrupt KVM_RUN). A Context is confined to one thread at a time, except for the
-// calls marked "any thread" and "signal-safe". Descriptors given to it are duplicated (CLOEXEC);
-// the caller keeps and closes its own.
+// calls marked "any thread" and "signal-safe". It may be destroyed while other threads wait: that
+// stops the guest, and their waits return (ExitKind::stopped). Descriptors given to it are
+// duplicated (CLOEXEC); the caller keeps and closes its own.
+//
+// A Context belongs to the process that created it. In a forked child its calls are invalid_state
+// (or do nothing, where they give no Result), and its destruction leaves the parent's guest alone.
 #pragma once
 
 #include <chrono>
@@ -39,7 +43,7 @@ struct PublishedPort {
 // `path` and connects to the guest.
 struct VsockPort {
   uint32_t port = 0;
-  std::filesystem::path path;
+  std::filesystem::path path = {};
   bool listen = false;
 };
 
@@ -55,25 +59,26 @@ Result<HugePages> huge_pages_from_string(std::string_view name);
 
 struct MachineOptions {
   std::string name = "machine";  // appears in errors and logs
-  uint32_t vcpus = 1;
-  uint32_t ram_mib = 512;
-  std::filesystem::path bundle;    // empty: default_bundle_path()
-  std::string extra_command_line;  // appended to the bundle's command line, and measured
+  // 0: that of the attached image, which its owner measured; without an image 1 and 512.
+  uint32_t vcpus = 0;
+  uint32_t ram_mib = 0;
+  std::filesystem::path bundle = {};    // empty: default_bundle_path()
+  std::string extra_command_line = {};  // appended to the bundle's command line, and measured
   std::filesystem::path kvm_device = "/dev/kvm";
   bool network = true;
-  std::vector<PublishedPort> publish;
-  std::vector<VsockPort> vsock;
+  std::vector<PublishedPort> publish = {};
+  std::vector<VsockPort> vsock = {};
   // Where an image built with BuildOptions::scratch_bytes gets its scratch disk: a raw file, made
   // or made longer (sparse) as needed; its content is lost. Empty: an unnamed sparse file in the
   // folder for temporary files.
-  std::filesystem::path scratch_disk;
+  std::filesystem::path scratch_disk = {};
   // Workload stdin. A terminal is attached as is; anything else is forwarded up to and including
   // EOF. -1: immediate EOF.
   int stdin_fd = -1;
-  int stdout_fd = -1;  // -1: discarded
-  LogSink log;         // the library's own lines
-  LogSink guest_log;   // the guest's console (kernel and init), a line at a time
-  TeeOptions tee_options;
+  int stdout_fd = -1;      // -1: discarded
+  LogSink log = {};        // the library's own lines
+  LogSink guest_log = {};  // the guest's console (kernel and init), a line at a time
+  TeeOptions tee_options = {};
   HugePages huge_pages = HugePages::off;
 };
 
@@ -81,11 +86,11 @@ struct MachineOptions {
 // broker by attestation. With it the caller hands it over in the clear, to a guest whose measured
 // command line states it: for tests and for Tee::none.
 struct LuksDisk {
-  std::filesystem::path path;     // file that holds the disk image
-  uint64_t offset = 0;            // bytes: where the image starts in that file
-  uint64_t size = 0;              // bytes; 0: to the end of the file
-  std::vector<uint8_t> manifest;  // exact bytes of the manifest
-  std::optional<SecretBytes> disk_key;
+  std::filesystem::path path = {};     // file that holds the disk image
+  uint64_t offset = 0;                 // bytes: where the image starts in that file
+  uint64_t size = 0;                   // bytes; 0: to the end of the file
+  std::vector<uint8_t> manifest = {};  // exact bytes of the manifest
+  std::optional<SecretBytes> disk_key = {};
 };
 
 enum class ExitKind : int32_t {
@@ -101,11 +106,13 @@ enum class ExitKind : int32_t {
 // A guest that ends is not an error.
 struct ExitReason {
   ExitKind kind = ExitKind::shutdown;
+  // exit_code: the status. signal: its number. guest_failure: 126 or 127 if the entry point could
+  // not be started, else the number of the stage.
   int32_t code = 0;
-  std::string stage;   // name of the guest stage that failed
-  std::string detail;  // one line
-  // What a shell would see: the code; 128 + signal; 125 for a guest that failed, crashed or had to
-  // be stopped.
+  std::string stage = {};   // name of the guest stage that failed
+  std::string detail = {};  // one line
+  // What a shell would see: the code; 128 + signal; 127 if the image's entry point is missing, 126
+  // if it cannot be executed; 125 for a guest that failed otherwise, crashed or had to be stopped.
   int process_status() const;
   std::string describe() const;
 };
@@ -113,17 +120,17 @@ struct ExitReason {
 // Where the time and the exits went. Milliseconds since start() on the host's monotonic clock.
 struct BootStageStats {
   // "launch", "pid1", "manifest", "network", "evidence", "broker", "verity", …, "workload"
-  std::string name;
+  std::string name = {};
   double milliseconds = 0;
   uint64_t exits = 0;  // exits to user space up to here
 };
 
 struct MachineStats {
-  std::vector<BootStageStats> stages;
+  std::vector<BootStageStats> stages = {};
   uint64_t exits = 0;
-  std::vector<std::pair<std::string, uint64_t>> exits_by_kind;  // "io", "mmio", "hypercall", …
-  std::vector<std::pair<std::string, uint64_t>> pid1_exits_by_kind;
-  std::vector<std::pair<std::string, uint64_t>> workload_exits_by_kind;
+  std::vector<std::pair<std::string, uint64_t>> exits_by_kind = {};  // "io", "mmio", "hypercall", …
+  std::vector<std::pair<std::string, uint64_t>> pid1_exits_by_kind = {};
+  std::vector<std::pair<std::string, uint64_t>> workload_exits_by_kind = {};
   uint64_t exits_to_pid1 = 0;
   uint64_t exits_to_workload = 0;
   // times the device model asked for a private page and was refused
@@ -144,36 +151,40 @@ class Context {
   static Result<Context> create(MachineOptions options);
   Context(Context&&) noexcept;
   Context& operator=(Context&&) noexcept;
-  ~Context();  // stops a running guest
+  ~Context();  // stops a running guest at once; those who wait for it get ExitKind::stopped
 
   Result<void> set_tee(Tee tee);  // default: none
   Result<void> attach_luks_disk(LuksDisk disk);
 
   // Shortcut: manifest and disk of a confidential image (an OCI layout folder, or an unpacked
-  // image's root folder).
+  // image's root folder), and its vCPUs and RAM where MachineOptions leave them open.
   Result<void> attach_image(const std::filesystem::path& image,
                             std::optional<SecretBytes> disk_key = {});
 
   // Launches and returns while the guest runs. Errors: permission_denied, not_found, unsupported
-  // (KVM, TEE), already_exists (port in use), corrupt (bundle, manifest), resource_exhausted, io.
-  // Nothing is left running.
+  // (KVM, TEE), already_exists (port in use), corrupt (bundle, manifest), resource_exhausted, io,
+  // cancelled (request_stop came before). Nothing is left running.
   Result<void> start();
 
   // start(), then wait() without a limit.
   Result<ExitReason> start_enter();
 
-  // Blocks until the guest has ended. timed_out if `limit` passes first; the guest goes on.
+  // Blocks until the guest has ended. timed_out if `limit` passes first; the guest goes on. Any
+  // thread, and several at once.
   Result<ExitReason> wait(std::optional<std::chrono::milliseconds> limit = {});
 
   // Readable once the guest has ended; for poll, epoll and friends. Borrowed; lives as long as the
   // Context. Any thread.
   int exit_fd() const;
 
-  // Asks the workload to end (its stop signal), and ends the VM `grace_ms` later. Any thread,
-  // signal-safe.
+  // Asks the workload to end (its stop signal), and ends the VM `grace_ms` later. During a start it
+  // counts as soon as the guest runs; before, the start is refused (cancelled), so that a signal
+  // handler that is installed first misses nothing. Any thread, signal-safe.
   void request_stop(uint32_t grace_ms = 10'000);
 
-  // Sends a signal to the workload. Any thread, signal-safe.
+  // Sends a signal to the workload. SIGWINCH, if stdin_fd or stdout_fd is a terminal: its size goes
+  // to the workload's terminal, whose foreground processes the guest's kernel signals. Any thread,
+  // signal-safe.
   void send_signal(int signal_number);
 
   MachineStats stats() const;                          // any thread
@@ -189,26 +200,26 @@ class Context {
   struct Impl;
 
  private:
-  explicit Context(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Context(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
 };
 
 // Guest bundles: kernel + initrd + default command line, in one folder.
 struct BundleOptions {
-  std::filesystem::path kernel;  // bzImage; empty: the newest Debian cloud kernel under /boot
+  std::filesystem::path kernel = {};  // bzImage; empty: the newest Debian cloud kernel under /boot
   // its folder under /lib/modules; empty: found by the kernel's release
-  std::filesystem::path modules;
-  std::filesystem::path init;    // our static init; empty: the installed or built one
-  std::filesystem::path output;  // folder to make; empty: default_bundle_path()
-  std::string extra_command_line;
-  ProgressSink progress;
+  std::filesystem::path modules = {};
+  std::filesystem::path init = {};    // our static init; empty: the installed or built one
+  std::filesystem::path output = {};  // folder to make; empty: default_bundle_path()
+  std::string extra_command_line = {};
+  ProgressSink progress = {};
 };
 struct BundleInfo {
-  std::filesystem::path path;
-  std::string kernel_release;
-  std::string kernel_sha256, initrd_sha256;  // hex
+  std::filesystem::path path = {};
+  std::string kernel_release = {};
+  std::string kernel_sha256 = {}, initrd_sha256 = {};  // hex
   uint64_t kernel_bytes = 0, initrd_bytes = 0;
-  std::string command_line;
+  std::string command_line = {};
 };
 Result<BundleInfo> create_bundle(const BundleOptions& options);
 Result<BundleInfo> read_bundle(const std::filesystem::path& path);  // verifies both digests

@@ -6,12 +6,13 @@ A launch is four verbs::
         context.set_tee("simulated")
         context.attach_image("confidential/")      # or attach_luks_disk(...)
         context.start()                            # returns; or start_enter(), which waits
-        reason = context.wait()
+        reason = context.wait()                    # in a coroutine: await context
 
 Images (build_image, inspect_image, verify_image, diff_images), measurements (measure, measure_set, make_id_block), evidence (verify_evidence) and the broker
 (Broker, register_workload, trustee_resource_policy) need no KVM. Whatever fails raises bartizan.Error; see docs/errors.md.
 """
 
+from . import _async
 from ._core import (
     Broker,
     BuildReport,
@@ -74,6 +75,8 @@ from ._errors import (
     Unsupported,
     VerificationFailed,
 )
+
+_async.add_to(Context)
 
 __all__ = [
     "AlreadyExists",

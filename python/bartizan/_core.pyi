@@ -1,5 +1,5 @@
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
@@ -13,7 +13,8 @@ _Log = Callable[[int, str], None]
 
 # generated: enumerations and results
 class Tee:
-    """Trusted execution environments. none and simulated protect nothing."""
+    """Trusted execution environments. none and simulated protect nothing. Equal to its number too.
+    """
     none: ClassVar[Tee]
     """An ordinary virtual machine. It cannot attest."""
     simulated: ClassVar[Tee]
@@ -30,14 +31,17 @@ class Tee:
     def __init__(self, value: int) -> None: ...
     def __int__(self) -> int: ...
     def __index__(self) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
     def __hash__(self) -> int: ...
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name."""
     @property
-    def value(self) -> int: ...
+    def value(self) -> int:
+        """Its number."""
 
 class ExitKind:
-    """How a guest ended."""
+    """How a guest ended. Equal to its number too."""
     exit_code: ClassVar[ExitKind]
     """The workload ended; the code is its exit status."""
     signal: ClassVar[ExitKind]
@@ -56,14 +60,17 @@ class ExitKind:
     def __init__(self, value: int) -> None: ...
     def __int__(self) -> int: ...
     def __index__(self) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
     def __hash__(self) -> int: ...
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name."""
     @property
-    def value(self) -> int: ...
+    def value(self) -> int:
+        """Its number."""
 
 class MemoryView:
-    """Two views of the memory of a stopped or running guest."""
+    """Two views of the memory of a stopped or running guest. Equal to its number too."""
     raw: ClassVar[MemoryView]
     """The bytes as they are. Only for the TEEs none and simulated."""
     host: ClassVar[MemoryView]
@@ -72,11 +79,14 @@ class MemoryView:
     def __init__(self, value: int) -> None: ...
     def __int__(self) -> int: ...
     def __index__(self) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
     def __hash__(self) -> int: ...
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name."""
     @property
-    def value(self) -> int: ...
+    def value(self) -> int:
+        """Its number."""
 
 class TeeProbe:
     """Whether a host can run a TEE."""
@@ -100,7 +110,9 @@ class TeeProbe:
     @property
     def in_use(self) -> int:
         """Guests of that TEE that it holds now; 0 also if unknown."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class HostProbe:
     """What a host can run, and what is missing."""
@@ -119,7 +131,9 @@ class HostProbe:
     @property
     def tees(self) -> list[TeeProbe]:
         """One for each TEE, in the order of their numbers."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class MeasuredPage:
     """A run of measured pages."""
@@ -135,7 +149,9 @@ class MeasuredPage:
     @property
     def count(self) -> int:
         """Number of pages of 4096 bytes."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class Measurement:
     """What a launch will measure."""
@@ -174,7 +190,9 @@ class Measurement:
     @property
     def pages(self) -> list[MeasuredPage]:
         """What is measured, in order."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class IdBlock:
     """An ID block, signed by its owner."""
@@ -190,7 +208,9 @@ class IdBlock:
     @property
     def author_key_digest(self) -> bytes:
         """Digest of the author key as in reports: 48 bytes, or empty."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class BundleInfo:
     """A guest bundle: kernel, initrd and default command line."""
@@ -215,7 +235,9 @@ class BundleInfo:
     @property
     def command_line(self) -> str:
         """The default kernel command line."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class BuildReport:
     """A confidential image that was built, and its key."""
@@ -249,7 +271,9 @@ class BuildReport:
     @property
     def output(self) -> Path:
         """Folder or archive that was created."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class LuksKeyslot:
     """A key slot of a LUKS header: one passphrase that opens the disk."""
@@ -286,7 +310,9 @@ class LuksKeyslot:
     @property
     def size(self) -> int:
         """Size of the slot's area."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class LuksSegment:
     """Where the data of a LUKS disk is."""
@@ -311,7 +337,9 @@ class LuksSegment:
     @property
     def integrity(self) -> str:
         """Its integrity algorithm, such as "hmac(sha256)"; empty: none."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class LuksInfo:
     """Content of a LUKS header of any origin. It is not authenticated: the host can write whatever
@@ -350,7 +378,9 @@ class LuksInfo:
     @property
     def remark(self) -> str:
         """What is wrong with one of the two header copies; empty if both are valid."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class ImageInfo:
     """What can be known of an image without its key."""
@@ -416,7 +446,9 @@ class ImageInfo:
     @property
     def tree_bytes(self) -> int:
         """Size of the dm-verity superblock and tree."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class ImageDifference:
     """One thing in which two images differ."""
@@ -430,7 +462,9 @@ class ImageDifference:
     @property
     def b(self) -> str:
         """Value in the second image, empty if absent; of "disk/...": number of blocks."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class VerifiedEvidence:
     """Content of evidence that was verified."""
@@ -458,7 +492,9 @@ class VerifiedEvidence:
     @property
     def chip_id(self) -> str:
         """CHIP_ID in hexadecimal."""
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class ExitReason:
     """How and why a guest ended. This is not an error."""
@@ -467,7 +503,10 @@ class ExitReason:
         """How the guest ended."""
     @property
     def code(self) -> int:
-        """Exit status of the workload, or the number of the signal that killed it."""
+        """Exit status of the workload, or the number of the signal that killed it. Of a guest
+        failure: 127 if the entry point is missing, 126 if it cannot be executed, else the number
+        of the stage.
+        """
     @property
     def stage(self) -> str:
         """Name of the boot stage that failed; empty if none did."""
@@ -476,43 +515,68 @@ class ExitReason:
         """One line with the cause; may be empty."""
     @property
     def process_status(self) -> int:
-        """What a shell would see: the code; 128 + N for signal N; 125 for a guest that failed,
-        crashed or had to be stopped.
+        """What a shell would see: the code; 128 + N for signal N; 127 if the image's entry point is
+        missing, 126 if it cannot be executed; 125 for a guest that failed otherwise, crashed or
+        had to be stopped.
         """
-    def to_dict(self) -> dict[str, Any]: ...
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 # end of generated: enumerations and results
 
 class Evidence:
+    """A signed report, with the certificates that came along."""
     def __init__(self, tee: Tee | str, report: bytes, certificates: Sequence[bytes] = ...) -> None: ...
+    def __eq__(self, other: object) -> bool: ...
     @property
-    def tee(self) -> Tee: ...
+    def tee(self) -> Tee:
+        """The TEE that signed it."""
     @property
-    def report(self) -> bytes: ...
+    def report(self) -> bytes:
+        """The report as the TEE made it."""
     @property
-    def certificates(self) -> list[bytes]: ...
-    def to_json(self) -> str: ...
+    def certificates(self) -> list[bytes]:
+        """In DER: VCEK, ASK, ARK."""
+    def to_json(self) -> str:
+        """Trustee's JSON form."""
     @staticmethod
-    def from_json(json: str, tee: Tee | str) -> Evidence: ...
+    def from_json(json: str, tee: Tee | str) -> Evidence:
+        """Reads Trustee's JSON form."""
 
 class PublishedPort:
-    def __init__(self, host_port: int, guest_port: int, host_address: str = "127.0.0.1") -> None: ...
+    """A host TCP port that leads to a guest's."""
+    def __init__(self, host_port: int = 0, guest_port: int = 0, host_address: str = "127.0.0.1") -> None:
+        """guest_port must be given. host_port 0: the system chooses one; see published_ports()."""
+    def __eq__(self, other: object) -> bool: ...
     @property
-    def host_address(self) -> str: ...
+    def host_address(self) -> str:
+        """Address of the host."""
     @property
-    def host_port(self) -> int: ...
+    def host_port(self) -> int:
+        """Port of the host."""
     @property
-    def guest_port(self) -> int: ...
+    def guest_port(self) -> int:
+        """Port of the guest."""
 
 class VsockPort:
-    def __init__(self, port: int, path: _Path, listen: bool = False) -> None: ...
+    """A guest vsock port joined to a unix socket of the host."""
+    def __init__(self, port: int, path: _Path, listen: bool = False) -> None:
+        """listen False: the guest connects to (CID 2, port), and the library to the socket at path.
+        True: the library listens there and connects to the guest.
+        """
+    def __eq__(self, other: object) -> bool: ...
     @property
-    def port(self) -> int: ...
+    def port(self) -> int:
+        """The vsock port."""
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """The unix socket."""
     @property
-    def listen(self) -> bool: ...
+    def listen(self) -> bool:
+        """Whether the library listens at the socket."""
 
 class Broker:
+    """Serves keys until close(), or to the end of a with block."""
     # generated: arguments of Broker
     def __init__(
         self,
@@ -538,41 +602,58 @@ class Broker:
         """
     # end of generated: arguments of Broker
     @property
-    def port(self) -> int: ...
+    def port(self) -> int:
+        """The port that it listens on."""
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """Its URL on this host."""
     @property
-    def ca_pem(self) -> str: ...
+    def ca_pem(self) -> str:
+        """Its certificate authority, in PEM."""
     @property
-    def admin_token_path(self) -> Path: ...
-    def close(self) -> None: ...
+    def admin_token_path(self) -> Path:
+        """The file with its administrator's token."""
+    def close(self) -> None:
+        """Stops serving."""
     def __enter__(self) -> Broker: ...
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
 class SevMeasurement:
+    """What the security processor reports about a SEV launch before it runs."""
     @property
-    def measure(self) -> bytes: ...
+    def measure(self) -> bytes:
+        """HMAC-SHA256 under the key of the owner's session."""
     @property
-    def nonce(self) -> bytes: ...
+    def nonce(self) -> bytes:
+        """The security processor's nonce, which the HMAC covers."""
     @property
-    def digest(self) -> bytes: ...
+    def digest(self) -> bytes:
+        """The launch digest by this host's word: compare, do not trust."""
     @property
-    def policy(self) -> int: ...
+    def policy(self) -> int:
+        """The guest policy of the launch."""
     @property
-    def secret_address(self) -> int: ...
+    def secret_address(self) -> int:
+        """Where the guest looks for a secret."""
 
 class SevSecret:
+    """A secret that the owner sealed to a SEV launch."""
     def __init__(self, header: bytes, ciphertext: bytes, guest_address: int = 0) -> None: ...
+    def __eq__(self, other: object) -> bool: ...
     @property
-    def header(self) -> bytes: ...
+    def header(self) -> bytes:
+        """Flags, IV and MAC: 52 bytes."""
     @property
-    def ciphertext(self) -> bytes: ...
+    def ciphertext(self) -> bytes:
+        """A multiple of 16 bytes."""
     @property
-    def guest_address(self) -> int: ...
+    def guest_address(self) -> int:
+        """Where it goes; 0: SevMeasurement.secret_address."""
 
 class TeeOptions:
+    """What ties a launch in a hardware TEE to its owner."""
     # generated: arguments of TeeOptions
     def __init__(
         self,
@@ -619,16 +700,18 @@ class TeeOptions:
     # end of generated: arguments of TeeOptions
     def ask_owner(
         self, measure: bytes, nonce: bytes, digest: bytes, policy: int, secret_address: int = 0
-    ) -> SevSecret | None: ...
+    ) -> SevSecret | None:
+        """What the owner answers to such a measurement, as a launch would ask: for rehearsals."""
 
 class Context:
+    """A confidential VM inside this process: the four verbs."""
     # generated: arguments of Context
     def __init__(
         self,
         *,
         name: str = "machine",
-        vcpus: int = 1,
-        ram_mib: int = 512,
+        vcpus: int = 0,
+        ram_mib: int = 0,
         bundle: _Path | None = None,
         extra_command_line: str = "",
         kvm_device: _Path = "/dev/kvm",
@@ -646,8 +729,10 @@ class Context:
         """Creates a machine. Nothing of the host is touched before the start.
 
         name: Name of the machine in errors and log lines.
-        vcpus: Number of virtual CPUs, at most 254.
-        ram_mib: Size of the guest's memory. Unit: MiB.
+        vcpus: Number of virtual CPUs, at most 254. Default: those of the attached image;
+            without an image 1.
+        ram_mib: Size of the guest's memory. Unit: MiB. Default: that of the attached image;
+            without an image 512.
         bundle: Folder of the guest bundle. Default: default_bundle_path().
         extra_command_line: Text that is appended to the bundle's kernel command line, and
             measured.
@@ -670,24 +755,64 @@ class Context:
             "reserved".
         """
     # end of generated: arguments of Context
-    def set_tee(self, tee: Tee | str) -> None: ...
+    def set_tee(self, tee: Tee | str) -> None:
+        """Chooses the TEE to launch in. Without this call it is Tee.none."""
     def attach_luks_disk(
         self, path: _Path, manifest: bytes, *, offset: int = 0, size: int = 0, disk_key: bytes | None = None
-    ) -> None: ...
-    def attach_image(self, image: _Path, *, disk_key: bytes | None = None) -> None: ...
-    def start(self) -> None: ...
-    def start_enter(self) -> ExitReason: ...
-    def wait(self, timeout: float | None = None) -> ExitReason: ...
-    def fileno(self) -> int: ...
-    def request_stop(self, grace_ms: int = 10000) -> None: ...
-    def send_signal(self, signal_number: int) -> None: ...
-    def stats(self) -> dict[str, Any]: ...
-    def published_ports(self) -> list[PublishedPort]: ...
+    ) -> None:
+        """Attaches the disk of a confidential image, together with its manifest.
+
+        path: The file that holds the disk image.
+        manifest: The exact bytes of the manifest.
+        offset, size: Where the disk image is in that file. Default: all of it.
+        disk_key: As of attach_image.
+        """
+    def attach_image(self, image: _Path, *, disk_key: bytes | None = None) -> None:
+        """Attaches disk and manifest of a confidential image, and takes its vCPUs and RAM where the
+        machine's options leave them open.
+
+        image: OCI layout folder or archive, or the root folder of an unpacked image.
+        disk_key: The key, handed to the guest in the clear, for tests. Default: the guest
+            fetches it from the manifest's broker by attestation.
+        """
+    def start(self) -> None:
+        """Launches and returns while the guest runs."""
+    def start_enter(self) -> ExitReason:
+        """start(), then wait() without a limit."""
+    def wait(self, timeout: float | None = None) -> ExitReason:
+        """Blocks until the guest has ended; TimedOut after `timeout` seconds. Any thread, and
+        several at once; close() ends it. In a coroutine: await the context instead.
+        """
+    async def wait_async(self) -> ExitReason:
+        """Waits for the guest's end without blocking the event loop; `await context` does the same.
+        Needs no thread. Cancelled, it leaves the guest running.
+        """
+    def __await__(self) -> Generator[Any, None, ExitReason]: ...
+    def fileno(self) -> int:
+        """Readable once the guest has ended: for select and friends."""
+    def request_stop(self, grace_ms: int = 10000) -> None:
+        """Sends the workload its stop signal, and ends the machine grace_ms later. Before the
+        start: the start is refused (Cancelled).
+        """
+    def send_signal(self, signal_number: int) -> None:
+        """Sends a signal to the workload. SIGWINCH, if stdin_fd or stdout_fd is a terminal: its
+        size goes to the workload's terminal.
+        """
+    def stats(self) -> dict[str, Any]:
+        """Where the time and the exits went, as a dict."""
+    def published_ports(self) -> list[PublishedPort]:
+        """The published ports, with the host ports that the system chose."""
     @property
-    def memory_size(self) -> int: ...
-    def read_memory(self, view: MemoryView, offset: int, size: int) -> bytes: ...
-    def count_in_memory(self, view: MemoryView, pattern: bytes) -> int: ...
-    def close(self) -> None: ...
+    def memory_size(self) -> int:
+        """Size of guest RAM in bytes."""
+    def read_memory(self, view: MemoryView, offset: int, size: int) -> bytes:
+        """Bytes of guest RAM, which is counted from 0 without holes."""
+    def count_in_memory(self, view: MemoryView, pattern: bytes) -> int:
+        """How often the bytes occur in all of guest RAM."""
+    def close(self) -> None:
+        """Stops a running guest at once and frees it. Waits on other threads return with the
+        reason, ExitKind.stopped, and so does a later wait.
+        """
     def __enter__(self) -> Context: ...
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
@@ -989,12 +1114,24 @@ def trustee_resource_policy(
     """
 # end of generated: functions
 
-def vcpu_type_names() -> list[str]: ...
-def read_bundle(path: _Path | None = None) -> BundleInfo: ...
-def default_bundle_path() -> Path: ...
-def diff_images(a: _Path, b: _Path) -> list[ImageDifference]: ...
-def inspect_image(image: _Path, reference: str = "") -> ImageInfo: ...
-def verify_image(image: _Path, disk_key: bytes | None = None, *, progress: _Progress | None = None) -> None: ...
+def vcpu_type_names() -> list[str]:
+    """Processors that measure_set knows by name."""
+
+def read_bundle(path: _Path | None = None) -> BundleInfo:
+    """Reads a guest bundle and verifies its digests."""
+
+def default_bundle_path() -> Path:
+    """Returns the path of the bundle that is used where none is given."""
+
+def diff_images(a: _Path, b: _Path) -> list[ImageDifference]:
+    """In what two images differ, as far as can be seen without a key; empty: in nothing."""
+
+def inspect_image(image: _Path, reference: str = "") -> ImageInfo:
+    """What is public about a confidential image."""
+
+def verify_image(image: _Path, disk_key: bytes | None = None, *, progress: _Progress | None = None) -> None:
+    """Checks an image's disk against its manifest, and a key against the disk."""
+
 def request_key(
     url: str,
     ca_pem: str,
@@ -1003,5 +1140,8 @@ def request_key(
     *,
     tee: Tee | str = ...,
     timeout_ms: int = 30000,
-) -> bytes: ...
-def broker_audit(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> list[dict[str, Any]]: ...
+) -> bytes:
+    """The guest's side of a key release; source(report_data) gives the Evidence."""
+
+def broker_audit(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> list[dict[str, Any]]:
+    """The last decisions about a workload, newest first: a list of dicts."""

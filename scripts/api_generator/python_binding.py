@@ -142,13 +142,16 @@ def member_line(member, cpp):
 def class_function(result):
     members = [member for member in result.members.values() if member.python is not False]
     rows = "\n".join(f"  {member_line(member, result.cpp)}" for member in members)
+    state = [member for member in result.members.values() if not member.method and not (member.cpp or "").endswith("()")]
+    pointers = "".join(f",\n            &{result.cpp}::{member.cpp or member.name}" for member in state)
     if any(member.cpp == "describe()" for member in result.members.values()):
-        rows += f'\n  type.def("__str__", &{result.cpp}::describe);'
+        rows += f'\n  type.def("__str__", &{result.cpp}::describe, "Kind, code, stage and detail in one line.");'
     return f"""\
 void add_{result.name}(py::module_& module) {{
   py::class_<{result.cpp}> type(module, "{result.cpp}", R"doc({result.doc.strip()})doc");
 {rows}
   add_to_dict(type);
+  add_state(type{pointers});
 }}
 """
 
@@ -157,7 +160,8 @@ def enum_function(enum):
     rows = "\n".join(f'      .value("{name}", {enum.cpp}::{name}, R"doc({doc})doc")' for name, _, doc, *_ in enum.values)
     return f"""\
 void add_{enum.name}(py::module_& module) {{
-  py::enum_<{enum.cpp}>(module, "{enum.cpp}", R"doc({enum.doc.strip()})doc")
+  py::enum_<{enum.cpp}>(module, "{enum.cpp}", py::arithmetic(),
+      R"doc({enum.doc.strip()} Equal to its number too.)doc")
 {rows};
 }}
 """

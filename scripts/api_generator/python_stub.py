@@ -22,13 +22,15 @@ def doc_lines(text, indent):
 
 
 def enum_lines(enum):
-    lines = [f"class {enum.cpp}:", *doc_lines(enum.doc.strip(), "    ")]
+    lines = [f"class {enum.cpp}:", *doc_lines(f"{enum.doc.strip()} Equal to its number too.", "    ")]
     for name, _, doc, *_ in enum.values:
         lines += [f"    {name}: ClassVar[{enum.cpp}]", *doc_lines(doc, "    ")]
     return [*lines, f"    __members__: ClassVar[dict[str, {enum.cpp}]]",
             "    def __init__(self, value: int) -> None: ...", "    def __int__(self) -> int: ...",
-            "    def __index__(self) -> int: ...", "    def __hash__(self) -> int: ...",
-            "    @property", "    def name(self) -> str: ...", "    @property", "    def value(self) -> int: ...", ""]
+            "    def __index__(self) -> int: ...", "    def __eq__(self, other: object) -> bool: ...",
+            "    def __hash__(self) -> int: ...",
+            "    @property", "    def name(self) -> str:", '        """Its name."""',
+            "    @property", "    def value(self) -> int:", '        """Its number."""', ""]
 
 
 def result_type(member, description):
@@ -47,7 +49,8 @@ def class_lines(result, description):
         if member.python is not False:
             lines += ["    @property", f"    def {member.name}(self) -> {result_type(member, description)}:",
                       *doc_lines(member.sentences(), "        ")]
-    return [*lines, "    def to_dict(self) -> dict[str, Any]: ...", ""]
+    return [*lines, "    def __eq__(self, other: object) -> bool: ...", "    def to_dict(self) -> dict[str, Any]:",
+            '        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""', ""]
 
 
 def function_lines(callable_, description, name=None, first=()):

@@ -204,7 +204,9 @@ def test_launch_without_the_right_to_it_fails_at_its_stage(launch, broker, image
 
 def test_registered_image_with_more_memory_is_another_measurement(launch, broker):
     ended = launch("attested", key=False, ram_mib=320)
-    assert ended.exit["stage"] == "broker" and "measurement" in ended.exit["detail"], ended
+    detail = ended.exit["detail"]
+    assert ended.exit["stage"] == "broker" and "[measurement]" in detail, ended
+    assert "1 vCPUs, 320 MiB, kernel " in detail and "differs: ram_mib 320 (the image has 512)" in detail, ended
 
 
 def test_published_port_in_use_is_an_error_before_launch(launch):

@@ -51,7 +51,9 @@ def test_closed_context_is_an_invalid_state():
 
 def test_options_are_checked():
     with pytest.raises(ValueError):
-        bartizan.Context(vcpus=0).set_tee("none")
+        bartizan.Context(vcpus=255).set_tee("none")
+    with pytest.raises(ValueError, match="ram_mib 1:"):
+        bartizan.Context(ram_mib=1)
     with pytest.raises(TypeError):
         bartizan.Context(vcpu=1)
 
@@ -88,3 +90,33 @@ def test_huge_pages_have_names():
     with pytest.raises(ValueError, match="enormous"):
         bartizan.Context(huge_pages="enormous")
     bartizan.Context(huge_pages="transparent", tee_options=bartizan.TeeOptions(policy=0x30000)).close()
+
+
+def test_published_port_needs_only_the_guests():
+    port = bartizan.PublishedPort(guest_port=80)
+    assert (port.host_address, port.host_port, port.guest_port) == ("127.0.0.1", 0, 80)
+    assert bartizan.PublishedPort(8080, 443, "::1") == bartizan.PublishedPort(guest_port=443, host_port=8080, host_address="::1")
+
+
+def test_size_is_the_images_unless_it_is_given(image, layout, folder):
+    bartizan.build_image(layout, folder / "odd-size", workload_id="odd", ram_mib=192, vcpus=2, disk_key=KEY)
+    with bartizan.Context() as context:
+        assert context.memory_size == 512 << 20
+        context.attach_image(folder / "odd-size")
+        assert context.memory_size == 192 << 20
+    with bartizan.Context(ram_mib=320) as context:
+        context.attach_image(folder / "odd-size")
+        assert context.memory_size == 320 << 20
+
+
+def test_errors_name_the_machine_once(image):
+    with bartizan.Context(name="beta") as context, pytest.raises(bartizan.InvalidState) as raised:
+        context.start()
+    assert str(raised.value).count('machine "beta"') == 1, raised.value
+
+
+def test_numbers_of_enumerations_are_their_equals():
+    assert bartizan.ExitKind.exit_code == 0 and bartizan.ExitKind.stopped == 6
+    assert bartizan.ExitKind.exit_code != bartizan.ExitKind.signal and bartizan.ExitKind.exit_code != 1
+    assert hash(bartizan.ExitKind.signal) == hash(1)
+    assert {bartizan.Tee.snp: "snp"}[int(bartizan.Tee.snp)] == "snp"

@@ -669,8 +669,8 @@ void with_arguments_of_Context(Define&& define, Work work) {
       },
       py::kw_only(),
       py::arg("name") = "machine",
-      py::arg("vcpus") = 1,
-      py::arg("ram_mib") = 512,
+      py::arg("vcpus") = 0,
+      py::arg("ram_mib") = 0,
       py::arg("bundle") = py::none(),
       py::arg("extra_command_line") = "",
       py::arg("kvm_device") = "/dev/kvm",
@@ -687,8 +687,10 @@ void with_arguments_of_Context(Define&& define, Work work) {
       R"doc(Creates a machine. Nothing of the host is touched before the start.
 
 name: Name of the machine in errors and log lines.
-vcpus: Number of virtual CPUs, at most 254.
-ram_mib: Size of the guest's memory. Unit: MiB.
+vcpus: Number of virtual CPUs, at most 254. Default: those of the attached image;
+    without an image 1.
+ram_mib: Size of the guest's memory. Unit: MiB. Default: that of the attached image;
+    without an image 512.
 bundle: Folder of the guest bundle. Default: default_bundle_path().
 extra_command_line: Text that is appended to the bundle's kernel command line, and
     measured.

@@ -10,7 +10,8 @@ namespace bartizan::python {
 namespace {
 
 void add_tee(py::module_& module) {
-  py::enum_<Tee>(module, "Tee", R"doc(Trusted execution environments. none and simulated protect nothing.)doc")
+  py::enum_<Tee>(module, "Tee", py::arithmetic(),
+      R"doc(Trusted execution environments. none and simulated protect nothing. Equal to its number too.)doc")
       .value("none", Tee::none, R"doc(An ordinary virtual machine. It cannot attest.)doc")
       .value("simulated", Tee::simulated, R"doc(Runs the guest's SEV code on any KVM host, with a throw-away key chain.)doc")
       .value("sev", Tee::sev, R"doc(AMD SEV: encrypted memory.)doc")
@@ -20,7 +21,8 @@ void add_tee(py::module_& module) {
 }
 
 void add_exit_kind(py::module_& module) {
-  py::enum_<ExitKind>(module, "ExitKind", R"doc(How a guest ended.)doc")
+  py::enum_<ExitKind>(module, "ExitKind", py::arithmetic(),
+      R"doc(How a guest ended. Equal to its number too.)doc")
       .value("exit_code", ExitKind::exit_code, R"doc(The workload ended; the code is its exit status.)doc")
       .value("signal", ExitKind::signal, R"doc(The workload was killed by a signal; the code is the signal's number.)doc")
       .value("guest_failure", ExitKind::guest_failure, R"doc(The guest's init gave up; stage and detail hold where and why.)doc")
@@ -31,7 +33,8 @@ void add_exit_kind(py::module_& module) {
 }
 
 void add_memory_view(py::module_& module) {
-  py::enum_<MemoryView>(module, "MemoryView", R"doc(Two views of the memory of a stopped or running guest.)doc")
+  py::enum_<MemoryView>(module, "MemoryView", py::arithmetic(),
+      R"doc(Two views of the memory of a stopped or running guest. Equal to its number too.)doc")
       .value("raw", MemoryView::raw, R"doc(The bytes as they are. Only for the TEEs none and simulated.)doc")
       .value("host", MemoryView::host, R"doc(What the host of a TEE sees: private pages are encrypted under a key of this VM.)doc");
 }
@@ -45,6 +48,13 @@ void add_tee_probe(py::module_& module) {
   type.def_readonly("capacity", &TeeProbe::capacity, R"doc(Guests of that TEE that this host can hold at a time (ASIDs, TDX keys); 0: unlimited or unknown.)doc");
   type.def_readonly("in_use", &TeeProbe::in_use, R"doc(Guests of that TEE that it holds now; 0 also if unknown.)doc");
   add_to_dict(type);
+  add_state(type,
+            &TeeProbe::tee,
+            &TeeProbe::available,
+            &TeeProbe::missing,
+            &TeeProbe::advice,
+            &TeeProbe::capacity,
+            &TeeProbe::in_use);
 }
 
 void add_host_probe(py::module_& module) {
@@ -55,6 +65,12 @@ void add_host_probe(py::module_& module) {
   type.def_readonly("kvm_advice", &HostProbe::kvm_advice, R"doc(One line with the next step to take.)doc");
   type.def_readonly("tees", &HostProbe::tees, R"doc(One for each TEE, in the order of their numbers.)doc");
   add_to_dict(type);
+  add_state(type,
+            &HostProbe::kvm_usable,
+            &HostProbe::runs_stock_kernels,
+            &HostProbe::kvm_missing,
+            &HostProbe::kvm_advice,
+            &HostProbe::tees);
 }
 
 void add_measured_page(py::module_& module) {
@@ -64,6 +80,11 @@ void add_measured_page(py::module_& module) {
   type.def_readonly("what", &MeasuredPage::what, R"doc(Content: "kernel", "acpi", "boot_params" and so on.)doc");
   type.def_readonly("count", &MeasuredPage::count, R"doc(Number of pages of 4096 bytes.)doc");
   add_to_dict(type);
+  add_state(type,
+            &MeasuredPage::guest_address,
+            &MeasuredPage::kind,
+            &MeasuredPage::what,
+            &MeasuredPage::count);
 }
 
 void add_measurement(py::module_& module) {
@@ -80,6 +101,18 @@ void add_measurement(py::module_& module) {
   type.def_property_readonly("rtmrs", [](const Measurement& self) { return to_list(self.rtmrs); }, R"doc(tdx: RTMR 0 to 3, 48 bytes each, when Linux starts; else empty.)doc");
   type.def_readonly("pages", &Measurement::pages, R"doc(What is measured, in order.)doc");
   add_to_dict(type);
+  add_state(type,
+            &Measurement::tee,
+            &Measurement::digest,
+            &Measurement::page_count,
+            &Measurement::launch_milliseconds,
+            &Measurement::vcpus,
+            &Measurement::vcpu_type,
+            &Measurement::vcpu_signature,
+            &Measurement::host_kernel,
+            &Measurement::c_bit,
+            &Measurement::rtmrs,
+            &Measurement::pages);
 }
 
 void add_id_block(py::module_& module) {
@@ -89,6 +122,11 @@ void add_id_block(py::module_& module) {
   type.def_property_readonly("id_key_digest", [](const IdBlock& self) { return to_bytes(self.id_key_digest); }, R"doc(Digest of the ID key as in reports: 48 bytes.)doc");
   type.def_property_readonly("author_key_digest", [](const IdBlock& self) { return to_bytes(self.author_key_digest); }, R"doc(Digest of the author key as in reports: 48 bytes, or empty.)doc");
   add_to_dict(type);
+  add_state(type,
+            &IdBlock::block,
+            &IdBlock::authentication,
+            &IdBlock::id_key_digest,
+            &IdBlock::author_key_digest);
 }
 
 void add_bundle_info(py::module_& module) {
@@ -101,6 +139,14 @@ void add_bundle_info(py::module_& module) {
   type.def_readonly("initrd_bytes", &BundleInfo::initrd_bytes, R"doc(Size of the initrd.)doc");
   type.def_readonly("command_line", &BundleInfo::command_line, R"doc(The default kernel command line.)doc");
   add_to_dict(type);
+  add_state(type,
+            &BundleInfo::path,
+            &BundleInfo::kernel_release,
+            &BundleInfo::kernel_sha256,
+            &BundleInfo::initrd_sha256,
+            &BundleInfo::kernel_bytes,
+            &BundleInfo::initrd_bytes,
+            &BundleInfo::command_line);
 }
 
 void add_build_report(py::module_& module) {
@@ -116,6 +162,17 @@ void add_build_report(py::module_& module) {
   type.def_readonly("image_digest", &BuildReport::image_digest, R"doc(Digest of the written OCI manifest, "sha256:" and so on.)doc");
   type.def_readonly("output", &BuildReport::output, R"doc(Folder or archive that was created.)doc");
   add_to_dict(type);
+  add_state(type,
+            &BuildReport::manifest,
+            &BuildReport::workload_digest,
+            &BuildReport::workload_id,
+            &BuildReport::resource,
+            &BuildReport::disk_key,
+            &BuildReport::disk_bytes,
+            &BuildReport::entries,
+            &BuildReport::content_bytes,
+            &BuildReport::image_digest,
+            &BuildReport::output);
 }
 
 void add_luks_keyslot(py::module_& module) {
@@ -132,6 +189,18 @@ void add_luks_keyslot(py::module_& module) {
   type.def_readonly("offset", &LuksKeyslot::offset, R"doc(Where the slot's area starts on the disk.)doc");
   type.def_readonly("size", &LuksKeyslot::size, R"doc(Size of the slot's area.)doc");
   add_to_dict(type);
+  add_state(type,
+            &LuksKeyslot::number,
+            &LuksKeyslot::unbound,
+            &LuksKeyslot::kdf,
+            &LuksKeyslot::hash,
+            &LuksKeyslot::iterations,
+            &LuksKeyslot::memory_kib,
+            &LuksKeyslot::threads,
+            &LuksKeyslot::key_bytes,
+            &LuksKeyslot::cipher,
+            &LuksKeyslot::offset,
+            &LuksKeyslot::size);
 }
 
 void add_luks_segment(py::module_& module) {
@@ -144,6 +213,14 @@ void add_luks_segment(py::module_& module) {
   type.def_readonly("sector_size", &LuksSegment::sector_size, R"doc(Its sector size.)doc");
   type.def_readonly("integrity", &LuksSegment::integrity, R"doc(Its integrity algorithm, such as "hmac(sha256)"; empty: none.)doc");
   add_to_dict(type);
+  add_state(type,
+            &LuksSegment::number,
+            &LuksSegment::type,
+            &LuksSegment::offset,
+            &LuksSegment::size,
+            &LuksSegment::cipher,
+            &LuksSegment::sector_size,
+            &LuksSegment::integrity);
 }
 
 void add_luks_info(py::module_& module) {
@@ -160,6 +237,18 @@ void add_luks_info(py::module_& module) {
   type.def_readonly("segments", &LuksInfo::segments, R"doc(The data segments.)doc");
   type.def_readonly("remark", &LuksInfo::remark, R"doc(What is wrong with one of the two header copies; empty if both are valid.)doc");
   add_to_dict(type);
+  add_state(type,
+            &LuksInfo::version,
+            &LuksInfo::uuid,
+            &LuksInfo::label,
+            &LuksInfo::cipher,
+            &LuksInfo::key_bytes,
+            &LuksInfo::sector_size,
+            &LuksInfo::data_offset,
+            &LuksInfo::integrity,
+            &LuksInfo::keyslots,
+            &LuksInfo::segments,
+            &LuksInfo::remark);
 }
 
 void add_image_info(py::module_& module) {
@@ -185,6 +274,27 @@ void add_image_info(py::module_& module) {
   type.def_readonly("filesystem_bytes", &ImageInfo::filesystem_bytes, R"doc(Size of the encrypted file system.)doc");
   type.def_readonly("tree_bytes", &ImageInfo::tree_bytes, R"doc(Size of the dm-verity superblock and tree.)doc");
   add_to_dict(type);
+  add_state(type,
+            &ImageInfo::kind,
+            &ImageInfo::luks,
+            &ImageInfo::scratch_bytes,
+            &ImageInfo::manifest,
+            &ImageInfo::workload_digest,
+            &ImageInfo::disk_path,
+            &ImageInfo::disk_offset,
+            &ImageInfo::disk_bytes,
+            &ImageInfo::workload_id,
+            &ImageInfo::broker_url,
+            &ImageInfo::resource,
+            &ImageInfo::cipher,
+            &ImageInfo::verity_root_hash,
+            &ImageInfo::filesystem,
+            &ImageInfo::krun_config,
+            &ImageInfo::vcpus,
+            &ImageInfo::ram_mib,
+            &ImageInfo::header_bytes,
+            &ImageInfo::filesystem_bytes,
+            &ImageInfo::tree_bytes);
 }
 
 void add_image_difference(py::module_& module) {
@@ -193,6 +303,10 @@ void add_image_difference(py::module_& module) {
   type.def_readonly("a", &ImageDifference::a, R"doc(Value in the first image, empty if absent; of "disk/...": number of blocks that differ.)doc");
   type.def_readonly("b", &ImageDifference::b, R"doc(Value in the second image, empty if absent; of "disk/...": number of blocks.)doc");
   add_to_dict(type);
+  add_state(type,
+            &ImageDifference::what,
+            &ImageDifference::a,
+            &ImageDifference::b);
 }
 
 void add_verified_evidence(py::module_& module) {
@@ -206,17 +320,31 @@ void add_verified_evidence(py::module_& module) {
   type.def_readonly("version", &VerifiedEvidence::version, R"doc(Version of the report's form.)doc");
   type.def_readonly("chip_id", &VerifiedEvidence::chip_id, R"doc(CHIP_ID in hexadecimal.)doc");
   add_to_dict(type);
+  add_state(type,
+            &VerifiedEvidence::tee,
+            &VerifiedEvidence::measurement,
+            &VerifiedEvidence::host_data,
+            &VerifiedEvidence::report_data,
+            &VerifiedEvidence::policy,
+            &VerifiedEvidence::reported_tcb,
+            &VerifiedEvidence::version,
+            &VerifiedEvidence::chip_id);
 }
 
 void add_exit_reason(py::module_& module) {
   py::class_<ExitReason> type(module, "ExitReason", R"doc(How and why a guest ended. This is not an error.)doc");
   type.def_readonly("kind", &ExitReason::kind, R"doc(How the guest ended.)doc");
-  type.def_readonly("code", &ExitReason::code, R"doc(Exit status of the workload, or the number of the signal that killed it.)doc");
+  type.def_readonly("code", &ExitReason::code, R"doc(Exit status of the workload, or the number of the signal that killed it. Of a guest failure: 127 if the entry point is missing, 126 if it cannot be executed, else the number of the stage.)doc");
   type.def_readonly("stage", &ExitReason::stage, R"doc(Name of the boot stage that failed; empty if none did.)doc");
   type.def_readonly("detail", &ExitReason::detail, R"doc(One line with the cause; may be empty.)doc");
-  type.def_property_readonly("process_status", &ExitReason::process_status, R"doc(What a shell would see: the code; 128 + N for signal N; 125 for a guest that failed, crashed or had to be stopped.)doc");
-  type.def("__str__", &ExitReason::describe);
+  type.def_property_readonly("process_status", &ExitReason::process_status, R"doc(What a shell would see: the code; 128 + N for signal N; 127 if the image's entry point is missing, 126 if it cannot be executed; 125 for a guest that failed otherwise, crashed or had to be stopped.)doc");
+  type.def("__str__", &ExitReason::describe, "Kind, code, stage and detail in one line.");
   add_to_dict(type);
+  add_state(type,
+            &ExitReason::kind,
+            &ExitReason::code,
+            &ExitReason::stage,
+            &ExitReason::detail);
 }
 
 }  // namespace

@@ -511,9 +511,10 @@ inline constexpr CommandText kCommand = {
     "  bartizan run confidential/ --tee simulated --publish 8080:443\n"
     "  # without broker and protection, with the console\n"
     "  bartizan run confidential/ --tee none --key-file my.key --log-guest\n",
-    "Exit status: the workload's; 128 + N if signal N killed it; 125 if the launch or the guest\n"
-    "failed or had to be stopped. SIGINT and SIGTERM ask the workload to end; a second one ends it\n"
-    "at once. SIGHUP, SIGUSR1 and SIGUSR2 are passed on. With --json the workload's output goes to\n"
+    "Exit status: the workload's; 128 + N if signal N killed it; 127 if the image's entry point is\n"
+    "missing, 126 if it cannot be executed; 125 if the launch or the guest failed otherwise or had\n"
+    "to be stopped. SIGINT and SIGTERM ask the workload to end; a second one ends it\n"
+    "at once. SIGHUP, SIGUSR1 and SIGUSR2 are passed on, and the terminal's size. With --json the workload's output goes to\n"
     "stderr.\n"};
 inline constexpr OptionText kImage = {
     "IMAGE", "",

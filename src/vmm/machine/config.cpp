@@ -20,8 +20,9 @@ namespace {
 
 constexpr const char* kOrigin = "machine";
 
-Result<void> check_number(const char* what, uint32_t value, uint32_t least, uint32_t most) {
-  if (value >= least && value <= most) return {};
+// 0: to be decided.
+Result<void> check_number(const std::string& what, uint32_t value, uint32_t least, uint32_t most) {
+  if (value == 0 || (value >= least && value <= most)) return {};
   return make_error(ErrorCode::invalid_argument, kOrigin, "{} {}: must be {} to {}", what, value,
                     least, most);
 }
@@ -55,10 +56,14 @@ Result<void> check_vsock(const MachineOptions& options) {
 
 }  // namespace
 
+Result<void> check_size(const std::string& whose, uint32_t vcpus, uint32_t ram_mib) {
+  TRY(check_number(whose + "vcpus", vcpus, 1, kMaxVcpus));
+  return check_number(whose + "ram_mib", ram_mib, plan::measure::kMinRamMib,
+                      plan::measure::kMaxRamMib);
+}
+
 Result<void> check_options(const MachineOptions& options) {
-  TRY(check_number("vcpus", options.vcpus, 1, kMaxVcpus));
-  TRY(check_number("ram_mib", options.ram_mib, plan::measure::kMinRamMib,
-                   plan::measure::kMaxRamMib));
+  TRY(check_size("", options.vcpus, options.ram_mib));
   TRY(check_published(options));
   TRY(check_tee_options(options.tee_options));
   return check_vsock(options);

@@ -1,18 +1,22 @@
-#include <sys/eventfd.h>
-
 #include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 
 #include "bartizan/image.hpp"
 #include "bartizan/machine.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/mutex.hpp"
 #include "base/units.hpp"
 #include "guest_abi/manifest.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "vmm/host/probe.hpp"
 #include "vmm/host/probe_tee.hpp"
 #include "vmm/machine/config.hpp"
+#include "vmm/machine/launch_inputs.hpp"
 #include "vmm/machine/pre_attestation.hpp"
 #include "vmm/machine/running_machine.hpp"
 #include "vmm/machine/tee_options.hpp"
@@ -22,32 +26,15 @@ using namespace vmm::machine;  // NOLINT: the public functions of this component
 
 using vmm::machine::RunningMachine;
 
-struct Context::Impl {
-  Impl(MachineOptions options_given, vmm::machine::Commands commands_made)
-      : options(std::move(options_given)), commands(std::move(commands_made)) {}
-
-  MachineOptions options;
-  vmm::machine::Commands commands;
-  UniqueFd stdin_fd, stdout_fd, exit_event;
-  Tee tee = Tee::none;
-  std::optional<LuksDisk> disk;
-  UniqueFd disk_file;
-  std::unique_ptr<RunningMachine> running;
-
-  Result<void> start();
-  Result<void> require_idle(const char* call) const;
-  Result<vmm::machine::DeviceOptions> device_options(const plan::tee::LaunchPlan& plan);
-  Result<vmm::machine::ServiceOptions> service_options(const plan::tee::LaunchPlan& plan) const;
-  LaunchOptions launch_options() const;
-  void warn(const std::string& line) const;
-  // An error, or a Result's, with the machine's name in front.
-  template <typename T>
-  T named(T result) const {
-    return vmm::machine::in_machine(std::move(result), options.name);
-  }
-};
-
 namespace {
+
+// Of a machine whose size neither its options nor an image state.
+constexpr uint32_t kDefaultVcpus = 1, kDefaultRamMib = 512;
+
+uint32_t first_of(uint32_t given, uint32_t image, uint32_t fallback) {
+  if (given != 0) return given;
+  return image != 0 ? image : fallback;
+}
 
 Error state_error(std::string_view what) {
   return make_error(ErrorCode::invalid_state, "machine", "{}", what);
@@ -55,10 +42,91 @@ Error state_error(std::string_view what) {
 
 }  // namespace
 
+// What a Context is made of. Every call that may take long holds a share of it: the Context may be
+// destroyed meanwhile, which ends the guest and with it the call.
+struct Context::Impl {
+  Impl(MachineOptions options_given, vmm::machine::Commands commands_made)
+      : options(std::move(options_given)), commands(std::move(commands_made)) {}
+
+  const pid_t process = ::getpid();
+  MachineOptions options;
+  vmm::machine::Commands commands;
+  std::atomic<bool> stop_wanted = false;
+  UniqueFd stdin_fd, stdout_fd, exit_event;
+  Tee tee = Tee::none;
+  std::optional<LuksDisk> disk;
+  UniqueFd disk_file;
+  uint32_t image_vcpus = 0, image_ram_mib = 0;  // of an attached image
+  std::shared_ptr<Impl> kept;                   // itself, in a child: never destroyed there
+  mutable Mutex mutex;
+  std::shared_ptr<RunningMachine> running BARTIZAN_GUARDED_BY(mutex);
+
+  Result<void> start();
+  Result<ExitReason> wait(std::optional<std::chrono::milliseconds> limit) const;
+  void close();
+  bool forked() const { return process != ::getpid(); }
+  std::shared_ptr<RunningMachine> machine() const;  // null: not started, or not of this process
+  Result<void> require_own_process(const char* call) const;
+  Result<void> require_idle(const char* call) const;
+  Result<std::shared_ptr<RunningMachine>> require_started(const char* call) const;
+  uint32_t vcpus() const { return first_of(options.vcpus, image_vcpus, kDefaultVcpus); }
+  uint32_t ram_mib() const { return first_of(options.ram_mib, image_ram_mib, kDefaultRamMib); }
+  Result<vmm::machine::DeviceOptions> device_options(const plan::tee::LaunchPlan& plan);
+  Result<vmm::machine::ServiceOptions> service_options(const plan::tee::LaunchPlan& plan) const;
+  Result<vmm::machine::RunningMachineOptions> running_options(const LaunchOptions& launch,
+                                                              plan::tee::LaunchPlan& plan);
+  LaunchOptions launch_options() const;
+  void warn(const std::string& line) const;
+  void warn_of_differences(const vmm::machine::LaunchInputs& inputs) const;
+  // An error, or a Result's, with the machine's name in front.
+  template <typename T>
+  T named(T result) const {
+    return vmm::machine::in_machine(std::move(result), options.name);
+  }
+};
+static_assert(std::atomic<bool>::is_always_lock_free, "request_stop is for signal handlers too");
+
+std::shared_ptr<RunningMachine> Context::Impl::machine() const {
+  if (forked()) return nullptr;  // the lock may have been held by a thread that is not here
+  MutexLock lock(mutex);
+  return running;
+}
+
+Result<void> Context::Impl::require_own_process(const char* call) const {
+  if (!forked()) return {};
+  return state_error(
+      fmt::format("{}: this process was forked from process {}, whose machine this is: create one "
+                  "of its own here",
+                  call, process));
+}
+
 Result<void> Context::Impl::require_idle(const char* call) const {
-  if (running == nullptr) return {};
-  return named(
-      make_error(ErrorCode::invalid_state, "machine", "{}: the guest was started already", call));
+  TRY(require_own_process(call));
+  if (machine() == nullptr) return {};
+  return state_error(fmt::format("{}: the guest was started already", call));
+}
+
+Result<std::shared_ptr<RunningMachine>> Context::Impl::require_started(const char* call) const {
+  TRY(require_own_process(call));
+  if (auto started = machine()) return started;
+  return state_error(fmt::format("{}: the guest was not started: call start first", call));
+}
+
+Result<ExitReason> Context::Impl::wait(std::optional<std::chrono::milliseconds> limit) const {
+  const auto started = TRY(require_started("wait"));
+  if (auto reason = started->wait(limit)) return *std::move(reason);
+  return make_error(ErrorCode::timed_out, "machine", "guest still runs after {} ms",
+                    limit->count());
+}
+
+// Of a start that is under way, the guest ends as soon as it runs.
+void Context::Impl::close() {
+  stop_wanted = true;
+  commands.send({vmm::machine::Command::Kind::stop, 0});
+  if (auto started = machine()) {
+    started->stop_now();
+    started->wait({});
+  }
 }
 
 void Context::Impl::warn(const std::string& line) const {
@@ -67,13 +135,21 @@ void Context::Impl::warn(const std::string& line) const {
   }
 }
 
+// A broker knows the launch that was registered; the image's numbers are what most register.
+void Context::Impl::warn_of_differences(const vmm::machine::LaunchInputs& inputs) const {
+  if (tee == Tee::none || disk->disk_key) return;
+  for (const std::string& difference : vmm::machine::differences(inputs)) {
+    warn(difference + ": a broker accepts this launch only if it was registered with that number");
+  }
+}
+
 // Page tables are measured, and hold the C-bit where this host's processor has it. Whoever
 // registered the digests of other processors alone will refuse this one: better reported here.
 LaunchOptions Context::Impl::launch_options() const {
   LaunchOptions launch{tee,
                        options.bundle,
-                       options.vcpus,
-                       options.ram_mib,
+                       vcpus(),
+                       ram_mib(),
                        options.extra_command_line,
                        0,
                        options.tee_options.guest_features};
@@ -121,16 +197,8 @@ Result<vmm::machine::DeviceOptions> Context::Impl::device_options(
   return devices;
 }
 
-Result<void> Context::Impl::start() {
-  TRY(require_idle("start"));
-  if (!disk) return state_error("start: no disk; attach_luks_disk or attach_image first");
-  TRY(vmm::machine::check_tee_options(options.tee_options, tee));
-  auto plan = TRY(plan::measure::make_plan(launch_options(), disk->disk_key.has_value()));
-  plan.guest_policy = vmm::machine::guest_policy_of(options.tee_options, tee);
-  auto devices = TRY(device_options(plan));
-  if (tee == Tee::simulated) {
-    warn("simulated TEE: it protects nothing; its evidence is signed by a throw-away key");
-  }
+Result<vmm::machine::RunningMachineOptions> Context::Impl::running_options(
+    const LaunchOptions& launch, plan::tee::LaunchPlan& plan) {
   vmm::machine::RunningMachineOptions how;
   how.name = options.name;
   how.kernel = vmm::kvm::linux_kernel();
@@ -148,19 +216,59 @@ Result<void> Context::Impl::start() {
   how.before_run = [this] {
     return vmm::host::require_stock_kernels(vmm::kvm::linux_kernel(), options.kvm_device);
   };
-  running = TRY(RunningMachine::start(std::move(how), plan, std::move(devices)));
+  const vmm::machine::LaunchInputs inputs{launch, image_vcpus, image_ram_mib};
+  warn_of_differences(inputs);
+  how.explain = [inputs](ExitReason& reason) {
+    vmm::machine::explain_refused_measurement(inputs, reason);
+  };
+  return how;
+}
+
+Result<void> Context::Impl::start() {
+  TRY(require_idle("start"));
+  if (!disk) return state_error("start: no disk; attach_luks_disk or attach_image first");
+  if (stop_wanted) {
+    return make_error(ErrorCode::cancelled, "machine",
+                      "start: a stop was requested before it: nothing was launched");
+  }
+  TRY(vmm::machine::check_tee_options(options.tee_options, tee));
+  const LaunchOptions launch = launch_options();
+  auto plan = TRY(plan::measure::make_plan(launch, disk->disk_key.has_value()));
+  plan.guest_policy = vmm::machine::guest_policy_of(options.tee_options, tee);
+  auto devices = TRY(device_options(plan));
+  if (tee == Tee::simulated) {
+    warn("simulated TEE: it protects nothing; its evidence is signed by a throw-away key");
+  }
+  auto how = TRY(running_options(launch, plan));
+  std::shared_ptr<RunningMachine> started =
+      TRY(RunningMachine::start(std::move(how), plan, std::move(devices)));
+  MutexLock lock(mutex);
+  running = std::move(started);
   return {};
 }
 
-Context::Context(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Context::Context(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Context::Context(Context&&) noexcept = default;
-Context& Context::operator=(Context&&) noexcept = default;
-Context::~Context() = default;
+Context& Context::operator=(Context&& other) noexcept {
+  Context taken(std::move(other));
+  std::swap(impl_, taken.impl_);
+  return *this;
+}
+
+// In a forked child nothing may be destroyed: its threads are not here, and what they watch (epoll)
+// and tell each other (eventfds, KVM's memory) is shared with the parent.
+Context::~Context() {
+  if (!impl_) return;
+  if (impl_->forked())
+    impl_->kept = impl_;
+  else
+    impl_->close();
+}
 
 Result<Context> Context::create(MachineOptions options) {
-  auto build = [&]() -> Result<std::unique_ptr<Impl>> {
+  auto build = [&]() -> Result<std::shared_ptr<Impl>> {
     TRY(vmm::machine::check_options(options));
-    auto impl = std::make_unique<Impl>(options, TRY(vmm::machine::Commands::create()));
+    auto impl = std::make_shared<Impl>(options, TRY(vmm::machine::Commands::create()));
     impl->stdin_fd = TRY(vmm::machine::duplicate(options.stdin_fd, "stdin_fd"));
     impl->stdout_fd = TRY(vmm::machine::duplicate(options.stdout_fd, "stdout_fd"));
     impl->exit_event = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -171,7 +279,7 @@ Result<Context> Context::create(MachineOptions options) {
 }
 
 Result<void> Context::set_tee(Tee tee) {
-  TRY(impl_->require_idle("set_tee"));
+  TRY(impl_->named(impl_->require_idle("set_tee")));
   TRY(impl_->named(vmm::launch::make_launcher(tee)));
   TRY(impl_->named(
       vmm::host::require_tee(tee, {vmm::kvm::linux_kernel(), impl_->options.kvm_device})));
@@ -180,83 +288,90 @@ Result<void> Context::set_tee(Tee tee) {
 }
 
 Result<void> Context::attach_luks_disk(LuksDisk disk) {
-  TRY(impl_->require_idle("attach_luks_disk"));
+  TRY(impl_->named(impl_->require_idle("attach_luks_disk")));
   impl_->disk_file = TRY(impl_->named(vmm::machine::open_disk(disk)));
   impl_->disk = std::move(disk);
+  impl_->image_vcpus = impl_->image_ram_mib = 0;
   return {};
 }
 
 Result<void> Context::attach_image(const std::filesystem::path& image,
                                    std::optional<SecretBytes> disk_key) {
-  TRY(impl_->require_idle("attach_image"));
+  TRY(impl_->named(impl_->require_idle("attach_image")));
   auto info = TRY(impl_->named(inspect_image(image)));
   if (info.manifest.empty()) {
     return impl_->named(make_error(
         ErrorCode::unsupported, "machine",
         "{}: no image of ours (no bartizan.json): it can be inspected only", image.string()));
   }
+  TRY(impl_->named(vmm::machine::check_size("the image's ", impl_->options.vcpus ? 0 : info.vcpus,
+                                            impl_->options.ram_mib ? 0 : info.ram_mib)));
   LuksDisk disk;
   disk.path = info.disk_path;
   disk.offset = info.disk_offset;
   disk.size = info.disk_bytes;
   disk.manifest = info.manifest;
   disk.disk_key = std::move(disk_key);
-  return attach_luks_disk(std::move(disk));
+  TRY(attach_luks_disk(std::move(disk)));
+  impl_->image_vcpus = info.vcpus;
+  impl_->image_ram_mib = info.ram_mib;
+  return {};
 }
 
 Result<void> Context::start() {
-  return impl_->named(impl_->start());
+  const auto impl = impl_;
+  return impl->named(impl->start());
 }
 
 Result<ExitReason> Context::start_enter() {
-  TRY(start());
-  return wait();
+  const auto impl = impl_;
+  TRY(impl->named(impl->start()));
+  return impl->named(impl->wait({}));
 }
 
 Result<ExitReason> Context::wait(std::optional<std::chrono::milliseconds> limit) {
-  if (impl_->running == nullptr)
-    return impl_->named(state_error("wait: the guest was not started"));
-  if (auto reason = impl_->running->wait(limit)) return *std::move(reason);
-  return impl_->named(
-      make_error(ErrorCode::timed_out, "machine", "guest still runs after {} ms", limit->count()));
+  const auto impl = impl_;
+  return impl->named(impl->wait(limit));
 }
 
 int Context::exit_fd() const {
-  return impl_->exit_event.get();
+  return impl_->forked() ? -1 : impl_->exit_event.get();
 }
 
 void Context::request_stop(uint32_t grace_ms) {
+  if (impl_->forked()) return;
+  impl_->stop_wanted = true;
   impl_->commands.send({vmm::machine::Command::Kind::stop, grace_ms});
 }
 
 void Context::send_signal(int signal_number) {
-  if (signal_number <= 0 || signal_number > 64) return;
+  if (impl_->forked() || signal_number <= 0 || signal_number > 64) return;
   impl_->commands.send({vmm::machine::Command::Kind::signal, static_cast<uint32_t>(signal_number)});
 }
 
 MachineStats Context::stats() const {
-  return impl_->running ? impl_->running->stats() : MachineStats{};
+  const auto machine = impl_->machine();
+  return machine ? machine->stats() : MachineStats{};
 }
 
 std::vector<PublishedPort> Context::published_ports() const {
-  return impl_->running ? impl_->running->published() : std::vector<PublishedPort>{};
+  const auto machine = impl_->machine();
+  return machine ? machine->published() : std::vector<PublishedPort>{};
 }
 
 uint64_t Context::memory_size() const {
-  return impl_->options.ram_mib * kMiB;
+  return impl_->ram_mib() * kMiB;
 }
 
 Result<void> Context::read_memory(MemoryView view, uint64_t offset, std::span<uint8_t> to) const {
-  if (impl_->running == nullptr)
-    return impl_->named(state_error("read_memory: the guest was not started"));
-  const auto& memory = impl_->running->memory();
+  const auto machine = TRY(impl_->named(impl_->require_started("read_memory")));
+  const auto& memory = machine->memory();
   return view == MemoryView::raw ? memory.read_raw(offset, to) : memory.read_host_view(offset, to);
 }
 
 Result<uint64_t> Context::count_in_memory(MemoryView view, std::span<const uint8_t> pattern) const {
-  if (impl_->running == nullptr)
-    return impl_->named(state_error("count_in_memory: the guest was not started"));
-  const auto& memory = impl_->running->memory();
+  const auto machine = TRY(impl_->named(impl_->require_started("count_in_memory")));
+  const auto& memory = machine->memory();
   return view == MemoryView::raw ? memory.count_raw(pattern) : memory.count_host_view(pattern);
 }
 

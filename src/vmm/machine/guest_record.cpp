@@ -81,7 +81,8 @@ ExitReason GuestRecord::reported_reason() const {
 ExitReason GuestRecord::failed(uint32_t value) const {
   const uint32_t stage = value & 0xff, status = value >> guest_abi::kFailureStatusShift & 0xff;
   const bool entry_point = stage == static_cast<uint32_t>(guest_abi::BootStage::workload);
-  return {ExitKind::guest_failure, static_cast<int32_t>(entry_point && status != 0 ? status : stage),
+  return {ExitKind::guest_failure,
+          static_cast<int32_t>(entry_point && status != 0 ? status : stage),
           std::string(guest_abi::stage_name(stage)), failure_};
 }
 

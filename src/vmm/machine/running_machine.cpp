@@ -143,6 +143,7 @@ void RunningMachine::finish() {
         fmt::format("{} bytes of the workload's output dropped: nobody read them", dropped));
   }
   ExitReason reason = guest_record_->reason();
+  if (options_.explain) options_.explain(reason);
   log(LogLevel::info, reason.describe());
   // Set reason_ and signal exit_event under one lock, so that observing either implies the other.
   uint64_t one = 1;

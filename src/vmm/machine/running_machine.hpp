@@ -33,6 +33,9 @@ struct RunningMachineOptions {
   memory::Backing backing = memory::Backing::pages;
   std::function<Result<void>()>
       before_run;  // asked when all is made and nothing runs; may be empty
+  // Called once with how the guest ended, on the loop's thread, before anybody is told; may be
+  // empty.
+  std::function<void(ExitReason&)> explain;
 };
 
 class RunningMachine {

@@ -21,7 +21,7 @@ namespace {
 constexpr const char* kTerminal = "/dev/hvc1";
 constexpr gid_t kTerminalGroup = 5;  // "tty" everywhere
 constexpr int kExecFailed = 127;
-constexpr std::string_view kEntryPoint = "entry_point";  // reason of an error: exec refused it
+constexpr std::string_view kEntryPoint = "entry_point";   // reason of an error: exec refused it
 constexpr uint32_t kMissing = 127, kNotExecutable = 126;  // as shells and podman have them
 
 // What the child reports when it does not become the workload.

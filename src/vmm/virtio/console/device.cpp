@@ -13,8 +13,8 @@ namespace bartizan::vmm::virtio {
 namespace {
 
 constexpr uint16_t kReceive = 0, kTransmit = 1;  // §5.3.2
-constexpr uint64_t kFeatureSize = 1;                // §5.3.3, VIRTIO_CONSOLE_F_SIZE
-constexpr size_t kConfigBytes = 12;                 // §5.3.4
+constexpr uint64_t kFeatureSize = 1;             // §5.3.3, VIRTIO_CONSOLE_F_SIZE
+constexpr size_t kConfigBytes = 12;              // §5.3.4
 constexpr uint16_t kQueueSize = 64;
 constexpr size_t kPiece = 4096;  // bytes moved at a time; the size of Linux's own console buffers
 

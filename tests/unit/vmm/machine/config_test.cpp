@@ -18,7 +18,7 @@ TEST(Options, EachRefusalNamesTheOptionAndTheValue) {
     return checked.ok() ? std::string("ok") : checked.error().describe();
   };
   EXPECT_EQ(refusal([](MachineOptions&) {}), "ok");
-  EXPECT_THAT(refusal([](MachineOptions& o) { o.vcpus = 0; }), HasSubstr("vcpus 0"));
+  EXPECT_EQ(refusal([](MachineOptions& o) { o.vcpus = o.ram_mib = 0; }), "ok") << "the image's";
   EXPECT_THAT(refusal([](MachineOptions& o) { o.vcpus = 5000; }), HasSubstr("vcpus 5000"));
   EXPECT_THAT(refusal([](MachineOptions& o) { o.ram_mib = 1; }), HasSubstr("ram_mib 1"));
   EXPECT_THAT(refusal([](MachineOptions& o) { o.ram_mib = 0xffffffff; }),
@@ -37,6 +37,30 @@ TEST(Options, EachRefusalNamesTheOptionAndTheValue) {
               }),
               HasSubstr("1002"));
   EXPECT_THAT(refusal([](MachineOptions& o) { o.vsock = {{5, "", true}}; }), HasSubstr("no path"));
+}
+
+TEST(Options, AnImagesSizeIsJudgedLikeACallers) {
+  EXPECT_TRUE(check_size("the image's ", 0, 0).ok());
+  EXPECT_TRUE(check_size("the image's ", 254, 128).ok());
+  EXPECT_THAT(check_size("the image's ", 255, 128).error().message,
+              HasSubstr("the image's vcpus 255: must be 1 to 254"));
+  EXPECT_THAT(check_size("the image's ", 1, 1).error().message,
+              HasSubstr("the image's ram_mib 1: must be 128 to 262144"));
+}
+
+// What an embedder used to get: machine "beta": machine "beta": …
+TEST(Options, EachRefusalNamesTheMachineOnce) {
+  auto context = Context::create({.name = "beta"}).value();
+  const Error refusals[] = {context.start().error(),
+                            context.wait().error(),
+                            context.start_enter().error(),
+                            context.attach_image("/nonexistent").error(),
+                            context.attach_luks_disk({}).error(),
+                            context.count_in_memory(MemoryView::raw, {}).error()};
+  for (const Error& error : refusals) {
+    EXPECT_EQ(error.message.find("machine \"beta\": "), 0u) << error.message;
+    EXPECT_EQ(error.message.find("beta", 10), std::string::npos) << error.message;
+  }
 }
 
 TEST(Options, DescriptorsAreDuplicatedOrNamed) {
