@@ -151,6 +151,22 @@ void from_state(const py::handle& state, Value& to) {
     to = state.cast<Value>();
 }
 
+// An enumerator is equal to itself and to its number; the hash is that of the number. (pybind11's own
+// comparison knows the first alone.)
+template <typename Enum>
+void equal_to_number(py::enum_<Enum>& type) {
+  auto equal = [type = py::handle(type)](const py::object& self, const py::object& other) {
+    const bool comparable = py::isinstance(other, type) || PyLong_Check(other.ptr());
+    return comparable && py::int_(self).equal(py::int_(other));
+  };
+  type.attr("__eq__") = py::cpp_function(equal, py::name("__eq__"), py::is_method(type));
+  type.attr("__ne__") = py::cpp_function(
+      [equal](const py::object& self, const py::object& other) { return !equal(self, other); },
+      py::name("__ne__"), py::is_method(type));
+  type.def_property_readonly(
+      "value", [](Enum self) { return static_cast<int>(self); }, "Its number.");
+}
+
 // == by value, and pickling. A pickle holds all members, secrets too.
 template <typename T, typename... Values>
 void add_state(py::class_<T>& type, Values T::*... members) {

@@ -160,9 +160,10 @@ def enum_function(enum):
     rows = "\n".join(f'      .value("{name}", {enum.cpp}::{name}, R"doc({doc})doc")' for name, _, doc, *_ in enum.values)
     return f"""\
 void add_{enum.name}(py::module_& module) {{
-  py::enum_<{enum.cpp}>(module, "{enum.cpp}", py::arithmetic(),
-      R"doc({enum.doc.strip()} Equal to its number too.)doc")
+  py::enum_<{enum.cpp}> type(module, "{enum.cpp}", R"doc({enum.doc.strip()} Equal to its number too.)doc");
+  type
 {rows};
+  equal_to_number(type);
 }}
 """
 

@@ -206,7 +206,7 @@ def test_registered_image_with_more_memory_is_another_measurement(launch, broker
     ended = launch("attested", key=False, ram_mib=320)
     detail = ended.exit["detail"]
     assert ended.exit["stage"] == "broker" and "[measurement]" in detail, ended
-    assert "1 vCPUs, 320 MiB, kernel " in detail and "differs: ram_mib 320 (the image has 512)" in detail, ended
+    assert "vcpus 1, ram_mib 320, kernel " in detail and "differs: ram_mib 320 (the image has 512)" in detail, ended
 
 
 def test_published_port_in_use_is_an_error_before_launch(launch):

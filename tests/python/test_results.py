@@ -4,6 +4,7 @@ import ast
 import inspect
 import pathlib
 import pickle
+import re
 
 import bartizan
 import pytest
@@ -44,14 +45,14 @@ def test_what_differs_is_not_equal(image, bundle):
 def own_words(member):
     """The documentation without the signatures that pybind11 writes."""
     lines = (member.__doc__ or "").strip().splitlines()
-    name = getattr(member, "__name__", "")
-    return [line for line in lines if line.strip() and not line.startswith((f"{name}(", "Overloaded"))]
+    return [line for line in lines if line.strip() and not re.match(r"\w*\(.*\) -> |Overloaded", line)]
 
 
 def public(owner):
     for name, member in vars(owner).items():
         is_member = callable(member) or isinstance(member, (property, staticmethod)) or inspect.isdatadescriptor(member)
-        if not name.startswith("_") and is_member and not isinstance(member, type):
+        # `name` of an enumeration is pybind11's own, like the enumerators.
+        if not name.startswith("_") and is_member and not isinstance(member, (type, owner)) and name != "name":
             yield name, getattr(owner, name)
 
 

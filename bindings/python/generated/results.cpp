@@ -10,19 +10,20 @@ namespace bartizan::python {
 namespace {
 
 void add_tee(py::module_& module) {
-  py::enum_<Tee>(module, "Tee", py::arithmetic(),
-      R"doc(Trusted execution environments. none and simulated protect nothing. Equal to its number too.)doc")
+  py::enum_<Tee> type(module, "Tee", R"doc(Trusted execution environments. none and simulated protect nothing. Equal to its number too.)doc");
+  type
       .value("none", Tee::none, R"doc(An ordinary virtual machine. It cannot attest.)doc")
       .value("simulated", Tee::simulated, R"doc(Runs the guest's SEV code on any KVM host, with a throw-away key chain.)doc")
       .value("sev", Tee::sev, R"doc(AMD SEV: encrypted memory.)doc")
       .value("sev_es", Tee::sev_es, R"doc(AMD SEV-ES: also encrypted registers.)doc")
       .value("snp", Tee::snp, R"doc(AMD SEV-SNP: also integrity, and reports for remote attestation.)doc")
       .value("tdx", Tee::tdx, R"doc(Intel TDX.)doc");
+  equal_to_number(type);
 }
 
 void add_exit_kind(py::module_& module) {
-  py::enum_<ExitKind>(module, "ExitKind", py::arithmetic(),
-      R"doc(How a guest ended. Equal to its number too.)doc")
+  py::enum_<ExitKind> type(module, "ExitKind", R"doc(How a guest ended. Equal to its number too.)doc");
+  type
       .value("exit_code", ExitKind::exit_code, R"doc(The workload ended; the code is its exit status.)doc")
       .value("signal", ExitKind::signal, R"doc(The workload was killed by a signal; the code is the signal's number.)doc")
       .value("guest_failure", ExitKind::guest_failure, R"doc(The guest's init gave up; stage and detail hold where and why.)doc")
@@ -30,13 +31,15 @@ void add_exit_kind(py::module_& module) {
       .value("reset", ExitKind::reset, R"doc(The guest reset itself without an exit report.)doc")
       .value("crash", ExitKind::crash, R"doc(Triple fault, internal KVM error or similar; detail holds which.)doc")
       .value("stopped", ExitKind::stopped, R"doc(A stop was requested and the guest did not end by itself in time.)doc");
+  equal_to_number(type);
 }
 
 void add_memory_view(py::module_& module) {
-  py::enum_<MemoryView>(module, "MemoryView", py::arithmetic(),
-      R"doc(Two views of the memory of a stopped or running guest. Equal to its number too.)doc")
+  py::enum_<MemoryView> type(module, "MemoryView", R"doc(Two views of the memory of a stopped or running guest. Equal to its number too.)doc");
+  type
       .value("raw", MemoryView::raw, R"doc(The bytes as they are. Only for the TEEs none and simulated.)doc")
       .value("host", MemoryView::host, R"doc(What the host of a TEE sees: private pages are encrypted under a key of this VM.)doc");
+  equal_to_number(type);
 }
 
 void add_tee_probe(py::module_& module) {

@@ -16,7 +16,7 @@ void compare(const char* name, uint32_t value, uint32_t image, std::vector<std::
 
 std::string bundle_text(const LaunchOptions& launch) {
   auto bundle = read_bundle(launch.bundle.empty() ? default_bundle_path() : launch.bundle);
-  if (!bundle.ok()) return fmt::format("bundle {}", bundle.error().describe());
+  if (!bundle.ok()) return bundle.error().describe();
   std::string command_line = bundle->command_line;
   if (!launch.extra_command_line.empty()) command_line += " " + launch.extra_command_line;
   return fmt::format("kernel {}, command line \"{}\"", bundle->kernel_release, command_line);
@@ -35,8 +35,9 @@ void explain_refused_measurement(const LaunchInputs& inputs, ExitReason& reason)
   if (reason.kind != ExitKind::guest_failure || reason.detail.find(kRefused) == std::string::npos)
     return;
   const LaunchOptions& launch = inputs.launch;
-  reason.detail += fmt::format("; this launch: TEE {}, {} vCPUs, {} MiB, {}", to_string(launch.tee),
-                               launch.vcpus, launch.ram_mib, bundle_text(launch));
+  reason.detail +=
+      fmt::format("; this launch: TEE {}, vcpus {}, ram_mib {}, {}", to_string(launch.tee),
+                  launch.vcpus, launch.ram_mib, bundle_text(launch));
   if (auto found = differences(inputs); !found.empty()) {
     reason.detail += fmt::format("; differs: {}", fmt::join(found, ", "));
   } else {

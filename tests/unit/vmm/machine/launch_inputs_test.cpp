@@ -34,7 +34,7 @@ TEST(LaunchInputs, ARefusedMeasurementNamesTheInputs) {
   ExitReason reason{ExitKind::guest_failure, 6, "broker", kRefusal};
   explain_refused_measurement(inputs(), reason);
   EXPECT_THAT(reason.describe(), HasSubstr(kRefusal));
-  EXPECT_THAT(reason.detail, HasSubstr("this launch: TEE simulated, 1 vCPUs, 512 MiB"));
+  EXPECT_THAT(reason.detail, HasSubstr("this launch: TEE simulated, vcpus 1, ram_mib 512, "));
   EXPECT_THAT(reason.detail, HasSubstr("differs: ram_mib 512 (the image has 256)"));
   EXPECT_THAT(reason.detail, HasSubstr("/nonexistent")) << "the bundle that cannot be read";
   EXPECT_EQ(reason.detail.find('\n'), std::string::npos);
