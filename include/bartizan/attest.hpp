@@ -20,31 +20,31 @@ namespace bartizan {
 struct Evidence {
   Tee tee = Tee::none;
   // SNP and simulated: 1184 bytes (SNP ABI, ATTESTATION_REPORT)
-  std::vector<uint8_t> report;
-  std::vector<std::vector<uint8_t>> certificates;  // DER: VCEK, ASK, ARK
+  std::vector<uint8_t> report = {};
+  std::vector<std::vector<uint8_t>> certificates = {};  // DER: VCEK, ASK, ARK
 };
 
 // What the verifier demands. Empty or absent: not demanded.
 struct EvidencePolicy {
   bool allow_simulated = false;  // evidence of the simulated TEE is refused by name without this
   bool allow_debug = false;
-  std::vector<std::vector<uint8_t>> measurements;  // any of these
-  std::vector<uint8_t> host_data;                  // 32 bytes: the workload digest
-  std::vector<uint8_t> report_data;                // 64 bytes
-  uint64_t minimum_tcb = 0;                        // each component at least, as in REPORTED_TCB
+  std::vector<std::vector<uint8_t>> measurements = {};  // any of these
+  std::vector<uint8_t> host_data = {};                  // 32 bytes: the workload digest
+  std::vector<uint8_t> report_data = {};                // 64 bytes
+  uint64_t minimum_tcb = 0;  // each component at least, as in REPORTED_TCB
   // seconds since the epoch, for certificate dates; 0: the clock
   int64_t now = 0;
 };
 
 struct VerifiedEvidence {
   Tee tee = Tee::none;
-  std::vector<uint8_t> measurement;  // 48
-  std::vector<uint8_t> host_data;    // 32
-  std::vector<uint8_t> report_data;  // 64
+  std::vector<uint8_t> measurement = {};  // 48
+  std::vector<uint8_t> host_data = {};    // 32
+  std::vector<uint8_t> report_data = {};  // 64
   uint64_t policy = 0;
   uint64_t reported_tcb = 0;
   uint32_t version = 0;
-  std::string chip_id;  // hex
+  std::string chip_id = {};  // hex
 };
 
 // verification_failed with reason: "simulated", "certificate_chain", "signature", "debug",
@@ -66,9 +66,9 @@ class EvidenceSource {
 };
 
 struct KeyRequest {
-  std::string url;       // "https://host:port"
-  std::string ca_pem;    // trusted authority; TLS without it is refused
-  std::string resource;  // "repository/type/tag"
+  std::string url = {};       // "https://host:port"
+  std::string ca_pem = {};    // trusted authority; TLS without it is refused
+  std::string resource = {};  // "repository/type/tag"
   uint32_t timeout_ms = 30'000;
 };
 

@@ -17,16 +17,16 @@ namespace bartizan {
 
 struct BrokerOptions {
   // folder: store.sqlite, ca.pem, tls.pem, tls.key, admin.token; made (0700) if missing
-  std::filesystem::path state;
+  std::filesystem::path state = {};
   std::string address = "127.0.0.1";
   uint16_t port = 8443;  // 0: chosen by the system
   // of the certificate made at first start
   std::vector<std::string> tls_names = {"127.0.0.1", "10.0.2.2", "localhost"};
   // sev, sev-es: AMD root keys (ARK, SEV API appendix B.1) to trust beside those of Naples, Rome,
   // Milan, Genoa, Turin.
-  std::vector<std::vector<uint8_t>> sev_roots;
-  std::function<int64_t()> clock;  // seconds since the epoch; default: the system's
-  LogSink log;
+  std::vector<std::vector<uint8_t>> sev_roots = {};
+  std::function<int64_t()> clock = {};  // seconds since the epoch; default: the system's
+  LogSink log = {};
 };
 
 // Serves on threads of its own from start() to the destructor. Any thread may call it.
@@ -52,14 +52,15 @@ class Broker {
 // A workload as its owner registers it. The key is released only to evidence that matches all of
 // it.
 struct Workload {
-  std::string id;
-  std::vector<uint8_t> workload_digest;            // 32 bytes
-  std::vector<std::vector<uint8_t>> measurements;  // any of these; 48 bytes, of sev and sev-es 32
+  std::string id = {};
+  std::vector<uint8_t> workload_digest = {};  // 32 bytes
+  // any of these; 48 bytes, of sev and sev-es 32
+  std::vector<std::vector<uint8_t>> measurements = {};
   bool allow_simulated = false;
   bool allow_debug = false;
   uint64_t minimum_tcb = 0;
-  std::string resource;  // "default/disk-key/<id>"
-  SecretBytes disk_key;
+  std::string resource = {};  // "default/disk-key/<id>"
+  SecretBytes disk_key = {};
   // That the measurements are of. bartizan's own broker needs it for sev and sev-es alone:
   // their guests bring no evidence, so it judges their launches as their owner, for the host that
   // makes them (docs/tee.md, "Pre-attestation").
@@ -78,17 +79,17 @@ std::string_view to_string(BrokerKind kind);  // "bartizan", "trustee", "registe
 Result<BrokerKind> broker_kind_from_string(std::string_view name);
 
 struct BrokerAccess {
-  std::string url;  // of Trustee and old servers with a path before /kbs/v0, if they have one
-  std::string ca_pem;
-  SecretBytes admin_token;
+  std::string url = {};  // of Trustee and old servers with a path before /kbs/v0, if they have one
+  std::string ca_pem = {};
+  SecretBytes admin_token = {};
   BrokerKind kind = BrokerKind::bartizan;
 
   // Of Trustee alone. Its administrator's Ed25519 private key (PEM), which signs a token for five
   // minutes (EdDSA, RFC 8037) in place of admin_token; both empty: no token, as a KBS in
   // InsecureAllowAll wants.
-  SecretBytes admin_key;
+  SecretBytes admin_key = {};
   // claims of that token; empty: left out
-  std::string admin_issuer, admin_audience, admin_role = "admin";
+  std::string admin_issuer = {}, admin_audience = {}, admin_role = "admin";
   // Trustee keeps one list of measurements for all workloads: `measurements` replaces it. false:
   // left alone.
   bool reference_values = true;

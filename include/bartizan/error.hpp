@@ -31,12 +31,12 @@ std::string_view advice(ErrorCode code);
 
 struct Error {
   ErrorCode code = ErrorCode::internal;
-  int os_errno = 0;      // errno behind the failure, or 0
-  std::string origin;    // part that noticed it, "component/part"
-  std::string message;   // one line, names the object and the value
-  std::string reason;    // verification_failed only: stable word for programs
-  std::string expected;  // verification_failed only: public value that was required
-  std::string got;       // verification_failed only: public value that was found
+  int os_errno = 0;           // errno behind the failure, or 0
+  std::string origin = {};    // part that noticed it, "component/part"
+  std::string message = {};   // one line, names the object and the value
+  std::string reason = {};    // verification_failed only: stable word for programs
+  std::string expected = {};  // verification_failed only: public value that was required
+  std::string got = {};       // verification_failed only: public value that was found
 
   // "origin: message (ENOENT)", and for verification failures "[reason] expected … got …".
   std::string describe() const;

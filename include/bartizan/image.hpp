@@ -18,26 +18,27 @@ struct BuildOptions {
   // OCI layout folder. Where skopeo is installed also an archive (of OCI or Docker), or what skopeo
   // can fetch ("docker://docker.io/library/nginx", "containers-storage:…"); the image for
   // linux/amd64 of an index.
-  std::filesystem::path source;
-  std::string reference;  // tag in its index ("latest"); empty: the only image
+  std::filesystem::path source = {};
+  std::string reference = {};  // tag in its index ("latest"); empty: the only image
   // OCI layout folder to make, or an archive (tar) of one: "oci-archive:FILE" or a name that ends
   // in ".tar". Must not exist. "oci:FOLDER" is a folder whatever its name.
-  std::filesystem::path output;
+  std::filesystem::path output = {};
   std::string output_reference = "latest";
 
-  std::string workload_id;  // empty: 32 hex digits of the source image's manifest digest
+  std::string workload_id = {};  // empty: 32 hex digits of the source image's manifest digest
   // "https://10.0.2.2:8443": as the guest reaches it; empty: key comes from the caller
-  std::string broker_url;
-  std::string broker_ca_pem;  // the only certificate authority that the guest will believe
+  std::string broker_url = {};
+  std::string broker_ca_pem = {};  // the only certificate authority that the guest will believe
   // "default/disk-key/<workload_id>" when empty (KBS repository/type/tag)
-  std::string resource;
+  std::string resource = {};
   // Defaults for a launch, and part of krun-sev.json; at most kMaxVcpus (tee.hpp).
   uint32_t vcpus = 1;
   uint32_t ram_mib = 512;
   bool network = true;
 
-  std::optional<SecretBytes> disk_key;  // disk key; empty: 256 fresh random bits, as 64 hex digits
-  ProgressSink progress;
+  // disk key; empty: 256 fresh random bits, as 64 hex digits
+  std::optional<SecretBytes> disk_key = {};
+  ProgressSink progress = {};
 
   // What the workload writes goes to a scratch disk of this size, which the host provides (a sparse
   // file) and the guest formats at each boot, encrypted and authenticated under keys that it draws
@@ -47,7 +48,7 @@ struct BuildOptions {
 
   // A second way into the disk, for people: a key slot of its own, hardened by Argon2id (192 MiB, 4
   // passes). The guest never uses it.
-  std::optional<SecretBytes> recovery_passphrase;
+  std::optional<SecretBytes> recovery_passphrase = {};
 
   // Draws nothing at random: all of the disk's key, salts and UUIDs come from disk_key, which must
   // be given and hold 256 random bits. The same source and options then make the same bytes,
@@ -57,28 +58,28 @@ struct BuildOptions {
   // What the output is put on as one more layer, given as `source` is; empty: on nothing. The
   // base's layers and history come first, and of its configuration environment, ports, labels, stop
   // signal and working directory stay.
-  std::filesystem::path base_image;
-  std::string base_reference;
+  std::filesystem::path base_image = {};
+  std::string base_reference = {};
 
   // Seconds since the epoch: "created" of the output. Default: now; in reproducible builds the
   // source's, else 0.
-  std::optional<int64_t> created;
+  std::optional<int64_t> created = {};
   // Omits all metadata that identifies the source image: annotations, labels, digest. Requires
   // workload_id.
   bool anonymous = false;
 };
 
 struct BuildReport {
-  std::vector<uint8_t> manifest;         // exact bytes
-  std::vector<uint8_t> workload_digest;  // SHA-256 of them, 32 bytes: HOST_DATA of the launch
-  std::string workload_id;
-  std::string resource;
-  SecretBytes disk_key;
-  uint64_t disk_bytes = 0;       // of /disk.img
-  uint64_t entries = 0;          // files, folders, links in the file system
-  uint64_t content_bytes = 0;    // of regular files
-  std::string image_digest;      // "sha256:…" of the written OCI manifest
-  std::filesystem::path output;  // folder or archive that was made
+  std::vector<uint8_t> manifest = {};         // exact bytes
+  std::vector<uint8_t> workload_digest = {};  // SHA-256 of them, 32 bytes: HOST_DATA of the launch
+  std::string workload_id = {};
+  std::string resource = {};
+  SecretBytes disk_key = {};
+  uint64_t disk_bytes = 0;            // of /disk.img
+  uint64_t entries = 0;               // files, folders, links in the file system
+  uint64_t content_bytes = 0;         // of regular files
+  std::string image_digest = {};      // "sha256:…" of the written OCI manifest
+  std::filesystem::path output = {};  // folder or archive that was made
 };
 
 // Errors: not_found, corrupt (not an OCI layout, bad digest, truncated layer, path traversal),
@@ -89,38 +90,38 @@ Result<BuildReport> build_image(const BuildOptions& options);
 // A key slot of a LUKS header: one passphrase that opens the disk.
 struct LuksKeyslot {
   uint32_t number = 0;
-  bool unbound = false;  // holds a key, but not that of the data
-  std::string kdf;       // "pbkdf2", "argon2i", "argon2id"
-  std::string hash;      // of PBKDF2
+  bool unbound = false;   // holds a key, but not that of the data
+  std::string kdf = {};   // "pbkdf2", "argon2i", "argon2id"
+  std::string hash = {};  // of PBKDF2
   uint32_t iterations = 0;
   uint32_t memory_kib = 0, threads = 0;  // of Argon2
   uint32_t key_bytes = 0;
-  std::string cipher;             // of its area
+  std::string cipher = {};        // of its area
   uint64_t offset = 0, size = 0;  // of its area on the disk
 };
 
 struct LuksSegment {
   uint32_t number = 0;
-  std::string type;               // "crypt"
+  std::string type = {};          // "crypt"
   uint64_t offset = 0, size = 0;  // size 0: to the end of the disk
-  std::string cipher;
+  std::string cipher = {};
   uint32_t sector_size = 512;
-  std::string integrity;  // "hmac(sha256)"; empty: none
+  std::string integrity = {};  // "hmac(sha256)"; empty: none
 };
 
 // The content of a LUKS header, whichever program made it. Nothing of it is authenticated: the host
 // can write what it likes.
 struct LuksInfo {
   uint32_t version = 0;  // 1 or 2
-  std::string uuid, label;
-  std::string cipher;  // "aes-xts-plain64"
+  std::string uuid = {}, label = {};
+  std::string cipher = {};  // "aes-xts-plain64"
   uint32_t key_bytes = 0, sector_size = 512;
   uint64_t data_offset = 0;
-  std::string integrity;
-  std::vector<LuksKeyslot> keyslots;
-  std::vector<LuksSegment> segments;
+  std::string integrity = {};
+  std::vector<LuksKeyslot> keyslots = {};
+  std::vector<LuksSegment> segments = {};
   // "primary header: wrong checksum; read from the secondary one"; empty: both copies are valid
-  std::string remark;
+  std::string remark = {};
 };
 
 // What can be known of an image without its key.
@@ -129,16 +130,16 @@ struct ImageInfo {
   // has no manifest, so what is below comes from its footer and its LUKS header. "disk": a disk
   // image with a LUKS header and nothing else.
   std::string kind = "bartizan";
-  std::optional<LuksInfo> luks;
-  std::vector<uint8_t> manifest;
-  std::vector<uint8_t> workload_digest;
-  std::filesystem::path disk_path;  // file that holds /disk.img
+  std::optional<LuksInfo> luks = {};
+  std::vector<uint8_t> manifest = {};
+  std::vector<uint8_t> workload_digest = {};
+  std::filesystem::path disk_path = {};  // file that holds /disk.img
   uint64_t disk_offset = 0, disk_bytes = 0;
-  std::string workload_id, broker_url, resource;
-  std::string cipher;            // "aes-xts-plain64"
-  std::string verity_root_hash;  // hex
-  std::string filesystem;
-  std::string krun_config;  // the footer's JSON
+  std::string workload_id = {}, broker_url = {}, resource = {};
+  std::string cipher = {};            // "aes-xts-plain64"
+  std::string verity_root_hash = {};  // hex
+  std::string filesystem = {};
+  std::string krun_config = {};  // the footer's JSON
   uint32_t vcpus = 1, ram_mib = 512;
   // Parts of the disk: LUKS2 header, encrypted file system, dm-verity superblock and tree.
   uint64_t header_bytes = 0, filesystem_bytes = 0, tree_bytes = 0;
@@ -164,9 +165,9 @@ Result<void> verify_image(const std::filesystem::path& image,
 
 // One thing in which two images differ, as far as can be seen without a key.
 struct ImageDifference {
-  std::string what;  // "manifest/disk/verity/root_hash", "krun/cpus", "disk/data"
+  std::string what = {};  // "manifest/disk/verity/root_hash", "krun/cpus", "disk/data"
   // values, empty if absent; of "disk/…": how many blocks of 4096 bytes differ, of how many
-  std::string a, b;
+  std::string a = {}, b = {};
 };
 
 // Empty: the same manifest, configuration and disk. Errors as of inspect_image.

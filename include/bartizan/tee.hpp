@@ -31,8 +31,8 @@ Result<Tee> tee_from_string(std::string_view name);  // invalid_argument names t
 struct TeeProbe {
   Tee tee = Tee::none;
   bool available = false;
-  std::string missing;  // one line, empty when available
-  std::string advice;   // one line, the next step to take
+  std::string missing = {};  // one line, empty when available
+  std::string advice = {};   // one line, the next step to take
   // Guests of that TEE that this host can hold at a time (ASIDs, TDX keys), and that it holds; 0:
   // unlimited or unknown.
   uint64_t capacity = 0;
@@ -43,9 +43,9 @@ struct HostProbe {
   bool kvm_usable = false;  // the KVM device opens and has API version 12
   // a tiny probe guest in long mode finished within its time limit
   bool runs_stock_kernels = false;
-  std::string kvm_missing;  // one line when either is false
-  std::string kvm_advice;
-  std::vector<TeeProbe> tees;  // one for each Tee, in the order of the enum
+  std::string kvm_missing = {};  // one line when either is false
+  std::string kvm_advice = {};
+  std::vector<TeeProbe> tees = {};  // one for each Tee, in the order of the enum
 };
 
 struct ProbeOptions {
@@ -73,10 +73,10 @@ inline constexpr uint64_t kDefaultSevPolicy = 0xb, kDefaultSevEsPolicy = 0xf;
 struct LaunchOptions {
   Tee tee = Tee::simulated;
   // folder made by `bartizan bundle create`; empty: default_bundle_path()
-  std::filesystem::path bundle;
+  std::filesystem::path bundle = {};
   uint32_t vcpus = 1;  // at most kMaxVcpus
   uint32_t ram_mib = 512;
-  std::string extra_command_line;  // appended to the bundle's own; measured
+  std::string extra_command_line = {};  // appended to the bundle's own; measured
   // Position of the C-bit in the guest's page tables, which are measured. A host's processor
   // decides it: 51 on EPYC Milan and later, 47 on Naples and Rome. 0: 51 for sev, sev-es and snp;
   // the others have no choice (tdx: shared bit 47).
@@ -87,8 +87,8 @@ struct LaunchOptions {
 
 struct MeasuredPage {
   uint64_t guest_address = 0;  // bytes, 4096-aligned
-  std::string kind;            // "normal", "zero", "vmsa", …
-  std::string what;            // "kernel", "acpi", "boot_params", …
+  std::string kind = {};       // "normal", "zero", "vmsa", …
+  std::string what = {};       // "kernel", "acpi", "boot_params", …
   uint64_t count = 1;          // pages of 4096 bytes
 };
 
@@ -111,20 +111,20 @@ Result<Vmm> vmm_from_string(std::string_view name);
 struct Measurement {
   Tee tee = Tee::none;
   // 48 bytes for simulated, snp and tdx; 32 for sev and sev-es; empty for none
-  std::vector<uint8_t> digest;
-  std::vector<MeasuredPage> pages;
+  std::vector<uint8_t> digest = {};
+  std::vector<MeasuredPage> pages = {};
   // pages of 4096 bytes that launching loads; with a TEE of AMD: through its security processor
   uint64_t page_count = 0;
   // expected, at 1 ms a page; 0 where no security processor takes part
   uint64_t launch_milliseconds = 0;
   uint32_t vcpus = 0;
-  std::string vcpu_type;        // as asked for: "EPYC-Milan"; empty: by signature, or none
+  std::string vcpu_type = {};   // as asked for: "EPYC-Milan"; empty: by signature, or none
   uint32_t vcpu_signature = 0;  // RDX of the first registers; 0: none was asked for
   HostKernel host_kernel = HostKernel::since_6_10;
   // of the guest's page tables; tdx: their shared bit; 0: none, or a firmware decides it
   uint32_t c_bit = 0;
   // tdx: RTMR 0 to 3 (48 bytes each) when Linux starts; else empty
-  std::vector<std::vector<uint8_t>> rtmrs;
+  std::vector<std::vector<uint8_t>> rtmrs = {};
 };
 
 // Pure: needs no KVM and no privileges. Errors: not_found (bundle), corrupt (bundle),
@@ -134,27 +134,27 @@ Result<Measurement> measure(const LaunchOptions& options);
 // A launch as QEMU, EC2 or GCE do it: a firmware that ends at 4 GiB, and for QEMU also the hashes
 // of what it must boot.
 struct FirmwareLaunch {
-  std::filesystem::path ovmf;    // empty: bartizan's own launch of LaunchOptions is measured
-  std::filesystem::path kernel;  // empty: no hashes (and then neither initrd nor append)
-  std::filesystem::path initrd;
-  std::string append;  // kernel command line
+  std::filesystem::path ovmf = {};    // empty: bartizan's own launch of LaunchOptions is measured
+  std::filesystem::path kernel = {};  // empty: no hashes (and then neither initrd nor append)
+  std::filesystem::path initrd = {};
+  std::string append = {};  // kernel command line
   Vmm vmm = Vmm::qemu;
   // snp: 48 bytes that a firmware image alone measures to, instead of its content
-  std::vector<uint8_t> ovmf_digest;
+  std::vector<uint8_t> ovmf_digest = {};
 };
 
 // Everything that a digest depends on. Lists are alternatives: every combination is measured.
 struct MeasureOptions {
-  LaunchOptions launch;    // `tee`; without a firmware also bundle, memory and command line
-  uint32_t max_vcpus = 0;  // launch.vcpus to this many; 0: launch.vcpus alone
-  std::vector<std::string> vcpu_types;    // names as QEMU's: see vcpu_type_names()
-  std::vector<uint32_t> vcpu_signatures;  // CPUID leaf 1 EAX, for processors without a name
+  LaunchOptions launch = {};  // `tee`; without a firmware also bundle, memory and command line
+  uint32_t max_vcpus = 0;     // launch.vcpus to this many; 0: launch.vcpus alone
+  std::vector<std::string> vcpu_types = {};    // names as QEMU's: see vcpu_type_names()
+  std::vector<uint32_t> vcpu_signatures = {};  // CPUID leaf 1 EAX, for processors without a name
   std::vector<HostKernel> host_kernels = {HostKernel::since_6_10};
   uint64_t guest_features = 0;  // SEV_FEATURES; 0: those of `launch`
-  FirmwareLaunch firmware;
+  FirmwareLaunch firmware = {};
   // Without a firmware, for sev, sev-es and snp; empty: launch.c_bit, or what the vCPU types and
   // signatures have.
-  std::vector<uint32_t> c_bits;
+  std::vector<uint32_t> c_bits = {};
 };
 
 // The digests to register for a launch, one for each combination, in the order vCPUs, processor or
@@ -170,20 +170,20 @@ std::vector<std::string> vcpu_type_names();
 // signed by its owner (SNP firmware ABI, 8.17): a launch of anything else fails, and the report
 // names the keys.
 struct IdBlockOptions {
-  std::vector<uint8_t> digest;             // 48 bytes
+  std::vector<uint8_t> digest = {};        // 48 bytes
   std::array<uint8_t, 16> family_id = {};  // the owner's own numbering, in the report
   std::array<uint8_t, 16> image_id = {};
   uint32_t guest_svn = 0;
-  uint64_t policy = kDefaultSnpPolicy;  // of the launch
-  std::filesystem::path id_key;         // PEM, ECDSA P-384
-  std::filesystem::path author_key;     // PEM, ECDSA P-384: vouches for the ID key; empty: none
+  uint64_t policy = kDefaultSnpPolicy;    // of the launch
+  std::filesystem::path id_key = {};      // PEM, ECDSA P-384
+  std::filesystem::path author_key = {};  // PEM, ECDSA P-384: vouches for the ID key; empty: none
 };
 
 struct IdBlock {
-  std::vector<uint8_t> block;              // 96 bytes
-  std::vector<uint8_t> authentication;     // 4096 bytes: signatures and public keys
-  std::vector<uint8_t> id_key_digest;      // 48 bytes, as in the report
-  std::vector<uint8_t> author_key_digest;  // 48 bytes, or empty
+  std::vector<uint8_t> block = {};              // 96 bytes
+  std::vector<uint8_t> authentication = {};     // 4096 bytes: signatures and public keys
+  std::vector<uint8_t> id_key_digest = {};      // 48 bytes, as in the report
+  std::vector<uint8_t> author_key_digest = {};  // 48 bytes, or empty
 };
 
 Result<IdBlock> make_id_block(const IdBlockOptions& options);
@@ -197,15 +197,15 @@ struct SevMeasurement {
   std::array<uint8_t, 32> measure = {};
   std::array<uint8_t, 16> nonce = {};
   uint32_t policy = 0;
-  std::vector<uint8_t> digest;  // 32 bytes, as measure() gives it
+  std::vector<uint8_t> digest = {};  // 32 bytes, as measure() gives it
   // where the guest looks for a secret: at most 3840 bytes (docs/tee.md: its form)
   uint64_t secret_address = 0;
 };
 
 // A secret that the owner sealed to that launch (SEV API, LAUNCH_SECRET).
 struct SevSecret {
-  std::vector<uint8_t> header;      // 52 bytes: flags, IV, MAC
-  std::vector<uint8_t> ciphertext;  // a multiple of 16 bytes, within one page
+  std::vector<uint8_t> header = {};      // 52 bytes: flags, IV, MAC
+  std::vector<uint8_t> ciphertext = {};  // a multiple of 16 bytes, within one page
   // 16-aligned, in pages that the launch loaded; 0: SevMeasurement::secret_address
   uint64_t guest_address = 0;
 };
@@ -228,25 +228,25 @@ struct TeeOptions {
 
   // snp. Both or neither, as make_id_block() gives them; the firmware refuses any launch but the
   // one that they describe.
-  std::vector<uint8_t> id_block;           // 96 bytes
-  std::vector<uint8_t> id_authentication;  // 4096 bytes; also the author key, if there is one
+  std::vector<uint8_t> id_block = {};           // 96 bytes
+  std::vector<uint8_t> id_authentication = {};  // 4096 bytes; also the author key, if there is one
 
   // snp. The certificates that a guest gets with its report: a GUID table with VCEK, ASK and ARK,
   // at most 16 KiB. A KVM that cannot pass them on gives a warning, or an error if they are
   // required.
-  std::vector<uint8_t> certificates;
+  std::vector<uint8_t> certificates = {};
   bool require_certificates = false;
 
   // sev, sev-es. Both or neither; without them nobody can attest the launch.
-  std::vector<uint8_t> owner_certificate;  // the owner's Diffie-Hellman certificate
+  std::vector<uint8_t> owner_certificate = {};  // the owner's Diffie-Hellman certificate
   // its session with this platform: for one launch, under one policy
-  std::vector<uint8_t> session;
-  SevOwner owner;
+  std::vector<uint8_t> session = {};
+  SevOwner owner = {};
 
   // sev, sev-es: the broker of the image's manifest is the owner. It is asked before the launch,
   // with the platform's certificates as `sevctl export --full FILE` writes them: PDH, PEK, OCA,
   // CEK, ASK, ARK. Instead of the three above.
-  std::vector<uint8_t> platform_certificates;
+  std::vector<uint8_t> platform_certificates = {};
 
   // tdx. Where the guest's GetQuote calls go: the path of a unix socket, or "vsock:CID:PORT".
   // Empty: quotes are refused.
