@@ -151,8 +151,8 @@ void from_state(const py::handle& state, Value& to) {
     to = state.cast<Value>();
 }
 
-// An enumerator is equal to itself and to its number; the hash is that of the number. (pybind11's own
-// comparison knows the first alone.)
+// An enumerator is equal to itself and to its number; the hash is that of the number. (pybind11's
+// own comparison knows the first alone.)
 template <typename Enum>
 void equal_to_number(py::enum_<Enum>& type) {
   auto equal = [type = py::handle(type)](const py::object& self, const py::object& other) {

@@ -11,8 +11,8 @@ namespace bartizan::vmm::machine {
 // invalid_argument.
 Result<void> check_options(const MachineOptions& options);
 
-// invalid_argument: `whose` numbers are no machine's; 0 is not judged. `whose` ends with a space, or
-// is "".
+// invalid_argument: `whose` numbers are no machine's; 0 is not judged. `whose` ends with a space,
+// or is "".
 Result<void> check_size(const std::string& whose, uint32_t vcpus, uint32_t ram_mib);
 
 // Checks path, range and manifest (corrupt, unsupported); fills in a `size` of 0. Gives the opened

@@ -21,8 +21,8 @@ namespace bartizan::vmm::virtio {
 class Queues {
  public:
   // Called with the lock held, on the event loop's thread. `used`: the driver wants an interrupt
-  // for this queue. `broken`: it broke the rules. `again`: work was left for another turn. `config`:
-  // the device's configuration space has changed.
+  // for this queue. `broken`: it broke the rules. `again`: work was left for another turn.
+  // `config`: the device's configuration space has changed.
   struct Signals {
     std::function<void(uint16_t queue)> used;
     std::function<void(uint16_t queue)> again;
