@@ -40,6 +40,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_options(-Wthread-safety -Wthread-safety-beta)
 endif()
 add_compile_definitions(_GLIBCXX_ASSERTIONS _FILE_OFFSET_BITS=64)
+add_link_options(LINKER:--as-needed)  # a program loads the libraries that it calls, not all that its components name
 if(BARTIZAN_SANITIZE)
   add_compile_options(-fsanitize=${BARTIZAN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${BARTIZAN_SANITIZE})

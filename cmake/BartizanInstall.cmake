@@ -1,5 +1,5 @@
-# What `cmake --install` gives: headers, libbartizan.so.0 (C), libbartizan_cpp.a (C++: all components in one archive), the
-# command, pkg-config and CMake package files.
+# What `cmake --install` gives: headers, libbartizan.so.0 and libbartizan_tools.so.0 (C), libbartizan_cpp.a (C++: all
+# components in one archive), the command, pkg-config and CMake package files.
 include(CMakePackageConfigHelpers)
 
 # Everything that `item` links, directly and not: components into `components`, other libraries as -l options into `externals`.
@@ -71,16 +71,19 @@ add_custom_command(OUTPUT ${archive}
 add_custom_target(bartizan_cpp_archive ALL DEPENDS ${archive})
 
 file(RELATIVE_PATH BARTIZAN_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
-configure_file(${CMAKE_CURRENT_LIST_DIR}/bartizan.pc.in ${CMAKE_BINARY_DIR}/bartizan.pc @ONLY)
+foreach(package bartizan bartizan-tools)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/${package}.pc.in ${CMAKE_BINARY_DIR}/${package}.pc @ONLY)
+endforeach()
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/BartizanConfig.cmake.in ${CMAKE_BINARY_DIR}/BartizanConfig.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Bartizan PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/BartizanConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 
-install(TARGETS bartizan_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS bartizan_shared bartizan_tools_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${CMAKE_SOURCE_DIR}/include/bartizan.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/bartizan DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-install(FILES ${CMAKE_BINARY_DIR}/bartizan.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${CMAKE_BINARY_DIR}/bartizan.pc ${CMAKE_BINARY_DIR}/bartizan-tools.pc
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(FILES ${CMAKE_BINARY_DIR}/BartizanConfig.cmake ${CMAKE_BINARY_DIR}/BartizanConfigVersion.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Bartizan)

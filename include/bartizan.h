@@ -54,7 +54,7 @@
  *          is the default. C++ exceptions never leave it: lack of memory is
  *          BARTIZAN_ERROR_RESOURCE_EXHAUSTED.
  *
- * VERSION  Every libbartizan.so.0 keeps this interface: symbols and struct members are only added.
+ * VERSION  Libraries of soname 0 keep this interface: symbols and struct members are only added.
  */
 /* clang-format on */
 #ifndef BARTIZAN_H
@@ -69,6 +69,15 @@
 #else
 #define BARTIZAN_API
 #endif
+#endif
+
+/* There are two libraries, so that a process that launches guests does not load what makes images.
+ * BARTIZAN_API: libbartizan (launches, measurements, probes, evidence). BARTIZAN_TOOLS_API:
+ * libbartizan_tools (images, making bundles, the broker and registration), which links the other,
+ * of its own version or a newer one. pkg-config: bartizan, bartizan-tools. CMake:
+ * bartizan::bartizan, bartizan::tools. */
+#ifndef BARTIZAN_TOOLS_API
+#define BARTIZAN_TOOLS_API BARTIZAN_API
 #endif
 
 /* The version of this header. bartizan_version() returns that of the library. */
@@ -677,12 +686,12 @@ typedef struct bartizan_bundle_options {
  *   options  Sources and output; NULL: all defaults.
  *   json     Receives a JSON object: BundleInfo.
  *
- * Blocks for seconds; any thread.
+ * Blocks for seconds; any thread. In libbartizan_tools.
  * Errors: not_found: kernel, modules or init; corrupt: not a bzImage; already_exists: the output;
  * permission_denied, io: the output; cancelled: by progress.
  * On failure: *json unchanged.
  */
-BARTIZAN_API int32_t bartizan_bundle_create(
+BARTIZAN_TOOLS_API int32_t bartizan_bundle_create(
     const bartizan_bundle_options* options, bartizan_string** json, bartizan_error** err);
 
 /* Reads a guest bundle and verifies the digests of its files.
@@ -907,13 +916,13 @@ typedef struct bartizan_build_options {
  *   json      Receives a JSON object: BuildReport.
  *   disk_key  Receives the disk key; may be NULL if the options give the key.
  *
- * Blocks for seconds to minutes; works on several threads; any thread.
+ * Blocks for seconds to minutes; works on several threads; any thread. In libbartizan_tools.
  * Errors: not_found; already_exists: the output; corrupt: the source, its digests or layers;
  * unsupported: a media type; resource_exhausted: disk full, limits; cancelled: by progress;
  * permission_denied, io.
  * On failure: *json and *disk_key unchanged.
  */
-BARTIZAN_API int32_t bartizan_image_build(
+BARTIZAN_TOOLS_API int32_t bartizan_image_build(
     const bartizan_build_options* options, bartizan_string** json, bartizan_secret** disk_key,
     bartizan_error** err);
 
@@ -923,11 +932,11 @@ BARTIZAN_API int32_t bartizan_image_build(
  *   reference  Tag in its index; NULL: the only image.
  *   json       Receives a JSON object: ImageInfo.
  *
- * Blocks for a few file accesses; any thread.
+ * Blocks for a few file accesses; any thread. In libbartizan_tools.
  * Errors: not_found; corrupt; unsupported: a manifest of a newer version; permission_denied, io.
  * On failure: *json unchanged.
  */
-BARTIZAN_API int32_t bartizan_image_inspect(
+BARTIZAN_TOOLS_API int32_t bartizan_image_inspect(
     const char* image, const char* reference, bartizan_string** json, bartizan_error** err);
 
 /* Compares two images as far as is possible without a key: manifest, configuration, disk. The array
@@ -937,11 +946,11 @@ BARTIZAN_API int32_t bartizan_image_inspect(
  *   b     Second image.
  *   json  Receives a JSON array of ImageDifference.
  *
- * Blocks while it reads both disks; any thread.
+ * Blocks while it reads both disks; any thread. In libbartizan_tools.
  * Errors: the errors of bartizan_image_inspect.
  * On failure: *json unchanged.
  */
-BARTIZAN_API int32_t bartizan_image_diff(
+BARTIZAN_TOOLS_API int32_t bartizan_image_diff(
     const char* a, const char* b, bartizan_string** json, bartizan_error** err);
 
 /* Recomputes the dm-verity tree of the stored disk and compares it with the manifest. With a key
@@ -954,12 +963,12 @@ BARTIZAN_API int32_t bartizan_image_diff(
  *   progress       Called as the work goes on; NULL: none.
  *   progress_user  Passed to progress.
  *
- * Blocks while it reads the whole disk; any thread.
+ * Blocks while it reads the whole disk; any thread. In libbartizan_tools.
  * Errors: verification_failed: with reason "verity" or "disk_key"; corrupt: the file system;
  * not_found; cancelled: by progress; permission_denied, io.
  * On failure: *progress_user unchanged.
  */
-BARTIZAN_API int32_t bartizan_image_verify(
+BARTIZAN_TOOLS_API int32_t bartizan_image_verify(
     const char* image, const uint8_t* disk_key, size_t disk_key_size, bartizan_progress_fn progress,
     void* progress_user, bartizan_error** err);
 
@@ -1214,45 +1223,48 @@ typedef struct bartizan_workload {
  *   options  How it serves; state is required.
  *   broker   Receives the broker.
  *
- * Blocks for a few file accesses; any thread.
+ * Blocks for a few file accesses; any thread. In libbartizan_tools.
  * Errors: already_exists: the address is in use; permission_denied; corrupt: the store, sev_roots;
  * io.
  * On failure: *broker unchanged.
  */
-BARTIZAN_API int32_t bartizan_broker_start(
+BARTIZAN_TOOLS_API int32_t bartizan_broker_start(
     const bartizan_broker_options* options, bartizan_broker** broker, bartizan_error** err);
 
-/* Stops serving. The URL and other values remain. Blocks until its threads have ended; shared. */
-BARTIZAN_API void bartizan_broker_stop(bartizan_broker* broker);
+/* Stops serving. The URL and other values remain. Blocks until its threads have ended; shared.
+ * In libbartizan_tools. */
+BARTIZAN_TOOLS_API void bartizan_broker_stop(bartizan_broker* broker);
 
-/* Stops and frees a broker. NULL is allowed. Blocks until its threads have ended; confined. */
-BARTIZAN_API void bartizan_broker_free(bartizan_broker* broker);
+/* Stops and frees a broker. NULL is allowed. Blocks until its threads have ended; confined. In
+ * libbartizan_tools. */
+BARTIZAN_TOOLS_API void bartizan_broker_free(bartizan_broker* broker);
 
-/* Returns the port at which the broker listens; 0 for NULL. Does not block; shared. */
-BARTIZAN_API uint16_t bartizan_broker_port(const bartizan_broker* broker);
+/* Returns the port at which the broker listens; 0 for NULL. Does not block; shared. In
+ * libbartizan_tools. */
+BARTIZAN_TOOLS_API uint16_t bartizan_broker_port(const bartizan_broker* broker);
 
 /* Returns the URL of the broker, such as "https://127.0.0.1:8443"; "" for NULL. Does not block;
- * shared. */
-BARTIZAN_API const char* bartizan_broker_url(const bartizan_broker* broker);
+ * shared. In libbartizan_tools. */
+BARTIZAN_TOOLS_API const char* bartizan_broker_url(const bartizan_broker* broker);
 
 /* Returns the certificate authority of the broker in PEM; it is public. "" for NULL. Does not
- * block; shared. */
-BARTIZAN_API const char* bartizan_broker_ca_pem(const bartizan_broker* broker);
+ * block; shared. In libbartizan_tools. */
+BARTIZAN_TOOLS_API const char* bartizan_broker_ca_pem(const bartizan_broker* broker);
 
 /* Returns the path of the file with the admin token, which has mode 0600; "" for NULL. Does not
- * block; shared. */
-BARTIZAN_API const char* bartizan_broker_admin_token_path(const bartizan_broker* broker);
+ * block; shared. In libbartizan_tools. */
+BARTIZAN_TOOLS_API const char* bartizan_broker_admin_token_path(const bartizan_broker* broker);
 
 /* Finds the kind of broker of a name. The error message lists the names.
  *
  *   name  "bartizan", "trustee" or "register-workload".
  *   kind  Receives one of BARTIZAN_BROKER_*.
  *
- * Does not block; any thread.
+ * Does not block; any thread. In libbartizan_tools.
  * Errors: invalid_argument: unknown name.
  * On failure: *kind unchanged.
  */
-BARTIZAN_API int32_t bartizan_broker_kind_from_name(
+BARTIZAN_TOOLS_API int32_t bartizan_broker_kind_from_name(
     const char* name, int32_t* kind, bartizan_error** err);
 
 /* Registers a workload and its key. Replaces an earlier registration of the same id. The key goes
@@ -1261,11 +1273,11 @@ BARTIZAN_API int32_t bartizan_broker_kind_from_name(
  *   access    Where the broker is; url and ca_pem are required.
  *   workload  The workload.
  *
- * Blocks for the time of a request; any thread.
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
  * Errors: io: the broker cannot be reached; permission_denied: the token; unsupported: a TEE that
  * the broker cannot verify; protocol; verification_failed: with reason "tls".
  */
-BARTIZAN_API int32_t bartizan_broker_register(
+BARTIZAN_TOOLS_API int32_t bartizan_broker_register(
     const bartizan_broker_access* access, const bartizan_workload* workload, bartizan_error** err);
 
 /* Makes a policy (Rego) for Trustee's KBS that releases the workload's resource to one of its
@@ -1274,11 +1286,11 @@ BARTIZAN_API int32_t bartizan_broker_register(
  *   workload  The workload.
  *   policy    Receives the policy.
  *
- * Does not block; any thread.
+ * Does not block; any thread. In libbartizan_tools.
  * Errors: unsupported: a TEE that Trustee cannot verify.
  * On failure: *policy unchanged.
  */
-BARTIZAN_API int32_t bartizan_broker_trustee_policy(
+BARTIZAN_TOOLS_API int32_t bartizan_broker_trustee_policy(
     const bartizan_workload* workload, bartizan_string** policy, bartizan_error** err);
 
 /* Returns the last decisions of a broker about a workload, newest first.
@@ -1288,12 +1300,12 @@ BARTIZAN_API int32_t bartizan_broker_trustee_policy(
  *   json         Receives a JSON array of objects {time, decision, reason, expected, got,
  *                evidence}; they hold no secret.
  *
- * Blocks for the time of a request; any thread.
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
  * Errors: io: the broker cannot be reached; permission_denied: the token; not_found: the workload;
  * protocol; verification_failed: with reason "tls".
  * On failure: *json unchanged.
  */
-BARTIZAN_API int32_t bartizan_broker_audit(
+BARTIZAN_TOOLS_API int32_t bartizan_broker_audit(
     const bartizan_broker_access* access, const char* workload_id, bartizan_string** json,
     bartizan_error** err);
 

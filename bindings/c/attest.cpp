@@ -55,7 +55,7 @@ int32_t bartizan_attest_request_key(const bartizan_key_request* request, bartiza
     const auto tee = TRY(tee_of(options.tee));
     CallbackSource source(tee, options.evidence, options.evidence_user);
     auto released = TRY(bz::request_key(to, source));
-    *key = new bartizan_secret{std::move(released)};
+    *key = make_secret(released).release();
     return {};
   });
 }

@@ -3,6 +3,15 @@
 
 #include "c/options.hpp"
 
+struct bartizan_context {
+  bartizan::Context context;
+};
+
+struct bartizan_exit {
+  bartizan::ExitReason reason;
+  std::string description;
+};
+
 namespace bartizan::c {
 
 Result<void> finish(const bartizan_machine_options& from, MachineOptions& to) {

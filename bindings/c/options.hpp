@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "c/generated/options.hpp"
-#include "c/handles.hpp"
+#include "c/guard.hpp"
 
 namespace bartizan::c {
 

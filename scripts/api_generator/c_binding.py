@@ -74,8 +74,8 @@ namespace bartizan::c {{
 """
 
 
-def source(description):
-    functions = "\n".join(read_function(struct, description) for struct in description.options.values())
+def source(noun, description):
+    functions = "\n".join(read_function(struct, description) for struct in noun.options)
     return cpp_head("Structs of options of bartizan.h as those of the C++ API.") + f"""\
 #include "c/generated/options.hpp"
 
@@ -97,5 +97,7 @@ def numbers(description):
 def files(description):
     yield f"{FOLDER}/.clang-format", "DisableFormat: true\n"
     yield f"{FOLDER}/options.hpp", header(description)
-    yield f"{FOLDER}/options.cpp", source(description)
+    for noun in description.nouns:
+        if noun.options:
+            yield f"{FOLDER}/{noun.name}_options.cpp", source(noun, description)
     yield f"{FOLDER}/numbers.inc", numbers(description)

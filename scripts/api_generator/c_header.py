@@ -123,12 +123,20 @@ def failure_lines(function, params):
     return lines + (wrap(f"On failure: {failure}", WIDTH, " * ") if failure else [])
 
 
+# How a function is declared, by the library that has it.
+MARKS = {"bartizan": "BARTIZAN_API", "bartizan_tools": "BARTIZAN_TOOLS_API"}
+
+
+def where(function):
+    return "" if function.library == "bartizan" else f"In lib{function.library}."
+
+
 def function_lines(function):
     fails = function.returns is None
     params = list(parameters(function))
     declared = [f"{kind} {name}" for kind, name, _ in params] + (["bartizan_error** err"] if fails else [])
     blocking = f"Blocks {function.blocks}" if function.blocks else "Does not block"
-    behaviour = f"{blocking}; {function.threads if function.threads != 'any' else 'any thread'}."
+    behaviour = f"{blocking}; {function.threads if function.threads != 'any' else 'any thread'}. {where(function)}".strip()
     described = [(name, doc) for _, name, doc in params if doc]
     if not described and not fails:
         lines = comment(f"{function.doc.strip()} {behaviour}")
@@ -141,7 +149,7 @@ def function_lines(function):
         lines += wrap(behaviour, WIDTH, " * ")
         lines += failure_lines(function, params) if fails else []
         lines += [" */"]
-    head = f"BARTIZAN_API {function.returns or 'int32_t'} {function.name}("
+    head = f"{MARKS[function.library]} {function.returns or 'int32_t'} {function.name}("
     one = head + (", ".join(declared) or "void") + ");"
     if len(one) <= WIDTH:
         return [*lines, one, ""]

@@ -66,9 +66,12 @@ class Noun:
     def __init__(self, name):
         table = tomllib.loads((SOURCE / "api" / f"{name}.toml").read_text())
         self.name, self.title = name, table["title"]
+        library = table.get("library", "bartizan")
         self.intro, self.example = table.get("intro", "").strip(), table.get("example", "").strip("\n")
         for kind in ("enums", "options", "results", "functions", "python"):
             setattr(self, kind, [Item(key, value) for key, value in table.get(kind, {}).items()])
+        for function in self.functions:
+            function.library = function.library or library
 
 
 class Description:

@@ -5,13 +5,13 @@
 #include "base/errors.hpp"
 #include "base/progress.hpp"
 #include "image/builder/confidential_disk.hpp"
-#include "image/builder/krun.hpp"
 #include "image/builder/output_image.hpp"
 #include "image/builder/partial.hpp"
 #include "image/builder/publication.hpp"
 #include "image/oci/fetch.hpp"
 #include "image/oci/image_name.hpp"
 #include "image/oci/layout_writer.hpp"
+#include "image/parts/krun.hpp"
 
 namespace bartizan {
 using namespace image::builder;  // NOLINT: the public functions of this component
@@ -169,8 +169,8 @@ class Build {
     DiskSecrets secrets = TRY(this->secrets());
     LuksHeader header = TRY(make_checked_header(secrets));
     guest_abi::Manifest manifest = draft(header, secrets);
-    std::string krun = TRY(
-        krun_json({report_.workload_id, options_.broker_url, options_.vcpus, options_.ram_mib}));
+    std::string krun = TRY(image::parts::krun_json(
+        {report_.workload_id, options_.broker_url, options_.vcpus, options_.ram_mib}));
     auto [file, origin] = writer.layer_place();
     auto layer = TRY(OutputLayer::create(file, origin, krun));
     DiskPlace place{layer.fd(), layer.disk_start(), file.string(), folder_};

@@ -5,16 +5,16 @@
 #include "base/file.hpp"
 #include "base/units.hpp"
 #include "crypto/aes_xts.hpp"
-#include "image/builder/locate.hpp"
 #include "image/filesystem/erofs_check.hpp"
 #include "image/luks2/header.hpp"
+#include "image/parts/locate.hpp"
 #include "image/verity/tree.hpp"
 
 namespace bartizan {
-using namespace image::builder;  // NOLINT: the public functions of this component
 namespace {
 
 namespace fs = std::filesystem;
+using image::parts::LocatedImage;
 constexpr char kOrigin[] = "image/builder";
 // libcryptsetup gets a copy of the header area, in memory; ours is 1 MiB, the default of other
 // tools 16 MiB.
@@ -95,7 +95,7 @@ Result<void> check_bounds(const LocatedImage& image) {
 
 Result<void> verify_image(const fs::path& image, const std::optional<SecretBytes>& disk_key,
                           const ProgressSink& progress) {
-  auto located = TRY(locate_image(image, ""));
+  auto located = TRY(image::parts::locate_image(image, ""));
   TRY(check_bounds(located));
   UniqueFd disk = TRY(open_file(located.disk_path, O_RDONLY));
   Meter meter(progress, "verify", located.manifest.verity.data_blocks * kBlockSize);

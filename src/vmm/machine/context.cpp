@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <algorithm>
 
-#include "bartizan/image.hpp"
 #include "bartizan/machine.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/units.hpp"
 #include "guest_abi/manifest.hpp"
+#include "image/parts/locate.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "vmm/host/probe.hpp"
 #include "vmm/host/probe_tee.hpp"
@@ -189,17 +189,12 @@ Result<void> Context::attach_luks_disk(LuksDisk disk) {
 Result<void> Context::attach_image(const std::filesystem::path& image,
                                    std::optional<SecretBytes> disk_key) {
   TRY(impl_->require_idle("attach_image"));
-  auto info = TRY(impl_->named(inspect_image(image)));
-  if (info.manifest.empty()) {
-    return impl_->named(make_error(
-        ErrorCode::unsupported, "machine",
-        "{}: no image of ours (no bartizan.json): it can be inspected only", image.string()));
-  }
+  auto located = TRY(impl_->named(image::parts::locate_image(image, "")));
   LuksDisk disk;
-  disk.path = info.disk_path;
-  disk.offset = info.disk_offset;
-  disk.size = info.disk_bytes;
-  disk.manifest = info.manifest;
+  disk.path = std::move(located.disk_path);
+  disk.offset = located.disk_offset;
+  disk.size = located.disk_bytes;
+  disk.manifest = std::move(located.manifest_bytes);
   disk.disk_key = std::move(disk_key);
   return attach_luks_disk(std::move(disk));
 }

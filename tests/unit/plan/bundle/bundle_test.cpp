@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "plan/bundle/guest_init.hpp"
+#include "plan/bundle/create/guest_init.hpp"
 #include "unit/plan/bundle/sample.hpp"
 
 namespace bartizan {
@@ -138,9 +138,9 @@ TEST(Bundle, DefaultPathFollowsTheEnvironment) {
 
 TEST(GuestInit, EnvironmentWinsAndAbsenceListsWhatWasTried) {
   ::setenv("BARTIZAN_INIT", "/somewhere/init", 1);
-  EXPECT_EQ(plan::bundle::find_guest_init().value(), "/somewhere/init");
+  EXPECT_EQ(plan::bundle::create::find_guest_init().value(), "/somewhere/init");
   ::unsetenv("BARTIZAN_INIT");
-  auto found = plan::bundle::find_guest_init();
+  auto found = plan::bundle::create::find_guest_init();
   if (found.ok()) {
     EXPECT_TRUE(std::filesystem::is_regular_file(found.value())) << "an installed one";
   } else {

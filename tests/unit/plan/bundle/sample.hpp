@@ -7,7 +7,7 @@
 
 #include "bartizan/machine.hpp"
 #include "base/file.hpp"
-#include "plan/bundle/modules.hpp"
+#include "plan/bundle/create/modules.hpp"
 #include "unit/plan/boot/fake_kernel.hpp"
 
 namespace bartizan {
@@ -31,7 +31,7 @@ struct Sample {
     write_file(options.init, Bytes(3000, 0x11)).value();
     std::filesystem::create_directories(options.modules / "kernel");
     std::string dependencies;
-    for (const auto& module : plan::bundle::guest_modules()) {
+    for (const auto& module : plan::bundle::create::guest_modules()) {
       auto path = "kernel/" + std::string(module.name) + ".ko";
       write_file(options.modules / path, as_bytes("\x7f"
                                                   "ELF" +

@@ -1,0 +1,25 @@
+// Where the parts of a confidential image are: inside the last layer, a plain tar, of an OCI layout
+// (a folder or an archive), or as files of an unpacked root folder. Nothing is extracted.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "bartizan/result.hpp"
+#include "base/bytes.hpp"
+#include "guest_abi/manifest.hpp"
+
+namespace bartizan::image::parts {
+
+struct LocatedImage {
+  std::filesystem::path disk_path;
+  uint64_t disk_offset = 0, disk_bytes = 0;
+  Bytes manifest_bytes;
+  guest_abi::Manifest manifest;
+  std::string krun_json;  // of the footer
+};
+
+// `name` as a caller gives it: a path, "oci-archive:FILE" or "oci:FOLDER".
+Result<LocatedImage> locate_image(const std::filesystem::path& name, const std::string& reference);
+
+}  // namespace bartizan::image::parts
