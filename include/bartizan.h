@@ -663,22 +663,28 @@ typedef struct bartizan_bundle_options {
 
 /* JSON object BundleInfo: A guest bundle: kernel, initrd and default command line.
  *
- *   path            string. The folder.
- *   kernel_release  string. Release of the kernel, as uname -r prints it.
- *   kernel_sha256   string. SHA-256 of the kernel in hexadecimal.
- *   initrd_sha256   string. SHA-256 of the initrd in hexadecimal.
- *   kernel_bytes    number. Size of the kernel.
- *   initrd_bytes    number. Size of the initrd.
- *   command_line    string. The default kernel command line.
+ *   path             string. The folder.
+ *   kernel_release   string. Release of the kernel, as uname -r prints it.
+ *   kernel_sha256    string. SHA-256 of the kernel in hexadecimal.
+ *   initrd_sha256    string. SHA-256 of the initrd in hexadecimal.
+ *   kernel_bytes     number. Size of the kernel.
+ *   initrd_bytes     number. Size of the initrd.
+ *   command_line     string. The default kernel command line.
+ *   digest           string. SHA-256 of bundle.json in hexadecimal. Bundles with different digests
+ *                    have different measurements.
+ *   replaced_digest  string. When a bundle was created: digest of the one that was there before;
+ *                    empty: none was.
  */
 
-/* Creates a guest bundle from a distribution's kernel and the guest's init.
+/* Creates a guest bundle from a distribution's kernel and the guest's init. Replaces a bundle that
+ * is there: replaced_digest of the result names it.
  *
  *   options  Sources and output; NULL: all defaults.
  *   json     Receives a JSON object: BundleInfo.
  *
  * Blocks for seconds; any thread.
- * Errors: not_found: kernel, modules or init; corrupt: not a bzImage; already_exists: the output;
+ * Errors: not_found: kernel, modules or init; corrupt: not a bzImage; invalid_argument: init is no
+ * static executable for x86-64; already_exists: the output is something else than a bundle;
  * permission_denied, io: the output; cancelled: by progress.
  * On failure: *json unchanged.
  */
@@ -738,6 +744,10 @@ BARTIZAN_API int32_t bartizan_bundle_default_path(bartizan_string** path, bartiz
 /* The output omits all metadata that identifies the source: annotations, labels and its digest.
  * Requires a workload_id. */
 #define BARTIZAN_BUILD_ANONYMOUS 4u
+/* Accepts what a build refuses because it would never run, or not be protected: a weak disk_key,
+ * a broker at the guest's own loopback address, a source that is a confidential image, has no
+ * command, or lacks its program or its user. */
+#define BARTIZAN_BUILD_FORCE 8u
 
 /* How a confidential image is built. */
 typedef struct bartizan_build_options {
@@ -777,13 +787,15 @@ typedef struct bartizan_build_options {
   /* Default number of virtual CPUs of a launch, at most 254. Default: 1. */
   uint32_t vcpus;
 
-  /* Default size of the guest's memory. Unit: MiB. Default: 512. */
+  /* Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB. Default: 512. */
   uint32_t ram_mib;
 
-  /* Any of BARTIZAN_BUILD_NO_NETWORK, BARTIZAN_BUILD_REPRODUCIBLE, BARTIZAN_BUILD_ANONYMOUS. */
+  /* Any of BARTIZAN_BUILD_NO_NETWORK, BARTIZAN_BUILD_REPRODUCIBLE, BARTIZAN_BUILD_ANONYMOUS,
+   * BARTIZAN_BUILD_FORCE. */
   uint32_t flags;
 
-  /* The disk key. Default: 256 fresh random bits, as 64 hexadecimal digits. */
+  /* The disk key, of 32 bytes at least: a shorter one can be guessed. Default: 256 fresh random
+   * bits, as 64 hexadecimal digits. */
   bartizan_blob disk_key;
 
   /* Called as the work goes on; can cancel it. */
@@ -943,6 +955,20 @@ BARTIZAN_API int32_t bartizan_image_inspect(
  */
 BARTIZAN_API int32_t bartizan_image_diff(
     const char* a, const char* b, bartizan_string** json, bartizan_error** err);
+
+/* Tries a key on the image's key slot, and a block of the disk: milliseconds, and nothing of the
+ * image is verified.
+ *
+ *   image          Image, as of bartizan_image_inspect.
+ *   disk_key       The disk key or recovery passphrase.
+ *   disk_key_size  Bytes at disk_key.
+ *
+ * Blocks while it derives the key; any thread.
+ * Errors: verification_failed: with reason "disk_key"; corrupt: the header; not_found;
+ * permission_denied, io.
+ */
+BARTIZAN_API int32_t bartizan_image_check_key(
+    const char* image, const uint8_t* disk_key, size_t disk_key_size, bartizan_error** err);
 
 /* Recomputes the dm-verity tree of the stored disk and compares it with the manifest. With a key
  * (or the recovery passphrase) it also verifies that the key opens the disk, and the structure of
@@ -1143,6 +1169,9 @@ typedef struct bartizan_broker_options {
 #define BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES 1u
 /* Trustee's policy for all resources is replaced by that of bartizan_broker_trustee_policy. */
 #define BARTIZAN_REGISTER_RESOURCE_POLICY 2u
+/* bartizan's own broker puts the workload in the place of an earlier registration of the same
+ * id, whose launches then get no key any more; other brokers always do. */
+#define BARTIZAN_REGISTER_REPLACE 4u
 
 /* Where a broker is, and how to be its administrator. */
 typedef struct bartizan_broker_access {
@@ -1160,7 +1189,8 @@ typedef struct bartizan_broker_access {
   /* Which API of a broker is used. One of BARTIZAN_BROKER_*. */
   int32_t kind;
 
-  /* Any of BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES, BARTIZAN_REGISTER_RESOURCE_POLICY. */
+  /* Any of BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES, BARTIZAN_REGISTER_RESOURCE_POLICY,
+   * BARTIZAN_REGISTER_REPLACE. */
   uint32_t flags;
 
   /* Trustee: its administrator's Ed25519 private key (PEM), which signs a token for five minutes
@@ -1255,15 +1285,16 @@ BARTIZAN_API const char* bartizan_broker_admin_token_path(const bartizan_broker*
 BARTIZAN_API int32_t bartizan_broker_kind_from_name(
     const char* name, int32_t* kind, bartizan_error** err);
 
-/* Registers a workload and its key. Replaces an earlier registration of the same id. The key goes
- * into the body of a request over verified TLS.
+/* Registers a workload and its key. With BARTIZAN_REGISTER_REPLACE it may take the place of an
+ * earlier registration of the same id. The key goes into the body of a request over verified TLS.
  *
  *   access    Where the broker is; url and ca_pem are required.
  *   workload  The workload.
  *
  * Blocks for the time of a request; any thread.
- * Errors: io: the broker cannot be reached; permission_denied: the token; unsupported: a TEE that
- * the broker cannot verify; protocol; verification_failed: with reason "tls".
+ * Errors: already_exists: the id is registered with other values, or another id has the digest; io:
+ * the broker cannot be reached; permission_denied: the token; unsupported: a TEE that the broker
+ * cannot verify; protocol; verification_failed: with reason "tls".
  */
 BARTIZAN_API int32_t bartizan_broker_register(
     const bartizan_broker_access* access, const bartizan_workload* workload, bartizan_error** err);
@@ -1280,6 +1311,33 @@ BARTIZAN_API int32_t bartizan_broker_register(
  */
 BARTIZAN_API int32_t bartizan_broker_trustee_policy(
     const bartizan_workload* workload, bartizan_string** policy, bartizan_error** err);
+
+/* Removes a registration and its key from bartizan's own broker, so that no launch gets it any
+ * more. The decisions about it remain.
+ *
+ *   access       Where the broker is.
+ *   workload_id  Name of the workload.
+ *
+ * Blocks for the time of a request; any thread.
+ * Errors: not_found: the workload; io: the broker cannot be reached; permission_denied: the token;
+ * unsupported: another kind of broker; protocol; verification_failed: with reason "tls".
+ */
+BARTIZAN_API int32_t bartizan_broker_unregister(
+    const bartizan_broker_access* access, const char* workload_id, bartizan_error** err);
+
+/* Returns all registrations of bartizan's own broker, by id.
+ *
+ *   access  Where the broker is.
+ *   json    Receives a JSON array of objects {id, workload_digest, measurements, allow_simulated,
+ *           allow_debug, minimum_tcb, resource, tee}; they hold no secret.
+ *
+ * Blocks for the time of a request; any thread.
+ * Errors: io: the broker cannot be reached; permission_denied: the token; unsupported: another kind
+ * of broker; protocol; verification_failed: with reason "tls".
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_broker_list(
+    const bartizan_broker_access* access, bartizan_string** json, bartizan_error** err);
 
 /* Returns the last decisions of a broker about a workload, newest first.
  *

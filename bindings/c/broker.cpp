@@ -110,6 +110,26 @@ int32_t bartizan_broker_trustee_policy(const bartizan_workload* workload, bartiz
   });
 }
 
+int32_t bartizan_broker_unregister(const bartizan_broker_access* access, const char* workload_id,
+                                   bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    auto to = TRY(access_of(access));
+    TRY(require(workload_id, "workload_id"));
+    return bz::unregister_workload(to, workload_id);
+  });
+}
+
+int32_t bartizan_broker_list(const bartizan_broker_access* access, bartizan_string** json,
+                             bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!json) return missing("json");
+    auto to = TRY(access_of(access));
+    auto list = TRY(bz::list_workloads(to));
+    *json = new bartizan_string{std::move(list)};
+    return {};
+  });
+}
+
 int32_t bartizan_broker_audit(const bartizan_broker_access* access, const char* workload_id,
                               bartizan_string** json, bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {

@@ -42,6 +42,16 @@ int32_t bartizan_image_diff(const char* a, const char* b, bartizan_string** json
   });
 }
 
+int32_t bartizan_image_check_key(const char* image, const uint8_t* disk_key, size_t disk_key_size,
+                                 bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    TRY(require(image, "image"));
+    auto key = TRY(secret_of({disk_key, disk_key_size}, "disk_key"));
+    if (!key) return missing("disk_key");
+    return bz::check_disk_key(image, *key);
+  });
+}
+
 int32_t bartizan_image_verify(const char* image, const uint8_t* disk_key, size_t disk_key_size,
                               bartizan_progress_fn progress, void* progress_user,
                               bartizan_error** err) {

@@ -31,12 +31,14 @@ struct BuildOptions {
   std::string broker_ca_pem;  // the only certificate authority that the guest will believe
   // "default/disk-key/<workload_id>" when empty (KBS repository/type/tag)
   std::string resource;
-  // Defaults for a launch, and part of krun-sev.json; at most kMaxVcpus (tee.hpp).
+  // Defaults for a launch, and part of krun-sev.json; limits: kMaxVcpus, kMinRamMib (tee.hpp).
   uint32_t vcpus = 1;
   uint32_t ram_mib = 512;
   bool network = true;
 
-  std::optional<SecretBytes> disk_key;  // disk key; empty: 256 fresh random bits, as 64 hex digits
+  // 32 bytes at least, for a shorter one can be guessed; empty: 256 fresh random bits, as 64 hex
+  // digits
+  std::optional<SecretBytes> disk_key;
   ProgressSink progress;
 
   // What the workload writes goes to a scratch disk of this size, which the host provides (a sparse
@@ -66,6 +68,12 @@ struct BuildOptions {
   // Omits all metadata that identifies the source image: annotations, labels, digest. Requires
   // workload_id.
   bool anonymous = false;
+
+  // A build refuses what would never run, or not be protected: limits of a launch, a weak disk_key,
+  // a broker_ca_pem that is none, a broker at the guest's own loopback address, a source that is a
+  // confidential image, has no command, or lacks its program or its user. This accepts it where a
+  // person may know better: all but the limits and broker_ca_pem.
+  bool force = false;
 };
 
 struct BuildReport {
@@ -161,6 +169,11 @@ Result<ImageInfo> inspect_image(const std::filesystem::path& image,
 Result<void> verify_image(const std::filesystem::path& image,
                           const std::optional<SecretBytes>& disk_key = {},
                           const ProgressSink& progress = {});
+
+// Tries the key on the image's key slot, and a block of the disk: milliseconds, and nothing of the
+// image is verified. verification_failed, reason "disk_key": it does not open the disk. Else errors
+// as of verify_image.
+Result<void> check_disk_key(const std::filesystem::path& image, const SecretBytes& disk_key);
 
 // One thing in which two images differ, as far as can be seen without a key.
 struct ImageDifference {

@@ -209,7 +209,13 @@ struct BundleInfo {
   std::string kernel_sha256, initrd_sha256;  // hex
   uint64_t kernel_bytes = 0, initrd_bytes = 0;
   std::string command_line;
+  // SHA-256 of bundle.json, hex: another one means other measurements.
+  std::string digest;
+  // Of create_bundle(): the digest of the bundle that was there before; empty: none was.
+  std::string replaced_digest;
 };
+// Replaces a bundle that is there. Errors: invalid_argument (an init that is no static executable
+// for x86-64, a kernel command line), not_found, corrupt, already_exists (something else is there).
 Result<BundleInfo> create_bundle(const BundleOptions& options);
 Result<BundleInfo> read_bundle(const std::filesystem::path& path);  // verifies both digests
 // $BARTIZAN_BUNDLE, else $XDG_CACHE_HOME/bartizan/bundle, else ~/.cache/bartizan/bundle, else

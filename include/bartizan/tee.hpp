@@ -60,6 +60,9 @@ Result<HostProbe> probe(const ProbeOptions& options = {});
 // The most vCPUs of our own launches: an APIC ID has one byte, and 255 is the broadcast. More would
 // need x2APIC entries in the ACPI tables.
 inline constexpr uint32_t kMaxVcpus = 254;
+// Guest memory of our own launches, in MiB: kernel and init need some, and page tables and the
+// memory map are made for at most so much.
+inline constexpr uint32_t kMinRamMib = 128, kMaxRamMib = 256 * 1024;
 
 // Guest policies of launches that ask for none. SNP (SNP firmware ABI, 4.3) and simulated: SMT
 // allowed (bit 16), the reserved bit that must be one (17); no debugging, no migration agent.

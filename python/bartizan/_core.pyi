@@ -215,6 +215,14 @@ class BundleInfo:
     @property
     def command_line(self) -> str:
         """The default kernel command line."""
+    @property
+    def digest(self) -> str:
+        """SHA-256 of bundle.json in hexadecimal. Bundles with different digests have different
+        measurements.
+        """
+    @property
+    def replaced_digest(self) -> str:
+        """When a bundle was created: digest of the one that was there before; empty: none was."""
     def to_dict(self) -> dict[str, Any]: ...
 
 class BuildReport:
@@ -838,6 +846,7 @@ def build_image(
     disk_key: bytes | None = None,
     reproducible: bool = False,
     anonymous: bool = False,
+    force: bool = False,
     progress: _Progress | None = None,
     base_image: _Path | None = None,
     base_reference: str = "",
@@ -865,14 +874,18 @@ def build_image(
     resource: Name of the key at the broker (KBS: repository/type/tag). Default:
         "default/disk-key/<workload_id>".
     vcpus: Default number of virtual CPUs of a launch, at most 254.
-    ram_mib: Default size of the guest's memory. Unit: MiB.
+    ram_mib: Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB.
     network: Whether the guest gets a network.
-    disk_key: The disk key. Default: 256 fresh random bits, as 64 hexadecimal digits.
+    disk_key: The disk key, of 32 bytes at least: a shorter one can be guessed. Default: 256
+        fresh random bits, as 64 hexadecimal digits.
     reproducible: Draws nothing at random: the disk's key, salts and UUIDs come from
         disk_key, which must be given and hold 256 random bits. The same source and options
         then make the same bytes.
     anonymous: Omits all metadata that identifies the source: annotations, labels and its
         digest. Requires a workload_id.
+    force: Accepts what a build refuses because it would never run, or not be protected: a
+        weak disk_key, a broker at the guest's own loopback address, a source that is a
+        confidential image, has no command, or lacks its program or its user.
     progress: Called as the work goes on; can cancel it.
     base_image: Image on which the output is put as one more layer, given as `source` is.
         The base's layers and history come first, and its environment, ports, labels, stop
@@ -923,6 +936,7 @@ def register_workload(
     admin_role: str = "admin",
     reference_values: bool = True,
     resource_policy: bool = False,
+    replace: bool = False,
     id: str,
     workload_digest: bytes,
     measurements: Sequence[bytes],
@@ -933,7 +947,8 @@ def register_workload(
     disk_key: bytes,
     tee: Tee | str = "snp",
 ) -> None:
-    """Registers a workload and its key. Replaces an earlier registration of the same id.
+    """Registers a workload and its key. AlreadyExists if its id is registered with other
+    values and `replace` is false.
 
     url: URL of the broker; of Trustee with the path before /kbs/v0, if it has one.
         Required.
@@ -949,6 +964,9 @@ def register_workload(
         registration replaces it.
     resource_policy: Whether Trustee's policy for all resources is replaced by
         trustee_resource_policy().
+    replace: Whether bartizan's own broker puts the workload in the place of an earlier
+        registration of the same id, whose launches then get no key any more; other brokers
+        always do.
     id: Name of the workload. Required.
     workload_digest: SHA-256 of the manifest. 32 bytes. Required.
     measurements: Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32
@@ -1004,4 +1022,7 @@ def request_key(
     tee: Tee | str = ...,
     timeout_ms: int = 30000,
 ) -> bytes: ...
+def check_disk_key(image: _Path, disk_key: bytes) -> None: ...
+def list_workloads(*, url: str, ca_pem: str, admin_token: bytes) -> list[dict[str, Any]]: ...
+def unregister_workload(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> None: ...
 def broker_audit(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> list[dict[str, Any]]: ...

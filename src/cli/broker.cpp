@@ -68,6 +68,7 @@ Result<int> serve(ServeArguments& arguments, Printer& output) {
   const sigset_t stop = block_stop_signals();
   auto broker = TRY(Broker::start(arguments.options));
   announce(broker, arguments, output);
+  TRY(flush_stdout());  // nobody would learn where it listens
   int signal_number = 0;
   sigwait(&stop, &signal_number);
   broker.stop();
@@ -101,6 +102,8 @@ Result<int> audit(const AuditArguments& arguments, Printer& output) {
               word(entry, "got");
     lines.emplace_back(word(entry, "time"), line);
   }
+  if (lines.empty())
+    lines.emplace_back(arguments.workload_id, "no launch has asked for its key yet");
   output.result(list, lines);
   return 0;
 }

@@ -38,6 +38,7 @@ void declare_options(CLI::App& command, Arguments& to) {
   declare(command, kKeyFrom, to.key_from)->excludes(key_file);
   declare(command, kRecoveryFile, to.recovery_file);
   declare(command, kKeyOut, to.key_out);
+  declare(command, kForce, to.options.force);
 }
 
 // An empty SOURCE_DATE_EPOCH counts as none (reproducible-builds.org).
@@ -51,16 +52,26 @@ Result<void> set_created(Arguments& arguments) {
 }
 
 // A fresh key that nobody keeps would make an image that nobody can open.
-Result<void> prepare(Arguments& arguments) {
+Result<void> check_places(const Arguments& arguments, Printer& output) {
   if (arguments.key_out.empty() && arguments.disk_key_file.empty() && arguments.key_from.empty())
     return invalid("cli", "build: --key-out, --key-file or --key-from: one is required");
-  if (!arguments.key_out.empty() && std::filesystem::exists(arguments.key_out))
+  TRY(require_file("SOURCE", arguments.options.source));
+  TRY(require_file("--output", arguments.options.output));
+  output.stdout_taken = is_standard_stream(arguments.key_out);
+  if (output.stdout_taken && output.json)
+    return invalid("cli", "--key-out: \"-\": standard output is the result's with --json");
+  if (!arguments.key_out.empty() && !output.stdout_taken &&
+      std::filesystem::exists(arguments.key_out))
     return make_error(ErrorCode::already_exists, "cli", "{}: exists", arguments.key_out);
+  return {};
+}
+
+Result<void> prepare(Arguments& arguments, Printer& output) {
+  TRY(check_places(arguments, output));
   arguments.options.reproducible = !arguments.key_from.empty();
   arguments.options.disk_key = TRY(read_optional_secret(
       arguments.options.reproducible ? arguments.key_from : arguments.disk_key_file));
-  arguments.options.recovery_passphrase = TRY(read_optional_secret(
-      arguments.recovery_file == "-" ? "/dev/stdin" : arguments.recovery_file));
+  arguments.options.recovery_passphrase = TRY(read_optional_secret(arguments.recovery_file));
   if (!arguments.scratch.empty()) {
     arguments.options.scratch_bytes = TRY(parse_size("--scratch", arguments.scratch));
   }
@@ -78,7 +89,7 @@ Result<BuildReport> build_with_bar(Arguments& arguments, const Printer& output) 
 }
 
 Result<int> build(Arguments& arguments, Printer& output) {
-  TRY(prepare(arguments));
+  TRY(prepare(arguments, output));
   auto report = TRY(build_with_bar(arguments, output));
   if (!arguments.key_out.empty()) {
     if (auto kept = write_secret(arguments.key_out, report.disk_key); !kept.ok()) {

@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+
+#include "base/errors.hpp"
 
 namespace bartizan::cli {
 
@@ -17,19 +20,39 @@ constexpr auto kRedrawInterval = std::chrono::milliseconds(100);
 constexpr size_t kBarWidth = 30, kLeastBar = 5;
 constexpr size_t kUsualColumns = 80;
 
-volatile std::sig_atomic_t interrupted = 0;
-void on_interrupt(int) {
-  interrupted = 1;
+volatile std::sig_atomic_t interrupted = 0;  // the signal's number
+void on_interrupt(int number) {
+  interrupted = number;
 }
 
+// A terminal that understands escape sequences.
+bool is_capable_terminal() {
+  const char* name = std::getenv("TERM");
+  return isatty(STDERR_FILENO) && (!name || std::strcmp(name, "dumb") != 0);
+}
+
+// no-color.org: an empty NO_COLOR counts as none.
 bool colours() {
-  static const bool use = isatty(STDERR_FILENO) && !std::getenv("NO_COLOR");
+  const char* none = std::getenv("NO_COLOR");
+  static const bool use = is_capable_terminal() && (!none || !*none);
   return use;
 }
 
+int stdout_errno = 0;  // of the first write that failed
+
+void note_write(FILE* to, bool complete) {
+  if (to == stdout && !complete && stdout_errno == 0) stdout_errno = errno != 0 ? errno : EIO;
+}
+
 void print_line(FILE* to, std::string_view line) {
-  std::fwrite(line.data(), 1, line.size(), to);
-  std::fputc('\n', to);
+  errno = 0;
+  const bool written = std::fwrite(line.data(), 1, line.size(), to) == line.size();
+  note_write(to, written && std::fputc('\n', to) != EOF);
+}
+
+void flush(FILE* to) {
+  errno = 0;
+  note_write(to, std::fflush(to) == 0);
 }
 
 // Of the terminal; one less than it has, so that the cursor stays in the line.
@@ -66,19 +89,22 @@ void Printer::result(const view::Json& value,
     size_t width = 0;
     for (const auto& [name, text] : lines) width = std::max(width, name.size());
     for (const auto& [name, text] : lines)
-      print_line(stdout, name + std::string(width - name.size() + 2, ' ') + text);
+      print_line(results(), name + std::string(width - name.size() + 2, ' ') + text);
   }
-  std::fflush(stdout);
+  flush(results());
 }
 
 void Printer::tree(const view::Json& value, const std::vector<std::string>& lines) const {
   if (json) print_line(stdout, view::to_text(value));
   for (size_t i = 0; i < lines.size() && !json; ++i) print_line(stdout, lines[i]);
-  std::fflush(stdout);
+  flush(stdout);
 }
 
 void Printer::text(const std::string& text) const {
-  if (!json) std::fputs(text.c_str(), stdout), std::fflush(stdout);
+  if (json) return;
+  errno = 0;
+  note_write(stdout, std::fputs(text.c_str(), stdout) != EOF);
+  flush(stdout);
 }
 
 void Printer::note(std::string_view line) const {
@@ -88,7 +114,7 @@ void Printer::note(std::string_view line) const {
 void Printer::error(const Error& error) const {
   if (json) {
     print_line(stdout, view::to_text({{"error", view::to_json(error)}}));
-    std::fflush(stdout);
+    flush(stdout);
     return;
   }
   const char* begin = colours() ? "\033[1;31m" : "";
@@ -104,7 +130,19 @@ LogSink Printer::log() const {
   };
 }
 
-ProgressBar::ProgressBar(const Printer& output) : visible_(!output.json && isatty(STDERR_FILENO)) {
+Result<void> flush_stdout() {
+  flush(stdout);
+  const int copy = dup(STDOUT_FILENO);  // closing is when some file systems report a full disk
+  note_write(stdout, copy >= 0 && close(copy) == 0 && std::ferror(stdout) == 0);
+  if (stdout_errno == 0) return {};
+  return errno_error(stdout_errno, "cli", "standard output: write");
+}
+
+int cancelling_signal() {
+  return interrupted;
+}
+
+ProgressBar::ProgressBar(const Printer& output) : visible_(!output.json && is_capable_terminal()) {
   struct sigaction action = {};
   action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);

@@ -3,11 +3,13 @@
 
 #include <atomic>
 #include <csignal>
+#include <ctime>
 
 #include "bartizan/machine.hpp"
 #include "cli/launch.hpp"
 #include "cli/parse.hpp"
 #include "cli/secret.hpp"
+#include "cli/stop_requests.hpp"
 #include "cli/tee_options.hpp"
 
 namespace bartizan::cli {
@@ -25,6 +27,7 @@ struct Arguments {
   std::vector<std::string> publish, vsock, vsock_listen;
   uint32_t stop_timeout = 10;
   bool log_guest = false, stats = false, verbose = false, no_network = false;
+  bool always = true;  // what podman has options for and is always so
 };
 
 void declare_options(CLI::App& command, Arguments& to) {
@@ -41,20 +44,39 @@ void declare_options(CLI::App& command, Arguments& to) {
   declare(command, text::run::kName, to.name);
   declare(command, text::run::kStopTimeout, to.stop_timeout);
   declare(command, text::run::kNoNetwork, to.no_network);
+  declare(command, text::run::kInteractive, to.always);
+  declare(command, text::run::kTty, to.always);
+  declare(command, text::run::kRm, to.always);
   declare(command, text::run::kLogGuest, to.log_guest);
   declare(command, text::run::kVerbose, to.verbose);
   declare(command, text::run::kStats, to.stats);
   declare(command, text::run::kFindInMemory, to.find_in_memory);
 }
 
-// The signals' way to the guest. Both calls are signal-safe.
+// The signals' way to the guest: everything here is signal-safe.
 std::atomic<Context*> running{nullptr};
 std::atomic<uint32_t> grace_ms{10'000};
 static_assert(std::atomic<Context*>::is_always_lock_free);
+StopRequests stop_requests;
+std::string asked_note;  // made before there is a handler
+
+int64_t now_ms() {
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
 
 // The first asks the workload to end; whoever asks again has waited long enough.
 void on_stop(int) {
-  if (Context* context = running.load()) context->request_stop(grace_ms.exchange(0));
+  Context* context = running.load();
+  if (!context) return;
+  const int saved = errno;
+  const StopRequest request = stop_requests.take(now_ms());
+  if (request == StopRequest::first)
+    (void)!write(STDERR_FILENO, asked_note.data(), asked_note.size());
+  if (request != StopRequest::repeated)
+    context->request_stop(request == StopRequest::first ? grace_ms.load() : 0);
+  errno = saved;
 }
 void on_forward(int number) {
   if (Context* context = running.load()) context->send_signal(number);
@@ -65,6 +87,8 @@ class SignalRoute {
  public:
   SignalRoute(Context& context, uint32_t grace) {
     grace_ms = grace;
+    asked_note = "bartizan: asked the workload to end, which may take " +
+                 std::to_string(grace / 1000) + " s; another signal ends it at once\n";
     running = &context;
     install(on_stop, {SIGINT, SIGTERM});
     install(on_forward, {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH});

@@ -1,6 +1,9 @@
 #include "cli/secret.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
+
+#include <utility>
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
@@ -12,9 +15,22 @@ namespace {
 // Larger is not a key, a token, a certificate or a pattern, but somebody's /dev/zero.
 constexpr size_t kMaxFileBytes = 1 << 20;
 
+constexpr const char* kStandard = "-";
+
+// "-" is standard input, which can be read only once.
+Result<UniqueFd> open_input(const std::filesystem::path& path) {
+  if (path != kStandard) return open_file(path, O_RDONLY);
+  static bool taken = false;
+  if (std::exchange(taken, true))
+    return invalid("cli", "-: standard input was read for another option already");
+  UniqueFd input(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
+  if (!input.valid()) return errno_error(errno, "cli", "standard input");
+  return input;
+}
+
 // Reads into memory that is wiped, without a copy on the way.
 Result<SecretBytes> read_bounded(const std::filesystem::path& path) {
-  const UniqueFd file = TRY(open_file(path, O_RDONLY));
+  const UniqueFd file = TRY(open_input(path));
   SecretBytes buffer(kMaxFileBytes + 1);
   const size_t size = TRY(read_up_to(file.get(), buffer.mutable_bytes(), path.native()));
   if (size > kMaxFileBytes)
@@ -23,6 +39,18 @@ Result<SecretBytes> read_bounded(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+bool is_standard_stream(const std::filesystem::path& path) {
+  return path == kStandard;
+}
+
+Result<void> require_file(const char* option, const std::filesystem::path& path) {
+  if (path != kStandard) return {};
+  return invalid("cli",
+                 "{}: \"-\": not possible by a standard stream: name a file (./- if that "
+                 "is its name)",
+                 option);
+}
 
 Result<SecretBytes> read_secret(const std::filesystem::path& path) {
   const SecretBytes content = TRY(read_bounded(path));
@@ -42,6 +70,10 @@ Result<std::string> read_text(const std::filesystem::path& path) {
 }
 
 Result<void> write_secret(const std::filesystem::path& path, const SecretBytes& secret) {
+  if (path == kStandard) {
+    TRY(write_all(STDOUT_FILENO, secret.bytes(), "standard output"));
+    return write_all(STDOUT_FILENO, as_bytes("\n"), "standard output");
+  }
   const UniqueFd file = TRY(open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
   Unfinished unfinished(path);
   TRY(write_all(file.get(), secret.bytes(), path.native()));

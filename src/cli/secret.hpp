@@ -1,5 +1,5 @@
-// Secrets and certificates come from files, /dev/stdin or /dev/fd/N: never from the command line,
-// which any process on the host can read.
+// Secrets and certificates come from files, /dev/fd/N or "-", standard input: never from the
+// command line, which any process on the host can read.
 #pragma once
 
 #include <filesystem>
@@ -20,8 +20,14 @@ Result<std::optional<SecretBytes>> read_optional_secret(const std::filesystem::p
 // A public text: a certificate, a pattern to look for.
 Result<std::string> read_text(const std::filesystem::path& path);
 
+// Whether "-" was given: standard input or output.
+bool is_standard_stream(const std::filesystem::path& path);
+
+// invalid_argument for "-" where it cannot be: an image, and what is read more than once.
+Result<void> require_file(const char* option, const std::filesystem::path& path);
+
 // Makes the file (0600), with a final newline. already_exists if there is one: an old key is never
-// lost.
+// lost. "-": standard output.
 Result<void> write_secret(const std::filesystem::path& path, const SecretBytes& secret);
 
 }  // namespace bartizan::cli

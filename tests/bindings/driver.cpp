@@ -161,6 +161,7 @@ Result<Json> do_register(const Arguments& arguments) {
   if (!kind.ok()) return kind.error();
   access.kind = *kind;
   access.resource_policy = !get(arguments, "resource_policy").empty();
+  access.replace = !get(arguments, "replace").empty();
   workload.tee = options->tee;
   if (auto done = register_workload(access, workload); !done.ok()) return done.error();
   return Json{{"workload_id", workload.id}, {"measurement", to_hex(digest)}};

@@ -27,7 +27,7 @@ UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"
 TIME_LIMIT_S = 120
 
 
-FLAGS = ("anonymous", "resource_policy")  # options without a value
+FLAGS = ("anonymous", "resource_policy", "replace")  # options without a value
 
 
 def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, source=None, output=None, **options):
@@ -61,7 +61,8 @@ def run(interface, row, arguments):
     result = json.loads(done.stdout)
     if interface == "cli":
         usual = 125 if row["operation"] == "launch" else 1
-        assert done.returncode == (usual if "error" in result else 0), done
+        wrong = 2 if result.get("error", {}).get("code") == "invalid_argument" else usual
+        assert done.returncode == (wrong if "error" in result else 0), done
     else:
         assert done.returncode == 0, done
     return result

@@ -58,9 +58,9 @@ def broker(work, facts, tmp_path_factory):
 def start(work, facts):
     processes = []
 
-    def start(image, *extra, tee="simulated", key=True, ram_mib=facts["ram_mib"], bundle="bundle", stdin=subprocess.PIPE):
+    def start(image, *extra, tee="simulated", key=True, ram_mib=facts["ram_mib"], bundle="bundle", stdin=subprocess.PIPE, prefix=()):
         keys = ["--key-file", work / f"{image if key is True else key}.key"] if key else []
-        command = [CLI, "run", work / image, "--tee", tee, "--bundle", work / bundle, "--memory", ram_mib,
+        command = [*prefix, CLI, "run", work / image, "--tee", tee, "--bundle", work / bundle, "--memory", ram_mib,
                    "--stats", "--json", *keys, *extra]
         process = subprocess.Popen([str(word) for word in command], stdin=stdin, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)

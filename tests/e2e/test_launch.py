@@ -67,7 +67,8 @@ def test_terminal_becomes_the_workloads_terminal(start):
 
 
 def test_sigterm_reaches_the_workload(start):
-    process = start("term")
+    """By way of GNU timeout, which passes the signal on twice: to its child, and to the group that the child is in."""
+    process = start("term", prefix=["timeout", "--preserve-status", LAUNCH_TIME_LIMIT_S])
     for line in process.stderr:
         if "waiting" in line:
             break
@@ -75,6 +76,7 @@ def test_sigterm_reaches_the_workload(start):
     output, errors = process.communicate(timeout=LAUNCH_TIME_LIMIT_S)
     ended = Ended(process, output, errors)
     assert "terminated by 15" in errors
+    assert errors.count("asked the workload to end, which may take 10 s") == 1, ended
     assert ended.status == 5, ended
 
 

@@ -114,10 +114,11 @@ Result<BuildOptions> from_c(const bartizan_build_options* from) {
   TRY(assign(options.vcpus, "vcpus", to.vcpus));
   TRY(assign(options.ram_mib, "ram_mib", to.ram_mib));
   TRY(check_flags(options.flags, BARTIZAN_BUILD_NO_NETWORK | BARTIZAN_BUILD_REPRODUCIBLE |
-      BARTIZAN_BUILD_ANONYMOUS, "flags"));
+      BARTIZAN_BUILD_ANONYMOUS | BARTIZAN_BUILD_FORCE, "flags"));
   to.network = (options.flags & BARTIZAN_BUILD_NO_NETWORK) == 0;
   to.reproducible = (options.flags & BARTIZAN_BUILD_REPRODUCIBLE) != 0;
   to.anonymous = (options.flags & BARTIZAN_BUILD_ANONYMOUS) != 0;
+  to.force = (options.flags & BARTIZAN_BUILD_FORCE) != 0;
   TRY(assign(options.disk_key, "disk_key", to.disk_key));
   to.progress = progress_sink(options.progress, options.progress_user);
   TRY(assign(options.base_image, "base_image", to.base_image));
@@ -183,9 +184,10 @@ Result<BrokerAccess> from_c(const bartizan_broker_access* from) {
   TRY(assign_enum(options.kind, BARTIZAN_BROKER_REGISTER_WORKLOAD, "kind", "BARTIZAN_BROKER_*",
       to.kind));
   TRY(check_flags(options.flags, BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES |
-      BARTIZAN_REGISTER_RESOURCE_POLICY, "flags"));
+      BARTIZAN_REGISTER_RESOURCE_POLICY | BARTIZAN_REGISTER_REPLACE, "flags"));
   to.reference_values = (options.flags & BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES) == 0;
   to.resource_policy = (options.flags & BARTIZAN_REGISTER_RESOURCE_POLICY) != 0;
+  to.replace = (options.flags & BARTIZAN_REGISTER_REPLACE) != 0;
   TRY(assign(options.admin_key, "admin_key", to.admin_key));
   TRY(assign(options.admin_issuer, "admin_issuer", to.admin_issuer));
   TRY(assign(options.admin_audience, "admin_audience", to.admin_audience));

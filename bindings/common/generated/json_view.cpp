@@ -71,7 +71,9 @@ Json to_json(const BundleInfo& from) {
               {"initrd_sha256", from.initrd_sha256},
               {"kernel_bytes", from.kernel_bytes},
               {"initrd_bytes", from.initrd_bytes},
-              {"command_line", from.command_line}};
+              {"command_line", from.command_line},
+              {"digest", from.digest},
+              {"replaced_digest", from.replaced_digest}};
 }
 
 Json to_json(const BuildReport& from) {

@@ -322,6 +322,7 @@ void with_arguments_of_build_image(Define&& define, Work work) {
          const std::optional<py::bytes>& disk_key,
          bool reproducible,
          bool anonymous,
+         bool force,
          const py::object& progress,
          const std::optional<Path>& base_image,
          const std::string& base_reference,
@@ -343,6 +344,7 @@ void with_arguments_of_build_image(Define&& define, Work work) {
         assign(disk_key, "disk_key", options.disk_key);
         assign(reproducible, "reproducible", options.reproducible);
         assign(anonymous, "anonymous", options.anonymous);
+        assign(force, "force", options.force);
         assign(base_image, "base_image", options.base_image);
         assign(base_reference, "base_reference", options.base_reference);
         assign(created, "created", options.created);
@@ -365,6 +367,7 @@ void with_arguments_of_build_image(Define&& define, Work work) {
       py::arg("disk_key") = py::none(),
       py::arg("reproducible") = false,
       py::arg("anonymous") = false,
+      py::arg("force") = false,
       py::arg("progress") = py::none(),
       py::arg("base_image") = py::none(),
       py::arg("base_reference") = "",
@@ -391,14 +394,18 @@ broker_ca_pem: The only certificate authority that the guest accepts for the bro
 resource: Name of the key at the broker (KBS: repository/type/tag). Default:
     "default/disk-key/<workload_id>".
 vcpus: Default number of virtual CPUs of a launch, at most 254.
-ram_mib: Default size of the guest's memory. Unit: MiB.
+ram_mib: Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB.
 network: Whether the guest gets a network.
-disk_key: The disk key. Default: 256 fresh random bits, as 64 hexadecimal digits.
+disk_key: The disk key, of 32 bytes at least: a shorter one can be guessed. Default: 256
+    fresh random bits, as 64 hexadecimal digits.
 reproducible: Draws nothing at random: the disk's key, salts and UUIDs come from
     disk_key, which must be given and hold 256 random bits. The same source and options
     then make the same bytes.
 anonymous: Omits all metadata that identifies the source: annotations, labels and its
     digest. Requires a workload_id.
+force: Accepts what a build refuses because it would never run, or not be protected: a
+    weak disk_key, a broker at the guest's own loopback address, a source that is a
+    confidential image, has no command, or lacks its program or its user.
 progress: Called as the work goes on; can cancel it.
 base_image: Image on which the output is put as one more layer, given as `source` is.
     The base's layers and history come first, and its environment, ports, labels, stop
@@ -507,6 +514,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
          const std::string& admin_role,
          bool reference_values,
          bool resource_policy,
+         bool replace,
          const std::string& id,
          const py::bytes& workload_digest,
          const std::vector<py::bytes>& measurements,
@@ -527,6 +535,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
         assign(admin_role, "admin_role", broker_access.admin_role);
         assign(reference_values, "reference_values", broker_access.reference_values);
         assign(resource_policy, "resource_policy", broker_access.resource_policy);
+        assign(replace, "replace", broker_access.replace);
         Workload workload;
         assign(id, "id", workload.id);
         assign(workload_digest, "workload_digest", workload.workload_digest);
@@ -550,6 +559,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
       py::arg("admin_role") = "admin",
       py::arg("reference_values") = true,
       py::arg("resource_policy") = false,
+      py::arg("replace") = false,
       py::arg("id"),
       py::arg("workload_digest"),
       py::arg("measurements"),
@@ -559,7 +569,8 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
       py::arg("resource") = "",
       py::arg("disk_key"),
       py::arg("tee") = "snp",
-      R"doc(Registers a workload and its key. Replaces an earlier registration of the same id.
+      R"doc(Registers a workload and its key. AlreadyExists if its id is registered with other
+values and `replace` is false.
 
 url: URL of the broker; of Trustee with the path before /kbs/v0, if it has one.
     Required.
@@ -575,6 +586,9 @@ reference_values: Trustee has one list of measurements for all workloads; whethe
     registration replaces it.
 resource_policy: Whether Trustee's policy for all resources is replaced by
     trustee_resource_policy().
+replace: Whether bartizan's own broker puts the workload in the place of an earlier
+    registration of the same id, whose launches then get no key any more; other brokers
+    always do.
 id: Name of the workload. Required.
 workload_digest: SHA-256 of the manifest. 32 bytes. Required.
 measurements: Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32

@@ -100,6 +100,8 @@ void add_bundle_info(py::module_& module) {
   type.def_readonly("kernel_bytes", &BundleInfo::kernel_bytes, R"doc(Size of the kernel.)doc");
   type.def_readonly("initrd_bytes", &BundleInfo::initrd_bytes, R"doc(Size of the initrd.)doc");
   type.def_readonly("command_line", &BundleInfo::command_line, R"doc(The default kernel command line.)doc");
+  type.def_readonly("digest", &BundleInfo::digest, R"doc(SHA-256 of bundle.json in hexadecimal. Bundles with different digests have different measurements.)doc");
+  type.def_readonly("replaced_digest", &BundleInfo::replaced_digest, R"doc(When a bundle was created: digest of the one that was there before; empty: none was.)doc");
   add_to_dict(type);
 }
 

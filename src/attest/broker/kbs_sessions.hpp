@@ -10,6 +10,7 @@
 
 #include "bartizan/result.hpp"
 #include "bartizan/tee.hpp"
+#include "base/bytes.hpp"
 #include "base/json.hpp"
 #include "base/mutex.hpp"
 
@@ -29,6 +30,7 @@ struct KbsSession {
   std::string nonce;        // standard base64 of 32 random bytes
   bool consumed = false;    // its nonce has been shown to /attest
   std::string workload_id;  // after a good /attest
+  Bytes workload_digest;    // the same workload's: another one may have its id by now
   std::string resource;     // the one that may be released
   Json tee_public_key;
   std::shared_ptr<const SevLaunch> sev;  // of a SEV launch, which has no other use for a session

@@ -243,31 +243,51 @@ Result<SevMeasurement> parse_sev_measured(ByteView body) {
   return seen;
 }
 
-Result<Workload> parse_workload(ByteView body) {
+namespace {
+
+Json public_part(const Workload& workload) {
+  Json measurements = Json::array();
+  for (const Bytes& one : workload.measurements) measurements.push_back(to_hex(one));
+  return {{"id", workload.id},
+          {"workload_digest", to_hex(workload.workload_digest)},
+          {"measurements", std::move(measurements)},
+          {"allow_simulated", workload.allow_simulated},
+          {"allow_debug", workload.allow_debug},
+          {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
+          {"resource", workload.resource}};
+}
+
+}  // namespace
+
+Result<Registration> parse_registration(ByteView body) {
   Json json = TRY(parse_json(as_text(body), "workload"));
   auto workload = workload_from_json(json);
   wipe_member(json, "disk_key");
-  return workload;
+  if (!workload.ok()) return std::move(workload).error();
+  const bool replace = TRY(flag(json, "replace"));
+  return Registration{*std::move(workload), replace};
 }
 
-Result<SecretBytes> write_workload(const Workload& workload) {
+Result<SecretBytes> write_registration(const Workload& workload, bool replace) {
   TRY(check_workload(workload));
-  Json measurements = Json::array();
-  for (const Bytes& one : workload.measurements) measurements.push_back(to_hex(one));
-  Json json = {{"id", workload.id},
-               {"workload_digest", to_hex(workload.workload_digest)},
-               {"measurements", std::move(measurements)},
-               {"allow_simulated", workload.allow_simulated},
-               {"allow_debug", workload.allow_debug},
-               {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
-               {"resource", workload.resource},
-               {"disk_key", to_base64(workload.disk_key.bytes())}};
+  Json json = public_part(workload);
+  json["disk_key"] = to_base64(workload.disk_key.bytes());
   if (evidence::is_pre_attested(workload.tee)) json["tee"] = evidence::kbs_tee_name(workload.tee);
+  if (replace) json["replace"] = true;
   std::string text = json.dump();
   SecretBytes body = SecretBytes::from_string(text);
   wipe(text);
   wipe_member(json, "disk_key");
   return body;
+}
+
+Json list_of(const std::vector<Workload>& workloads) {
+  Json list = Json::array();
+  for (const Workload& workload : workloads) {
+    list.push_back(public_part(workload));
+    list.back()["tee"] = evidence::kbs_tee_name(workload.tee);
+  }
+  return list;
 }
 
 }  // namespace bartizan::attest::broker

@@ -36,7 +36,14 @@ Result<SevOpenMessage> parse_sev_open(ByteView body);
 Result<SevMeasurement> parse_sev_measured(ByteView body);
 
 // POST /bartizan/v1/workloads, and what register_workload() sends.
-Result<Workload> parse_workload(ByteView body);
-Result<SecretBytes> write_workload(const Workload& workload);
+struct Registration {
+  Workload workload;
+  bool replace = false;  // an earlier one of the same id
+};
+Result<Registration> parse_registration(ByteView body);
+Result<SecretBytes> write_registration(const Workload& workload, bool replace);
+
+// GET /bartizan/v1/workloads: no secret.
+Json list_of(const std::vector<Workload>& workloads);
 
 }  // namespace bartizan::attest::broker

@@ -19,7 +19,8 @@ inline constexpr const char* kFooter =
     "  bartizan run confidential/ --tee simulated --publish 8080:443\n"
     "\n"
     "Exit status: 0 success; 1 an error, printed on stderr (or as JSON with --json); 2 the\n"
-    "command line is wrong. For `run` see `bartizan run --help`.\n";
+    "command line is wrong; 130 or 143 if SIGINT or SIGTERM cancelled the work. For `run` see\n"
+    "`bartizan run --help`.\n";
 
 namespace launch {
 inline constexpr OptionText kTee = {
@@ -171,7 +172,8 @@ inline constexpr OptionText kNoNetwork = {
     "", false, false, false};
 inline constexpr OptionText kKeyFile = {
     "--key-file", "FILE",
-    "Disk key to use; default: 256 fresh random bits",
+    "Disk key to use, 32 bytes at least; default: 256 fresh random bits; \"-\": standard "
+    "input",
     "", false, false, false};
 inline constexpr OptionText kKeyFrom = {
     "--key-from", "FILE",
@@ -184,7 +186,13 @@ inline constexpr OptionText kRecoveryFile = {
     "", false, false, false};
 inline constexpr OptionText kKeyOut = {
     "--key-out", "FILE",
-    "Where to write the disk key (mode 0600); must not exist",
+    "Where to write the disk key (mode 0600); must not exist; \"-\": standard output, with "
+    "the result on stderr",
+    "", false, false, false};
+inline constexpr OptionText kForce = {
+    "--force", "",
+    "Accept what would never run, or not be protected: a weak key, a broker at a loopback "
+    "address, a confidential SOURCE, a command or user that is not in it",
     "", false, false, false};
 }  // namespace build
 
@@ -450,6 +458,15 @@ inline constexpr OptionText kMinimumTcb = {
     "--minimum-tcb", "NUMBER",
     "Minimum of each component of the TCB",
     "", false, false, false};
+inline constexpr OptionText kReplace = {
+    "--replace", "",
+    "Take the place of an earlier registration of this workload id, whose launches then "
+    "get no key any more",
+    "", false, false, false};
+inline constexpr OptionText kForce = {
+    "--force", "",
+    "Register an image although its manifest names no broker",
+    "", false, false, false};
 inline constexpr OptionText kAdminKey = {
     "--admin-key", "FILE",
     "Its administrator's Ed25519 private key, PEM: signs a token",
@@ -479,6 +496,50 @@ inline constexpr OptionText kShowPolicy = {
     "Print that policy and register nothing",
     "Trustee", false, false, false};
 }  // namespace register_image
+
+namespace unregister {
+inline constexpr CommandText kCommand = {
+    "unregister", "Remove a workload and its key from the broker",
+    "  bartizan unregister WORKLOAD --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+inline constexpr OptionText kWorkload = {
+    "WORKLOAD", "",
+    "Workload id",
+    "", true, false, false};
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "The broker's URL",
+    "", true, false, false};
+inline constexpr OptionText kCa = {
+    "--ca", "FILE",
+    "Certificate authority of the broker, PEM",
+    "", true, false, false};
+inline constexpr OptionText kTokenFile = {
+    "--token-file", "FILE",
+    "Admin token of the broker",
+    "", true, false, false};
+}  // namespace unregister
+
+namespace list {
+inline constexpr CommandText kCommand = {
+    "list", "List the workloads that are registered at the broker",
+    "  bartizan list --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "The broker's URL",
+    "", true, false, false};
+inline constexpr OptionText kCa = {
+    "--ca", "FILE",
+    "Certificate authority of the broker, PEM",
+    "", true, false, false};
+inline constexpr OptionText kTokenFile = {
+    "--token-file", "FILE",
+    "Admin token of the broker",
+    "", true, false, false};
+}  // namespace list
 
 namespace audit {
 inline constexpr CommandText kCommand = {
@@ -512,9 +573,12 @@ inline constexpr CommandText kCommand = {
     "  # without broker and protection, with the console\n"
     "  bartizan run confidential/ --tee none --key-file my.key --log-guest\n",
     "Exit status: the workload's; 128 + N if signal N killed it; 125 if the launch or the guest\n"
-    "failed or had to be stopped. SIGINT and SIGTERM ask the workload to end; a second one ends it\n"
-    "at once. SIGHUP, SIGUSR1 and SIGUSR2 are passed on. With --json the workload's output goes to\n"
-    "stderr.\n"};
+    "failed or had to be stopped; 2 if the command line is wrong. SIGINT and SIGTERM ask the workload\n"
+    "to end; another one, a second later or more, ends it at once. SIGHUP, SIGUSR1 and SIGUSR2 are\n"
+    "passed on. With --json the workload's output goes to stderr.\n"
+    "\n"
+    "Command, environment, user and files are inside the measured image, where no host can change\n"
+    "them: they have no options here. Set them in the image, build and register again.\n"};
 inline constexpr OptionText kImage = {
     "IMAGE", "",
     "Confidential image: OCI layout or unpacked",
@@ -560,6 +624,18 @@ inline constexpr OptionText kNoNetwork = {
     "--no-network", "",
     "No network device",
     "", false, false, false};
+inline constexpr OptionText kInteractive = {
+    "--interactive,-i", "",
+    "Always so: standard input reaches the workload",
+    "As podman has them", false, false, false};
+inline constexpr OptionText kTty = {
+    "--tty,-t", "",
+    "Always so: the workload has a terminal",
+    "As podman has them", false, false, false};
+inline constexpr OptionText kRm = {
+    "--rm", "",
+    "Always so: nothing of the guest remains",
+    "As podman has them", false, false, false};
 inline constexpr OptionText kLogGuest = {
     "--log-guest", "",
     "Print the guest's console on stderr",
@@ -582,8 +658,13 @@ namespace probe {
 inline constexpr CommandText kCommand = {
     "probe", "Show what this host can run, and what is missing",
     "  bartizan probe\n"
+    "  bartizan probe --tee simulated && bartizan run confidential/ --tee simulated\n"
     "  bartizan probe --json | jq '.tees[] | select(.available) | .tee'\n",
     ""};
+inline constexpr OptionText kTee = {
+    "--tee", "TEE",
+    "This TEE alone; exit status 1 if this host cannot run it",
+    "", false, false, false};
 inline constexpr OptionText kKvmDevice = {
     "--kvm-device", "FILE",
     "The KVM device",

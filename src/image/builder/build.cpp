@@ -1,11 +1,11 @@
 #include <ctime>
 
 #include "bartizan/image.hpp"
-#include "bartizan/tee.hpp"
 #include "base/errors.hpp"
 #include "base/progress.hpp"
 #include "image/builder/confidential_disk.hpp"
 #include "image/builder/krun.hpp"
+#include "image/builder/launchable.hpp"
 #include "image/builder/output_image.hpp"
 #include "image/builder/partial.hpp"
 #include "image/builder/publication.hpp"
@@ -28,13 +28,10 @@ bool is_plain_name(std::string_view text) {
              std::string_view::npos;
 }
 
-Result<void> check_key(const BuildOptions& options) {
-  // Fewer bytes cannot hold the 256 random bits from which all else is to be derived.
-  constexpr size_t kLeastBytes = 32;
-  if (options.disk_key && options.disk_key->empty()) return invalid(kOrigin, "disk_key: empty");
-  if (options.reproducible && (!options.disk_key || options.disk_key->size() < kLeastBytes)) {
+Result<void> check_keys(const BuildOptions& options) {
+  if (options.reproducible && !options.disk_key) {
     return invalid(kOrigin, "disk_key: a reproducible build needs one of {} bytes at least",
-                   kLeastBytes);
+                   kLeastKeyBytes);
   }
   if (options.recovery_passphrase && options.recovery_passphrase->empty())
     return invalid(kOrigin, "recovery_passphrase: empty");
@@ -74,10 +71,9 @@ Result<void> check_options(const BuildOptions& options) {
     return invalid(kOrigin,
                    "broker_ca_pem: needed with a broker_url, the guest believes nobody else");
   }
-  TRY(check_key(options));
+  TRY(check_keys(options));
   TRY(check_scratch(options.scratch_bytes));
-  if (options.vcpus == 0 || options.vcpus > kMaxVcpus)
-    return invalid(kOrigin, "vcpus {}: must be 1 to {}", options.vcpus, kMaxVcpus);
+  TRY(check_launchable(options));
   return check_public(options);
 }
 
@@ -107,11 +103,29 @@ struct OpenedImage {
   image::oci::SourceImage image;
 };
 
+// "localhost/app:1", "alpine": what podman and registries call images.
+bool looks_like_reference(std::string_view text) {
+  return !text.empty() &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-/:@") ==
+             std::string_view::npos &&
+         text.front() != '/' && text.front() != '.' && text.back() != '/';
+}
+
+Result<void> check_present(const fs::path& from) {
+  std::error_code ignored;
+  if (fs::exists(from, ignored) || !looks_like_reference(from.native())) return {};
+  return make_error(ErrorCode::not_found, kOrigin,
+                    "{0}: no such folder; for an image of podman's write containers-storage:{0}, "
+                    "for a registry's docker://{0}",
+                    from.native());
+}
+
 // A folder is used in place; what is none comes into `scratch` first.
 Result<OpenedImage> open_image(const fs::path& from, const std::string& reference,
                                const fs::path& scratch, const ProgressSink& progress) {
   bool fetches = image::oci::needs_fetch(from);
   if (fetches) TRY(image::oci::fetch(from, reference, scratch, progress));
+  if (!fetches) TRY(check_present(from));
   fs::path layout = fetches ? scratch : from;
   image::oci::SourceImage image = TRY(image::oci::read_layout(layout, fetches ? "" : reference));
   return OpenedImage{std::move(layout), std::move(image)};
@@ -137,7 +151,7 @@ class Build {
     report_.resource = TRY(resource_of(options_, report_.workload_id));
     auto writer = output.archive ? image::oci::LayoutWriter::create_archive(output.path)
                                  : TRY(image::oci::LayoutWriter::create(output.path));
-    TRY(make_image(writer));
+    TRY(make_image(writer, TRY(Process::of(source_, options_.force))));
     return std::move(report_);
   }
 
@@ -165,7 +179,7 @@ class Build {
     return manifest;
   }
 
-  Result<void> make_image(image::oci::LayoutWriter& writer) {
+  Result<void> make_image(image::oci::LayoutWriter& writer, const Process& process) {
     DiskSecrets secrets = TRY(this->secrets());
     LuksHeader header = TRY(make_checked_header(secrets));
     guest_abi::Manifest manifest = draft(header, secrets);
@@ -179,8 +193,8 @@ class Build {
       place.prediction = &*prediction;
       place.stream = layer.begin_hashing(disk_bytes_for(prediction->size));
     }
-    auto totals =
-        TRY(make_disk(place, layout_, source_, secrets, header.bytes, manifest, options_.progress));
+    auto totals = TRY(make_disk(place, {layout_, source_, process}, secrets, header.bytes, manifest,
+                                options_.progress));
     report_.entries = totals.entries;
     report_.content_bytes = totals.content_bytes;
     TRY(take_manifest(manifest));

@@ -58,6 +58,7 @@ Result<uint64_t> FilesystemBuilder::build(const oci::Layout& layout, const oci::
     TRY(apply(layout, source.layers[number - 1], number, meter));
   }
   filesystem::Tree* tree = TRY(merger_.finish());
+  if (process_ != nullptr) TRY(process_->check(*tree));
   return writer_.finish(*tree, filesystem_uuid(source));
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/json.hpp"
 #include "image/builder/krun.hpp"
 #include "image/builder/output_image.hpp"
 #include "image/layer/file_source.hpp"
@@ -66,6 +67,16 @@ Result<void> search_layer(const oci::Layout::File& layer, LocatedImage& found) {
                     name);
 }
 
+// The entry point of every image of ours, whatever a tool did to its layers.
+bool has_guard(const oci::SourceImage& image) {
+  auto document = parse_json(as_text(image.config), "config");
+  const Json guard = {"/" + std::string(kEntrypointFile)};
+  const Json* config = nullptr;
+  if (document.ok() && document->is_object() && document->contains("config"))
+    config = &document->at("config");
+  return config != nullptr && config->is_object() && config->value("Entrypoint", Json()) == guard;
+}
+
 // The last layer alone counts: what is below cannot replace our files, and a layer above them would
 // make another image of it.
 Result<LocatedImage> search_layout(const oci::Layout& layout, const std::string& reference) {
@@ -74,6 +85,7 @@ Result<LocatedImage> search_layout(const oci::Layout& layout, const std::string&
   if (image.layers.empty()) return found;
   const oci::Descriptor& layer = image.layers.back();
   if (oci::media_kind(layer.media_type) != oci::MediaKind::layer_tar) {
+    if (!has_guard(image)) return ordinary_image(layout.path());
     return make_error(ErrorCode::unsupported, kOrigin,
                       "{}: layer {} is compressed ({}): unpack the image first",
                       layout.path().string(), layer.digest, layer.media_type);
@@ -104,6 +116,13 @@ Result<void> read_footer(LocatedImage& image) {
 
 }  // namespace
 
+Error ordinary_image(const fs::path& image) {
+  return invalid(kOrigin,
+                 "{}: an ordinary OCI image, not a confidential one: `bartizan build` makes a "
+                 "confidential one of it",
+                 image.string());
+}
+
 Result<LocatedImage> locate_image(const fs::path& name, const std::string& reference) {
   fs::path image = oci::path_of_image(name);
   std::error_code ignored;
@@ -111,6 +130,7 @@ Result<LocatedImage> locate_image(const fs::path& name, const std::string& refer
       !fs::exists(image / "oci-layout", ignored) && fs::exists(image / kDiskFile, ignored);
   LocatedImage found = unpacked ? TRY(search_folder(image))
                                 : TRY(search_layout(TRY(oci::Layout::open(image)), reference));
+  if (found.disk_path.empty() && found.manifest_bytes.empty()) return ordinary_image(image);
   if (found.disk_path.empty() || found.manifest_bytes.empty()) {
     return make_error(ErrorCode::corrupt, kOrigin, "{}: not a confidential image: no /{}",
                       image.string(), found.disk_path.empty() ? kDiskFile : kManifestFile);

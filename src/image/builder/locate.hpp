@@ -15,6 +15,9 @@ struct LocatedImage {
   std::string krun_json;  // of the footer
 };
 
+// invalid_argument: what was asked for is an ordinary image, and how to make a confidential one.
+Error ordinary_image(const std::filesystem::path& image);
+
 // `name` as a caller gives it: a path, "oci-archive:FILE" or "oci:FOLDER".
 Result<LocatedImage> locate_image(const std::filesystem::path& name, const std::string& reference);
 

@@ -7,6 +7,7 @@
 #include "base/units.hpp"
 #include "image/builder/filesystem_builder.hpp"
 #include "image/builder/krun.hpp"
+#include "image/builder/locate.hpp"
 #include "image/builder/output_image.hpp"
 #include "image/layer/decompress.hpp"
 #include "image/layer/file_source.hpp"
@@ -79,7 +80,7 @@ Result<void> search_tar(layer::ByteSource& source, const fs::path& layer, Search
     found.disk = TRY(capture(reader, *entry, layer));
     found.disk->offset = offset;
   }
-  return make_error(ErrorCode::corrupt, kOrigin, "{}: more entries than such an image has", name);
+  return {};  // more entries than such an image has
 }
 
 // A look at the headers of the last layer, where our images have their manifest: behind the disk,
@@ -164,10 +165,7 @@ Result<std::optional<ThirdPartyDisk>> find_third_party(const fs::path& name,
   Search found = unpacked ? TRY(search_folder(image))
                           : TRY(search_layout(TRY(oci::Layout::open(image)), reference));
   if (found.ours) return std::optional<ThirdPartyDisk>();
-  if (!found.disk) {
-    return make_error(ErrorCode::corrupt, kOrigin, "{}: not a confidential image: no /{}",
-                      image.string(), kDiskFile);
-  }
+  if (!found.disk) return ordinary_image(image);
   found.disk->krun_json = std::move(found.krun_json);
   return std::move(found.disk);
 }

@@ -44,6 +44,7 @@ Result<Bundle> load_bundle(const std::filesystem::path& path) {
   bundle.kernel =
       TRY(load_part(folder / "kernel", boot::kMaxKernelBytes, bundle.info.kernel_sha256));
   bundle.initrd = TRY(load_part(folder / "initrd", kMaxInitrdBytes, bundle.info.initrd_sha256));
+  bundle.info.digest = to_hex(crypto::sha256(*text));
   bundle.info.path = folder;
   bundle.info.kernel_bytes = bundle.kernel->size();
   bundle.info.initrd_bytes = bundle.initrd->size();

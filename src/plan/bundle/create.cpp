@@ -1,5 +1,6 @@
 // create_bundle: from an installed kernel and our init to a folder that any machine makes byte for
 // byte the same.
+#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -63,6 +64,35 @@ Result<path> newest_cloud_kernel() {
   return path("/boot") / newest;
 }
 
+// The guest has no loader: whatever needs one would end as a kernel panic.
+Result<void> check_is_static_program(ByteView file, const path& name) {
+  Elf64_Ehdr head{};
+  const auto wrong = [&](std::string_view why) {
+    return invalid(kOrigin, "init: {}: not a static executable for x86-64: {}", name.string(), why);
+  };
+  if (file.size() < sizeof head) return wrong("too short");
+  std::memcpy(&head, file.data(), sizeof head);
+  if (std::memcmp(head.e_ident, ELFMAG, SELFMAG) != 0) return wrong("no ELF file");
+  if (head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_machine != EM_X86_64 ||
+      (head.e_type != ET_EXEC && head.e_type != ET_DYN))
+    return wrong("of another kind or processor");
+  if (head.e_phentsize != sizeof(Elf64_Phdr) || head.e_phnum == 0 || head.e_phoff > file.size() ||
+      head.e_phnum > (file.size() - head.e_phoff) / sizeof(Elf64_Phdr))
+    return wrong("its program headers lie outside the file");
+  for (size_t i = 0; i < head.e_phnum; ++i) {
+    Elf64_Phdr part{};
+    std::memcpy(&part, file.data() + head.e_phoff + i * sizeof part, sizeof part);
+    if (part.p_type == PT_INTERP) return wrong("it needs a dynamic loader");
+  }
+  return {};
+}
+
+// Of the bundle that is in the way; empty if there is none, or none that can be read.
+std::string digest_at(const path& folder) {
+  auto text = read_file(folder / "bundle.json", kMaxBundleJson);
+  return text.ok() ? to_hex(crypto::sha256(*text)) : std::string();
+}
+
 struct Inputs {
   Bytes kernel, init;
   std::vector<Module> modules;
@@ -94,6 +124,7 @@ Result<Inputs> read_inputs(const BundleOptions& options) {
   inputs.release = image->release;
   auto init = options.init.empty() ? TRY(find_guest_init()) : options.init;
   inputs.init = TRY(read_file(init, kMaxInitBytes));
+  TRY(check_is_static_program(inputs.init, init));
   TRY(report_progress(options.progress, "modules", 0, 0));
   inputs.modules = TRY(read_modules(options, inputs.release));
   return inputs;
@@ -149,8 +180,7 @@ Result<void> move_into_place(Unfinished* made, const path& output) {
   return {};
 }
 
-Result<void> write_bundle(const BundleInfo& info, ByteView kernel, ByteView initrd,
-                          const path& output) {
+Result<void> write_bundle(BundleInfo& info, ByteView kernel, ByteView initrd, const path& output) {
   std::error_code error;
   auto parent = std::filesystem::absolute(output, error).parent_path();
   std::filesystem::create_directories(parent, error);
@@ -163,7 +193,10 @@ Result<void> write_bundle(const BundleInfo& info, ByteView kernel, ByteView init
   ::chmod(pattern.c_str(), 0755);
   TRY(write_file(made.path() / "kernel", kernel));
   TRY(write_file(made.path() / "initrd", initrd));
-  TRY(write_file(made.path() / "bundle.json", as_bytes(TRY(bundle_json(info)))));
+  const std::string json = TRY(bundle_json(info));
+  TRY(write_file(made.path() / "bundle.json", as_bytes(json)));
+  info.digest = to_hex(crypto::sha256(as_bytes(json)));
+  info.replaced_digest = digest_at(output);
   return move_into_place(&made, output);
 }
 

@@ -10,11 +10,6 @@
 
 namespace bartizan::plan::measure {
 
-// A guest with less cannot unpack its kernel; one with more cannot be described by 64 GiB of tables
-// anybody tested.
-constexpr uint32_t kMinRamMib = 128;
-constexpr uint32_t kMaxRamMib = 256 * kGiB / kMiB;
-
 // `key_from_caller`: the guest takes the disk key from the caller, which is stated in its measured
 // command line.
 //

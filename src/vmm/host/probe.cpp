@@ -94,6 +94,14 @@ Result<HostProbe> probe_host(const ProbeOptions& options, std::shared_ptr<kvm::K
   return host;
 }
 
+Error with_advice(Error error, const std::filesystem::path& kvm_device) {
+  const bool about_device =
+      error.code == ErrorCode::permission_denied || error.code == ErrorCode::not_found;
+  if (about_device && error.message.find(kvm_device.native()) != std::string::npos)
+    error.message += "; " + advice_for(error, kvm_device);
+  return error;
+}
+
 Result<void> require_stock_kernels(const std::shared_ptr<kvm::KernelApi>& kernel,
                                    const std::filesystem::path& kvm_device) {
   static Mutex mutex;

@@ -13,6 +13,10 @@ namespace bartizan::vmm::host {
 Result<HostProbe> probe_host(const ProbeOptions& options, std::shared_ptr<kvm::KernelApi> kernel,
                              const std::filesystem::path& root);
 
+// An error of opening the KVM device, with what to do about it, as probe() gives it; others as they
+// are.
+Error with_advice(Error error, const std::filesystem::path& kvm_device);
+
 // unsupported, with what to do, if this KVM does not run a guest in 64-bit mode
 // (run_probe_guest()): a stock kernel would never come up. A device that passed once is not asked
 // again in this process. Any thread.

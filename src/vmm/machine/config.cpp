@@ -12,7 +12,6 @@
 #include "base/units.hpp"
 #include "guest_abi/boot_stages.hpp"
 #include "guest_abi/manifest.hpp"
-#include "plan/measure/launch_planner.hpp"
 #include "vmm/machine/tee_options.hpp"
 
 namespace bartizan::vmm::machine {
@@ -57,8 +56,7 @@ Result<void> check_vsock(const MachineOptions& options) {
 
 Result<void> check_options(const MachineOptions& options) {
   TRY(check_number("vcpus", options.vcpus, 1, kMaxVcpus));
-  TRY(check_number("ram_mib", options.ram_mib, plan::measure::kMinRamMib,
-                   plan::measure::kMaxRamMib));
+  TRY(check_number("ram_mib", options.ram_mib, kMinRamMib, kMaxRamMib));
   TRY(check_published(options));
   TRY(check_tee_options(options.tee_options));
   return check_vsock(options);

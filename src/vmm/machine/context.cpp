@@ -148,7 +148,9 @@ Result<void> Context::Impl::start() {
   how.before_run = [this] {
     return vmm::host::require_stock_kernels(vmm::kvm::linux_kernel(), options.kvm_device);
   };
-  running = TRY(RunningMachine::start(std::move(how), plan, std::move(devices)));
+  auto started = RunningMachine::start(std::move(how), plan, std::move(devices));
+  if (!started.ok()) return vmm::host::with_advice(std::move(started).error(), options.kvm_device);
+  running = *std::move(started);
   return {};
 }
 
