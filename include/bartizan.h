@@ -640,7 +640,8 @@ BARTIZAN_API int32_t bartizan_id_block_make(
 typedef struct bartizan_bundle_options {
   size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
 
-  /* The guest's kernel, a bzImage. Default: the newest Debian cloud kernel under /boot. */
+  /* The guest's kernel, a bzImage. Default: the newest Debian cloud kernel under /boot, else the
+   * newest Debian kernel there. */
   const char* kernel;
 
   /* Folder with the kernel's modules. Default: the folder under /lib/modules of the kernel's

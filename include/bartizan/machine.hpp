@@ -195,8 +195,8 @@ class Context {
 
 // Guest bundles: kernel + initrd + default command line, in one folder.
 struct BundleOptions {
-  std::filesystem::path kernel;  // bzImage; empty: the newest Debian cloud kernel under /boot
-  // its folder under /lib/modules; empty: found by the kernel's release
+  std::filesystem::path kernel;  // bzImage; empty: the newest Debian (cloud) kernel under /boot
+  // its folder under (DIR)/lib/modules; empty: found by the release, beside (DIR)/boot
   std::filesystem::path modules;
   std::filesystem::path init;    // our static init; empty: the installed or built one
   std::filesystem::path output;  // folder to make; empty: default_bundle_path()

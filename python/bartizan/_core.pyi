@@ -813,7 +813,7 @@ def create_bundle(
     """Creates a guest bundle from a distribution's kernel and the guest's init.
 
     kernel: The guest's kernel, a bzImage. Default: the newest Debian cloud kernel under
-        /boot.
+        /boot, else the newest Debian kernel there.
     modules: Folder with the kernel's modules. Default: the folder under /lib/modules of the
         kernel's release.
     init: The guest's init, a static program. Default: the installed one.

@@ -1,4 +1,4 @@
-"""The texts of the command line, and man pages of the same."""
+"""The texts of the command line, and man pages and a completion for bash of the same."""
 
 import re
 import tomllib
@@ -117,10 +117,52 @@ def main_page(line):
             f".SH EXIT STATUS\n{roff(line.footer.split(chr(10) * 2)[1].removeprefix('Exit status: '))}\n")
 
 
+COMPLETION = """# Made by scripts/make-api from api/cli.toml: change that. Completion of `bartizan` for bash: commands, options, files.
+_bartizan() {{
+  local word=${{COMP_WORDS[COMP_CWORD]}} command=${{COMP_WORDS[1]:-}} options=
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    mapfile -t COMPREPLY < <(compgen -W "{commands} --help --version" -- "$word")
+    return
+  fi
+  if [ "$command" = bundle ]; then
+    if [ "$COMP_CWORD" -eq 2 ]; then
+      mapfile -t COMPREPLY < <(compgen -W "create inspect" -- "$word")
+      return
+    fi
+    command=bundle-${{COMP_WORDS[2]}}
+  fi
+  if [ "${{COMP_WORDS[COMP_CWORD-1]}}" = --tee ]; then
+    mapfile -t COMPREPLY < <(compgen -W "{tees}" -- "$word")
+    return
+  fi
+  case $command in
+{cases}
+  esac
+  if [ "${{word:0:1}}" = - ]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options --json --help" -- "$word")
+  else
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -f -- "$word")
+  fi
+}}
+complete -F _bartizan bartizan
+"""
+
+
+def completion(line):
+    flags = {name: " ".join(flag for option in line.options(name) for flag in option["flag"].split(",") if flag.startswith("--"))
+             for name in line.commands}
+    return COMPLETION.format(commands=" ".join(dict.fromkeys(name.split("-")[0] for name in line.commands)),
+                             tees="none simulated sev sev-es snp tdx",
+                             cases="\n".join(f'    {name}) options="{options}" ;;' for name, options in flags.items()))
+
+
 def files(_):
     line = CommandLine()
     yield f"{FOLDER}/.clang-format", "DisableFormat: true\n"
     yield f"{FOLDER}/texts.hpp", header(line)
+    yield f"{FOLDER}/bartizan.bash", completion(line)
     yield "man/bartizan.1", main_page(line)
     for name in line.commands:
         yield f"man/bartizan-{name}.1", man_page(line, name)

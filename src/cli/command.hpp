@@ -43,5 +43,7 @@ void add_broker(CLI::App& app, Invocation& session);
 void add_register(CLI::App& app, Invocation& session);
 void add_audit(CLI::App& app, Invocation& session);
 void add_run(CLI::App& app, Invocation& session);
+void add_up(CLI::App& app, Invocation& session);
+void add_doctor(CLI::App& app, Invocation& session);
 
 }  // namespace bartizan::cli

@@ -22,7 +22,9 @@ void add_commands(CLI::App& app, Invocation& session) {
   add_register(app, session);
   add_audit(app, session);
   add_run(app, session);
+  add_up(app, session);
   add_probe(app, session);
+  add_doctor(app, session);
 }
 
 // The command line could not be parsed, or asks for help.

@@ -60,6 +60,7 @@ std::string human_time(double seconds) {
 
 void Printer::result(const view::Json& value,
                      const std::vector<std::pair<std::string, std::string>>& lines) const {
+  if (quiet) return;
   if (json) {
     print_line(stdout, view::to_text(value));
   } else {

@@ -15,6 +15,7 @@ namespace bartizan::cli {
 struct Printer {
   bool json = false;
   bool verbose = false;
+  bool quiet = false;  // a step of a larger command: its result is not printed
 
   // A result: `value` as JSON, or `lines` ("name", "value") for a person.
   void result(const view::Json& value,

@@ -3,8 +3,10 @@
 import errno
 import json
 import os
+import pathlib
 import re
 import resource
+import shlex
 import signal
 import socket
 import stat
@@ -13,11 +15,12 @@ import sys
 import time
 
 import pytest
+from admin_servers import make_certificate
 from bartizan_fixtures import BUILD, KEY, SOURCE
 from tiny_oci import make_layout
 
 CLI = BUILD / "src/cli/bartizan"
-COMMANDS = ["build", "inspect", "verify", "measure", "bundle", "broker", "register", "audit", "run", "probe"]
+COMMANDS = ["build", "inspect", "verify", "measure", "bundle", "broker", "register", "audit", "run", "probe", "up", "doctor"]
 
 
 def run(*arguments, **options):
@@ -172,3 +175,85 @@ def test_malformed_port_is_named(image, text):
 def test_errors_page_is_what_the_list_says():
     made = subprocess.run([sys.executable, SOURCE / "scripts/make-errors-doc", "--print"], capture_output=True, text=True, check=True).stdout
     assert made == (SOURCE / "docs/errors.md").read_text(), "run scripts/make-errors-doc"
+
+
+COMPLETE = """source {script}
+COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+compopt() {{ :; }}
+_bartizan
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.mark.parametrize("words, found", [
+    ("bartizan ver", {"verify"}), ("bartizan bundle cr", {"create"}), ("bartizan build oci --scr", {"--scratch"}),
+    ("bartizan bundle create --ini", {"--init"}), ("bartizan run x --tee sim", {"simulated"})])
+def test_bash_completes(words, found):
+    script = COMPLETE.format(script=SOURCE / "src/cli/generated/bartizan.bash", words=words)
+    done = subprocess.run(["bash", "-eu", "-c", script], capture_output=True, text=True)
+    assert set(done.stdout.split()) == found, done
+
+
+def test_doctor_tells_what_is_missing_and_what_to_do():
+    """Without a KVM device no guest can be launched: the same in its words, its status and its JSON."""
+    done = run("doctor", "--kvm-device", "/nonexistent/kvm")
+    assert done.returncode == 1, done
+    assert re.search(r"^MISSING +kvm .*/nonexistent/kvm", done.stdout, re.M), done.stdout
+    assert re.search(r"^ +-> .*kvm_amd", done.stdout, re.M), done.stdout
+    assert "This host cannot launch a guest" in done.stdout
+    answer = json.loads(run("doctor", "--kvm-device", "/nonexistent/kvm", "--json").stdout)
+    assert answer["ready"] is False and answer["tee"] == "none"
+    checks = {check["name"]: check for check in answer["checks"]}
+    assert checks["kvm"] == {**checks["kvm"], "needed": True, "good": False}
+    assert all(check["good"] or check["advice"] for check in answer["checks"]), answer
+    assert {tee["tee"] for tee in answer["host"]["tees"]} >= {"simulated", "snp"}
+
+
+def test_doctor_looks_for_programs_in_the_path(tmp_path):
+    (tmp_path / "skopeo").write_text("#!/bin/sh\n")
+    for mode, good in ((0o644, False), (0o755, True)):
+        (tmp_path / "skopeo").chmod(mode)
+        done = run("doctor", "--json", "--kvm-device", "/nonexistent/kvm", env={**os.environ, "PATH": f"/nonexistent:{tmp_path}"})
+        found = {check["name"]: check["good"] for check in json.loads(done.stdout)["checks"]}
+        assert found["skopeo"] == good and not found["qemu-system-x86_64"], found
+
+
+def up(layout, state, *words, **options):
+    return run("up", layout, "--state", state, "--kvm-device", "/nonexistent/kvm", *words, **options)
+
+
+def test_up_shows_the_long_form(layout, tmp_path):
+    """Each command is one that this program takes, in an order in which one makes what the next one reads."""
+    done = up(f"oci:{layout}", tmp_path / "it's", "-p", "8080:80", "--memory", "256", "--dry-run")
+    assert done.returncode == 0, done
+    lines = [shlex.split(line.removesuffix(" &")) for line in done.stdout.splitlines()]
+    assert [" ".join(line[1:3]) if line[1] == "bundle" else line[1] for line in lines] == [
+        "bundle create", "broker", "build", "register", "run"]
+    assert not (tmp_path / "it's").exists()  # nothing was done
+    build, run_line = lines[2], lines[4]
+    assert build[2] == str(layout) and build[build.index("--memory") + 1] == "256"
+    assert run_line[2] == build[build.index("--output") + 1]
+    assert run_line[run_line.index("--publish") + 1] == "8080:80"
+    assert "--allow-simulated" in lines[3] and "simulated: it protects nothing" in done.stderr
+    # The library takes the lines as they are, as far as they go without a KVM and a broker.
+    (tmp_path / "it's/broker").mkdir(parents=True)
+    (tmp_path / "it's/broker/ca.pem").write_bytes(make_certificate(tmp_path)[0].read_bytes())
+    (tmp_path / "it's/images").mkdir()
+    pathlib.Path(run_line[2]).parent.mkdir()
+    assert run(*build[1:]).returncode == 0
+    assert run("inspect", run_line[2]).returncode == 0
+
+
+def test_up_is_the_same_in_json(layout, tmp_path):
+    steps = json.loads(up(layout, tmp_path / "state", "--dry-run", "--json").stdout)
+    words = up(layout, tmp_path / "state", "--dry-run").stdout.splitlines()
+    assert [step["command"] for step in steps["steps"]] == words
+    assert steps["tee"] == "simulated"
+
+
+@pytest.mark.parametrize("words, named", [
+    (["--tee", "sev"], "snp and simulated"), (["--tee", "sgx"], "sgx"), ([], "/nonexistent/kvm")])
+def test_up_refuses_what_cannot_run_before_it_makes_anything(layout, tmp_path, words, named):
+    done = up(layout, tmp_path / "state", *words)
+    assert done.returncode != 0 and named in done.stderr, done
+    assert not (tmp_path / "state").exists()

@@ -62,7 +62,6 @@ def test_every_function_of_the_map_is_described():
 def test_header_has_the_version_of_the_build():
     version = re.search(r"^project\(.*VERSION ([\d.]+)", (SOURCE / "CMakeLists.txt").read_text(), re.M).group(1)
     assert re.findall(r"^#define BARTIZAN_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)$", HEADER, re.M) == version.split(".")
-    assert f'version = "{version}"' in (SOURCE / "pyproject.toml").read_text()
 
 
 def test_header_is_a_reference():

@@ -26,11 +26,12 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ $# -gt 0 ] || { usage >&2; exit 125; }
-command -v qemu-system-x86_64 >/dev/null || fail "qemu-system-x86_64 is missing: run scripts/setup"
+command -v qemu-system-x86_64 >/dev/null || fail "qemu-system-x86_64 is missing: run scripts/setup demo"
 
-kernel_release=$(lab_kernel_release) || fail "no /boot/vmlinuz-*-amd64 with kvm-amd: run scripts/setup"
+kernel=$(lab_kernel) || fail "no vmlinuz-*-amd64 with kvm-amd and 9p in /boot or build/tools/boot: run scripts/setup demo"
+read -r kernel_root kernel_release <<< "$kernel"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/bartizan/lab
-initramfs=$(lab_initramfs "$kernel_release" "$cache")
+initramfs=$(lab_initramfs "$kernel_root" "$kernel_release" "$cache")
 
 control=$(mktemp -d "${TMPDIR:-/tmp}/bartizan-lab.XXXXXX")
 trap 'rm -rf "$control"' EXIT
@@ -58,7 +59,7 @@ set +e
 timeout --foreground "$time_limit_s" qemu-system-x86_64 \
   -nodefaults -no-user-config -display none -no-reboot \
   -accel tcg,thread=single -cpu EPYC-Rome,+svm,+npt -smp 1 -m "$memory_mib" \
-  -kernel "/boot/vmlinuz-$kernel_release" -initrd "$initramfs" \
+  -kernel "${kernel_root}boot/vmlinuz-$kernel_release" -initrd "$initramfs" \
   -append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on no_timer_check" \
   -serial "file:${LAB_LOG:-$control/log}" \
   -device virtio-serial-pci,max_ports=4 \

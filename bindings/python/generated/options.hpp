@@ -296,7 +296,7 @@ void with_arguments_of_create_bundle(Define&& define, Work work) {
       R"doc(Creates a guest bundle from a distribution's kernel and the guest's init.
 
 kernel: The guest's kernel, a bzImage. Default: the newest Debian cloud kernel under
-    /boot.
+    /boot, else the newest Debian kernel there.
 modules: Folder with the kernel's modules. Default: the folder under /lib/modules of the
     kernel's release.
 init: The guest's init, a static program. Default: the installed one.

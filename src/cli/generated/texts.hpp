@@ -340,11 +340,11 @@ inline constexpr CommandText kCommand = {
     ""};
 inline constexpr OptionText kKernel = {
     "--kernel", "FILE",
-    "bzImage; default: the newest Debian cloud kernel under /boot",
+    "bzImage; default: the newest Debian cloud kernel under /boot, else the newest there",
     "", false, false, false};
 inline constexpr OptionText kModules = {
     "--modules", "FOLDER",
-    "Its folder of modules; default: /lib/modules/RELEASE",
+    "Its folder of modules; default: /lib/modules/RELEASE, beside a kernel in DIR/boot",
     "", false, false, false};
 inline constexpr OptionText kInit = {
     "--init", "FILE",
@@ -593,5 +593,70 @@ inline constexpr OptionText kTimeLimit = {
     "Time limit of the probe guest in milliseconds",
     "", false, true, false};
 }  // namespace probe
+
+namespace doctor {
+inline constexpr CommandText kCommand = {
+    "doctor", "Show what this host can do, and what to do about the rest",
+    "  bartizan doctor\n"
+    "  bartizan doctor --json | jq -r '.checks[] | select(.good | not) | .advice'\n",
+    "Exit status: 0 if a guest can be launched here, in whichever TEE; else 1.\n"};
+inline constexpr OptionText kKvmDevice = {
+    "--kvm-device", "FILE",
+    "The KVM device",
+    "", false, true, false};
+}  // namespace doctor
+
+namespace up {
+inline constexpr CommandText kCommand = {
+    "up", "From an ordinary image to a served port in one command",
+    "  bartizan up oci:web/ -p 8080:80\n"
+    "  # which commands it would run\n"
+    "  bartizan up oci:web/ -p 8080:80 --dry-run\n",
+    "Makes the bundle, starts a broker, builds, registers and runs, and prints the command of each\n"
+    "step. Bundle, broker and built images are kept in the state folder; an image is built again\n"
+    "when SOURCE, an option or the broker has changed. Broker and guest end together, also by\n"
+    "SIGINT or SIGTERM. Exit status: that of `bartizan run`.\n"};
+inline constexpr OptionText kSource = {
+    "SOURCE", "",
+    "OCI layout folder; with skopeo installed also an archive, docker://…, or "
+    "containers-storage:…",
+    "", true, false, false};
+inline constexpr OptionText kReference = {
+    "--reference", "TAG",
+    "Tag in SOURCE; default: its only image",
+    "", false, false, false};
+inline constexpr OptionText kPublish = {
+    "--publish,-p", "[ADDRESS:]HOST:GUEST",
+    "Host TCP port that is forwarded to a guest's; HOST 0: any",
+    "", false, false, false};
+inline constexpr OptionText kTee = {
+    "--tee", "TEE",
+    "snp or simulated, which protects nothing; default: snp if this host has it",
+    "", false, false, false};
+inline constexpr OptionText kVcpus = {
+    "--vcpus", "N",
+    "Number of virtual CPUs; default: 1",
+    "", false, false, false};
+inline constexpr OptionText kMemory = {
+    "--memory", "MIB",
+    "Guest memory in MiB; default: 512",
+    "", false, false, false};
+inline constexpr OptionText kState = {
+    "--state", "FOLDER",
+    "What is kept; default: $XDG_STATE_HOME/bartizan, else ~/.local/state/bartizan",
+    "", false, false, false};
+inline constexpr OptionText kKvmDevice = {
+    "--kvm-device", "FILE",
+    "The KVM device",
+    "", false, true, false};
+inline constexpr OptionText kLogGuest = {
+    "--log-guest", "",
+    "Print the guest's console on stderr",
+    "", false, false, false};
+inline constexpr OptionText kDryRun = {
+    "--dry-run", "",
+    "Only print the commands",
+    "", false, false, false};
+}  // namespace up
 
 }  // namespace bartizan::cli::text

@@ -47,20 +47,44 @@ Result<void> report_progress(const ProgressSink& sink, std::string_view stage, u
                     stage);
 }
 
-Result<path> newest_cloud_kernel() {
+// The newest kernel below `root` whose modules are there too; empty: none.
+path newest_kernel(const path& root, std::string_view suffix) {
   std::error_code error;
   std::string newest;
-  for (const auto& entry : std::filesystem::directory_iterator("/boot", error)) {
+  for (const auto& entry : std::filesystem::directory_iterator(root / "boot", error)) {
     auto name = entry.path().filename().string();
-    if (!name.starts_with("vmlinuz-") || !name.ends_with("-cloud-amd64")) continue;
+    if (!name.starts_with("vmlinuz-") || !name.ends_with(suffix)) continue;
+    if (!std::filesystem::is_directory(root / "lib/modules" / name.substr(8), error)) continue;
     if (newest.empty() || ::strverscmp(newest.c_str(), name.c_str()) < 0) newest = name;
   }
-  if (newest.empty()) {
-    return make_error(
-        ErrorCode::not_found, kOrigin,
-        "kernel: no /boot/vmlinuz-*-cloud-amd64; install linux-image-cloud-amd64 or name one");
+  return newest.empty() ? path() : root / "boot" / newest;
+}
+
+// A cloud kernel has all that a guest needs and is the smallest; any other of Debian's will do.
+// This machine's own, then what scripts/setup unpacked next to the build folder that this program
+// is of.
+Result<path> default_kernel() {
+  std::vector<path> roots = {"/"};
+  for (const auto& folder : program_folders()) roots.push_back(folder / "../../../tools");
+  for (std::string_view suffix : {"-cloud-amd64", "-amd64"}) {
+    for (const auto& root : roots) {
+      if (path found = newest_kernel(root, suffix); !found.empty()) return found.lexically_normal();
+    }
   }
-  return path("/boot") / newest;
+  return make_error(ErrorCode::not_found, kOrigin,
+                    "kernel: no /boot/vmlinuz-*-amd64 with its folder below /lib/modules; install "
+                    "linux-image-cloud-amd64 or name one");
+}
+
+// "/lib/modules/RELEASE", or "ROOT/lib/modules/RELEASE" of a kernel that is in ROOT/boot.
+path modules_of(const path& kernel, const std::string& release) {
+  const path below = std::filesystem::path("lib/modules") / release;
+  std::error_code error;
+  if (kernel.parent_path().filename() == "boot") {
+    path beside = kernel.parent_path().parent_path() / below;
+    if (std::filesystem::is_directory(beside, error)) return beside;
+  }
+  return "/" / below;
 }
 
 struct Inputs {
@@ -69,8 +93,7 @@ struct Inputs {
   std::string release, command_line;
 };
 
-Result<std::vector<Module>> read_modules(const BundleOptions& options, const std::string& release) {
-  auto folder = options.modules.empty() ? path("/lib/modules") / release : options.modules;
+Result<std::vector<Module>> read_modules(const path& folder, const std::string& release) {
   auto modules = collect_modules(folder, guest_modules());
   if (modules.ok()) return modules;
   Error error = std::move(modules).error();
@@ -83,7 +106,7 @@ Result<Inputs> read_inputs(const BundleOptions& options) {
   std::string_view parts[] = {kDefaultCommandLine, options.extra_command_line};
   inputs.command_line = TRY(boot::join_command_line(parts));
   TRY(report_progress(options.progress, "kernel", 0, 0));
-  auto kernel = options.kernel.empty() ? TRY(newest_cloud_kernel()) : options.kernel;
+  auto kernel = options.kernel.empty() ? TRY(default_kernel()) : options.kernel;
   inputs.kernel = TRY(read_file(kernel, boot::kMaxKernelBytes));
   auto image = boot::parse_bzimage(inputs.kernel);
   if (!image.ok()) {
@@ -95,7 +118,8 @@ Result<Inputs> read_inputs(const BundleOptions& options) {
   auto init = options.init.empty() ? TRY(find_guest_init()) : options.init;
   inputs.init = TRY(read_file(init, kMaxInitBytes));
   TRY(report_progress(options.progress, "modules", 0, 0));
-  inputs.modules = TRY(read_modules(options, inputs.release));
+  auto folder = options.modules.empty() ? modules_of(kernel, inputs.release) : options.modules;
+  inputs.modules = TRY(read_modules(folder, inputs.release));
   return inputs;
 }
 

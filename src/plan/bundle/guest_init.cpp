@@ -13,10 +13,13 @@ namespace {
 
 using std::filesystem::path;
 
-void add_neighbours(const path& file, std::vector<path>* candidates) {
+void add_folder_of(const path& file, std::vector<path>* folders) {
   std::error_code error;
   auto folder = std::filesystem::canonical(file, error).parent_path();
-  if (error) return;
+  if (!error) folders->push_back(std::move(folder));
+}
+
+void add_neighbours(const path& folder, std::vector<path>* candidates) {
   for (const char* relative : {"../lib/bartizan/init", "../bartizan/init", "bartizan/init",
                                "../guest/bartizan-init", "bartizan-init"}) {
     candidates->push_back((folder / relative).lexically_normal());
@@ -25,17 +28,23 @@ void add_neighbours(const path& file, std::vector<path>* candidates) {
 
 std::vector<path> all_candidates() {
   std::vector<path> candidates;
-  add_neighbours("/proc/self/exe", &candidates);
-  Dl_info library;
-  if (::dladdr(reinterpret_cast<void*>(&find_guest_init), &library) != 0 && library.dli_fname) {
-    add_neighbours(library.dli_fname, &candidates);
-  }
+  for (const auto& folder : program_folders()) add_neighbours(folder, &candidates);
   candidates.emplace_back("/usr/local/lib/bartizan/init");
   candidates.emplace_back("/usr/lib/bartizan/init");
   return candidates;
 }
 
 }  // namespace
+
+std::vector<path> program_folders() {
+  std::vector<path> folders;
+  add_folder_of("/proc/self/exe", &folders);
+  Dl_info library;
+  if (::dladdr(reinterpret_cast<void*>(&find_guest_init), &library) != 0 && library.dli_fname) {
+    add_folder_of(library.dli_fname, &folders);
+  }
+  return folders;
+}
 
 Result<path> find_guest_init() {
   const char* named = std::getenv("BARTIZAN_INIT");

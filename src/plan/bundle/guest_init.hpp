@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 #include "bartizan/result.hpp"
 
@@ -10,5 +11,8 @@ namespace bartizan::plan::bundle {
 // $BARTIZAN_INIT, else beside the running program or this library, in an installation or a build
 // folder, else under /usr. not_found lists what was tried.
 Result<std::filesystem::path> find_guest_init();
+
+// Of the running program and of this library: what belongs to them is found from there.
+std::vector<std::filesystem::path> program_folders();
 
 }  // namespace bartizan::plan::bundle

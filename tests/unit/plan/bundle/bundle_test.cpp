@@ -32,6 +32,21 @@ TEST(Bundle, IsMadeAndRead) {
             bytes(sample.options.kernel));
 }
 
+// What scripts/setup unpacks lies below a folder of its own, as if that were the root.
+TEST(Bundle, ModulesAreFoundBesideTheirKernel) {
+  Sample sample;
+  const auto root = sample.folder.path() / "root";
+  std::filesystem::create_directories(root / "boot");
+  std::filesystem::create_directories(root / "lib/modules");
+  std::filesystem::rename(sample.options.kernel, root / "boot/vmlinuz");
+  sample.options.kernel = root / "boot/vmlinuz";
+  auto modules = std::exchange(sample.options.modules, {});
+  EXPECT_FALSE(create_bundle(sample.options).ok());
+  std::filesystem::rename(modules, root / "lib/modules/6.1.0-test");
+  auto made = create_bundle(sample.options);
+  ASSERT_TRUE(made.ok()) << made.error().describe();
+}
+
 TEST(Bundle, SameInputsSameBytes) {
   Sample sample;
   create_bundle(sample.options).value();
