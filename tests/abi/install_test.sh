@@ -9,6 +9,8 @@ trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --prefix "$work/prefix" > "$work/install.log" || { cat "$work/install.log"; exit 1; }
 pc=$(dirname "$(find "$work/prefix" -name bartizan.pc)")
 
+find "$work/prefix" -name LICENSE | xargs cmp "$source/LICENSE" || { echo "no licence is installed" >&2; exit 1; }
+
 # The moved installation shows that nothing points back into the build folder.
 mv "$work/prefix" "$work/moved"
 pc=$work/moved/${pc#"$work/prefix/"}

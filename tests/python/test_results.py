@@ -1,6 +1,7 @@
 """Result objects: equal by value, pickled and back, and nothing public without a word of documentation."""
 
 import ast
+import importlib.metadata
 import inspect
 import pathlib
 import pickle
@@ -81,3 +82,9 @@ def test_every_class_and_function_of_the_stubs_has_documentation():
                 if not ast.get_docstring(method):
                     silent.append(f"{node.name}.{method.name}")
     assert not silent
+
+
+def test_the_package_has_its_licence():
+    metadata = importlib.metadata.distribution("bartizan")
+    texts = [file for file in metadata.files if file.name == "LICENSE"]
+    assert texts and "Apache License" in texts[0].read_text()

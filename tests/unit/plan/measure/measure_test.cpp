@@ -125,8 +125,8 @@ TEST(Measure, DigestOfAFixedBundleIsFrozen) {
   options.ram_mib = 4096;
   auto plan = plan::measure::make_plan(options, false, Bytes(9000, 0x90)).value();
   EXPECT_EQ(to_hex(plan::measure::measure_plan(plan).value().digest),
-            "b4564daf6f36697017165cb99981fdabff5a04144276ca4fb87f8b5074c64dd3"
-            "15d87c7d530f7c45b98f2dd841690c17");
+            "d613429913027c72b0e28c8c4ed2a0858a35efe327d3c294efde8b8a9b515896"
+            "295073efb275996eb58250d509038ee3");
 }
 
 TEST_F(Measured, NoneHasNoDigest) {
