@@ -1,5 +1,6 @@
 #include "base/thread.hpp"
 
+#include <cxxabi.h>
 #include <signal.h>
 
 #include <new>
@@ -22,6 +23,8 @@ Result<void> call_guarded(std::string_view what, const std::function<void()>& wo
     return make_error(ErrorCode::resource_exhausted, kOrigin, "{}: out of memory", what);
   } catch (const std::exception& exception) {
     return make_error(ErrorCode::internal, kOrigin, "{}: exception: {}", what, exception.what());
+  } catch (abi::__forced_unwind&) {
+    throw;  // pthread_exit: Python ends threads so that call it while the interpreter goes away
   } catch (...) {
     return make_error(ErrorCode::internal, kOrigin, "{}: exception of unknown type", what);
   }
@@ -39,6 +42,8 @@ Result<std::thread> start_thread(std::string_view what, std::function<void()> bo
     thread = std::thread([body = std::move(body)] {
       try {
         body();
+      } catch (abi::__forced_unwind&) {
+        throw;
       } catch (...) {  // call_guarded() would make a message, for which there may be no memory
       }
     });

@@ -160,7 +160,7 @@ def test_rtmrs_by_hand(bundle):
         return hashlib.sha384(register + hashlib.sha256(data).digest() + bytes(16)).digest()
 
     assert rtmrs[1] == extend(bytes(48), payload)
-    line = bartizan.read_bundle(bundle).command_line.encode() + b"\0"
+    line = bartizan.read_bundle(bundle).command_line.encode() + b" bartizan.tee=tdx\0"
     assert rtmrs[2] == extend(extend(bytes(48), (bundle / "initrd").read_bytes()), line)
     assert rtmrs[3] == bytes(48)
 

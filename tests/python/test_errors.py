@@ -70,7 +70,8 @@ def test_stubs_name_what_the_module_has():
     assert public == {name for name in dir(_core) if not name.startswith("_") and name != "ERROR_CODES"}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
-            stubbed = {item.name for item in node.body if isinstance(item, ast.FunctionDef) and not item.name.startswith("_")}
+            functions = ast.FunctionDef | ast.AsyncFunctionDef
+            stubbed = {item.name for item in node.body if isinstance(item, functions) and not item.name.startswith("_")}
             real = {name for name, value in vars(getattr(_core, node.name)).items()
                     if not name.startswith("_") and not isinstance(value, getattr(_core, node.name))}
             assert stubbed == real, node.name
