@@ -61,7 +61,7 @@ def make_layout(layout, tar, media_type, diff_id):
         (blobs / name).write_bytes(text)
         return {"mediaType": f"application/vnd.oci.image.{kind}.v1+json", "digest": f"sha256:{name}", "size": len(text)}
 
-    config = blob("config", {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/x"]},
+    config = blob("config", {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["x"]},
                              "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff_id or digest}"]}})
     layer = {"mediaType": media_type, "digest": f"sha256:{digest}", "size": size}
     manifest = blob("manifest", {"schemaVersion": 2, "config": config, "layers": [layer]})

@@ -71,7 +71,7 @@ void drain(const image::oci::Layout& layout, const image::oci::SourceImage& sour
 // The same, and decompressing what is compressed.
 void inflate(const image::oci::Layout& layout, const image::oci::SourceImage& source) {
   for (const image::oci::Descriptor& layer : source.layers) {
-    std::unique_ptr<image::layer::ByteSource> blob =
+    std::unique_ptr<image::tar::ByteSource> blob =
         image::oci::BlobReader::open(layout, layer, nullptr).value();
     image::layer::decompress(image::builder::compression_of(layer), std::move(blob), "layer")
         .value()

@@ -1,5 +1,5 @@
-# What `cmake --install` gives: headers, libbartizan.so.0 (C), libbartizan_cpp.a (C++: all components in one archive), the
-# command, pkg-config and CMake package files.
+# What `cmake --install` gives: headers, libbartizan.so.0 and libbartizan_tools.so.0 (C), libbartizan_cpp.a (C++: all
+# components in one archive), the command with its manual pages and completion, pkg-config and CMake package files, documents.
 include(CMakePackageConfigHelpers)
 
 # Everything that `item` links, directly and not: components into `components`, other libraries as -l options into `externals`.
@@ -71,17 +71,46 @@ add_custom_command(OUTPUT ${archive}
 add_custom_target(bartizan_cpp_archive ALL DEPENDS ${archive})
 
 file(RELATIVE_PATH BARTIZAN_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
-configure_file(${CMAKE_CURRENT_LIST_DIR}/bartizan.pc.in ${CMAKE_BINARY_DIR}/bartizan.pc @ONLY)
+foreach(name bartizan bartizan-tools bartizan-cpp)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/${name}.pc.in ${CMAKE_BINARY_DIR}/${name}.pc @ONLY)
+endforeach()
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/BartizanConfig.cmake.in ${CMAKE_BINARY_DIR}/BartizanConfig.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Bartizan PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/BartizanConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 
-install(TARGETS bartizan_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(FILES ${CMAKE_SOURCE_DIR}/include/bartizan.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/bartizan DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(DIRECTORY ${CMAKE_SOURCE_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-install(FILES ${CMAKE_BINARY_DIR}/bartizan.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+# Components: runtime (shared libraries, init, licence), cli, dev, doc.
+install(TARGETS bartizan_shared bartizan_tools_shared
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT dev)
+install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev)
+install(FILES ${CMAKE_SOURCE_DIR}/include/bartizan.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/bartizan DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
+install(FILES ${CMAKE_BINARY_DIR}/bartizan.pc ${CMAKE_BINARY_DIR}/bartizan-tools.pc ${CMAKE_BINARY_DIR}/bartizan-cpp.pc
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
+# find_package() may write the name in either case: it finds the folder in both, and a file of its own for each.
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/Bartizan)
 install(FILES ${CMAKE_BINARY_DIR}/BartizanConfig.cmake ${CMAKE_BINARY_DIR}/BartizanConfigVersion.cmake
-  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Bartizan)
+  DESTINATION ${package} COMPONENT dev)
+foreach(part "" -version)
+  string(REPLACE "-v" "V" camel "${part}")
+  file(WRITE ${CMAKE_BINARY_DIR}/bartizan-config${part}.cmake
+    "include(\"\${CMAKE_CURRENT_LIST_DIR}/BartizanConfig${camel}.cmake\")\n")
+  install(FILES ${CMAKE_BINARY_DIR}/bartizan-config${part}.cmake DESTINATION ${package} COMPONENT dev)
+endforeach()
+
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT cli)
+install(FILES ${CMAKE_SOURCE_DIR}/src/cli/generated/bartizan.bash RENAME bartizan
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT cli)
+
+install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
+install(FILES ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/CHANGELOG.md ${CMAKE_SOURCE_DIR}/SECURITY.md
+  DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)
+
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+  install(CODE "message(WARNING \"This is a ${CMAKE_BUILD_TYPE} build, for developers: large and slow. Install a Release build: \
+scripts/build release && cmake --install build/release --strip\")" ALL_COMPONENTS)
+endif()
+
+# What the last `cmake --install` of this build folder wrote is removed, and the folders that it alone filled.
+add_custom_target(uninstall VERBATIM
+  COMMAND ${CMAKE_COMMAND} -D BUILD=${CMAKE_BINARY_DIR} -P ${CMAKE_CURRENT_LIST_DIR}/uninstall.cmake)

@@ -13,8 +13,8 @@
  * OWNER    An out-parameter is yours: free it. A returned pointer is borrowed: it lives as long as
  *          the handle that gave it, or for ever if no handle did. Arguments are copied;
  *          descriptors are duplicated (close-on-exec): keep and close your own. `const char *` is
- *          UTF-8 with a final zero; NULL or "" means "not given" where a default is named. A
- *          buffer is a pointer and a size; NULL with size 0 means "not given".
+ *          UTF-8 with a final zero; NULL or "" means "not given" where a default is named, as does
+ *          NULL with size 0 for a buffer, which is a pointer and a size.
  *
  * ERRORS   Functions that can fail return int32_t: 0, or a BARTIZAN_ERROR_* below zero. Their last
  *          parameter `err` may be NULL; if it is not, it receives a bartizan_error that you free.
@@ -32,21 +32,21 @@
  *
  * JSON     Rich results come as a bartizan_string with one JSON object (or array) in UTF-8.
  *          Members may be added, never removed or changed. Bytes are lower-case hexadecimal there.
- *          Secrets are never in JSON: they come as a bartizan_secret, which is wiped when it is
- *          freed.
+ *          Secrets are never in it: they come as a bartizan_secret, wiped when it is freed.
  *
  * THREADS  Different handles never disturb each other. Within one handle:
  *   confined     one thread at a time: bartizan_context (but see the next two), bartizan_error,
  *                bartizan_string, bartizan_secret, bartizan_exit
  *   shared       any thread, at any time until its free: bartizan_broker;
- *                bartizan_context_wait, _exit_fd, _stats, _published_ports, _memory_size,
- *                _read_memory, _count_in_memory; functions without a handle
+ *                bartizan_context_wait, _wait_for, _next_event, _event_fd, _exit_fd, _pause,
+ *                _resume, _stats, _published_ports, _memory_size, _read_memory,
+ *                _count_in_memory; functions without a handle
  *   signal-safe  from a signal handler too: bartizan_context_request_stop, _send_signal
- *          Nothing may run while _free does, but _wait and _start_enter: they return.
+ *          Nothing may run while _free does, but _wait, _wait_for and _start_enter: they return.
  *
  * CALLS    Callbacks come from any thread of the library, with the `user` pointer given beside
  *          them. They must return, must not throw or longjmp, and must not call back into the
- *          object that they were given to.
+ *          object that they were given to, but for the `events` of a machine.
  *
  * PROCESS  The library does not print, exit, abort, fork, or change the process's state, except
  *          for a no-op handler for SIGRTMIN+4, installed by a start if that signal's disposition
@@ -54,7 +54,7 @@
  *          BARTIZAN_ERROR_RESOURCE_EXHAUSTED. A machine is its process's: in a forked child its
  *          calls are BARTIZAN_ERROR_INVALID_STATE or do nothing, its free keeps the parent's guest.
  *
- * VERSION  Every libbartizan.so.0 keeps this interface: symbols and struct members are only added.
+ * VERSION  Libraries of soname 0 keep this interface: symbols and struct members are only added.
  */
 /* clang-format on */
 #ifndef BARTIZAN_H
@@ -69,6 +69,15 @@
 #else
 #define BARTIZAN_API
 #endif
+#endif
+
+/* There are two libraries, so that a process that launches guests does not load what makes images.
+ * BARTIZAN_API: libbartizan (launches, measurements, probes, evidence). BARTIZAN_TOOLS_API:
+ * libbartizan_tools (images, making bundles, the broker and registration), which links the other,
+ * of its own version or a newer one. pkg-config: bartizan, bartizan-tools. CMake:
+ * bartizan::bartizan, bartizan::tools. */
+#ifndef BARTIZAN_TOOLS_API
+#define BARTIZAN_TOOLS_API BARTIZAN_API
 #endif
 
 /* The version of this header. bartizan_version() returns that of the library. */
@@ -133,6 +142,9 @@ typedef struct bartizan_broker bartizan_broker;
  * of BARTIZAN_LOG_*. */
 typedef void (*bartizan_log_fn)(void* user, int32_t level, const char* line, size_t size);
 
+/* Receives an event of a guest, one of BARTIZAN_EVENT_*. */
+typedef void (*bartizan_event_fn)(void* user, int32_t event);
+
 /* Receives the progress of a long operation: `done` of `total` units; `total` is 0 while unknown.
  * Return 0 to go on, anything else to cancel (BARTIZAN_ERROR_CANCELLED). */
 typedef int32_t (*bartizan_progress_fn)(void* user, const char* stage, uint64_t done,
@@ -149,11 +161,12 @@ typedef struct bartizan_blob {
   size_t size;
 } bartizan_blob;
 
-/* A host TCP port whose connections arrive at a guest TCP port. */
+/* A host port whose connections, or datagrams, arrive at a guest port. */
 typedef struct bartizan_published_port {
-  const char* host_address; /* default "127.0.0.1" */
+  const char* host_address; /* IPv4 or IPv6; default "127.0.0.1" */
   uint16_t host_port;       /* 0: the system chooses it, see bartizan_context_published_ports */
   uint16_t guest_port;
+  int32_t protocol; /* BARTIZAN_PORT_* */
 } bartizan_published_port;
 
 /* A guest vsock port joined to the unix socket at `path`. listen == 0: the guest connects to CID 2
@@ -316,6 +329,10 @@ typedef struct bartizan_probe_options {
   /* Time limit of the probe guest. KVM back ends that emulate long mode exceed it. Unit: ms.
    * Default: 2000. */
   uint32_t guest_time_limit_ms;
+
+  /* Guest bundle: a TEE that its kernel cannot be a guest of is not available. Default: no
+   * bundle is looked at. */
+  const char* bundle;
 } bartizan_probe_options;
 
 /* What goes into a launch measurement. */
@@ -573,11 +590,11 @@ BARTIZAN_API int32_t bartizan_tee_from_name(const char* name, int32_t* tee, bart
 
 /* Probes what this host can run. Something that is missing is part of the result, not an error.
  *
- *   options  Device and time limit; NULL: all defaults.
+ *   options  Device, time limit, bundle; NULL: all defaults.
  *   json     Receives a JSON object: HostProbe.
  *
  * Blocks until the probe guest has ended: milliseconds, at most its time limit; any thread.
- * Errors: only those of the contract above.
+ * Errors: not_found, corrupt: the bundle.
  * On failure: *json unchanged.
  */
 BARTIZAN_API int32_t bartizan_probe(
@@ -640,7 +657,9 @@ BARTIZAN_API int32_t bartizan_id_block_make(
 typedef struct bartizan_bundle_options {
   size_t struct_size; /* set by BARTIZAN_OPTIONS_INIT */
 
-  /* The guest's kernel, a bzImage. Default: the newest Debian cloud kernel under /boot. */
+  /* The guest's kernel, a bzImage. Its configuration is config-RELEASE beside it, or "config" in
+   * the folder of its modules. Default: the Debian kernel under /boot that can be a guest of
+   * most TEEs; of equal ones the newest. */
   const char* kernel;
 
   /* Folder with the kernel's modules. Default: the folder under /lib/modules of the kernel's
@@ -663,26 +682,35 @@ typedef struct bartizan_bundle_options {
 
 /* JSON object BundleInfo: A guest bundle: kernel, initrd and default command line.
  *
- *   path            string. The folder.
- *   kernel_release  string. Release of the kernel, as uname -r prints it.
- *   kernel_sha256   string. SHA-256 of the kernel in hexadecimal.
- *   initrd_sha256   string. SHA-256 of the initrd in hexadecimal.
- *   kernel_bytes    number. Size of the kernel.
- *   initrd_bytes    number. Size of the initrd.
- *   command_line    string. The default kernel command line.
+ *   path             string. The folder.
+ *   kernel_release   string. Release of the kernel, as uname -r prints it.
+ *   kernel_sha256    string. SHA-256 of the kernel in hexadecimal.
+ *   initrd_sha256    string. SHA-256 of the initrd in hexadecimal.
+ *   kernel_bytes     number. Size of the kernel.
+ *   initrd_bytes     number. Size of the initrd.
+ *   command_line     string. The default kernel command line.
+ *   digest           string. SHA-256 of bundle.json in hexadecimal. Bundles with different digests
+ *                    have different measurements.
+ *   tees             array of strings. TEEs that the kernel can be a guest of, by its configuration
+ *                    and modules; a launch in another one is refused.
+ *   replaced_digest  string. When a bundle was created: digest of the one that was there before,
+ *                    that of this one if nothing had to be written; "damaged": it could not be read
+ *                    as one; empty: none was.
  */
 
-/* Creates a guest bundle from a distribution's kernel and the guest's init.
+/* Creates a guest bundle from a distribution's kernel and the guest's init. Replaces another bundle
+ * that is there, and leaves an equal one alone: replaced_digest of the result names it.
  *
  *   options  Sources and output; NULL: all defaults.
  *   json     Receives a JSON object: BundleInfo.
  *
- * Blocks for seconds; any thread.
- * Errors: not_found: kernel, modules or init; corrupt: not a bzImage; already_exists: the output;
- * permission_denied, io: the output; cancelled: by progress.
+ * Blocks for seconds; any thread. In libbartizan_tools.
+ * Errors: not_found: kernel, its configuration, modules or init; corrupt: not a bzImage;
+ * invalid_argument: init is not a static executable for x86-64; already_exists: the output is
+ * something else than a bundle; permission_denied, io: the output; cancelled: by progress.
  * On failure: *json unchanged.
  */
-BARTIZAN_API int32_t bartizan_bundle_create(
+BARTIZAN_TOOLS_API int32_t bartizan_bundle_create(
     const bartizan_bundle_options* options, bartizan_string** json, bartizan_error** err);
 
 /* Reads a guest bundle and verifies the digests of its files.
@@ -738,6 +766,10 @@ BARTIZAN_API int32_t bartizan_bundle_default_path(bartizan_string** path, bartiz
 /* The output omits all metadata that identifies the source: annotations, labels and its digest.
  * Requires a workload_id. */
 #define BARTIZAN_BUILD_ANONYMOUS 4u
+/* Accepts what a build refuses because it would never run, or not be protected: a weak disk_key,
+ * a broker at the guest's own loopback address, a source that is a confidential image, has no
+ * command, or lacks its program or its user. */
+#define BARTIZAN_BUILD_FORCE 8u
 
 /* How a confidential image is built. */
 typedef struct bartizan_build_options {
@@ -777,13 +809,15 @@ typedef struct bartizan_build_options {
   /* Default number of virtual CPUs of a launch, at most 254. Default: 1. */
   uint32_t vcpus;
 
-  /* Default size of the guest's memory. Unit: MiB. Default: 512. */
+  /* Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB. Default: 512. */
   uint32_t ram_mib;
 
-  /* Any of BARTIZAN_BUILD_NO_NETWORK, BARTIZAN_BUILD_REPRODUCIBLE, BARTIZAN_BUILD_ANONYMOUS. */
+  /* Any of BARTIZAN_BUILD_NO_NETWORK, BARTIZAN_BUILD_REPRODUCIBLE, BARTIZAN_BUILD_ANONYMOUS,
+   * BARTIZAN_BUILD_FORCE. */
   uint32_t flags;
 
-  /* The disk key. Default: 256 fresh random bits, as 64 hexadecimal digits. */
+  /* The disk key, of 32 bytes at least: a shorter one can be guessed. Default: 256 fresh random
+   * bits, as 64 hexadecimal digits. */
   bartizan_blob disk_key;
 
   /* Called as the work goes on; can cancel it. */
@@ -810,6 +844,12 @@ typedef struct bartizan_build_options {
   /* A second way into the disk, for people: a key slot of its own, hardened by Argon2id. The
    * guest never uses it. Default: none. */
   bartizan_blob recovery_passphrase;
+
+  /* What a host may do to the workload that runs: some of "input" (standard input and terminal),
+   * "output" and "signals" (any; without it only the request to stop), comma separated, or
+   * "none". The manifest records it, and the guest enforces it. Default: "output" with a
+   * broker_url, else "input,output,signals". */
+  const char* host_may;
 } bartizan_build_options;
 
 /* JSON object BuildReport: A confidential image that was built, and its key.
@@ -874,6 +914,8 @@ typedef struct bartizan_build_options {
  *                     header.
  *   luks              LuksInfo or null. The LUKS header; null if there is none.
  *   scratch_bytes     number. Size of the scratch disk; 0: the workload writes to memory.
+ *   host_may          string. What the host may do to the workload: some of "input", "output",
+ *                     "signals", or "none"; empty for an image of another tool.
  *   manifest          string. The exact text of the manifest.
  *   workload_digest   hex. SHA-256 of the manifest, 32 bytes.
  *   disk_path         string. File that holds /disk.img.
@@ -907,13 +949,13 @@ typedef struct bartizan_build_options {
  *   json      Receives a JSON object: BuildReport.
  *   disk_key  Receives the disk key; may be NULL if the options give the key.
  *
- * Blocks for seconds to minutes; works on several threads; any thread.
+ * Blocks for seconds to minutes; works on several threads; any thread. In libbartizan_tools.
  * Errors: not_found; already_exists: the output; corrupt: the source, its digests or layers;
  * unsupported: a media type; resource_exhausted: disk full, limits; cancelled: by progress;
  * permission_denied, io.
  * On failure: *json and *disk_key unchanged.
  */
-BARTIZAN_API int32_t bartizan_image_build(
+BARTIZAN_TOOLS_API int32_t bartizan_image_build(
     const bartizan_build_options* options, bartizan_string** json, bartizan_secret** disk_key,
     bartizan_error** err);
 
@@ -923,11 +965,11 @@ BARTIZAN_API int32_t bartizan_image_build(
  *   reference  Tag in its index; NULL: the only image.
  *   json       Receives a JSON object: ImageInfo.
  *
- * Blocks for a few file accesses; any thread.
+ * Blocks for a few file accesses; any thread. In libbartizan_tools.
  * Errors: not_found; corrupt; unsupported: a manifest of a newer version; permission_denied, io.
  * On failure: *json unchanged.
  */
-BARTIZAN_API int32_t bartizan_image_inspect(
+BARTIZAN_TOOLS_API int32_t bartizan_image_inspect(
     const char* image, const char* reference, bartizan_string** json, bartizan_error** err);
 
 /* Compares two images as far as is possible without a key: manifest, configuration, disk. The array
@@ -937,12 +979,26 @@ BARTIZAN_API int32_t bartizan_image_inspect(
  *   b     Second image.
  *   json  Receives a JSON array of ImageDifference.
  *
- * Blocks while it reads both disks; any thread.
+ * Blocks while it reads both disks; any thread. In libbartizan_tools.
  * Errors: the errors of bartizan_image_inspect.
  * On failure: *json unchanged.
  */
-BARTIZAN_API int32_t bartizan_image_diff(
+BARTIZAN_TOOLS_API int32_t bartizan_image_diff(
     const char* a, const char* b, bartizan_string** json, bartizan_error** err);
+
+/* Tries a key on the image's key slot, and a block of the disk: milliseconds, and nothing of the
+ * image is verified.
+ *
+ *   image          Image, as of bartizan_image_inspect.
+ *   disk_key       The disk key or recovery passphrase.
+ *   disk_key_size  Bytes at disk_key.
+ *
+ * Blocks while it derives the key; any thread. In libbartizan_tools.
+ * Errors: verification_failed: with reason "disk_key"; corrupt: the header; not_found;
+ * permission_denied, io.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_image_check_key(
+    const char* image, const uint8_t* disk_key, size_t disk_key_size, bartizan_error** err);
 
 /* Recomputes the dm-verity tree of the stored disk and compares it with the manifest. With a key
  * (or the recovery passphrase) it also verifies that the key opens the disk, and the structure of
@@ -954,12 +1010,12 @@ BARTIZAN_API int32_t bartizan_image_diff(
  *   progress       Called as the work goes on; NULL: none.
  *   progress_user  Passed to progress.
  *
- * Blocks while it reads the whole disk; any thread.
+ * Blocks while it reads the whole disk; any thread. In libbartizan_tools.
  * Errors: verification_failed: with reason "verity" or "disk_key"; corrupt: the file system;
  * not_found; cancelled: by progress; permission_denied, io.
  * On failure: *progress_user unchanged.
  */
-BARTIZAN_API int32_t bartizan_image_verify(
+BARTIZAN_TOOLS_API int32_t bartizan_image_verify(
     const char* image, const uint8_t* disk_key, size_t disk_key_size, bartizan_progress_fn progress,
     void* progress_user, bartizan_error** err);
 
@@ -1143,6 +1199,9 @@ typedef struct bartizan_broker_options {
 #define BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES 1u
 /* Trustee's policy for all resources is replaced by that of bartizan_broker_trustee_policy. */
 #define BARTIZAN_REGISTER_RESOURCE_POLICY 2u
+/* bartizan's own broker puts the workload in the place of an earlier registration of the same
+ * id, whose launches then get no key any more; other brokers always do. */
+#define BARTIZAN_REGISTER_REPLACE 4u
 
 /* Where a broker is, and how to be its administrator. */
 typedef struct bartizan_broker_access {
@@ -1160,7 +1219,8 @@ typedef struct bartizan_broker_access {
   /* Which API of a broker is used. One of BARTIZAN_BROKER_*. */
   int32_t kind;
 
-  /* Any of BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES, BARTIZAN_REGISTER_RESOURCE_POLICY. */
+  /* Any of BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES, BARTIZAN_REGISTER_RESOURCE_POLICY,
+   * BARTIZAN_REGISTER_REPLACE. */
   uint32_t flags;
 
   /* Trustee: its administrator's Ed25519 private key (PEM), which signs a token for five minutes
@@ -1214,58 +1274,62 @@ typedef struct bartizan_workload {
  *   options  How it serves; state is required.
  *   broker   Receives the broker.
  *
- * Blocks for a few file accesses; any thread.
+ * Blocks for a few file accesses; any thread. In libbartizan_tools.
  * Errors: already_exists: the address is in use; permission_denied; corrupt: the store, sev_roots;
  * io.
  * On failure: *broker unchanged.
  */
-BARTIZAN_API int32_t bartizan_broker_start(
+BARTIZAN_TOOLS_API int32_t bartizan_broker_start(
     const bartizan_broker_options* options, bartizan_broker** broker, bartizan_error** err);
 
-/* Stops serving. The URL and other values remain. Blocks until its threads have ended; shared. */
-BARTIZAN_API void bartizan_broker_stop(bartizan_broker* broker);
+/* Stops serving. The URL and other values remain. Blocks until its threads have ended; shared.
+ * In libbartizan_tools. */
+BARTIZAN_TOOLS_API void bartizan_broker_stop(bartizan_broker* broker);
 
-/* Stops and frees a broker. NULL is allowed. Blocks until its threads have ended; confined. */
-BARTIZAN_API void bartizan_broker_free(bartizan_broker* broker);
+/* Stops and frees a broker. NULL is allowed. Blocks until its threads have ended; confined. In
+ * libbartizan_tools. */
+BARTIZAN_TOOLS_API void bartizan_broker_free(bartizan_broker* broker);
 
-/* Returns the port at which the broker listens; 0 for NULL. Does not block; shared. */
-BARTIZAN_API uint16_t bartizan_broker_port(const bartizan_broker* broker);
+/* Returns the port at which the broker listens; 0 for NULL. Does not block; shared. In
+ * libbartizan_tools. */
+BARTIZAN_TOOLS_API uint16_t bartizan_broker_port(const bartizan_broker* broker);
 
 /* Returns the URL of the broker, such as "https://127.0.0.1:8443"; "" for NULL. Does not block;
- * shared. */
-BARTIZAN_API const char* bartizan_broker_url(const bartizan_broker* broker);
+ * shared. In libbartizan_tools. */
+BARTIZAN_TOOLS_API const char* bartizan_broker_url(const bartizan_broker* broker);
 
 /* Returns the certificate authority of the broker in PEM; it is public. "" for NULL. Does not
- * block; shared. */
-BARTIZAN_API const char* bartizan_broker_ca_pem(const bartizan_broker* broker);
+ * block; shared. In libbartizan_tools. */
+BARTIZAN_TOOLS_API const char* bartizan_broker_ca_pem(const bartizan_broker* broker);
 
 /* Returns the path of the file with the admin token, which has mode 0600; "" for NULL. Does not
- * block; shared. */
-BARTIZAN_API const char* bartizan_broker_admin_token_path(const bartizan_broker* broker);
+ * block; shared. In libbartizan_tools. */
+BARTIZAN_TOOLS_API const char* bartizan_broker_admin_token_path(const bartizan_broker* broker);
 
 /* Finds the kind of broker of a name. The error message lists the names.
  *
  *   name  "bartizan", "trustee" or "register-workload".
  *   kind  Receives one of BARTIZAN_BROKER_*.
  *
- * Does not block; any thread.
+ * Does not block; any thread. In libbartizan_tools.
  * Errors: invalid_argument: unknown name.
  * On failure: *kind unchanged.
  */
-BARTIZAN_API int32_t bartizan_broker_kind_from_name(
+BARTIZAN_TOOLS_API int32_t bartizan_broker_kind_from_name(
     const char* name, int32_t* kind, bartizan_error** err);
 
-/* Registers a workload and its key. Replaces an earlier registration of the same id. The key goes
- * into the body of a request over verified TLS.
+/* Registers a workload and its key. With BARTIZAN_REGISTER_REPLACE it may take the place of an
+ * earlier registration of the same id. The key goes into the body of a request over verified TLS.
  *
  *   access    Where the broker is; url and ca_pem are required.
  *   workload  The workload.
  *
- * Blocks for the time of a request; any thread.
- * Errors: io: the broker cannot be reached; permission_denied: the token; unsupported: a TEE that
- * the broker cannot verify; protocol; verification_failed: with reason "tls".
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: already_exists: the id is registered with other values, or another id has the digest; io:
+ * the broker cannot be reached; permission_denied: the token; unsupported: a TEE that the broker
+ * cannot verify; protocol; verification_failed: with reason "tls".
  */
-BARTIZAN_API int32_t bartizan_broker_register(
+BARTIZAN_TOOLS_API int32_t bartizan_broker_register(
     const bartizan_broker_access* access, const bartizan_workload* workload, bartizan_error** err);
 
 /* Makes a policy (Rego) for Trustee's KBS that releases the workload's resource to one of its
@@ -1274,12 +1338,39 @@ BARTIZAN_API int32_t bartizan_broker_register(
  *   workload  The workload.
  *   policy    Receives the policy.
  *
- * Does not block; any thread.
+ * Does not block; any thread. In libbartizan_tools.
  * Errors: unsupported: a TEE that Trustee cannot verify.
  * On failure: *policy unchanged.
  */
-BARTIZAN_API int32_t bartizan_broker_trustee_policy(
+BARTIZAN_TOOLS_API int32_t bartizan_broker_trustee_policy(
     const bartizan_workload* workload, bartizan_string** policy, bartizan_error** err);
+
+/* Removes a registration and its key from bartizan's own broker, so that no launch gets it any
+ * more. The decisions about it remain.
+ *
+ *   access       Where the broker is.
+ *   workload_id  Name of the workload.
+ *
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: not_found: the workload; io: the broker cannot be reached; permission_denied: the token;
+ * unsupported: another kind of broker; protocol; verification_failed: with reason "tls".
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_unregister(
+    const bartizan_broker_access* access, const char* workload_id, bartizan_error** err);
+
+/* Returns all registrations of bartizan's own broker, by id.
+ *
+ *   access  Where the broker is.
+ *   json    Receives a JSON array of objects {id, workload_digest, measurements, allow_simulated,
+ *           allow_debug, minimum_tcb, resource, tee}; they hold no secret.
+ *
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: io: the broker cannot be reached; permission_denied: the token; unsupported: another kind
+ * of broker; protocol; verification_failed: with reason "tls".
+ * On failure: *json unchanged.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_list(
+    const bartizan_broker_access* access, bartizan_string** json, bartizan_error** err);
 
 /* Returns the last decisions of a broker about a workload, newest first.
  *
@@ -1288,12 +1379,12 @@ BARTIZAN_API int32_t bartizan_broker_trustee_policy(
  *   json         Receives a JSON array of objects {time, decision, reason, expected, got,
  *                evidence}; they hold no secret.
  *
- * Blocks for the time of a request; any thread.
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
  * Errors: io: the broker cannot be reached; permission_denied: the token; not_found: the workload;
  * protocol; verification_failed: with reason "tls".
  * On failure: *json unchanged.
  */
-BARTIZAN_API int32_t bartizan_broker_audit(
+BARTIZAN_TOOLS_API int32_t bartizan_broker_audit(
     const bartizan_broker_access* access, const char* workload_id, bartizan_string** json,
     bartizan_error** err);
 
@@ -1337,10 +1428,24 @@ BARTIZAN_API int32_t bartizan_broker_audit(
 /* A stop was requested and the guest did not end by itself in time. */
 #define BARTIZAN_EXIT_STOPPED 6
 
+/* What happens to a guest, in this order, each at most once. All but the end is what the guest
+ * reports. The numbers are frozen. */
+/* Its broker has released the disk key; not where the caller gave it. */
+#define BARTIZAN_EVENT_ATTESTED 0
+#define BARTIZAN_EVENT_READY 1 /* The workload's program was started. */
+#define BARTIZAN_EVENT_EXITED 2 /* The guest has ended, which is the last event. */
+
 /* Two views of the memory of a stopped or running guest. The numbers are frozen. */
 #define BARTIZAN_MEMORY_RAW 0 /* The bytes as they are. Only for the TEEs none and simulated. */
 /* What the host of a TEE sees: private pages are encrypted under a key of this VM. */
 #define BARTIZAN_MEMORY_HOST 1
+
+/* What the library's threads of a machine give up before its guest runs: system calls that they
+ * do not need (seccomp) and files by path (Landlock). Callbacks run on these threads: there they
+ * open no file and start no program. The numbers are frozen. */
+#define BARTIZAN_HARDENING_OFF 0 /* Nothing. */
+#define BARTIZAN_HARDENING_PREFERRED 1 /* What the kernel allows; the log names the rest. */
+#define BARTIZAN_HARDENING_REQUIRED 2 /* Everything, or the start is refused. */
 
 /* What guest RAM is made of on the host's side. Private pages of snp and tdx are KVM's own;
  * there the choice concerns shared pages alone, and reserved costs their RAM a second time. The
@@ -1350,11 +1455,19 @@ BARTIZAN_API int32_t bartizan_broker_audit(
 /* All of RAM at once from the pool of /proc/sys/vm/nr_hugepages. */
 #define BARTIZAN_HUGE_PAGES_RESERVED 2
 
+/* Protocol of a published port. The numbers are frozen. */
+#define BARTIZAN_PORT_TCP 0 /* Connections. */
+#define BARTIZAN_PORT_UDP 1 /* Datagrams. */
+
+/* What a guest's network reaches. The numbers are frozen. */
+/* What the process can connect to, but for this host's loopback and link-local addresses. */
+#define BARTIZAN_NETWORK_OUTBOUND 0
+#define BARTIZAN_NETWORK_ISOLATED 1 /* Nothing, but it answers on published TCP ports. */
+#define BARTIZAN_NETWORK_NONE 2 /* There is no network device. */
+
 /* Bits of bartizan_machine_options.flags. */
-/* The machine has no network device. */
-#define BARTIZAN_MACHINE_NO_NETWORK 1u
 /* stdin_fd and stdout_fd are given. Without this flag they count as -1. */
-#define BARTIZAN_MACHINE_STDIO 2u
+#define BARTIZAN_MACHINE_STDIO 1u
 
 /* What a machine is made of. */
 typedef struct bartizan_machine_options {
@@ -1380,8 +1493,18 @@ typedef struct bartizan_machine_options {
   /* The KVM device. Default: "/dev/kvm". */
   const char* kvm_device;
 
-  /* Any of BARTIZAN_MACHINE_NO_NETWORK, BARTIZAN_MACHINE_STDIO. */
+  /* BARTIZAN_MACHINE_STDIO or 0. */
   uint32_t flags;
+
+  /* The most that the guest's network reaches: an image that was built without a network has
+   * none anyway, and one that asks for more than this is refused. One of BARTIZAN_NETWORK_*. */
+  int32_t network;
+
+  /* Places of this host that the guest may reach all the same: "loopback" (as 10.0.2.2 or
+   * [fd62:7a6e::2]), "loopback:PORT", "metadata" (link-local addresses, and where a cloud's host
+   * fetches its credentials), "metadata:PORT". */
+  const char* const* allow;
+  size_t allow_count;
 
   /* The workload's standard input. A terminal is attached as it is; anything else is forwarded
    * up to and including its end. -1: the end comes at once. Counts with BARTIZAN_MACHINE_STDIO.
@@ -1392,9 +1515,14 @@ typedef struct bartizan_machine_options {
    * with BARTIZAN_MACHINE_STDIO. Default: -1. */
   int32_t stdout_fd;
 
-  /* Host TCP ports whose connections arrive at guest TCP ports. */
+  /* Host ports whose connections or datagrams arrive at guest ports. */
   const bartizan_published_port* publish;
   size_t publish_count;
+
+  /* Address of this host at which each TCP port that the workload listens on is published under
+   * its own number, for as long as it listens. "::" stands for all addresses, those of IPv4 too.
+   * Default: only those of publish. */
+  const char* publish_auto;
 
   /* Guest vsock ports that are joined to unix sockets of the host. */
   const bartizan_vsock_port* vsock;
@@ -1409,7 +1537,8 @@ typedef struct bartizan_machine_options {
   bartizan_log_fn log;
   void* log_user;
 
-  /* Receives the guest's console (kernel and init), one line at a time. */
+  /* Receives the guest's console (kernel and init), one line at a time. A guest that writes more
+   * than 10,000 at once and then 1,000 each second loses the rest; a line counts them. */
   bartizan_log_fn guest_log;
   void* guest_log_user;
 
@@ -1418,6 +1547,28 @@ typedef struct bartizan_machine_options {
 
   /* What guest RAM is made of on the host's side. One of BARTIZAN_HUGE_PAGES_*. */
   int32_t huge_pages;
+
+  /* The most virtual CPUs that this host gives, whatever the image asks for. More is
+   * resource_exhausted. Default: no limit of the host's. */
+  uint32_t max_vcpus;
+
+  /* The most guest memory that this host gives, whatever the image asks for. More is
+   * resource_exhausted. Unit: MiB. Default: no limit of the host's. */
+  uint32_t max_ram_mib;
+
+  /* The largest scratch disk that this host gives, whatever the image asks for. More is
+   * resource_exhausted. Unit: bytes. Default: no limit of the host's. */
+  uint64_t max_scratch_bytes;
+
+  /* Receives each event of the guest, on a thread of the library, which stops and signals wait
+   * for: it returns soon. It may do what any thread may, but neither wait for the guest nor free
+   * the machine. */
+  bartizan_event_fn events;
+  void* events_user;
+
+  /* What the library's threads of the machine give up before its guest runs. One of
+   * BARTIZAN_HARDENING_*. */
+  int32_t harden;
 } bartizan_machine_options;
 
 /* The disk of a confidential image, and how its key reaches the guest. */
@@ -1437,8 +1588,9 @@ typedef struct bartizan_luks_disk {
   bartizan_blob manifest;
 
   /* The disk key, handed to the guest in the clear. The guest's measured command line records
-   * that. Only for tests and for BARTIZAN_TEE_NONE. Default: the guest fetches the key from the
-   * manifest's broker by attestation. */
+   * that. Only for tests and for BARTIZAN_TEE_NONE. The exact bytes: the key file of `bartizan
+   * build` ends with a newline that is not part of the key. Default: the guest fetches the key
+   * from the manifest's broker by attestation. */
   bartizan_blob disk_key;
 } bartizan_luks_disk;
 
@@ -1487,6 +1639,7 @@ typedef struct bartizan_luks_disk {
  *   host_address  string. Address of the host.
  *   host_port     number. Port of the host, also if the system chose it.
  *   guest_port    number. Port of the guest.
+ *   protocol      string. tcp or udp.
  */
 
 /* Creates a machine. Nothing of the host is touched before the start.
@@ -1587,6 +1740,51 @@ BARTIZAN_API int32_t bartizan_context_wait(
 /* Returns a descriptor that is readable once the guest has ended, for poll and epoll. It is
  * borrowed: do not read or close it. -1 for NULL. Does not block; shared. */
 BARTIZAN_API int bartizan_context_exit_fd(const bartizan_context* context);
+
+/* Waits until an event has happened to the guest; returns at once if it has.
+ *
+ *   context   The machine, started.
+ *   event     One of BARTIZAN_EVENT_*.
+ *   limit_ms  Milliseconds to wait at most; below 0: no limit.
+ *
+ * Blocks until the event has happened, the guest has ended or the limit has passed; shared.
+ * Errors: timed_out: it has not happened, and the guest goes on; invalid_state: not started, or the
+ * guest has ended without it.
+ */
+BARTIZAN_API int32_t bartizan_context_wait_for(
+    bartizan_context* context, int32_t event, int64_t limit_ms, bartizan_error** err);
+
+/* Takes the oldest event that nobody has taken yet: one of BARTIZAN_EVENT_*; -1: none waits.
+ *
+ *   context  The machine; NULL is allowed.
+ *
+ * Does not block; shared.
+ */
+BARTIZAN_API int32_t bartizan_context_next_event(bartizan_context* context);
+
+/* Returns a descriptor that is readable while bartizan_context_next_event has an event, for poll
+ * and epoll. It is borrowed: do not read or close it. -1 for NULL. Does not block; shared. */
+BARTIZAN_API int bartizan_context_event_fd(const bartizan_context* context);
+
+/* Stops the guest's processors until bartizan_context_resume, or until a stop is requested. Its
+ * devices stay, so that what is sent to it waits, and its clock goes on. A paused guest may be
+ * paused again.
+ *
+ *   context  The machine, started.
+ *
+ * Blocks until no processor is in the guest: milliseconds; shared.
+ * Errors: invalid_state: not started, or ended.
+ */
+BARTIZAN_API int32_t bartizan_context_pause(bartizan_context* context, bartizan_error** err);
+
+/* Lets the guest's processors go on. One call undoes every pause before it.
+ *
+ *   context  The machine, started.
+ *
+ * Does not block; shared.
+ * Errors: invalid_state: not started, or ended.
+ */
+BARTIZAN_API int32_t bartizan_context_resume(bartizan_context* context, bartizan_error** err);
 
 /* Sends the workload its stop signal, and ends the machine when the grace period has passed. During
  * a start that counts as soon as the guest runs; before, the start is refused

@@ -17,7 +17,7 @@ class CallbackSource : public bz::EvidenceSource {
   bz::Result<bz::Evidence> evidence(std::span<const uint8_t> report_data) override {
     const char* json = function_(user_, report_data.data(), report_data.size());
     if (!json)
-      return bz::make_error(bz::ErrorCode::io, kOrigin, "evidence: the callback gave none");
+      return bz::make_error(bz::ErrorCode::io, kApiOrigin, "evidence: the callback gave none");
     return bz::evidence_from_json(json, tee_);
   }
 
@@ -55,7 +55,7 @@ int32_t bartizan_attest_request_key(const bartizan_key_request* request, bartiza
     const auto tee = TRY(tee_of(options.tee));
     CallbackSource source(tee, options.evidence, options.evidence_user);
     auto released = TRY(bz::request_key(to, source));
-    *key = new bartizan_secret{std::move(released)};
+    *key = make_secret(released).release();
     return {};
   });
 }

@@ -1,5 +1,9 @@
 // The numbers of bartizan.h are those of the C++ API. errors.def must not grow without the header.
-#include "c/handles.hpp"
+#include "bartizan.h"
+#include "bartizan/attest.hpp"
+#include "bartizan/broker.hpp"
+#include "bartizan/image.hpp"
+#include "bartizan/machine.hpp"
 
 using namespace bartizan;  // NOLINT: this file holds nothing but the checks
 

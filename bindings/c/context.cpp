@@ -3,6 +3,15 @@
 
 #include "c/options.hpp"
 
+struct bartizan_context {
+  bartizan::Context context;
+};
+
+struct bartizan_exit {
+  bartizan::ExitReason reason;
+  std::string description;
+};
+
 namespace bartizan::c {
 
 Result<void> finish(const bartizan_machine_options& from, MachineOptions& to) {
@@ -28,9 +37,14 @@ bz::Result<void> give_exit(bz::Result<bz::ExitReason>&& ended, bartizan_exit** t
   return {};
 }
 
+std::optional<std::chrono::milliseconds> limit_of(int64_t limit_ms) {
+  if (limit_ms < 0) return std::nullopt;
+  return std::chrono::milliseconds(limit_ms);
+}
+
 bz::Result<bz::MemoryView> view_of(int32_t number) {
   if (number != BARTIZAN_MEMORY_RAW && number != BARTIZAN_MEMORY_HOST)
-    return bz::invalid(kOrigin, "view: {} is none of BARTIZAN_MEMORY_*", number);
+    return bz::invalid(kApiOrigin, "view: {} is none of BARTIZAN_MEMORY_*", number);
   return static_cast<bz::MemoryView>(number);
 }
 
@@ -101,9 +115,40 @@ int32_t bartizan_context_wait(bartizan_context* context, int64_t limit_ms, barti
                               bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!context) return missing("context");
-    std::optional<std::chrono::milliseconds> limit;
-    if (limit_ms >= 0) limit = std::chrono::milliseconds(limit_ms);
-    return give_exit(context->context.wait(limit), reason);
+    return give_exit(context->context.wait(limit_of(limit_ms)), reason);
+  });
+}
+
+int32_t bartizan_context_wait_for(bartizan_context* context, int32_t event, int64_t limit_ms,
+                                  bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    bz::MachineEvent wanted{};
+    TRY(assign_enum(event, BARTIZAN_EVENT_EXITED, "event", "BARTIZAN_EVENT_*", wanted));
+    return context->context.wait_for(wanted, limit_of(limit_ms));
+  });
+}
+
+int32_t bartizan_context_next_event(bartizan_context* context) {
+  const auto event = context ? context->context.next_event() : std::nullopt;
+  return event ? static_cast<int32_t>(*event) : -1;
+}
+
+int bartizan_context_event_fd(const bartizan_context* context) {
+  return context ? context->context.event_fd() : -1;
+}
+
+int32_t bartizan_context_pause(bartizan_context* context, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    return context->context.pause();
+  });
+}
+
+int32_t bartizan_context_resume(bartizan_context* context, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!context) return missing("context");
+    return context->context.resume();
   });
 }
 

@@ -1,45 +1,61 @@
-#include "c/handles.hpp"
+// Errors, strings and secrets: the handles that both libraries give to callers.
+#include <memory>
+#include <new>
+#include <string>
 
-namespace bartizan::c {
+#include "bartizan/error.hpp"
+#include "bartizan/secret_bytes.hpp"
+#include "c/private.h"
 
-int32_t fail(Error error, bartizan_error** err) noexcept {
-  const auto number = static_cast<int32_t>(error.code);
-  if (!err) return number;
+struct bartizan_error {
+  bartizan::Error error;
+  std::string description;
+};
+
+struct bartizan_string {
+  std::string text;
+};
+
+struct bartizan_secret {
+  bartizan::SecretBytes bytes;
+};
+
+namespace {
+
+// NULL without memory.
+template <typename Make>
+auto made_or_null(Make&& make) noexcept -> decltype(make()) {
   try {
-    std::string description = error.describe();
-    *err = new bartizan_error{std::move(error), std::move(description)};
-  } catch (...) {  // no memory for more
-  }
-  return number;
-}
-
-Error error_of_exception() noexcept {
-  Error error;
-  try {
-    throw;
-  } catch (const BadResult& bad) {
-    error = bad.error();
+    return make();
   } catch (const std::bad_alloc&) {
-    error.code = ErrorCode::resource_exhausted;
-    error.message = "no memory";  // short: fits a string without allocation
-  } catch (const std::exception& exception) {
-    error.message = exception.what();
-  } catch (...) {
-    error.message = "exception";
+    return nullptr;
   }
-  if (error.origin.empty()) error.origin = kOrigin;
-  return error;
 }
 
-Error missing(const char* what) {
-  return invalid(kOrigin, "{} is NULL", what);
-}
-
-}  // namespace bartizan::c
+}  // namespace
 
 using bartizan::ErrorCode;
 
 extern "C" {
+
+bartizan_error* bartizan_private_error(int32_t code, int32_t os_errno, const char* origin,
+                                       const char* message, const char* reason,
+                                       const char* expected, const char* got) {
+  return made_or_null([&] {
+    bartizan::Error error{
+        static_cast<ErrorCode>(code), os_errno, origin, message, reason, expected, got};
+    std::string description = error.describe();
+    return new bartizan_error{std::move(error), std::move(description)};
+  });
+}
+bartizan_string* bartizan_private_string(const char* text, size_t size) {
+  return made_or_null([&] { return new bartizan_string{std::string(text, size)}; });
+}
+bartizan_secret* bartizan_private_secret(const uint8_t* bytes, size_t size) {
+  return made_or_null([&] {
+    return new bartizan_secret{bartizan::SecretBytes(std::span<const uint8_t>(bytes, size))};
+  });
+}
 
 const char* bartizan_version(void) {
   return BARTIZAN_VERSION;

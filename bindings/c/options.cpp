@@ -9,19 +9,20 @@ Result<void> copy_struct(void* to, size_t size, const void* from, const char* na
   size_t caller_size = 0;
   std::memcpy(&caller_size, from, sizeof caller_size);
   if (caller_size < sizeof caller_size || caller_size > kMaxStructSize)
-    return invalid(kOrigin, "{}: struct_size {}: set it to the size of the struct", name,
+    return invalid(kApiOrigin, "{}: struct_size {}: set it to the size of the struct", name,
                    caller_size);
   const auto* bytes = static_cast<const uint8_t*>(from);
   const size_t known = std::min(caller_size, size);
   if (std::any_of(bytes + known, bytes + caller_size, [](uint8_t byte) { return byte != 0; }))
-    return invalid(kOrigin, "{}: struct_size {}: a member is set that this library does not know",
-                   name, caller_size);
+    return invalid(kApiOrigin,
+                   "{}: struct_size {}: a member is set that this library does not know", name,
+                   caller_size);
   std::memcpy(to, from, known);
   return {};
 }
 
 Result<void> check_flags(uint32_t flags, uint32_t known, const char* name) {
-  if (flags & ~known) return invalid(kOrigin, "{}: unknown bits {}", name, flags & ~known);
+  if (flags & ~known) return invalid(kApiOrigin, "{}: unknown bits {}", name, flags & ~known);
   return {};
 }
 
@@ -35,7 +36,7 @@ namespace {
 
 Result<void> check_blob(bartizan_blob blob, const char* name) {
   if (!blob.data && blob.size != 0)
-    return invalid(kOrigin, "{}: NULL with size {}", name, blob.size);
+    return invalid(kApiOrigin, "{}: NULL with size {}", name, blob.size);
   return {};
 }
 
@@ -60,6 +61,11 @@ LogSink log_sink(bartizan_log_fn function, void* user) {
   };
 }
 
+EventSink event_sink(bartizan_event_fn function, void* user) {
+  if (!function) return {};
+  return [function, user](MachineEvent event) { function(user, static_cast<int32_t>(event)); };
+}
+
 ProgressSink progress_sink(bartizan_progress_fn function, void* user) {
   if (!function) return {};
   return [function, user](const Progress& progress) {
@@ -68,13 +74,13 @@ ProgressSink progress_sink(bartizan_progress_fn function, void* user) {
 }
 
 Result<void> require(const char* text, const char* name) {
-  if (!text || !*text) return invalid(kOrigin, "{}: required", name);
+  if (!text || !*text) return invalid(kApiOrigin, "{}: required", name);
   return {};
 }
 
 Result<void> require(bartizan_blob blob, const char* name) {
   TRY(check_blob(blob, name));
-  if (blob.size == 0) return invalid(kOrigin, "{}: required", name);
+  if (blob.size == 0) return invalid(kApiOrigin, "{}: required", name);
   return {};
 }
 
@@ -97,7 +103,7 @@ Result<void> assign(bartizan_blob from, const char* name, std::array<uint8_t, 16
   const auto bytes = TRY(bytes_of(from, name));
   if (bytes.empty()) return {};
   if (bytes.size() != to.size())
-    return invalid(kOrigin, "{}: {} bytes, not 16", name, bytes.size());
+    return invalid(kApiOrigin, "{}: {} bytes, not 16", name, bytes.size());
   std::copy(bytes.begin(), bytes.end(), to.begin());
   return {};
 }
@@ -117,7 +123,7 @@ Result<void> assign(const bartizan_published_port& from, const char* name, Publi
   TRY(assign(from.host_address, name, to.host_address));
   to.host_port = from.host_port;
   to.guest_port = from.guest_port;
-  return {};
+  return assign_enum(from.protocol, BARTIZAN_PORT_UDP, name, "BARTIZAN_PORT_*", to.protocol);
 }
 
 Result<void> assign(const bartizan_vsock_port& from, const char* name, VsockPort& to) {

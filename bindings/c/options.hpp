@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "c/generated/options.hpp"
-#include "c/handles.hpp"
+#include "c/guard.hpp"
 
 namespace bartizan::c {
 
@@ -39,6 +39,7 @@ Result<std::vector<uint8_t>> bytes_of(bartizan_blob blob, const char* name);
 Result<std::optional<SecretBytes>> secret_of(bartizan_blob blob, const char* name);
 
 LogSink log_sink(bartizan_log_fn function, void* user);
+EventSink event_sink(bartizan_event_fn function, void* user);
 ProgressSink progress_sink(bartizan_progress_fn function, void* user);
 
 // invalid_argument "<name>: required" for what is not given.
@@ -69,7 +70,8 @@ inline Result<void> assign(int64_t from, const char*, std::optional<int64_t>& to
 template <typename Enum>
 Result<void> assign_enum(int32_t from, int32_t last, const char* name, const char* macros,
                          Enum& to) {
-  if (from < 0 || from > last) return invalid(kOrigin, "{}: {} is none of {}", name, from, macros);
+  if (from < 0 || from > last)
+    return invalid(kApiOrigin, "{}: {} is none of {}", name, from, macros);
   to = static_cast<Enum>(from);
   return {};
 }
@@ -80,7 +82,7 @@ Result<void> assign_list(const From* from, size_t count, const char* name, std::
                          size_t most = SIZE_MAX) {
   if (count == 0) return {};
   if (!from) return missing(name);
-  if (count > most) return invalid(kOrigin, "{}: {} elements, at most {}", name, count, most);
+  if (count > most) return invalid(kApiOrigin, "{}: {} elements, at most {}", name, count, most);
   to.clear();
   for (size_t i = 0; i < count; ++i) {
     To element{};

@@ -1,4 +1,4 @@
-// TEEs and guest bundles.
+// TEEs, and reading guest bundles.
 #include "c/options.hpp"
 
 namespace bartizan::c {
@@ -70,15 +70,6 @@ int32_t bartizan_id_block_make(const bartizan_id_block_options* options, bartiza
   });
 }
 
-int32_t bartizan_bundle_create(const bartizan_bundle_options* options, bartizan_string** json,
-                               bartizan_error** err) {
-  return guarded(err, [&]() -> bz::Result<void> {
-    if (!json) return missing("json");
-    const auto to = TRY(from_c(options));
-    return give_json(bz::create_bundle(to), json);
-  });
-}
-
 int32_t bartizan_bundle_read(const char* path, bartizan_string** json, bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!json) return missing("json");
@@ -89,7 +80,7 @@ int32_t bartizan_bundle_read(const char* path, bartizan_string** json, bartizan_
 int32_t bartizan_bundle_default_path(bartizan_string** path, bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!path) return missing("path");
-    *path = new bartizan_string{bz::default_bundle_path().string()};
+    *path = make_string(bz::default_bundle_path().string()).release();
     return {};
   });
 }

@@ -15,7 +15,7 @@ Result<std::optional<SevSecret>> ask(bartizan_sev_owner_fn owner, void* user,
       measured.policy, measured.secret_address};
   bartizan_sev_secret secret{};
   if (int32_t answer = owner(user, &seen, &secret); answer != 0)
-    return refused(kOrigin, "sev_owner", "", "", "the owner does not accept the launch: {}",
+    return refused(kApiOrigin, "sev_owner", "", "", "the owner does not accept the launch: {}",
                    answer);
   if (secret.header.size == 0 && secret.ciphertext.size == 0) return std::optional<SevSecret>();
   auto header = TRY(bytes_of(secret.header, "secret: header"));

@@ -14,6 +14,12 @@ Json hex_list(const std::vector<std::vector<uint8_t>>& list) {
   return json;
 }
 
+Json names_of(const std::vector<Tee>& tees) {
+  Json json = Json::array();
+  for (Tee tee : tees) json.push_back(bartizan::to_string(tee));
+  return json;
+}
+
 Json by_kind(const std::vector<std::pair<std::string, uint64_t>>& counts) {
   Json object = Json::object();
   for (const auto& [kind, count] : counts) object[kind] = count;

@@ -36,6 +36,7 @@ Json to_json(const std::vector<Result>& results) {
 // Parts of a result.
 std::string text_of(const std::vector<uint8_t>& bytes);
 Json hex_list(const std::vector<std::vector<uint8_t>>& list);
+Json names_of(const std::vector<Tee>& tees);
 Json by_kind(const std::vector<std::pair<std::string, uint64_t>>& counts);
 
 std::string to_text(const Json& json, int indent = -1);

@@ -48,8 +48,17 @@ inline void assign(const py::object& from, const char*, Tee& to) {
 inline void assign(const py::object& from, const char*, LogSink& to) {
   to = log_sink(from);
 }
+inline void assign(const py::object& from, const char*, EventSink& to) {
+  to = event_sink(from);
+}
 inline void assign(const std::string& from, const char*, HugePages& to) {
   to = unwrap(huge_pages_from_string(from));
+}
+inline void assign(const std::string& from, const char*, NetworkMode& to) {
+  to = unwrap(network_mode_from_string(from));
+}
+inline void assign(const std::string& from, const char*, Hardening& to) {
+  to = unwrap(hardening_from_string(from));
 }
 inline void assign(const std::string& from, const char*, Vmm& to) {
   to = unwrap(vmm_from_string(from));

@@ -19,7 +19,7 @@ class BrokerHandle {
     const std::shared_ptr<Broker> last = std::move(broker_);
     broker_.reset();
     if (!last) return;
-    py::gil_scoped_release release;
+    GilReleased released;
     last->stop();
   }
 
@@ -38,14 +38,34 @@ Workload with_resource(Workload workload) {
   return workload;
 }
 
-py::object audit(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token,
-                 const std::string& workload_id) {
+BrokerAccess admin_access(const std::string& url, const std::string& ca_pem,
+                          const py::bytes& admin_token) {
   BrokerAccess access;
   access.url = url;
   access.ca_pem = ca_pem;
   access.admin_token = to_secret(admin_token);
-  const std::string json = unlocked([&] { return broker_audit(access, workload_id); });
+  return access;
+}
+
+py::object from_json(const std::string& json) {
   return py::module_::import("json").attr("loads")(json);
+}
+
+py::object audit(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token,
+                 const std::string& workload_id) {
+  const BrokerAccess access = admin_access(url, ca_pem, admin_token);
+  return from_json(unlocked([&] { return broker_audit(access, workload_id); }));
+}
+
+py::object list(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token) {
+  const BrokerAccess access = admin_access(url, ca_pem, admin_token);
+  return from_json(unlocked([&] { return list_workloads(access); }));
+}
+
+void unregister(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token,
+                const std::string& workload_id) {
+  const BrokerAccess access = admin_access(url, ca_pem, admin_token);
+  unlocked([&] { return unregister_workload(access, workload_id); });
 }
 
 void bind_class(py::module_& module) {
@@ -90,6 +110,12 @@ void bind_broker(py::module_& module) {
   module.def("broker_audit", &audit, py::kw_only(), py::arg("url"), py::arg("ca_pem"),
              py::arg("admin_token"), py::arg("workload_id"),
              "The last decisions about a workload, newest first: a list of dicts.");
+  module.def("list_workloads", &list, py::kw_only(), py::arg("url"), py::arg("ca_pem"),
+             py::arg("admin_token"),
+             "All registrations of bartizan's own broker: a list of dicts.");
+  module.def("unregister_workload", &unregister, py::kw_only(), py::arg("url"), py::arg("ca_pem"),
+             py::arg("admin_token"), py::arg("workload_id"),
+             "Removes a registration and its key from bartizan's own broker. Decisions remain.");
 }
 
 }  // namespace bartizan::python

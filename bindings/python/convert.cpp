@@ -52,14 +52,33 @@ Tee to_tee(const py::object& tee) {
   return tee.cast<Tee>();
 }
 
-LogSink log_sink(const py::object& callable) {
-  if (callable.is_none()) return {};
-  // The last copy may die on a thread of the library.
-  std::shared_ptr<py::object> shared(new py::object(callable), [](py::object* object) {
+namespace {
+
+// The last copy may die on a thread of the library.
+std::shared_ptr<py::object> share(const py::object& callable) {
+  return std::shared_ptr<py::object>(new py::object(callable), [](py::object* object) {
     py::gil_scoped_acquire acquire;
     delete object;
   });
-  return [shared](LogLevel level, std::string_view line) {
+}
+
+}  // namespace
+
+EventSink event_sink(const py::object& callable) {
+  if (callable.is_none()) return {};
+  return [shared = share(callable)](MachineEvent event) {
+    py::gil_scoped_acquire acquire;
+    try {
+      (*shared)(std::string(to_string(event)));
+    } catch (py::error_already_set& raised) {
+      raised.discard_as_unraisable("bartizan event callback");
+    }
+  };
+}
+
+LogSink log_sink(const py::object& callable) {
+  if (callable.is_none()) return {};
+  return [shared = share(callable)](LogLevel level, std::string_view line) {
     py::gil_scoped_acquire acquire;
     try {
       const auto text = py::reinterpret_steal<py::object>(

@@ -19,6 +19,20 @@
 
 namespace bartizan::python {
 
+// Other Python threads run while this lives. Not pybind11's class: a thread that comes back while
+// the interpreter goes away is ended there by pthread_exit, whose unwinding only a destructor that
+// may throw lets through; from another it ends the process.
+class GilReleased {
+ public:
+  GilReleased() : state_(PyEval_SaveThread()) {}
+  GilReleased(const GilReleased&) = delete;
+  GilReleased& operator=(const GilReleased&) = delete;
+  ~GilReleased() noexcept(false) { PyEval_RestoreThread(state_); }
+
+ private:
+  PyThreadState* state_;
+};
+
 namespace py = pybind11;
 
 // Raises the class of bartizan._errors that belongs to the code. Needs the GIL.
@@ -37,7 +51,7 @@ inline void unwrap(Result<void>&& result) {
 template <typename Work>
 auto unlocked(Work&& work) {
   auto result = [&] {
-    py::gil_scoped_release release;
+    GilReleased released;
     return work();
   }();
   return unwrap(std::move(result));
@@ -57,6 +71,7 @@ Tee to_tee(const py::object& tee);
 // None gives no sink. The callable gets (level, line) on a thread of the library; what it raises is
 // reported as unraisable and goes no further.
 LogSink log_sink(const py::object& callable);
+EventSink event_sink(const py::object& callable);
 
 // A callable that C++ calls while this thread is inside it without the GIL. What the callable
 // raises is kept, the C++ work is cancelled, and rethrow() raises it again once C++ has
@@ -92,7 +107,7 @@ class Callback {
 template <typename Work>
 auto unlocked_with(Callback& callback, Work&& work) {
   auto result = [&] {
-    py::gil_scoped_release release;
+    GilReleased released;
     return work();
   }();
   callback.rethrow();
@@ -104,7 +119,7 @@ template <typename T>
 std::shared_ptr<T> make_handle(T&& value) {
   return std::shared_ptr<T>(new T(std::move(value)), [](T* object) {
     if (!PyGILState_Check()) return delete object;
-    py::gil_scoped_release release;
+    GilReleased released;
     delete object;
   });
 }
@@ -132,7 +147,7 @@ py::object to_state(const Value& value) {
     return to_bytes(value.bytes());
   else if constexpr (std::is_same_v<Value, std::vector<std::vector<uint8_t>>>)
     return to_list(value);
-  else if constexpr (std::is_same_v<Value, HostKernel>)  // no class of Python's
+  else if constexpr (std::is_enum_v<Value>)  // not every one has a class of Python's
     return py::int_(static_cast<int>(value));
   else
     return py::cast(value);
@@ -145,8 +160,8 @@ void from_state(const py::handle& state, Value& to) {
     to = to_secret(state.cast<py::bytes>());
   else if constexpr (std::is_same_v<Value, std::vector<std::vector<uint8_t>>>)
     to = to_vectors(state.cast<std::vector<py::bytes>>());
-  else if constexpr (std::is_same_v<Value, HostKernel>)
-    to = static_cast<HostKernel>(state.cast<int>());
+  else if constexpr (std::is_enum_v<Value>)
+    to = static_cast<Value>(state.cast<int>());
   else
     to = state.cast<Value>();
 }

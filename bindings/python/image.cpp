@@ -36,6 +36,14 @@ void bind_image(py::module_& module) {
       [](const Path& a, const Path& b) { return unlocked([&] { return diff_images(a, b); }); },
       py::arg("a"), py::arg("b"),
       "In what two images differ, as far as can be seen without a key; empty: in nothing.");
+  module.def(
+      "check_disk_key",
+      [](const Path& image, const py::bytes& disk_key) {
+        const SecretBytes key = to_secret(disk_key);
+        unlocked([&] { return check_disk_key(image, key); });
+      },
+      py::arg("image"), py::arg("disk_key"),
+      "Tries a key on the image's key slot: VerificationFailed if it does not open the disk.");
   module.def("verify_image", &verify, py::arg("image"), py::arg("disk_key") = py::none(),
              py::kw_only(), py::arg("progress") = py::none(),
              "Checks an image's disk against its manifest, and a key against the disk.");

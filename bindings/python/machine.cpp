@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/errors.hpp"
+#include "base/thread.hpp"
 #include "python/generated/options.hpp"
 
 namespace bartizan::python {
@@ -34,8 +35,9 @@ void stop_all() {
   for (const auto& open : open_contexts()) {
     if (auto context = open.lock()) running.push_back(std::move(context));
   }
-  py::gil_scoped_release release;
+  GilReleased released;
   for (const auto& context : running) stop_at_once(*context);
+  wait_for_unjoined();  // of those that were closed in a callback
 }
 
 // close() and a call on another thread may cross: the call keeps the machine alive, and a wait gets
@@ -62,7 +64,7 @@ class ContextHandle {
     if (!last || ::getpid() != process_) return;
     std::optional<ExitReason> reason;
     {
-      py::gil_scoped_release release;
+      GilReleased released;
       reason = stop_at_once(*last);
     }
     reason_ = std::move(reason);
@@ -101,11 +103,10 @@ void attach_image(const ContextHandle& self, const Path& image,
   unlocked([&] { return context->attach_image(image, std::move(secret)); });
 }
 
-// Waits in slices, so that Ctrl-C works.
-ExitReason wait(const ContextHandle& self, std::optional<double> timeout_s) {
+// Calls `wait_once` with slices of the time, so that Ctrl-C works.
+template <typename Wait>
+auto wait_in_slices(std::optional<double> timeout_s, const std::string& otherwise, Wait wait_once) {
   using Clock = std::chrono::steady_clock;
-  if (self.reason()) return *self.reason();
-  const auto context = self.get();
   std::optional<Clock::time_point> deadline;
   // A year stands for ever: a larger number would overflow the clock.
   constexpr double kLongest = 365.0 * 86'400;
@@ -118,15 +119,36 @@ ExitReason wait(const ContextHandle& self, std::optional<double> timeout_s) {
     if (deadline)
       slice = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()),
                          std::chrono::milliseconds(0), kSignalInterval);
-    Result<ExitReason> ended = [&] {
-      py::gil_scoped_release release;
-      return context->wait(slice);
+    auto waited = [&] {
+      GilReleased released;
+      return wait_once(slice);
     }();
-    const bool again = !ended.ok() && ended.error().code == ErrorCode::timed_out &&
-                       (!deadline || Clock::now() < *deadline);
-    if (!again) return unwrap(std::move(ended));
+    const bool in_time = waited.ok() || waited.error().code != ErrorCode::timed_out;
+    if (in_time) return unwrap(std::move(waited));
+    if (deadline && Clock::now() >= *deadline)
+      raise(make_error(ErrorCode::timed_out, "machine", "{} after {:g} s", otherwise, *timeout_s));
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   }
+}
+
+ExitReason wait(const ContextHandle& self, std::optional<double> timeout_s) {
+  if (self.reason()) return *self.reason();
+  const auto context = self.get();
+  return wait_in_slices(timeout_s, "guest still runs",
+                        [&](auto slice) { return context->wait(slice); });
+}
+
+void wait_for(const ContextHandle& self, const std::string& name, std::optional<double> timeout_s) {
+  const MachineEvent event = unwrap(machine_event_from_string(name));
+  const auto context = self.get();
+  wait_in_slices(timeout_s, "guest is not " + name,
+                 [&](auto slice) { return context->wait_for(event, slice); });
+}
+
+std::optional<std::string> next_event(const ContextHandle& self) {
+  const auto event = self.get()->next_event();
+  if (!event) return std::nullopt;
+  return std::string(to_string(*event));
 }
 
 void start(const ContextHandle& self) {
@@ -161,19 +183,25 @@ uint64_t count_in_memory(const ContextHandle& self, MemoryView view, const py::b
 
 void bind_ports(py::module_& module) {
   py::class_<PublishedPort> published(module, "PublishedPort",
-                                      "A host TCP port that leads to a guest's.");
+                                      "A host port that leads to a guest's.");
   published
-      .def(py::init([](uint16_t host_port, uint16_t guest_port, const std::string& host_address) {
-             return PublishedPort{host_address, host_port, guest_port};
+      .def(py::init([](uint16_t host_port, uint16_t guest_port, const std::string& host_address,
+                       const std::string& protocol) {
+             return PublishedPort{host_address, host_port, guest_port,
+                                  unwrap(port_protocol_from_string(protocol))};
            }),
            py::arg("host_port") = 0, py::arg("guest_port") = 0,
-           py::arg("host_address") = "127.0.0.1",
+           py::arg("host_address") = "127.0.0.1", py::arg("protocol") = "tcp",
            "guest_port must be given. host_port 0: the system chooses one; see published_ports().")
       .def_readonly("host_address", &PublishedPort::host_address, "Address of the host.")
       .def_readonly("host_port", &PublishedPort::host_port, "Port of the host.")
-      .def_readonly("guest_port", &PublishedPort::guest_port, "Port of the guest.");
+      .def_readonly("guest_port", &PublishedPort::guest_port, "Port of the guest.")
+      .def_property_readonly(
+          "protocol",
+          [](const PublishedPort& self) { return std::string(to_string(self.protocol)); },
+          "\"tcp\" or \"udp\".");
   add_state(published, &PublishedPort::host_address, &PublishedPort::host_port,
-            &PublishedPort::guest_port);
+            &PublishedPort::guest_port, &PublishedPort::protocol);
   py::class_<VsockPort> vsock(module, "VsockPort",
                               "A guest vsock port joined to a unix socket of the host.");
   vsock
@@ -228,6 +256,29 @@ void bind_verbs(ContextClass& type) {
            "several at once; close() ends it. In a coroutine: await the context instead.");
 }
 
+template <Result<void> (Context::*kCall)()>
+void call_unlocked(const ContextHandle& self) {
+  const auto context = self.get();
+  unlocked([&] { return (*context.*kCall)(); });
+}
+
+void bind_events(ContextClass& type) {
+  type.def("wait_for", &wait_for, py::arg("event"), py::arg("timeout") = py::none(),
+           "Blocks until \"attested\", \"ready\" or \"exited\" has happened to the guest: TimedOut "
+           "after `timeout` seconds, InvalidState if the guest ended without it. In a coroutine: "
+           "let the context's `events` call loop.call_soon_threadsafe.")
+      .def("next_event", &next_event,
+           "Takes the oldest event that nobody has taken yet. None: none waits.")
+      .def(
+          "event_fd", [](const ContextHandle& self) { return self.get()->event_fd(); },
+          "Readable while next_event() has one: for select and friends.")
+      .def("pause", &call_unlocked<&Context::pause>,
+           "Stops the guest's processors until resume(), or until a stop is requested. Its devices "
+           "stay, so that what is sent to it waits, and its clock goes on.")
+      .def("resume", &call_unlocked<&Context::resume>,
+           "Lets the guest's processors go on. One call undoes every pause before it.");
+}
+
 void bind_rest(ContextClass& type) {
   type.def(
           "fileno", [](const ContextHandle& self) { return self.get()->exit_fd(); },
@@ -273,6 +324,7 @@ void bind_machine(py::module_& module) {
   bind_ports(module);
   ContextClass type(module, "Context", "A confidential VM inside this process: the four verbs.");
   bind_verbs(type);
+  bind_events(type);
   bind_rest(type);
   py::module_::import("atexit").attr("register")(py::cpp_function(&stop_all));
 }

@@ -10,7 +10,7 @@ Error not_accepted() {
   return refused("python", "sev_owner", "", "", "the owner does not accept the launch");
 }
 
-void bind_types(py::module_& module) {
+void bind_sev_types(py::module_& module) {
   py::class_<SevMeasurement>(
       module, "SevMeasurement",
       "What the security processor reports about a SEV launch before it runs.")
@@ -86,7 +86,7 @@ std::optional<SevSecret> ask_owner(const PythonTeeOptions& self, const py::bytes
 }  // namespace
 
 void bind_tee_options(py::module_& module) {
-  bind_types(module);
+  bind_sev_types(module);
   py::class_<PythonTeeOptions> type(module, "TeeOptions",
                                     "What ties a launch in a hardware TEE to its owner.");
   with_arguments_of_TeeOptions(

@@ -26,6 +26,7 @@ static int32_t protect(char** words, bartizan_string** json, bartizan_error** er
   options.disk_key = read_secret(words[3], key, sizeof key);
   options.recovery_passphrase = read_secret(words[4], recovery, sizeof recovery);
   options.scratch_bytes = 64 << 20; /* what the workload writes goes there, not to memory */
+  options.host_may = "output";      /* no input, and no signal but the request to stop */
   status = bartizan_image_build(&options, json, NULL, error);
   if (status != 0) return status;
   bartizan_string_free(*json);

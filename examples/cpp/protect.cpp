@@ -27,6 +27,7 @@ bartizan::Result<void> protect(char** words) {
   options.disk_key = read_secret(words[3]);
   options.recovery_passphrase = read_secret(words[4]);
   options.scratch_bytes = 64 << 20;  // what the workload writes goes there, not to memory
+  options.host_may = "output";       // of a workload that runs: no input, no signals but the stop
   if (auto report = bartizan::build_image(options); !report.ok()) return report.error();
 
   auto info = bartizan::inspect_image(words[2]);

@@ -19,6 +19,7 @@ def protect(source, output, key, recovery):
         disk_key=key,
         recovery_passphrase=recovery,
         scratch_bytes=64 << 20,  # what the workload writes goes there, not to memory
+        host_may="output",  # of a workload that runs: neither input nor signals but the request to stop
     )
     info = bartizan.inspect_image(output)
     print(f"scratch disk: {info.scratch_bytes} bytes")

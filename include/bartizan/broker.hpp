@@ -95,17 +95,30 @@ struct BrokerAccess {
   bool reference_values = true;
   // Replaces the KBS's policy for all resources by trustee_resource_policy().
   bool resource_policy = false;
+
+  // Of our broker alone: puts a workload in the place of an earlier registration of the same id,
+  // whose launches then get no key any more. The other kinds always do.
+  bool replace = false;
 };
 
-// Replaces an earlier registration of the same id. The key goes into the body of a request over
-// verified TLS, and nowhere else. Errors: io, permission_denied (token), invalid_argument,
-// unsupported (a TEE that the broker cannot verify), protocol, verification_failed reason "tls".
+// The key goes into the body of a request over verified TLS, and nowhere else. Errors:
+// already_exists (the id is registered with other values, and access.replace is false), io,
+// permission_denied (token), invalid_argument, unsupported (a TEE that the broker cannot verify),
+// protocol, verification_failed reason "tls".
 Result<void> register_workload(const BrokerAccess& access, const Workload& workload);
 
 // A policy (Rego) for Trustee's KBS that releases workload.resource to one of
 // workload.measurements, with workload.workload_digest as HOST_DATA (SNP) or MRCONFIGID (TDX), in
 // no debug mode, and nothing else to anybody.
 Result<std::string> trustee_resource_policy(const Workload& workload);
+
+// Of our broker: removes a registration and its key, so that no launch gets it any more; the
+// decisions remain. Errors: not_found, and as of register_workload.
+Result<void> unregister_workload(const BrokerAccess& access, const std::string& workload_id);
+
+// Of our broker: all registrations by id, as a JSON array of {id, workload_digest, measurements,
+// allow_simulated, allow_debug, minimum_tcb, resource, tee}. It holds no secret.
+Result<std::string> list_workloads(const BrokerAccess& access);
 
 // The last decisions about a workload, newest first, for its owner: JSON array of {time, decision,
 // reason, expected, got, evidence}. `evidence` is what the guest sent; it holds no secret.

@@ -31,12 +31,13 @@ struct BuildOptions {
   std::string broker_ca_pem = {};  // the only certificate authority that the guest will believe
   // "default/disk-key/<workload_id>" when empty (KBS repository/type/tag)
   std::string resource = {};
-  // Defaults for a launch, and part of krun-sev.json; at most kMaxVcpus (tee.hpp).
+  // Defaults for a launch, and part of krun-sev.json; limits: kMaxVcpus, kMinRamMib (tee.hpp).
   uint32_t vcpus = 1;
   uint32_t ram_mib = 512;
   bool network = true;
 
-  // disk key; empty: 256 fresh random bits, as 64 hex digits
+  // 32 bytes at least, for a shorter one can be guessed; empty: 256 fresh random bits, as 64 hex
+  // digits
   std::optional<SecretBytes> disk_key = {};
   ProgressSink progress = {};
 
@@ -45,6 +46,12 @@ struct BuildOptions {
   // itself. 0: to the guest's memory. The manifest records the size, so the launch is bound to it.
   // A multiple of 4096, 16 MiB to 1 TiB; some 2 % of it are overhead.
   uint64_t scratch_bytes = 0;
+
+  // What a host may do to the workload that runs: some of "input" (its standard input and
+  // terminal), "output", "signals" (any; without it only the request to stop), comma separated, or
+  // "none". The manifest records it and the guest enforces it. Empty: "output" if there is a
+  // broker_url, for such a host is not trusted, else all three.
+  std::string host_may = {};
 
   // A second way into the disk, for people: a key slot of its own, hardened by Argon2id (192 MiB, 4
   // passes). The guest never uses it.
@@ -67,6 +74,12 @@ struct BuildOptions {
   // Omits all metadata that identifies the source image: annotations, labels, digest. Requires
   // workload_id.
   bool anonymous = false;
+
+  // A build refuses what would never run, or not be protected: limits of a launch, a weak disk_key,
+  // a broker_ca_pem that is none, a broker at the guest's own loopback address, a source that is a
+  // confidential image, has no command, or lacks its program or its user. This accepts it where a
+  // person may know better: all but the limits and broker_ca_pem.
+  bool force = false;
 };
 
 struct BuildReport {
@@ -86,6 +99,11 @@ struct BuildReport {
 // unsupported (unknown media type), resource_exhausted (disk full, limits), already_exists
 // (output), cancelled. Leaves nothing half-written.
 Result<BuildReport> build_image(const BuildOptions& options);
+
+// The errors of build_image that need no work: whether the options are right, and whether the
+// source, a layout folder, is an image that it takes. Gives the digest of the source's manifest, "sha256:…", or ""
+// for a source that must be fetched or unpacked first. Writes nothing. Errors as of build_image.
+Result<std::string> check_build(const BuildOptions& options);
 
 // A key slot of a LUKS header: one passphrase that opens the disk.
 struct LuksKeyslot {
@@ -144,6 +162,7 @@ struct ImageInfo {
   // Parts of the disk: LUKS2 header, encrypted file system, dm-verity superblock and tree.
   uint64_t header_bytes = 0, filesystem_bytes = 0, tree_bytes = 0;
   uint64_t scratch_bytes = 0;  // 0: the workload writes to memory
+  std::string host_may = {};   // see BuildOptions
 };
 
 // `image` is an OCI layout folder or an archive of one, the root folder of an unpacked image, or a
@@ -162,6 +181,11 @@ Result<ImageInfo> inspect_image(const std::filesystem::path& image,
 Result<void> verify_image(const std::filesystem::path& image,
                           const std::optional<SecretBytes>& disk_key = {},
                           const ProgressSink& progress = {});
+
+// Tries the key on the image's key slot, and a block of the disk: milliseconds, and nothing of the
+// image is verified. verification_failed, reason "disk_key": it does not open the disk. Else errors
+// as of verify_image.
+Result<void> check_disk_key(const std::filesystem::path& image, const SecretBytes& disk_key);
 
 // One thing in which two images differ, as far as can be seen without a key.
 struct ImageDifference {

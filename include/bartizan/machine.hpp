@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,12 +32,28 @@
 
 namespace bartizan {
 
-// A host TCP port whose connections arrive at a guest TCP port (in-process user-mode network).
+// Frozen numbers, the same in C.
+enum class PortProtocol : int32_t { tcp = 0, udp = 1 };
+
+// A port of the host whose connections, or datagrams, arrive at the guest's (in-process user-mode
+// network).
 struct PublishedPort {
-  std::string host_address = "127.0.0.1";
+  std::string host_address = "127.0.0.1";  // IPv4 or IPv6
   uint16_t host_port = 0;  // 0: chosen by the system; see Context::published_ports()
   uint16_t guest_port = 0;
+  PortProtocol protocol = PortProtocol::tcp;
 };
+
+// Frozen numbers, the same in C. What a guest's network reaches. `outbound`: what the process can
+// connect to, but for this host's loopback and link-local addresses (MachineOptions::allow);
+// `isolated`: nothing, but it answers on published TCP ports; `none`: there is no network device.
+enum class NetworkMode : int32_t { outbound = 0, isolated = 1, none = 2 };
+
+std::string_view to_string(NetworkMode mode);  // "outbound", "isolated", "none"
+// invalid_argument names the choices
+Result<NetworkMode> network_mode_from_string(std::string_view name);
+std::string_view to_string(PortProtocol protocol);  // "tcp", "udp"
+Result<PortProtocol> port_protocol_from_string(std::string_view name);
 
 // A vsock port joined to a unix socket of the host. listen == false: the guest connects to (CID 2,
 // port) and the library connects to the socket at `path`. listen == true: the library listens at
@@ -57,6 +74,34 @@ std::string_view to_string(HugePages pages);  // "off", "transparent", "reserved
 // invalid_argument names the choices
 Result<HugePages> huge_pages_from_string(std::string_view name);
 
+// Frozen numbers, the same in C. What the threads that the library starts for a machine give up
+// before its guest runs: system calls that they do not need (seccomp) and files by path (Landlock).
+// `preferred`: what the kernel, and the filters that this process is under, allow; the log names
+// the rest. `required`: all, or start() is unsupported and names what is missing. The caller's
+// threads stay as they are. Its callbacks run on the library's: there they open no file, start no
+// program and make no memory executable.
+enum class Hardening : int32_t { off = 0, preferred = 1, required = 2 };
+
+std::string_view to_string(Hardening hardening);  // "off", "preferred", "required"
+// invalid_argument names the choices
+Result<Hardening> hardening_from_string(std::string_view name);
+
+// Frozen numbers, the same in C. What happens to a guest, in this order, each at most once. All but
+// `exited` is what the guest reports.
+enum class MachineEvent : int32_t {
+  attested = 0,  // its broker has released the disk key; not where the caller gave it
+  ready = 1,     // the workload's program was started
+  exited = 2,    // the guest has ended, which is the last event
+};
+
+std::string_view to_string(MachineEvent event);  // "attested", "ready", "exited"
+// invalid_argument names the choices
+Result<MachineEvent> machine_event_from_string(std::string_view name);
+
+// Called on a thread of the library, which stops and signals wait for: it returns soon. It may call
+// what any thread may, but neither wait for the guest nor destroy the Context.
+using EventSink = std::function<void(MachineEvent event)>;
+
 struct MachineOptions {
   std::string name = "machine";  // appears in errors and logs
   // 0: that of the attached image, which its owner measured; without an image 1 and 512.
@@ -65,8 +110,17 @@ struct MachineOptions {
   std::filesystem::path bundle = {};    // empty: default_bundle_path()
   std::string extra_command_line = {};  // appended to the bundle's command line, and measured
   std::filesystem::path kvm_device = "/dev/kvm";
-  bool network = true;
+  // The most that the guest gets: an image that was built without a network has none anyway, and
+  // one that asks for more than this is refused.
+  NetworkMode network = NetworkMode::outbound;
+  // Places of this host that the guest may reach all the same: "loopback" (as 10.0.2.2 or
+  // [fd62:7a6e::2]), "loopback:PORT", "metadata" (link-local addresses, and where a cloud's
+  // host fetches its credentials), "metadata:PORT".
+  std::vector<std::string> allow = {};
   std::vector<PublishedPort> publish = {};
+  // Address of this host at which each TCP port that the workload listens on is published under its
+  // own number, for as long as it listens. Empty: only those of `publish`.
+  std::string publish_auto = {};
   std::vector<VsockPort> vsock = {};
   // Where an image built with BuildOptions::scratch_bytes gets its scratch disk: a raw file, made
   // or made longer (sparse) as needed; its content is lost. Empty: an unnamed sparse file in the
@@ -75,11 +129,20 @@ struct MachineOptions {
   // Workload stdin. A terminal is attached as is; anything else is forwarded up to and including
   // EOF. -1: immediate EOF.
   int stdin_fd = -1;
-  int stdout_fd = -1;      // -1: discarded
-  LogSink log = {};        // the library's own lines
-  LogSink guest_log = {};  // the guest's console (kernel and init), a line at a time
+  int stdout_fd = -1;  // -1: discarded
+  LogSink log = {};    // the library's own lines
+  // The guest's console (kernel and init), a line at a time. A guest that writes more than 10,000
+  // at once and then 1,000 each second loses the rest; a line counts them.
+  LogSink guest_log = {};
+  EventSink events = {};  // each event of the guest
   TeeOptions tee_options = {};
   HugePages huge_pages = HugePages::off;
+  // What this host gives at most, whatever an image asks for; 0: what the library can. More is
+  // resource_exhausted, at start(), with both numbers.
+  uint32_t max_vcpus = 0;
+  uint32_t max_ram_mib = 0;
+  uint64_t max_scratch_bytes = 0;
+  Hardening harden = Hardening::off;
 };
 
 // How the disk's key reaches the guest. Without `disk_key` the guest fetches it from the manifest's
@@ -163,7 +226,8 @@ class Context {
 
   // Launches and returns while the guest runs. Errors: permission_denied, not_found, unsupported
   // (KVM, TEE), already_exists (port in use), corrupt (bundle, manifest), resource_exhausted, io,
-  // cancelled (request_stop came before). Nothing is left running.
+  // cancelled (request_stop came before), verification_failed (disk_key opens nothing),
+  // invalid_argument (no key, and nobody who would give one). Nothing is left running.
   Result<void> start();
 
   // start(), then wait() without a limit.
@@ -172,6 +236,23 @@ class Context {
   // Blocks until the guest has ended. timed_out if `limit` passes first; the guest goes on. Any
   // thread, and several at once.
   Result<ExitReason> wait(std::optional<std::chrono::milliseconds> limit = {});
+
+  // Blocks until `event` has happened; at once if it has. timed_out if `limit` passes first,
+  // invalid_state if the guest has ended without it. Any thread, and several at once.
+  Result<void> wait_for(MachineEvent event, std::optional<std::chrono::milliseconds> limit = {});
+
+  // The oldest event that nobody has taken yet; nothing: none waits. Any thread.
+  std::optional<MachineEvent> next_event();
+  // Readable while next_event() has one; for poll, epoll and friends. Borrowed; lives as long as
+  // the Context. Any thread.
+  int event_fd() const;
+
+  // Stops the guest's processors, and lets them go on. Its devices stay, so that what is sent to it
+  // waits; its clock goes on. pause() returns when no processor is in the guest any more. Neither
+  // counts what came before: a paused guest may be paused again. A stop ends a pause, so that the
+  // workload can end by itself. invalid_state: not started, or ended. Any thread.
+  Result<void> pause();
+  Result<void> resume();
 
   // Readable once the guest has ended; for poll, epoll and friends. Borrowed; lives as long as the
   // Context. Any thread.
@@ -187,8 +268,9 @@ class Context {
   // signal-safe.
   void send_signal(int signal_number);
 
-  MachineStats stats() const;                          // any thread
-  std::vector<PublishedPort> published_ports() const;  // with the host ports that were chosen
+  MachineStats stats() const;  // any thread
+  // With the host ports that were chosen, those of `publish` first. Any thread.
+  std::vector<PublishedPort> published_ports() const;
 
   uint64_t memory_size() const;  // bytes of guest RAM
   // Copies guest RAM from byte `offset` (RAM counted from 0, without holes). unsupported for a
@@ -206,8 +288,10 @@ class Context {
 
 // Guest bundles: kernel + initrd + default command line, in one folder.
 struct BundleOptions {
-  std::filesystem::path kernel = {};  // bzImage; empty: the newest Debian cloud kernel under /boot
-  // its folder under /lib/modules; empty: found by the kernel's release
+  // bzImage, with config-RELEASE beside it or "config" in the folder of its modules; empty: the
+  // Debian kernel under /boot that can be a guest of most TEEs, of equal ones the newest
+  std::filesystem::path kernel = {};
+  // its folder under (DIR)/lib/modules; empty: found by the kernel's release, beside (DIR)/boot
   std::filesystem::path modules = {};
   std::filesystem::path init = {};    // our static init; empty: the installed or built one
   std::filesystem::path output = {};  // folder to make; empty: default_bundle_path()
@@ -220,7 +304,18 @@ struct BundleInfo {
   std::string kernel_sha256 = {}, initrd_sha256 = {};  // hex
   uint64_t kernel_bytes = 0, initrd_bytes = 0;
   std::string command_line = {};
+  // That the kernel can be a guest of, by its configuration and modules; others are refused.
+  std::vector<Tee> tees = {};
+  // SHA-256 of bundle.json, hex: another one means other measurements.
+  std::string digest = {};
+  // Of create_bundle(): the digest of the bundle that was there before, `digest` if nothing had to
+  // be written; "damaged": it could not be read as one; empty: none was.
+  std::string replaced_digest = {};
 };
+// Replaces another bundle that is there, and leaves an equal one alone. Errors: invalid_argument
+// (an init that is not a static program for x86-64, a kernel command line), not_found (kernel, its
+// configuration, modules, init, the folder above the output), corrupt, already_exists (something
+// else is there).
 Result<BundleInfo> create_bundle(const BundleOptions& options);
 Result<BundleInfo> read_bundle(const std::filesystem::path& path);  // verifies both digests
 // $BARTIZAN_BUNDLE, else $XDG_CACHE_HOME/bartizan/bundle, else ~/.cache/bartizan/bundle, else

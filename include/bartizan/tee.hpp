@@ -25,7 +25,8 @@ enum class Tee : int32_t { none = 0, simulated = 1, sev = 2, sev_es = 3, snp = 4
 
 // "none", "simulated", "sev", "sev-es", "snp", "tdx"
 std::string_view to_string(Tee tee);
-Result<Tee> tee_from_string(std::string_view name);  // invalid_argument names the choices
+std::string to_string(const std::vector<Tee>& tees);  // "none, simulated, sev"
+Result<Tee> tee_from_string(std::string_view name);   // invalid_argument names the choices
 
 // Can this host run that TEE, and if not, what is missing and what to do about it.
 struct TeeProbe {
@@ -52,14 +53,20 @@ struct ProbeOptions {
   std::filesystem::path kvm_device = "/dev/kvm";
   // Time limit for the probe guest. Exceeded by KVM back ends that emulate long mode.
   uint32_t guest_time_limit_ms = 2000;
+  // Guest bundle: a TEE that its kernel cannot be a guest of is not available. Empty: none.
+  std::filesystem::path bundle = {};
 };
 
-// Never fails because something is missing: that is the answer. Fails only for an invalid argument.
+// Never fails because something is missing: that is the answer. Fails for an invalid argument and
+// for a bundle that cannot be read.
 Result<HostProbe> probe(const ProbeOptions& options = {});
 
 // The most vCPUs of our own launches: an APIC ID has one byte, and 255 is the broadcast. More would
 // need x2APIC entries in the ACPI tables.
 inline constexpr uint32_t kMaxVcpus = 254;
+// Guest memory of our own launches, in MiB: kernel and init need some, and page tables and the
+// memory map are made for at most so much.
+inline constexpr uint32_t kMinRamMib = 128, kMaxRamMib = 256 * 1024;
 
 // Guest policies of launches that ask for none. SNP (SNP firmware ABI, 4.3) and simulated: SMT
 // allowed (bit 16), the reserved bit that must be one (17); no debugging, no migration agent.

@@ -10,6 +10,7 @@ ERROR_CODES: list[tuple[str, int, str]]
 _Path = str | os.PathLike[str]
 _Progress = Callable[[str, int, int], bool | None]
 _Log = Callable[[int, str], None]
+_Event = Callable[[str], None]
 
 # generated: enumerations and results
 class Tee:
@@ -235,6 +236,21 @@ class BundleInfo:
     @property
     def command_line(self) -> str:
         """The default kernel command line."""
+    @property
+    def digest(self) -> str:
+        """SHA-256 of bundle.json in hexadecimal. Bundles with different digests have different
+        measurements.
+        """
+    @property
+    def tees(self) -> list[Tee]:
+        """TEEs that the kernel can be a guest of, by its configuration and modules; a launch in
+        another one is refused.
+        """
+    @property
+    def replaced_digest(self) -> str:
+        """When a bundle was created: digest of the one that was there before, that of this one if
+        nothing had to be written; "damaged": it could not be read as one; empty: none was.
+        """
     def __eq__(self, other: object) -> bool: ...
     def to_dict(self) -> dict[str, Any]:
         """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
@@ -396,6 +412,11 @@ class ImageInfo:
     def scratch_bytes(self) -> int:
         """Size of the scratch disk; 0: the workload writes to memory."""
     @property
+    def host_may(self) -> str:
+        """What the host may do to the workload: some of "input", "output", "signals", or "none";
+        empty for an image of another tool.
+        """
+    @property
     def manifest(self) -> bytes:
         """The exact text of the manifest."""
     @property
@@ -544,8 +565,8 @@ class Evidence:
         """Reads Trustee's JSON form."""
 
 class PublishedPort:
-    """A host TCP port that leads to a guest's."""
-    def __init__(self, host_port: int = 0, guest_port: int = 0, host_address: str = "127.0.0.1") -> None:
+    """A host port that leads to a guest's."""
+    def __init__(self, host_port: int = 0, guest_port: int = 0, host_address: str = "127.0.0.1", protocol: str = "tcp") -> None:
         """guest_port must be given. host_port 0: the system chooses one; see published_ports()."""
     def __eq__(self, other: object) -> bool: ...
     @property
@@ -557,6 +578,9 @@ class PublishedPort:
     @property
     def guest_port(self) -> int:
         """Port of the guest."""
+    @property
+    def protocol(self) -> str:
+        """"tcp" or "udp"."""
 
 class VsockPort:
     """A guest vsock port joined to a unix socket of the host."""
@@ -715,16 +739,23 @@ class Context:
         bundle: _Path | None = None,
         extra_command_line: str = "",
         kvm_device: _Path = "/dev/kvm",
-        network: bool = True,
+        network: str = "outbound",
+        allow: Sequence[str] = (),
         stdin_fd: int = -1,
         stdout_fd: int = -1,
         publish: Sequence[PublishedPort] = (),
+        publish_auto: str = "",
         vsock: Sequence[VsockPort] = (),
         scratch_disk: _Path | None = None,
         log: _Log | None = None,
         guest_log: _Log | None = None,
         tee_options: TeeOptions | None = None,
         huge_pages: str = "off",
+        max_vcpus: int = 0,
+        max_ram_mib: int = 0,
+        max_scratch_bytes: int = 0,
+        events: _Event | None = None,
+        harden: str = "off",
     ) -> None:
         """Creates a machine. Nothing of the host is touched before the start.
 
@@ -737,22 +768,42 @@ class Context:
         extra_command_line: Text that is appended to the bundle's kernel command line, and
             measured.
         kvm_device: The KVM device.
-        network: Whether the machine has a network device, served by an in-process user-mode
-            network.
+        network: The most that the guest's network reaches: an image that was built without a
+            network has none anyway, and one that asks for more than this is refused. One of
+            "outbound", "isolated", "none".
+        allow: Places of this host that the guest may reach all the same: "loopback" (as
+            10.0.2.2 or [fd62:7a6e::2]), "loopback:PORT", "metadata" (link-local addresses, and
+            where a cloud's host fetches its credentials), "metadata:PORT".
         stdin_fd: The workload's standard input. A terminal is attached as it is; anything else
             is forwarded up to and including its end. -1: the end comes at once.
         stdout_fd: Receives what the workload writes to its standard output and error. -1:
             discarded.
-        publish: Host TCP ports whose connections arrive at guest TCP ports.
+        publish: Host ports whose connections or datagrams arrive at guest ports.
+        publish_auto: Address of this host at which each TCP port that the workload listens on
+            is published under its own number, for as long as it listens. "::" stands for all
+            addresses, those of IPv4 too. Default: only those of publish.
         vsock: Guest vsock ports that are joined to unix sockets of the host.
         scratch_disk: Where an image that was built with scratch_bytes gets its scratch disk: a
             raw file, created or extended (sparse) as needed. Its content is lost. Default: an
             unnamed sparse file in the folder for temporary files.
         log: Receives the library's own log lines.
-        guest_log: Receives the guest's console (kernel and init), one line at a time.
+        guest_log: Receives the guest's console (kernel and init), one line at a time. A guest
+            that writes more than 10,000 at once and then 1,000 each second loses the rest; a
+            line counts them.
         tee_options: Options of hardware TEEs.
         huge_pages: What guest RAM is made of on the host's side. One of "off", "transparent",
             "reserved".
+        max_vcpus: The most virtual CPUs that this host gives, whatever the image asks for. More
+            is resource_exhausted. Default: no limit of the host's.
+        max_ram_mib: The most guest memory that this host gives, whatever the image asks for.
+            More is resource_exhausted. Unit: MiB. Default: no limit of the host's.
+        max_scratch_bytes: The largest scratch disk that this host gives, whatever the image
+            asks for. More is resource_exhausted. Unit: bytes. Default: no limit of the host's.
+        events: Receives each event of the guest, on a thread of the library, which stops and
+            signals wait for: it returns soon. It may do what any thread may, but neither wait
+            for the guest nor free the machine.
+        harden: What the library's threads of the machine give up before its guest runs. One of
+            "off", "preferred", "required".
         """
     # end of generated: arguments of Context
     def set_tee(self, tee: Tee | str) -> None:
@@ -783,6 +834,21 @@ class Context:
         """Blocks until the guest has ended; TimedOut after `timeout` seconds. Any thread, and
         several at once; close() ends it. In a coroutine: await the context instead.
         """
+    def wait_for(self, event: str, timeout: float | None = None) -> None:
+        """Blocks until "attested", "ready" or "exited" has happened to the guest: TimedOut after
+        `timeout` seconds, InvalidState if the guest ended without it. In a coroutine: let the
+        context's `events` call loop.call_soon_threadsafe.
+        """
+    def next_event(self) -> str | None:
+        """Takes the oldest event that nobody has taken yet. None: none waits."""
+    def event_fd(self) -> int:
+        """Readable while next_event() has one: for select and friends."""
+    def pause(self) -> None:
+        """Stops the guest's processors until resume(), or until a stop is requested. Its devices
+        stay, so that what is sent to it waits, and its clock goes on.
+        """
+    def resume(self) -> None:
+        """Lets the guest's processors go on. One call undoes every pause before it."""
     async def wait_async(self) -> ExitReason:
         """Waits for the guest's end without blocking the event loop; `await context` does the same.
         Needs no thread. Cancelled, it leaves the guest running.
@@ -823,12 +889,15 @@ def probe(
     *,
     kvm_device: _Path = "/dev/kvm",
     guest_time_limit_ms: int = 2000,
+    bundle: _Path | None = None,
 ) -> HostProbe:
     """Probes what this host can run. Something that is missing is part of the result.
 
     kvm_device: The KVM device.
     guest_time_limit_ms: Time limit of the probe guest. KVM back ends that emulate long mode
         exceed it. Unit: ms.
+    bundle: Guest bundle: a TEE that its kernel cannot be a guest of is not available.
+        Default: no bundle is looked at.
     """
 
 def measure(
@@ -937,8 +1006,9 @@ def create_bundle(
 ) -> BundleInfo:
     """Creates a guest bundle from a distribution's kernel and the guest's init.
 
-    kernel: The guest's kernel, a bzImage. Default: the newest Debian cloud kernel under
-        /boot.
+    kernel: The guest's kernel, a bzImage. Its configuration is config-RELEASE beside it, or
+        "config" in the folder of its modules. Default: the Debian kernel under /boot that
+        can be a guest of most TEEs; of equal ones the newest.
     modules: Folder with the kernel's modules. Default: the folder under /lib/modules of the
         kernel's release.
     init: The guest's init, a static program. Default: the installed one.
@@ -963,12 +1033,14 @@ def build_image(
     disk_key: bytes | None = None,
     reproducible: bool = False,
     anonymous: bool = False,
+    force: bool = False,
     progress: _Progress | None = None,
     base_image: _Path | None = None,
     base_reference: str = "",
     created: int | None = None,
     scratch_bytes: int = 0,
     recovery_passphrase: bytes | None = None,
+    host_may: str = "",
 ) -> BuildReport:
     """Builds a confidential image from an OCI image. Needs neither root nor KVM.
 
@@ -990,14 +1062,18 @@ def build_image(
     resource: Name of the key at the broker (KBS: repository/type/tag). Default:
         "default/disk-key/<workload_id>".
     vcpus: Default number of virtual CPUs of a launch, at most 254.
-    ram_mib: Default size of the guest's memory. Unit: MiB.
+    ram_mib: Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB.
     network: Whether the guest gets a network.
-    disk_key: The disk key. Default: 256 fresh random bits, as 64 hexadecimal digits.
+    disk_key: The disk key, of 32 bytes at least: a shorter one can be guessed. Default: 256
+        fresh random bits, as 64 hexadecimal digits.
     reproducible: Draws nothing at random: the disk's key, salts and UUIDs come from
         disk_key, which must be given and hold 256 random bits. The same source and options
         then make the same bytes.
     anonymous: Omits all metadata that identifies the source: annotations, labels and its
         digest. Requires a workload_id.
+    force: Accepts what a build refuses because it would never run, or not be protected: a
+        weak disk_key, a broker at the guest's own loopback address, a source that is a
+        confidential image, has no command, or lacks its program or its user.
     progress: Called as the work goes on; can cancel it.
     base_image: Image on which the output is put as one more layer, given as `source` is.
         The base's layers and history come first, and its environment, ports, labels, stop
@@ -1011,6 +1087,10 @@ def build_image(
         to memory.
     recovery_passphrase: A second way into the disk, for people: a key slot of its own,
         hardened by Argon2id. The guest never uses it. Default: none.
+    host_may: What a host may do to the workload that runs: some of "input" (standard input
+        and terminal), "output" and "signals" (any; without it only the request to stop),
+        comma separated, or "none". The manifest records it, and the guest enforces it.
+        Default: "output" with a broker_url, else "input,output,signals".
     """
 
 def verify_evidence(
@@ -1048,6 +1128,7 @@ def register_workload(
     admin_role: str = "admin",
     reference_values: bool = True,
     resource_policy: bool = False,
+    replace: bool = False,
     id: str,
     workload_digest: bytes,
     measurements: Sequence[bytes],
@@ -1058,7 +1139,8 @@ def register_workload(
     disk_key: bytes,
     tee: Tee | str = "snp",
 ) -> None:
-    """Registers a workload and its key. Replaces an earlier registration of the same id.
+    """Registers a workload and its key. AlreadyExists if its id is registered with other
+    values and `replace` is false.
 
     url: URL of the broker; of Trustee with the path before /kbs/v0, if it has one.
         Required.
@@ -1074,6 +1156,9 @@ def register_workload(
         registration replaces it.
     resource_policy: Whether Trustee's policy for all resources is replaced by
         trustee_resource_policy().
+    replace: Whether bartizan's own broker puts the workload in the place of an earlier
+        registration of the same id, whose launches then get no key any more; other brokers
+        always do.
     id: Name of the workload. Required.
     workload_digest: SHA-256 of the manifest. 32 bytes. Required.
     measurements: Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32
@@ -1142,6 +1227,15 @@ def request_key(
     timeout_ms: int = 30000,
 ) -> bytes:
     """The guest's side of a key release; source(report_data) gives the Evidence."""
+
+def check_disk_key(image: _Path, disk_key: bytes) -> None:
+    """Tries a key on the image's key slot: VerificationFailed if it does not open the disk."""
+
+def list_workloads(*, url: str, ca_pem: str, admin_token: bytes) -> list[dict[str, Any]]:
+    """All registrations of bartizan's own broker: a list of dicts."""
+
+def unregister_workload(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> None:
+    """Removes a registration and its key from bartizan's own broker. Decisions remain."""
 
 def broker_audit(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> list[dict[str, Any]]:
     """The last decisions about a workload, newest first: a list of dicts."""

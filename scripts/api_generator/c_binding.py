@@ -1,7 +1,7 @@
 """bindings/c/generated: structs of options become those of the C++ API; the numbers of both agree."""
 
 from .c_header import c_members
-from .description import cpp_head, fit
+from .description import CALLBACKS, cpp_head, fit
 
 FOLDER = "bindings/c/generated"
 
@@ -29,8 +29,8 @@ def read_lines(struct, description):
             last = f"{enum.c}_{enum.values[-1][0].upper()}"
             when = f"if (options.{name} != 0) " if member.zero_is_default else ""
             lines.append(f'{when}TRY(assign_enum(options.{name}, {last}, "{name}", "{enum.c}_*", {to}));')
-        elif kind in ("log", "progress"):
-            lines.append(f"{to} = {kind}_sink(options.{name}, options.{name}_user);")
+        elif kind in CALLBACKS:
+            lines.append(f"{to} = {CALLBACKS[kind]}_sink(options.{name}, options.{name}_user);")
         elif kind == "struct":
             lines.append(f"{to} = TRY(from_c(options.{name}));")
         elif kind in ("texts", "u32s", "blobs", "list"):
@@ -74,8 +74,8 @@ namespace bartizan::c {{
 """
 
 
-def source(description):
-    functions = "\n".join(read_function(struct, description) for struct in description.options.values())
+def source(noun, description):
+    functions = "\n".join(read_function(struct, description) for struct in noun.options)
     return cpp_head("Structs of options of bartizan.h as those of the C++ API.") + f"""\
 #include "c/generated/options.hpp"
 
@@ -97,5 +97,7 @@ def numbers(description):
 def files(description):
     yield f"{FOLDER}/.clang-format", "DisableFormat: true\n"
     yield f"{FOLDER}/options.hpp", header(description)
-    yield f"{FOLDER}/options.cpp", source(description)
+    for noun in description.nouns:
+        if noun.options:
+            yield f"{FOLDER}/{noun.name}_options.cpp", source(noun, description)
     yield f"{FOLDER}/numbers.inc", numbers(description)

@@ -1,6 +1,6 @@
 """The sections of include/bartizan.h: numbers, structs of options, results in JSON, functions."""
 
-from .description import SCALARS, SOURCE, replace_section, version, wrap
+from .description import CALLBACKS, SCALARS, SOURCE, replace_section, version, wrap
 
 WIDTH = 100
 HEADER = "include/bartizan.h"
@@ -52,8 +52,8 @@ def c_members(member):
         return [simple[kind].format(name)]
     if kind == "flags":
         return [f"uint32_t {member.member or 'flags'}"]
-    if kind in ("log", "progress"):
-        return [f"bartizan_{kind}_fn {name}", f"void* {name}_user"]
+    if kind in CALLBACKS:
+        return [f"bartizan_{CALLBACKS[kind]}_fn {name}", f"void* {name}_user"]
     if kind == "struct":
         return [f"const {member.element}* {name}"]
     element = {"texts": "const char* const*", "u32s": "const uint32_t*", "blobs": "const bartizan_blob*"}.get(
@@ -83,7 +83,8 @@ def struct_lines(struct, description):
     return [*lines, f"}} {struct.c};", ""]
 
 
-JSON_TYPES = {"text": "string", "path": "string", "tee": "string", "enum": "string", "enum_text": "string",
+JSON_TYPES = {"text": "string", "path": "string", "tee": "string", "tees": "array of strings",
+              "enum": "string", "enum_text": "string",
               "bytes": "hex", "text_bytes": "string", "bool": "bool", "double": "number", "blobs": "array of hex",
               "counts": "object of numbers"}
 
@@ -123,12 +124,20 @@ def failure_lines(function, params):
     return lines + (wrap(f"On failure: {failure}", WIDTH, " * ") if failure else [])
 
 
+# How a function is declared, by the library that has it.
+MARKS = {"bartizan": "BARTIZAN_API", "bartizan_tools": "BARTIZAN_TOOLS_API"}
+
+
+def where(function):
+    return "" if function.library == "bartizan" else f"In lib{function.library}."
+
+
 def function_lines(function):
     fails = function.returns is None
     params = list(parameters(function))
     declared = [f"{kind} {name}" for kind, name, _ in params] + (["bartizan_error** err"] if fails else [])
     blocking = f"Blocks {function.blocks}" if function.blocks else "Does not block"
-    behaviour = f"{blocking}; {function.threads if function.threads != 'any' else 'any thread'}."
+    behaviour = f"{blocking}; {function.threads if function.threads != 'any' else 'any thread'}. {where(function)}".strip()
     described = [(name, doc) for _, name, doc in params if doc]
     if not described and not fails:
         lines = comment(f"{function.doc.strip()} {behaviour}")
@@ -141,7 +150,7 @@ def function_lines(function):
         lines += wrap(behaviour, WIDTH, " * ")
         lines += failure_lines(function, params) if fails else []
         lines += [" */"]
-    head = f"BARTIZAN_API {function.returns or 'int32_t'} {function.name}("
+    head = f"{MARKS[function.library]} {function.returns or 'int32_t'} {function.name}("
     one = head + (", ".join(declared) or "void") + ");"
     if len(one) <= WIDTH:
         return [*lines, one, ""]

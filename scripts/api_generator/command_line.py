@@ -1,4 +1,4 @@
-"""The texts of the command line, and man pages of the same."""
+"""The texts of the command line, and man pages and a completion for bash of the same."""
 
 import re
 import tomllib
@@ -38,7 +38,7 @@ def constant(flag):
 
 
 def option_line(option):
-    flags = [str(bool(option.get(key))).lower() for key in ("required", "show_default", "list")]
+    flags = [str(bool(option.get(key))).lower() for key in ("required", "show_default", "list", "positive")]
     help_ = "\n    ".join(quoted(line) for line in split_help(option["help"]))
     return (f"inline constexpr OptionText {constant(option['flag'])} = {{\n"
             f"    {quoted(option['flag'])}, {quoted(option.get('metavar', ''))},\n    {help_},\n"
@@ -56,11 +56,25 @@ def command_line(name, command):
             f"    {literal(command['examples'])},\n    {literal(about)}}};\n")
 
 
+def library_names(line):
+    """Pairs: an option as the library names it in its errors, as nothing else is called, and its flag."""
+    pairs = {}
+    for option in sum([*line.sets.values(), *(command["option"] for command in line.commands.values())], []):
+        flag = option["flag"].split(",")[0]
+        names = option.get("library", flag.lstrip("-").replace("-", "_"))
+        for name in [names] if isinstance(names, str) else names:
+            if flag.startswith("--") and ("_" in name or name.startswith("`")):
+                pairs.setdefault(name, flag)
+    return sorted(pairs.items())
+
+
 def header(line):
     parts = [cpp_head("Texts of the command line."), '#pragma once\n\n#include "cli/option_text.hpp"\n\n'
              "namespace bartizan::cli::text {\n\n"
              f"inline constexpr const char* kSummary = {quoted(line.summary)};\n"
-             f"inline constexpr const char* kFooter =\n    {literal(line.footer)};\n"]
+             f"inline constexpr const char* kFooter =\n    {literal(line.footer)};\n"
+             "inline constexpr LibraryName kLibraryNames[] = {\n"
+             + "".join(f"    {{{quoted(name)}, {quoted(flag)}}},\n" for name, flag in library_names(line)) + "};\n"]
     for name, options in line.sets.items():
         parts.append(f"namespace {name} {{\n" + "".join(map(option_line, options)) + f"}}  // namespace {name}\n")
     for name, command in line.commands.items():
@@ -117,10 +131,52 @@ def main_page(line):
             f".SH EXIT STATUS\n{roff(line.footer.split(chr(10) * 2)[1].removeprefix('Exit status: '))}\n")
 
 
+COMPLETION = """# Made by scripts/make-api from api/cli.toml: change that. Completion of `bartizan` for bash: commands, options, files.
+_bartizan() {{
+  local word=${{COMP_WORDS[COMP_CWORD]}} command=${{COMP_WORDS[1]:-}} options=
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    mapfile -t COMPREPLY < <(compgen -W "{commands} --help --version" -- "$word")
+    return
+  fi
+  if [ "$command" = bundle ]; then
+    if [ "$COMP_CWORD" -eq 2 ]; then
+      mapfile -t COMPREPLY < <(compgen -W "create inspect" -- "$word")
+      return
+    fi
+    command=bundle-${{COMP_WORDS[2]}}
+  fi
+  if [ "${{COMP_WORDS[COMP_CWORD-1]}}" = --tee ]; then
+    mapfile -t COMPREPLY < <(compgen -W "{tees}" -- "$word")
+    return
+  fi
+  case $command in
+{cases}
+  esac
+  if [ "${{word:0:1}}" = - ]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options --json --help" -- "$word")
+  else
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -f -- "$word")
+  fi
+}}
+complete -F _bartizan bartizan
+"""
+
+
+def completion(line):
+    flags = {name: " ".join(flag for option in line.options(name) for flag in option["flag"].split(",") if flag.startswith("--"))
+             for name in line.commands}
+    return COMPLETION.format(commands=" ".join(dict.fromkeys(name.split("-")[0] for name in line.commands)),
+                             tees="none simulated sev sev-es snp tdx",
+                             cases="\n".join(f'    {name}) options="{options}" ;;' for name, options in flags.items()))
+
+
 def files(_):
     line = CommandLine()
     yield f"{FOLDER}/.clang-format", "DisableFormat: true\n"
     yield f"{FOLDER}/texts.hpp", header(line)
+    yield f"{FOLDER}/bartizan.bash", completion(line)
     yield "man/bartizan.1", main_page(line)
     for name in line.commands:
         yield f"man/bartizan-{name}.1", man_page(line, name)

@@ -20,10 +20,12 @@ SCALARS = {
     "double": ("double", "double", "float"),
     "bool": (None, "bool", "bool"),
 }
+# Types that are a function and its first argument, and the word for them in names of C.
+CALLBACKS = {"log": "log", "progress": "progress", "events": "event"}
 OPTION_TYPES = {*SCALARS, "text", "path", "tee", "enum", "bytes", "id16", "secret", "optional_secret", "optional_i64",
-                "texts", "u32s", "blobs", "list", "struct", "log", "progress", "flags", "custom"}
+                "texts", "u32s", "blobs", "list", "struct", *CALLBACKS, "flags", "custom"}
 RESULT_TYPES = {*SCALARS, "text", "path", "tee", "enum", "enum_text", "bytes", "text_bytes", "secret", "blobs", "list",
-                "optional", "counts"}
+                "tees", "optional", "counts"}
 
 
 class Item:
@@ -66,9 +68,12 @@ class Noun:
     def __init__(self, name):
         table = tomllib.loads((SOURCE / "api" / f"{name}.toml").read_text())
         self.name, self.title = name, table["title"]
+        library = table.get("library", "bartizan")
         self.intro, self.example = table.get("intro", "").strip(), table.get("example", "").strip("\n")
         for kind in ("enums", "options", "results", "functions", "python"):
             setattr(self, kind, [Item(key, value) for key, value in table.get(kind, {}).items()])
+        for function in self.functions:
+            function.library = function.library or library
 
 
 class Description:

@@ -12,6 +12,7 @@ def expression(member):
         "bytes": f"to_hex({value})",
         "text_bytes": f"text_of({value})",
         "tee": f"bartizan::to_string({value})",
+        "tees": f"names_of({value})",
         "enum_text": f"bartizan::to_string({value})",
         "enum": f"to_string({value})",
         "blobs": f"hex_list({value})",
@@ -38,21 +39,26 @@ def header(description):
     return cpp_head("Results as JSON: part of common/json_view.hpp.") + "\n" + declared
 
 
-def files(description):
-    used = sorted({member.enum for result in description.results.values() for member in result.members.values()
-                   if member.type == "enum"})
+def source(noun, description):
+    """A file for each noun: a library has the nouns that it links, and no call into others."""
+    used = sorted({member.enum for result in noun.results for member in result.members.values() if member.type == "enum"})
     names = "\n".join(name_function(description.enums[name]) for name in used)
-    functions = "\n".join(function(result) for result in description.results.values())
-    yield f"{FOLDER}/.clang-format", "DisableFormat: true\n"
-    yield f"{FOLDER}/json_view.inc", header(description)
-    yield f"{FOLDER}/json_view.cpp", cpp_head("Results as JSON.") + f"""\
+    functions = "\n".join(function(result) for result in noun.results)
+    return cpp_head("Results as JSON.") + f"""\
 #include "common/json_view.hpp"
 
 #include "base/bytes.hpp"
 
 namespace bartizan::view {{
 
-{names}
-{functions}
+{names + chr(10) if names else ""}{functions}
 }}  // namespace bartizan::view
 """
+
+
+def files(description):
+    yield f"{FOLDER}/.clang-format", "DisableFormat: true\n"
+    yield f"{FOLDER}/json_view.inc", header(description)
+    for noun in description.nouns:
+        if noun.results:
+            yield f"{FOLDER}/{noun.name}_view.cpp", source(noun, description)

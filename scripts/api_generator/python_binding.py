@@ -17,6 +17,7 @@ SIMPLE = {
     "u32s": ("Sequence[int]", "const std::vector<uint32_t>&", "()", "std::vector<uint32_t>()"),
     "blobs": ("Sequence[bytes]", "const std::vector<py::bytes>&", "()", "std::vector<py::bytes>()"),
     "log": ("_Log | None", "const py::object&", "None", "py::none()"),
+    "events": ("_Event | None", "const py::object&", "None", "py::none()"),
     "progress": ("_Progress | None", "const py::object&", "None", "py::none()"),
     "struct": ("{} | None", "const std::optional<Python{}>&", "None", "py::none()"),
     "custom": ("{} | None", "const {}&", "None", "py::none()"),

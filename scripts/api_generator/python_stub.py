@@ -5,7 +5,7 @@ from .python_binding import arguments, docstring
 
 STUB = "python/bartizan/_core.pyi"
 WIDTH = 100
-RESULT_TYPES = {"text": "str", "path": "Path", "tee": "Tee", "enum_text": "str", "bytes": "bytes", "text_bytes": "bytes",
+RESULT_TYPES = {"text": "str", "path": "Path", "tee": "Tee", "tees": "list[Tee]", "enum_text": "str", "bytes": "bytes", "text_bytes": "bytes",
                 "secret": "bytes", "blobs": "list[bytes]"}
 
 

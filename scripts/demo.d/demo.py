@@ -8,6 +8,7 @@
 
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import socket
@@ -21,7 +22,8 @@ import workloads  # noqa: E402
 from show import Claims, say, step, title  # noqa: E402
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-CLI = SOURCE / "build/dev/src/cli/bartizan"
+BUILD = SOURCE / "build" / os.environ.get("BARTIZAN_PRESET", "dev")
+CLI = BUILD / "src/cli/bartizan"
 RAM_MIB = {"https-secret": 256, "nginx": 384}
 
 
@@ -87,7 +89,7 @@ def prepare(work, workload, claims):
     title("b. A confidential image")
     with step("guest bundle: stock Debian kernel + our init"):
         facts["bundle"] = bartizan("bundle", "create", "--output", work / "bundle",
-                                   "--init", SOURCE / "build/dev/src/guest/bartizan-init")
+                                   "--init", BUILD / "src/guest/bartizan-init")
     say(f"kernel {facts['bundle']['kernel_release']}, initrd {facts['bundle']['initrd_bytes'] / 2**20:.1f} MiB")
     with step("the broker makes its CA and admin token"), RunningBroker(work / "broker", facts["broker_port"]):
         pass

@@ -66,7 +66,10 @@ class Guest:
 
     def __init__(self, work, facts, image, *extra):
         self.command = [str(CLI), "run", str(image), "--tee", "simulated", "--bundle", str(work / "bundle"),
-                        "--memory", str(facts["ram_mib"]), "--stats", "--json", *map(str, extra)]
+                        "--memory", str(facts["ram_mib"]), "--stats", "--json",
+                        # the owner's broker and the attacker's are both on this machine
+                        *[word for port in ("broker_port", "relay_port") for word in ("--allow", f"loopback:{facts[port]}")],
+                        *map(str, extra)]
         # What the guest's console and the library say goes to stderr: kept, and shown when a claim fails.
         self.log = tempfile.TemporaryFile(mode="w+")
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.log, text=True)

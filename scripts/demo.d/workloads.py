@@ -1,6 +1,7 @@
 """Ordinary OCI images for the demo, made with umoci (and mmdebstrap for nginx): nothing of ours but the server's code."""
 
 import json
+import os
 import pathlib
 import secrets
 import shutil
@@ -34,7 +35,7 @@ def https_secret(work, secret):
     """Our server, static, and its secret: two files and /tmp."""
     root = work / "root"
     (root / "tmp").mkdir(parents=True)
-    shutil.copy(SOURCE / "build/dev/examples/https-secret/https-secret", root / "https-secret")
+    shutil.copy(SOURCE / "build" / os.environ.get("BARTIZAN_PRESET", "dev") / "examples/https-secret/https-secret", root / "https-secret")
     (root / "secret.txt").write_text(secret + "\n")
     tar(work / "root.tar", root)
     layout = work / "ordinary"

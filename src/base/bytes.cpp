@@ -102,7 +102,7 @@ Result<Bytes> from_base64(std::string_view text, Base64 kind) {
   uint32_t group = 0;
   int bits = 0;
   for (char c : text) {
-    int value = table[static_cast<uint8_t>(c)];
+    const int8_t value = table[static_cast<uint8_t>(c)];
     if (value < 0) return corrupt_base64();
     group = (group << 6 | static_cast<uint32_t>(value)) & 0xffffff;
     bits += 6;

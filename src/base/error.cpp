@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/errors.hpp"
+#include "base/printable.hpp"
 
 namespace bartizan {
 
@@ -29,7 +30,7 @@ std::string_view advice(ErrorCode code) {
 }
 
 std::string Error::describe() const {
-  std::string text = origin.empty() ? message : origin + ": " + message;
+  std::string text = harmless(origin.empty() ? message : origin + ": " + message);
   if (os_errno != 0) {
     const char* name = strerrorname_np(os_errno);
     text += fmt::format(": {}", name ? name : std::to_string(os_errno).c_str());

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "base/environment.hpp"
 #include "base/errors.hpp"
 
 namespace bartizan {
@@ -38,6 +39,12 @@ Result<UniqueFd> unnamed_file(const std::filesystem::path& folder) {
   return named;
 }
 
+Result<UniqueFd> duplicate_fd(int fd, std::string_view name) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy.valid()) return errno_error(errno, "base/file", fmt::format("{}: duplicate", name));
+  return copy;
+}
+
 Result<uint64_t> file_size(int fd, const std::filesystem::path& name) {
   struct stat status;
   if (::fstat(fd, &status) != 0)
@@ -45,8 +52,9 @@ Result<uint64_t> file_size(int fd, const std::filesystem::path& name) {
   return static_cast<uint64_t>(status.st_size);
 }
 
-Result<Bytes> read_file(const std::filesystem::path& path, uint64_t limit) {
-  UniqueFd fd = TRY(open_file(path, O_RDONLY));
+namespace {
+
+Result<Bytes> read_whole(const UniqueFd& fd, const std::filesystem::path& path, uint64_t limit) {
   Bytes content;
   uint8_t chunk[65536];
   for (;;) {
@@ -58,6 +66,39 @@ Result<Bytes> read_file(const std::filesystem::path& path, uint64_t limit) {
     content.insert(content.end(), chunk, chunk + count);
     if (count < sizeof chunk) return content;
   }
+}
+
+}  // namespace
+
+Result<void> require_parent(std::string_view what, const std::filesystem::path& path) {
+  std::error_code error;
+  const auto whole = std::filesystem::absolute(path, error);
+  const auto named = whole.has_filename() ? whole : whole.parent_path();
+  const auto parent = named.parent_path();
+  if (std::filesystem::is_directory(parent, error)) return {};
+  return make_error(ErrorCode::not_found, "base/file", "{} {}: no folder {} to make it in", what,
+                    path.string(), parent.string());
+}
+
+Result<Bytes> read_file(const std::filesystem::path& path, uint64_t limit) {
+  return read_whole(TRY(open_file(path, O_RDONLY)), path, limit);
+}
+
+Result<Bytes> read_regular_file(const std::filesystem::path& path, uint64_t limit) {
+  UniqueFd fd = TRY(open_file(path, O_RDONLY | O_NONBLOCK));
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode))
+    return invalid("base/file", "{}: not a regular file", path.string());
+  return read_whole(fd, path, limit);
+}
+
+Result<std::filesystem::path> temporary_folder() {
+  std::error_code error;
+  auto folder = std::filesystem::temp_directory_path(error);
+  if (!error) return folder;
+  return make_error(ErrorCode::not_found, "base/file",
+                    "TMPDIR: {}: no folder for temporary files: {}",
+                    environment("TMPDIR").value_or("/tmp"), error.message());
 }
 
 Result<size_t> read_up_to(int fd, std::span<uint8_t> to, std::string_view name) {

@@ -22,11 +22,23 @@ struct Pipe {
 // pipe2; adds O_CLOEXEC
 Result<Pipe> make_pipe(int flags = 0);
 
+// F_DUPFD_CLOEXEC, above the standard streams
+Result<UniqueFd> duplicate_fd(int fd, std::string_view name);
+
 Result<uint64_t> file_size(int fd, const std::filesystem::path& name);
+
+// not_found, `WHAT PATH: …`: there is no folder in which a new file or folder could be made. Who
+// names a place makes its folder: a misspelt one would be made in silence.
+Result<void> require_parent(std::string_view what, const std::filesystem::path& path);
 
 // The whole file; more than `limit` bytes is resource_exhausted (a hostile file must not fill
 // memory).
 Result<Bytes> read_file(const std::filesystem::path& path, uint64_t limit);
+// invalid_argument for what is no regular file: a FIFO would be waited for.
+Result<Bytes> read_regular_file(const std::filesystem::path& path, uint64_t limit);
+
+// $TMPDIR or /tmp. not_found if it is no folder.
+Result<std::filesystem::path> temporary_folder();
 
 // read, until `to` is full or the file ends; how many bytes there were.
 Result<size_t> read_up_to(int fd, std::span<uint8_t> to, std::string_view name);

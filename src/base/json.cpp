@@ -97,6 +97,10 @@ Result<std::string> canonical_json(const Json& value) {
   }
 }
 
+std::string json_quoted(std::string_view text) {
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 Result<const Json*> json_member(const Json& object, std::string_view key, std::string_view what) {
   if (!object.is_object())
     return make_error(ErrorCode::corrupt, "base/json", "{}: not an object", what);

@@ -22,6 +22,9 @@ Result<Json> parse_json(std::string_view text, std::string_view what);
 // integers within ±(2^53 - 1). Anything else is invalid_argument.
 Result<std::string> canonical_json(const Json& value);
 
+// `text` in quotes, as a JSON string; bytes that are not UTF-8 are replaced.
+std::string json_quoted(std::string_view text);
+
 // Member access that names the path on failure: `corrupt`, "manifest: disk.verity.root_hash: not a
 // string".
 Result<const Json*> json_member(const Json& object, std::string_view key, std::string_view what);

@@ -1,11 +1,29 @@
 #include "base/pump.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace bartizan {
+namespace {
+
+// What a file that polls writable takes at once: PIPE_BUF for a pipe; a terminal promises less, but
+// takes it while anybody looks at it.
+constexpr size_t kAtOnce = 4096;
+
+bool has_room(int fd) {
+  pollfd wish{fd, POLLOUT, 0};
+  return ::poll(&wish, 1, 0) > 0;
+}
+
+}  // namespace
+
+Pump::Pump(UniqueFd from, UniqueFd to) : from_(std::move(from)), to_(std::move(to)) {
+  to_blocks_ = (::fcntl(to_.get(), F_GETFL) & O_NONBLOCK) == 0;
+}
 
 pollfd Pump::wanted() const {
   if (!from_.valid()) return {-1, 0, 0};
@@ -25,12 +43,22 @@ void Pump::read_some() {
   if (count <= 0 && !later) end();
 }
 
-void Pump::write_some() {
+// A socket never blocks; what is no socket does, if its flags say so.
+ssize_t Pump::put() {
   ssize_t count = ::send(to_.get(), held_.data(), held_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (count < 0 && errno == ENOTSOCK) count = ::write(to_.get(), held_.data(), held_.size());
+  if (count >= 0 || errno != ENOTSOCK) return count;
+  if (!to_blocks_) return ::write(to_.get(), held_.data(), held_.size());
+  if (has_room(to_.get())) return ::write(to_.get(), held_.data(), std::min(held_.size(), kAtOnce));
+  errno = EAGAIN;
+  return -1;
+}
+
+void Pump::write_some() {
+  ssize_t count = put();
   if (count >= 0) {
     held_.erase(held_.begin(), held_.begin() + count);
   } else if (errno != EAGAIN && errno != EINTR) {
+    write_error_ = errno;
     end();
   }
 }

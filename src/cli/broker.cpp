@@ -2,7 +2,9 @@
 #include "bartizan/broker.hpp"
 
 #include <csignal>
+#include <filesystem>
 
+#include "bartizan/image.hpp"
 #include "cli/command.hpp"
 #include "cli/parse.hpp"
 #include "cli/secret.hpp"
@@ -22,8 +24,8 @@ void add_access_options(CLI::App& command, AccessArguments& to) {
 }
 
 Result<BrokerAccess> access_of(const AccessArguments& arguments) {
-  auto pem = TRY(read_text(arguments.ca));
-  auto token = TRY(read_secret(arguments.token_file));
+  auto pem = TRY(read_certificates("--ca", arguments.ca));
+  auto token = TRY(read_secret("--token-file", arguments.token_file));
   return BrokerAccess{arguments.url, std::move(pem), std::move(token)};
 }
 
@@ -60,7 +62,7 @@ Result<int> serve(ServeArguments& arguments, Printer& output) {
   arguments.options.port = endpoint.port;
   for (const std::string& name : arguments.tls_names) arguments.options.tls_names.push_back(name);
   for (const std::string& path : arguments.sev_roots) {
-    auto root = TRY(read_text(path));
+    auto root = TRY(read_text("--sev-root", path));
     arguments.options.sev_roots.emplace_back(root.begin(), root.end());
   }
   output.verbose = arguments.verbose;
@@ -68,6 +70,7 @@ Result<int> serve(ServeArguments& arguments, Printer& output) {
   const sigset_t stop = block_stop_signals();
   auto broker = TRY(Broker::start(arguments.options));
   announce(broker, arguments, output);
+  TRY(flush_stdout());  // nobody would learn where it listens
   int signal_number = 0;
   sigwait(&stop, &signal_number);
   broker.stop();
@@ -81,9 +84,17 @@ struct AuditArguments {
   std::string workload_id;
 };
 
+// An id has no file of its name; an image has its id in it.
+Result<std::string> id_of(const std::string& workload) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(workload, ignored)) return workload;
+  return TRY(inspect_image(workload)).workload_id;
+}
+
 Result<int> audit(const AuditArguments& arguments, Printer& output) {
   auto access = TRY(access_of(arguments.access));
-  auto text = TRY(broker_audit(access, arguments.workload_id));
+  const std::string workload_id = TRY(id_of(arguments.workload_id));
+  auto text = TRY(broker_audit(access, workload_id));
   const view::Json list = view::Json::parse(text, nullptr, false);
   if (!list.is_array())
     return make_error(ErrorCode::protocol, "cli", "broker: the audit is not a JSON array");
@@ -101,6 +112,7 @@ Result<int> audit(const AuditArguments& arguments, Printer& output) {
               word(entry, "got");
     lines.emplace_back(word(entry, "time"), line);
   }
+  if (lines.empty()) lines.emplace_back(workload_id, "no launch has asked for its key yet");
   output.result(list, lines);
   return 0;
 }

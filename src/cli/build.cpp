@@ -2,6 +2,8 @@
 #include <cstdlib>
 
 #include "bartizan/image.hpp"
+#include "base/environment.hpp"
+#include "base/file.hpp"
 #include "cli/command.hpp"
 #include "cli/parse.hpp"
 #include "cli/secret.hpp"
@@ -33,39 +35,72 @@ void declare_options(CLI::App& command, Arguments& to) {
   declare(command, kVcpus, to.options.vcpus);
   declare(command, kMemory, to.options.ram_mib);
   declare(command, kScratch, to.scratch);
+  declare(command, kHostMay, to.options.host_may);
   declare(command, kNoNetwork, to.no_network);
   CLI::Option* key_file = declare(command, kKeyFile, to.disk_key_file);
   declare(command, kKeyFrom, to.key_from)->excludes(key_file);
   declare(command, kRecoveryFile, to.recovery_file);
   declare(command, kKeyOut, to.key_out);
+  declare(command, kForce, to.options.force);
 }
 
 // An empty SOURCE_DATE_EPOCH counts as none (reproducible-builds.org).
 Result<void> set_created(Arguments& arguments) {
-  const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
+  const auto epoch = environment("SOURCE_DATE_EPOCH");
   if (!arguments.created.empty())
     arguments.options.created = TRY(parse_seconds("--created", arguments.created));
-  else if (epoch && *epoch)
-    arguments.options.created = TRY(parse_seconds("SOURCE_DATE_EPOCH", epoch));
+  else if (epoch)
+    arguments.options.created = TRY(parse_seconds("SOURCE_DATE_EPOCH", *epoch));
   return {};
 }
 
+bool lies_in(const std::filesystem::path& inner, const std::filesystem::path& outer) {
+  std::error_code ignored;
+  const auto path = std::filesystem::weakly_canonical(inner, ignored);
+  const auto folder = std::filesystem::weakly_canonical(outer, ignored);
+  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first ==
+         folder.end();
+}
+
+Result<void> check_key_out(const std::string& key_out, const std::filesystem::path& output) {
+  if (std::filesystem::exists(key_out))
+    return make_error(ErrorCode::already_exists, "cli", "--key-out {}: exists", key_out);
+  if (lies_in(key_out, output))
+    return invalid("cli", "--key-out {}: is in the image at {}, which others get", key_out,
+                   output.native());
+  return require_parent("--key-out", key_out);
+}
+
 // A fresh key that nobody keeps would make an image that nobody can open.
-Result<void> prepare(Arguments& arguments) {
+Result<void> check_places(const Arguments& arguments, Printer& output) {
   if (arguments.key_out.empty() && arguments.disk_key_file.empty() && arguments.key_from.empty())
     return invalid("cli", "build: --key-out, --key-file or --key-from: one is required");
-  if (!arguments.key_out.empty() && std::filesystem::exists(arguments.key_out))
-    return make_error(ErrorCode::already_exists, "cli", "{}: exists", arguments.key_out);
+  TRY(require_file("--output", arguments.options.output));
+  if (std::filesystem::is_directory(arguments.options.source) &&
+      lies_in(arguments.options.output, arguments.options.source))
+    return invalid("cli", "--output {}: is in the source {}", arguments.options.output.native(),
+                   arguments.options.source.native());
+  output.stdout_taken = is_standard_stream(arguments.key_out);
+  if (output.stdout_taken && output.json)
+    return invalid("cli", "--key-out: \"-\": standard output is the result's with --json");
+  const bool key_file = !arguments.key_out.empty() && !output.stdout_taken;
+  return key_file ? check_key_out(arguments.key_out, arguments.options.output) : Result<void>();
+}
+
+Result<void> prepare(Arguments& arguments, Printer& output) {
+  TRY(check_places(arguments, output));
   arguments.options.reproducible = !arguments.key_from.empty();
-  arguments.options.disk_key = TRY(read_optional_secret(
-      arguments.options.reproducible ? arguments.key_from : arguments.disk_key_file));
-  arguments.options.recovery_passphrase = TRY(read_optional_secret(
-      arguments.recovery_file == "-" ? "/dev/stdin" : arguments.recovery_file));
+  arguments.options.disk_key =
+      arguments.options.reproducible
+          ? TRY(read_optional_secret("--key-from", arguments.key_from))
+          : TRY(read_optional_secret("--key-file", arguments.disk_key_file));
+  arguments.options.recovery_passphrase =
+      TRY(read_optional_secret("--recovery-file", arguments.recovery_file));
   if (!arguments.scratch.empty()) {
     arguments.options.scratch_bytes = TRY(parse_size("--scratch", arguments.scratch));
   }
   if (!arguments.ca.empty()) {
-    arguments.options.broker_ca_pem = TRY(read_text(arguments.ca));
+    arguments.options.broker_ca_pem = TRY(read_certificates("--broker-ca", arguments.ca));
   }
   arguments.options.network = !arguments.no_network;
   return set_created(arguments);
@@ -78,7 +113,7 @@ Result<BuildReport> build_with_bar(Arguments& arguments, const Printer& output) 
 }
 
 Result<int> build(Arguments& arguments, Printer& output) {
-  TRY(prepare(arguments));
+  TRY(prepare(arguments, output));
   auto report = TRY(build_with_bar(arguments, output));
   if (!arguments.key_out.empty()) {
     if (auto kept = write_secret(arguments.key_out, report.disk_key); !kept.ok()) {

@@ -13,7 +13,23 @@ void show(const BundleInfo& bundle, Printer& output) {
                                         {"kernel sha256", bundle.kernel_sha256},
                                         {"initrd", human_bytes(bundle.initrd_bytes)},
                                         {"initrd sha256", bundle.initrd_sha256},
-                                        {"command line", bundle.command_line}});
+                                        {"command line", bundle.command_line},
+                                        {"guest of", to_string(bundle.tees)},
+                                        {"digest", bundle.digest}});
+}
+
+// Every launch measures the bundle: who replaces one makes registrations void.
+void note_replaced(const BundleInfo& bundle, const Printer& output) {
+  if (bundle.replaced_digest.empty()) return;
+  if (bundle.replaced_digest == "damaged")
+    return output.note(
+        "replaced a damaged bundle: registrations are valid if they were of this "
+        "digest");
+  if (bundle.replaced_digest == bundle.digest)
+    return output.note(
+        "an equal bundle is there: nothing was written, and registrations remain valid");
+  output.note("replaced another bundle, of digest " + bundle.replaced_digest +
+              ": measurements differ from now on, so register workloads again");
 }
 
 Result<BundleInfo> create_with_bar(BundleOptions& options, const Printer& output) {
@@ -24,6 +40,7 @@ Result<BundleInfo> create_with_bar(BundleOptions& options, const Printer& output
 
 Result<int> create(BundleOptions& options, Printer& output) {
   auto bundle = TRY(create_with_bar(options, output));
+  note_replaced(bundle, output);
   show(bundle, output);
   return 0;
 }
@@ -58,6 +75,7 @@ void add_inspect_bundle(CLI::App& group, Invocation& session) {
 void add_bundle(CLI::App& app, Invocation& session) {
   CLI::App* group = app.add_subcommand("bundle", "Guest bundles: kernel, initrd, command line");
   group->require_subcommand(1);
+  add_json_flag(*group, session);
   add_create(*group, session);
   add_inspect_bundle(*group, session);
 }

@@ -20,6 +20,7 @@ namespace bartizan::cli {
 constexpr int kExitError = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitNotLaunched = 125;  // `run` only, distinct from a workload's own 1
+constexpr int kExitSignal = 128;       // and the number of the signal that cancelled the work
 
 struct Invocation {
   Printer output;
@@ -28,6 +29,8 @@ struct Invocation {
 };
 
 using Work = std::function<Result<int>(Printer&)>;
+
+void add_json_flag(CLI::App& command, Invocation& session);
 
 // A subcommand with --json and a footer of examples.
 CLI::App& add_command(CLI::App& parent, Invocation& session, const CommandText& text, Work work);
@@ -41,7 +44,11 @@ void add_probe(CLI::App& app, Invocation& session);
 void add_bundle(CLI::App& app, Invocation& session);
 void add_broker(CLI::App& app, Invocation& session);
 void add_register(CLI::App& app, Invocation& session);
+void add_unregister(CLI::App& app, Invocation& session);
+void add_list(CLI::App& app, Invocation& session);
 void add_audit(CLI::App& app, Invocation& session);
 void add_run(CLI::App& app, Invocation& session);
+void add_up(CLI::App& app, Invocation& session);
+void add_doctor(CLI::App& app, Invocation& session);
 
 }  // namespace bartizan::cli

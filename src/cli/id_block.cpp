@@ -6,10 +6,16 @@
 
 #include "base/file.hpp"
 #include "cli/parse.hpp"
+#include "cli/secret.hpp"
 
 namespace bartizan::cli {
 
 namespace {
+
+// The library opens the keys itself.
+std::filesystem::path key_path(const std::filesystem::path& path) {
+  return is_standard_stream(path) ? "/dev/stdin" : path;
+}
 
 Result<void> set_id(const char* option, const std::string& text, std::array<uint8_t, 16>* to) {
   if (text.empty()) return {};
@@ -42,8 +48,12 @@ Result<void> write_id_block(const IdBlockArguments& arguments, const std::vector
                             Printer& output) {
   IdBlockOptions options = arguments.options;
   options.digest = digest;
+  options.id_key = key_path(options.id_key);
+  options.author_key = key_path(options.author_key);
   TRY(set_id("--family-id", arguments.family_id, &options.family_id));
   TRY(set_id("--image-id", arguments.image_id, &options.image_id));
+  TRY(require_file("--id-block", arguments.block_path));
+  TRY(require_file("--id-auth", arguments.authentication_path));
   const IdBlock made = TRY(make_id_block(options));
   TRY(save(arguments.block_path, made.block));
   TRY(save(arguments.authentication_path, made.authentication));

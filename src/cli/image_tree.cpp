@@ -15,18 +15,11 @@ struct TreeNode {
   std::vector<TreeNode> parts = {};
 };
 
-// Whatever a hostile file holds, it does not steer a terminal.
-std::string harmless(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return text;
-}
-
 void draw(const std::vector<TreeNode>& nodes, const std::string& indent,
           std::vector<std::string>* to) {
   for (size_t i = 0; i < nodes.size(); ++i) {
     const bool last = i + 1 == nodes.size();
-    to->push_back(indent + (last ? "`- " : "|- ") + harmless(nodes[i].text));
+    to->push_back(indent + (last ? "`- " : "|- ") + nodes[i].text);
     draw(nodes[i].parts, indent + (last ? "   " : "|  "), to);
   }
 }
@@ -135,6 +128,8 @@ std::vector<TreeNode> parts_of(const ImageInfo& info, const std::string& digest)
                                    ? std::string("the guest's memory")
                                    : "a scratch disk of " + human_bytes(info.scratch_bytes) +
                                          ", encrypted and authenticated by the guest")});
+  if (!digest.empty())
+    parts.push_back({field("the host may", info.host_may + ", and ask for a stop")});
   parts.push_back(disk_node(info));
   return parts;
 }
@@ -161,7 +156,7 @@ std::vector<TreeNode> host_parts(const ImageInfo& info) {
 
 std::vector<std::string> image_tree(const ImageInfo& info, const std::string& name) {
   const std::string digest = to_hex(info.workload_digest);
-  std::vector<std::string> lines = {harmless(name) + ": " + kind_of(info)};
+  std::vector<std::string> lines = {name + ": " + kind_of(info)};
   draw(parts_of(info, digest), "", &lines);
   lines.emplace_back("the host");
   draw(host_parts(info), "", &lines);

@@ -20,7 +20,7 @@ Result<int> inspect(const Arguments& arguments, Printer& output) {
 }
 
 Result<int> verify(const Arguments& arguments, Printer& output) {
-  auto key = TRY(read_optional_secret(arguments.disk_key_file));
+  auto key = TRY(read_optional_secret("--key-file", arguments.disk_key_file));
   {
     ProgressBar bar(output);
     TRY(verify_image(arguments.image, key, bar.sink()));
@@ -37,6 +37,7 @@ Result<int> verify(const Arguments& arguments, Printer& output) {
 Result<int> diff(const Arguments& arguments, Printer& output) {
   auto differences = TRY(diff_images(arguments.image, arguments.other));
   std::vector<std::pair<std::string, std::string>> lines;
+  lines.reserve(differences.size());
   for (const ImageDifference& difference : differences)
     lines.emplace_back(difference.what, difference.a + " -> " + difference.b);
   if (lines.empty()) lines.emplace_back("images", "the same");

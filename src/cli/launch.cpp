@@ -1,5 +1,7 @@
 #include "cli/launch.hpp"
 
+#include "cli/parse.hpp"
+
 namespace bartizan::cli {
 
 void add_launch_options(CLI::App& command, LaunchArguments& to) {
@@ -13,7 +15,7 @@ void add_launch_options(CLI::App& command, LaunchArguments& to) {
 
 Result<LaunchOptions> launch_options(const LaunchArguments& arguments, const ImageInfo* image) {
   LaunchOptions options;
-  options.tee = TRY(tee_from_string(arguments.tee));
+  options.tee = TRY(as_word("--tee", tee_from_string(arguments.tee)));
   options.bundle = arguments.bundle;
   if (image) options.vcpus = image->vcpus, options.ram_mib = image->ram_mib;
   if (arguments.vcpus) options.vcpus = arguments.vcpus;

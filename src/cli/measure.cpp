@@ -17,7 +17,7 @@ struct MeasureArguments {
   std::vector<std::string> vcpu_types, host_kernels;
   std::vector<uint32_t> vcpu_signatures, c_bits;
   FirmwareLaunch firmware;
-  std::string vmm = "qemu", ovmf_digest;
+  std::string vmm, ovmf_digest;  // vmm "": qemu
   bool pages = false;
   IdBlockArguments id_block;
 };
@@ -44,7 +44,7 @@ Result<std::vector<HostKernel>> host_kernels(const std::vector<std::string>& nam
   std::vector<HostKernel> kernels;
   for (const std::string& name : names) {
     if (name == "all") return std::vector{HostKernel::since_6_10, HostKernel::before_6_10};
-    kernels.push_back(TRY(host_kernel_from_string(name)));
+    kernels.push_back(TRY(as_word("--host-kernel", host_kernel_from_string(name))));
   }
   if (kernels.empty()) kernels.push_back(HostKernel::since_6_10);
   return kernels;
@@ -52,7 +52,7 @@ Result<std::vector<HostKernel>> host_kernels(const std::vector<std::string>& nam
 
 Result<FirmwareLaunch> firmware_launch(const MeasureArguments& arguments) {
   FirmwareLaunch firmware = arguments.firmware;
-  firmware.vmm = TRY(vmm_from_string(arguments.vmm));
+  if (!arguments.vmm.empty()) firmware.vmm = TRY(as_word("--vmm", vmm_from_string(arguments.vmm)));
   if (arguments.ovmf_digest.empty()) return firmware;
   firmware.ovmf_digest = TRY(parse_hex("--ovmf-digest", arguments.ovmf_digest, 48));
   return firmware;
@@ -83,10 +83,28 @@ Result<void> check_id_block(const MeasureArguments& arguments, const MeasureOpti
   return invalid("cli", "--id-key: an ID block is for one snp launch");
 }
 
+Result<void> check_meanings(const MeasureArguments& arguments, const MeasureOptions& options) {
+  const bool firmware = !options.firmware.ovmf.empty();
+  const Tee tee = options.launch.tee;
+  const bool sev = tee == Tee::sev || tee == Tee::sev_es || tee == Tee::snp;
+  const LaunchArguments& launch = arguments.launch;
+  const Meaning rows[] = {
+      {!arguments.vmm.empty(), "--vmm", firmware, "with --ovmf"},
+      {!options.vcpu_types.empty(), "--vcpu-type", sev, "with sev, sev-es and snp"},
+      {!options.vcpu_signatures.empty(), "--vcpu-sig", sev, "with sev, sev-es and snp"},
+      {!arguments.host_kernels.empty(), "--host-kernel", sev && tee != Tee::sev,
+       "with sev-es and snp"},
+      {!launch.bundle.empty(), "--bundle", !firmware, "without --ovmf"},
+      {launch.ram_mib != 0, "--memory", !firmware, "without --ovmf"},
+      {!launch.append_cmdline.empty(), "--append-cmdline", !firmware, "without --ovmf"}};
+  return check_meanings("", "in this measurement", rows);
+}
+
 Result<int> measure_launch(const MeasureArguments& arguments, Printer& output) {
   std::optional<ImageInfo> image;
   if (!arguments.image.empty()) image = TRY(inspect_image(arguments.image));
   auto options = TRY(measure_options(arguments, image ? &*image : nullptr));
+  TRY(check_meanings(arguments, options));
   TRY(check_id_block(arguments, options));
   auto set = TRY(measure_set(options));
   if (arguments.id_block.wanted())
@@ -127,7 +145,7 @@ void add_measure(CLI::App& app, Invocation& session) {
       add_command(app, session, text::measure::kCommand,
                   [arguments](Printer& output) { return measure_launch(*arguments, output); });
   add_launch_options(command, arguments->launch);
-  declare(command, text::measure::kImage, arguments->image);
+  declare(command, text::measure::kImage, arguments->image)->check(check_operand);
   add_variant_options(command, *arguments);
   add_firmware_options(command, *arguments);
   add_id_block_options(command, arguments->id_block);

@@ -4,10 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+
+#include "base/environment.hpp"
+#include "base/errors.hpp"
+#include "base/printable.hpp"
 
 namespace bartizan::cli {
 
@@ -17,19 +22,52 @@ constexpr auto kRedrawInterval = std::chrono::milliseconds(100);
 constexpr size_t kBarWidth = 30, kLeastBar = 5;
 constexpr size_t kUsualColumns = 80;
 
-volatile std::sig_atomic_t interrupted = 0;
-void on_interrupt(int) {
-  interrupted = 1;
+volatile std::sig_atomic_t interrupted = 0;  // the signal's number
+void on_interrupt(int number) {
+  interrupted = number;
 }
 
+// A terminal that understands escape sequences.
+bool is_capable_terminal() {
+  return isatty(STDERR_FILENO) && environment("TERM") != "dumb";
+}
+
+// no-color.org: an empty NO_COLOR counts as none.
 bool colours() {
-  static const bool use = isatty(STDERR_FILENO) && !std::getenv("NO_COLOR");
+  static const bool use = is_capable_terminal() && !environment("NO_COLOR");
   return use;
 }
 
+// The code's advice, where it can be followed: not if it leads to what this error does not have.
+std::string_view fitting_advice(const Error& error) {
+  if (error.os_errno == EADDRINUSE) return "the address is in use: choose another port, or 0: any";
+  const bool has_values = !error.expected.empty() || !error.got.empty();
+  const bool hollow = error.code == ErrorCode::io ||
+                      (error.code == ErrorCode::verification_failed && !has_values) ||
+                      (error.code == ErrorCode::permission_denied && error.os_errno == 0);
+  return hollow ? std::string_view() : advice(error.code);
+}
+
+int stdout_errno = 0;  // of the first write that failed
+
+void note_write(FILE* to, bool complete) {
+  if (to == stdout && !complete && stdout_errno == 0) stdout_errno = errno != 0 ? errno : EIO;
+}
+
+// A line that is ours alone.
+void print_raw(FILE* to, std::string_view line) {
+  errno = 0;
+  const bool written = std::fwrite(line.data(), 1, line.size(), to) == line.size();
+  note_write(to, written && std::fputc('\n', to) != EOF);
+}
+
 void print_line(FILE* to, std::string_view line) {
-  std::fwrite(line.data(), 1, line.size(), to);
-  std::fputc('\n', to);
+  print_raw(to, harmless(line));
+}
+
+void flush(FILE* to) {
+  errno = 0;
+  note_write(to, std::fflush(to) == 0);
 }
 
 // Of the terminal; one less than it has, so that the cursor stays in the line.
@@ -60,25 +98,29 @@ std::string human_time(double seconds) {
 
 void Printer::result(const view::Json& value,
                      const std::vector<std::pair<std::string, std::string>>& lines) const {
+  if (quiet) return;
   if (json) {
-    print_line(stdout, view::to_text(value));
+    print_raw(stdout, view::to_text(value));
   } else {
     size_t width = 0;
     for (const auto& [name, text] : lines) width = std::max(width, name.size());
     for (const auto& [name, text] : lines)
-      print_line(stdout, name + std::string(width - name.size() + 2, ' ') + text);
+      print_line(results(), fmt::format("{:<{}}  {}", name, width, text));
   }
-  std::fflush(stdout);
+  flush(results());
 }
 
 void Printer::tree(const view::Json& value, const std::vector<std::string>& lines) const {
-  if (json) print_line(stdout, view::to_text(value));
+  if (json) print_raw(stdout, view::to_text(value));
   for (size_t i = 0; i < lines.size() && !json; ++i) print_line(stdout, lines[i]);
-  std::fflush(stdout);
+  flush(stdout);
 }
 
 void Printer::text(const std::string& text) const {
-  if (!json) std::fputs(text.c_str(), stdout), std::fflush(stdout);
+  if (json) return;
+  errno = 0;
+  note_write(stdout, std::fputs(text.c_str(), stdout) != EOF);
+  flush(stdout);
 }
 
 void Printer::note(std::string_view line) const {
@@ -87,15 +129,19 @@ void Printer::note(std::string_view line) const {
 
 void Printer::error(const Error& error) const {
   if (json) {
-    print_line(stdout, view::to_text({{"error", view::to_json(error)}}));
-    std::fflush(stdout);
+    print_raw(stdout, view::to_text({{"error", view::to_json(error)}}));
+    flush(stdout);
     return;
   }
   const char* begin = colours() ? "\033[1;31m" : "";
   const char* end = colours() ? "\033[0m" : "";
-  print_line(stderr, std::string(begin) + "bartizan: " + end + error.describe());
-  if (std::string_view text = advice(error.code); !text.empty())
+  print_raw(stderr, std::string(begin) + "bartizan: " + end + harmless(error.describe()));
+  if (std::string_view text = fitting_advice(error); !text.empty())
     print_line(stderr, "  " + std::string(to_string(error.code)) + ": " + std::string(text));
+}
+
+LogSink Printer::guest_log() {
+  return [](LogLevel, std::string_view line) { print_line(stderr, "guest| " + std::string(line)); };
 }
 
 LogSink Printer::log() const {
@@ -104,11 +150,24 @@ LogSink Printer::log() const {
   };
 }
 
-ProgressBar::ProgressBar(const Printer& output) : visible_(!output.json && isatty(STDERR_FILENO)) {
+Result<void> flush_stdout() {
+  flush(stdout);
+  const int copy = dup(STDOUT_FILENO);  // closing is when some file systems report a full disk
+  note_write(stdout, copy >= 0 && close(copy) == 0 && std::ferror(stdout) == 0);
+  if (stdout_errno == 0) return {};
+  return errno_error(stdout_errno, "cli", "standard output: write");
+}
+
+int cancelling_signal() {
+  return interrupted;
+}
+
+ProgressBar::ProgressBar(const Printer& output) : visible_(!output.json && is_capable_terminal()) {
   struct sigaction action = {};
   action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGHUP, &action, nullptr);
 }
 
 ProgressBar::~ProgressBar() {

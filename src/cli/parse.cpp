@@ -1,10 +1,13 @@
 #include "cli/parse.hpp"
 
+#include <arpa/inet.h>
+
 #include <cctype>
 #include <charconv>
 #include <limits>
 
 #include "base/bytes.hpp"
+#include "base/endpoint.hpp"
 #include "base/errors.hpp"
 
 namespace bartizan::cli {
@@ -15,6 +18,12 @@ template <typename Number>
 bool parse_number(std::string_view text, Number* to) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *to);
   return error == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+bool is_address(const std::string& text) {
+  in6_addr any{};
+  return ::inet_pton(AF_INET, text.c_str(), &any) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &any) == 1;
 }
 
 // Splits at the last colon; brackets around an IPv6 address are dropped.
@@ -35,6 +44,14 @@ Error invalid_value(std::string_view option, std::string_view text, std::string_
   return invalid("cli", "{}: \"{}\" is not {}", option, text, form);
 }
 
+Result<void> check_meanings(std::string_view before, std::string_view place,
+                            std::span<const Meaning> options) {
+  for (const auto& [given, option, meant, where] : options)
+    if (given && !meant)
+      return invalid("cli", "{}{}: changes nothing {}: it counts {}", before, option, place, where);
+  return {};
+}
+
 Result<HostPort> parse_endpoint(const std::string& text) {
   HostPort endpoint;
   std::string_view port;
@@ -45,18 +62,39 @@ Result<HostPort> parse_endpoint(const std::string& text) {
 }
 
 Result<PublishedPort> parse_publish(const std::string& text) {
-  static constexpr const char* kForm = "[ADDRESS:]HOST_PORT:GUEST_PORT";
+  static constexpr const char* kForm = "[ADDRESS:]HOST_PORT:GUEST_PORT[/tcp|/udp] or auto";
   PublishedPort port;
-  std::string before;
+  std::string ports = text, before;
+  if (const size_t slash = text.find('/'); slash != text.npos) {
+    auto protocol = port_protocol_from_string(std::string_view(text).substr(slash + 1));
+    if (!protocol.ok()) return invalid_value("--publish", text, kForm);
+    port.protocol = *protocol;
+    ports.resize(slash);
+  }
   std::string_view guest;
-  if (!split_address(text, &before, &guest) || !parse_number(guest, &port.guest_port) ||
+  if (!split_address(ports, &before, &guest) || !parse_number(guest, &port.guest_port) ||
       port.guest_port == 0)
     return invalid_value("--publish", text, kForm);
   std::string address;
   std::string_view host = before;
   if (split_address(before, &address, &host)) port.host_address = address;
+  if (!port.host_address.empty() && !is_address(port.host_address))
+    return invalid_value("--publish", text, kForm);
   if (!parse_number(host, &port.host_port)) return invalid_value("--publish", text, kForm);
   return port;
+}
+
+std::string describe(const PublishedPort& port) {
+  return fmt::format("{} -> guest port {}{}", address_text(port.host_address, port.host_port),
+                     port.guest_port, port.protocol == PortProtocol::udp ? "/udp" : "");
+}
+
+std::optional<std::string> publish_auto_address(const std::string& text) {
+  std::string address;
+  std::string_view port;
+  if (text == "auto") return "127.0.0.1";
+  if (split_address(text, &address, &port) && port == "auto") return address;
+  return std::nullopt;
 }
 
 Result<VsockPort> parse_vsock(const std::string& text, bool listen) {

@@ -1,4 +1,4 @@
-// bartizan register
+// bartizan register, unregister, list
 #include "bartizan/broker.hpp"
 #include "cli/launch.hpp"
 #include "cli/parse.hpp"
@@ -15,7 +15,7 @@ struct RegisterArguments {
   std::string image, disk_key_file;
   std::vector<std::string> measurements;  // in hexadecimal; empty: measured here
   bool allow_simulated = false, allow_debug = false, keep_reference_values = false,
-       show_policy = false;
+       show_policy = false, force = false;
   uint64_t minimum_tcb = 0;
 };
 
@@ -23,24 +23,41 @@ Error missing(const char* option) {
   return invalid("cli", "register: {}: required", option);
 }
 
+Result<void> check_meanings(const RegisterArguments& arguments) {
+  const bool measures = arguments.measurements.empty(), ours = arguments.kind == "bartizan";
+  const LaunchArguments& launch = arguments.launch;
+  const Meaning rows[] = {
+      {!launch.bundle.empty(), "--bundle", measures, "without --measurement"},
+      {launch.vcpus != 0, "--vcpus", measures, "without --measurement"},
+      {launch.ram_mib != 0, "--memory", measures, "without --measurement"},
+      {!launch.append_cmdline.empty(), "--append-cmdline", measures, "without --measurement"},
+      {launch.guest_features != 0, "--guest-features", measures, "without --measurement"},
+      {!arguments.admin_key_file.empty(), "--admin-key", !ours, "with --kind trustee"},
+      {!arguments.token_file.empty(), "--token-file", ours, "with --kind bartizan"},
+      {arguments.keep_reference_values, "--keep-reference-values", !ours, "with --kind trustee"},
+      {arguments.admin.resource_policy, "--resource-policy", !ours, "with --kind trustee"}};
+  return check_meanings("register: ", "here", rows);
+}
+
 Result<BrokerAccess> register_access(const RegisterArguments& arguments) {
   if (arguments.url.empty()) return missing("--broker");
   if (arguments.ca.empty()) return missing("--ca");
   BrokerAccess access;
-  access.kind = TRY(broker_kind_from_string(arguments.kind));
+  access.kind = TRY(as_word("--kind", broker_kind_from_string(arguments.kind)));
   if (access.kind == BrokerKind::bartizan && arguments.token_file.empty())
     return missing("--token-file");
   access.url = arguments.url;
-  access.ca_pem = TRY(read_text(arguments.ca));
-  auto token = TRY(read_optional_secret(arguments.token_file));
+  access.ca_pem = TRY(read_certificates("--ca", arguments.ca));
+  auto token = TRY(read_optional_secret("--token-file", arguments.token_file));
   if (token) access.admin_token = *std::move(token);
-  auto key = TRY(read_optional_secret(arguments.admin_key_file));
+  auto key = TRY(read_optional_secret("--admin-key", arguments.admin_key_file));
   if (key) access.admin_key = *std::move(key);
   access.admin_issuer = arguments.admin.admin_issuer;
   access.admin_audience = arguments.admin.admin_audience;
   access.admin_role = arguments.admin.admin_role;
   access.reference_values = !arguments.keep_reference_values;
   access.resource_policy = arguments.admin.resource_policy;
+  access.replace = arguments.admin.replace;
   return access;
 }
 
@@ -57,11 +74,21 @@ Result<std::vector<std::vector<uint8_t>>> measurements_of(const RegisterArgument
   return all;
 }
 
+// A guest asks the broker that its manifest names, and no other.
+Result<void> check_names_broker(const ImageInfo& info, const RegisterArguments& arguments) {
+  if (!info.broker_url.empty() || arguments.force) return {};
+  return invalid("cli",
+                 "register: {}: its manifest names no broker, so no guest would ask for the key: "
+                 "build it with --broker and --broker-ca, or register it anyway with --force",
+                 arguments.image);
+}
+
 Result<Workload> workload_of(const RegisterArguments& arguments) {
   auto info = TRY(inspect_image(arguments.image));
+  if (!arguments.show_policy) TRY(check_names_broker(info, arguments));
   Workload workload;
   workload.measurements = TRY(measurements_of(arguments, info));
-  workload.tee = TRY(tee_from_string(arguments.launch.tee));
+  workload.tee = TRY(as_word("--tee", tee_from_string(arguments.launch.tee)));
   workload.id = info.workload_id;
   workload.workload_digest = info.workload_digest;
   workload.allow_simulated = arguments.allow_simulated;
@@ -100,14 +127,64 @@ Result<int> show_policy(const Workload& workload, Printer& output) {
   return 0;
 }
 
+// The address in the image is one of the guest's.
+Result<void> at_host_address(Result<void> done, const std::string& url) {
+  if (done.ok() || url.find("//10.0.2.2") == url.npos) return done;
+  Error error = std::move(done).error();
+  error.message += " (10.0.2.2 is the host as its guests see it: here it is 127.0.0.1)";
+  return error;
+}
+
 Result<int> register_image(const RegisterArguments& arguments, Printer& output) {
+  if (!arguments.show_policy) TRY(check_meanings(arguments));
   auto workload = TRY(workload_of(arguments));
   if (arguments.show_policy) return show_policy(workload, output);
   auto access = TRY(register_access(arguments));
   if (arguments.disk_key_file.empty()) return missing("--key-file");
-  workload.disk_key = TRY(read_secret(arguments.disk_key_file));
-  TRY(register_workload(access, workload));
+  workload.disk_key = TRY(read_secret("--key-file", arguments.disk_key_file));
+  TRY(check_disk_key(arguments.image, workload.disk_key));
+  TRY(at_host_address(register_workload(access, workload), access.url));
   print_registration(workload, to_string(access.kind), output);
+  return 0;
+}
+
+// ---- unregister, list
+
+struct AdminArguments {
+  std::string url, ca, token_file, workload_id;
+};
+
+Result<BrokerAccess> admin_access(const AdminArguments& arguments) {
+  BrokerAccess access;
+  access.url = arguments.url;
+  access.ca_pem = TRY(read_certificates("--ca", arguments.ca));
+  access.admin_token = TRY(read_secret("--token-file", arguments.token_file));
+  return access;
+}
+
+Result<int> unregister(const AdminArguments& arguments, Printer& output) {
+  auto access = TRY(admin_access(arguments));
+  TRY(unregister_workload(access, arguments.workload_id));
+  output.result({{"workload_id", arguments.workload_id}, {"unregistered", true}},
+                {{"unregistered", arguments.workload_id}});
+  return 0;
+}
+
+Result<int> list(const AdminArguments& arguments, Printer& output) {
+  auto access = TRY(admin_access(arguments));
+  auto text = TRY(list_workloads(access));
+  const view::Json all = view::Json::parse(text, nullptr, false);
+  if (!all.is_array())
+    return make_error(ErrorCode::protocol, "cli", "broker: the list is not a JSON array");
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (const view::Json& one : all) {
+    if (!one.is_object()) continue;
+    const bool simulated = one.value("allow_simulated", false);
+    lines.emplace_back(one.value("id", ""), "digest " + one.value("workload_digest", "") +
+                                                (simulated ? ", simulated allowed" : ""));
+  }
+  if (lines.empty()) lines.emplace_back("workloads", "none are registered");
+  output.result(all, lines);
   return 0;
 }
 
@@ -139,7 +216,30 @@ void add_register(CLI::App& app, Invocation& session) {
   declare(command, text::register_image::kAllowSimulated, arguments->allow_simulated);
   declare(command, text::register_image::kAllowDebug, arguments->allow_debug);
   declare(command, text::register_image::kMinimumTcb, arguments->minimum_tcb);
+  declare(command, text::register_image::kReplace, arguments->admin.replace);
+  declare(command, text::register_image::kForce, arguments->force);
   add_trustee_options(command, *arguments);
+}
+
+void add_unregister(CLI::App& app, Invocation& session) {
+  auto arguments = std::make_shared<AdminArguments>();
+  CLI::App& command =
+      add_command(app, session, text::unregister::kCommand,
+                  [arguments](Printer& output) { return unregister(*arguments, output); });
+  declare(command, text::unregister::kWorkload, arguments->workload_id);
+  declare(command, text::unregister::kBroker, arguments->url);
+  declare(command, text::unregister::kCa, arguments->ca);
+  declare(command, text::unregister::kTokenFile, arguments->token_file);
+}
+
+void add_list(CLI::App& app, Invocation& session) {
+  auto arguments = std::make_shared<AdminArguments>();
+  CLI::App& command = add_command(app, session, text::list::kCommand, [arguments](Printer& output) {
+    return list(*arguments, output);
+  });
+  declare(command, text::list::kBroker, arguments->url);
+  declare(command, text::list::kCa, arguments->ca);
+  declare(command, text::list::kTokenFile, arguments->token_file);
 }
 
 }  // namespace bartizan::cli

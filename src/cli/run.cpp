@@ -1,13 +1,21 @@
 // bartizan run
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <csignal>
+#include <ctime>
+#include <span>
+#include <vector>
 
 #include "bartizan/machine.hpp"
 #include "cli/launch.hpp"
 #include "cli/parse.hpp"
 #include "cli/secret.hpp"
+#include "cli/stop_requests.hpp"
 #include "cli/tee_options.hpp"
 
 namespace bartizan::cli {
@@ -15,16 +23,17 @@ namespace bartizan::cli {
 namespace {
 
 // What count_in_memory takes.
-constexpr size_t kMaxPatternBytes = 64 * 1024;
+constexpr size_t kMaxPatternBytes = 65'536;
 
 struct Arguments {
   LaunchArguments launch;
   TeeArguments tee;
-  std::string image, key_file, kvm_device = "/dev/kvm", scratch, find_in_memory, name;
-  std::string huge_pages = "off";
-  std::vector<std::string> publish, vsock, vsock_listen;
-  uint32_t stop_timeout = 10;
-  bool log_guest = false, stats = false, verbose = false, no_network = false;
+  std::string image, key_file, kvm_device = "/dev/kvm", scratch, find_in_memory, name, max_scratch;
+  std::string huge_pages = "off", harden = "preferred", network = "outbound";
+  std::vector<std::string> publish, allow, vsock, vsock_listen;
+  uint32_t stop_timeout = 10, max_vcpus = 0, max_ram_mib = 0;
+  bool log_guest = false, stats = false, verbose = false, as_container = false;
+  std::optional<uint32_t> event_fd;
 };
 
 void declare_options(CLI::App& command, Arguments& to) {
@@ -32,59 +41,127 @@ void declare_options(CLI::App& command, Arguments& to) {
   add_launch_options(command, to.launch);
   add_tee_options(command, to.tee);
   declare(command, text::run::kHugePages, to.huge_pages);
+  declare(command, text::run::kHarden, to.harden);
   declare(command, text::run::kPublish, to.publish);
+  declare(command, text::run::kNetwork, to.network);
+  declare(command, text::run::kAllow, to.allow);
   declare(command, text::run::kKeyFile, to.key_file);
   declare(command, text::run::kVsock, to.vsock);
   declare(command, text::run::kVsockListen, to.vsock_listen);
   declare(command, text::run::kScratch, to.scratch);
+  declare(command, text::run::kMaxVcpus, to.max_vcpus);
+  declare(command, text::run::kMaxMemory, to.max_ram_mib);
+  declare(command, text::run::kMaxScratch, to.max_scratch);
   declare(command, text::run::kKvmDevice, to.kvm_device);
   declare(command, text::run::kName, to.name);
   declare(command, text::run::kStopTimeout, to.stop_timeout);
-  declare(command, text::run::kNoNetwork, to.no_network);
+  declare(command, text::run::kEventFd, to.event_fd);
   declare(command, text::run::kLogGuest, to.log_guest);
   declare(command, text::run::kVerbose, to.verbose);
+  declare(command, text::run::kAsContainer, to.as_container);
   declare(command, text::run::kStats, to.stats);
   declare(command, text::run::kFindInMemory, to.find_in_memory);
 }
 
-// The signals' way to the guest. Both calls are signal-safe.
+// The signals' way to the guest: everything here is signal-safe.
 std::atomic<Context*> running{nullptr};
 std::atomic<uint32_t> grace_ms{10'000};
 static_assert(std::atomic<Context*>::is_always_lock_free);
+StopRequests stop_requests;
+std::atomic<int> asked_by{0};            // the signal that was the first to ask for the end
+std::string asked_note;                  // made before there is a handler
+std::atomic<uint64_t> early_signals{0};  // of a container without a machine yet, by their numbers
+
+int64_t now_ms() {
+  timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
 
 // The first asks the workload to end; whoever asks again has waited long enough.
-void on_stop(int) {
-  if (Context* context = running.load()) context->request_stop(grace_ms.exchange(0));
+void on_stop(int number) {
+  Context* context = running.load();
+  if (!context) return;
+  const int saved = errno;
+  const StopRequest request = stop_requests.take(now_ms());
+  if (request == StopRequest::first) asked_by = number;
+  if (request == StopRequest::first)
+    (void)!write(STDERR_FILENO, asked_note.data(), asked_note.size());
+  if (request != StopRequest::repeated)
+    context->request_stop(request == StopRequest::first ? grace_ms.load() : 0);
+  errno = saved;
 }
 void on_forward(int number) {
   if (Context* context = running.load()) context->send_signal(number);
 }
 
-// While it lives, SIGINT and SIGTERM stop the guest, and some others are the workload's.
+void on_container_signal(int number) {
+  if (running.load())
+    on_forward(number);
+  else
+    early_signals |= uint64_t{1} << number;
+}
+
+// All but those that no program takes, those that mean a fault of this program, and SIGCHLD.
+// SIGRTMIN + 4 is the library's.
+std::vector<int> container_signals() {
+  std::vector<int> numbers = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,  SIGUSR2,  SIGALRM, SIGTERM,
+                              SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU,  SIGURG,   SIGXCPU, SIGXFSZ,
+                              SIGPROF, SIGIO,   SIGPWR,  SIGWINCH, SIGVTALRM};
+  for (int number = SIGRTMIN; number < 64; ++number)
+    if (number != SIGRTMIN + 4) numbers.push_back(number);
+  return numbers;
+}
+
+void install(void (*handler)(int), std::span<const int> numbers) {
+  struct sigaction action = {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  for (int number : numbers) sigaction(number, &action, nullptr);
+}
+
+// While it lives, SIGINT and SIGTERM stop the guest, and some others are the workload's. Of a
+// container every signal is, and whoever starts it has deadlines of its own.
 class SignalRoute {
  public:
-  SignalRoute(Context& context, uint32_t grace) {
-    grace_ms = grace;
+  SignalRoute(Context& context, const Arguments& arguments) {
+    ::signal(SIGPIPE, SIG_IGN);  // a reader of our messages that leaves takes no guest with it
     running = &context;
-    install(on_stop, {SIGINT, SIGTERM});
-    install(on_forward, {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH});
+    if (arguments.as_container)
+      pass_on_early_signals(context);
+    else
+      stop_by_signals(arguments.stop_timeout);
   }
   SignalRoute(const SignalRoute&) = delete;
   SignalRoute& operator=(const SignalRoute&) = delete;
   ~SignalRoute() { running = nullptr; }
 
+  // PID 1 of a container does not get a signal that it has no handler for. Those that come before
+  // there is a machine wait for it.
+  static void take_signals_of_container() { install(on_container_signal, container_signals()); }
+
  private:
-  static void install(void (*handler)(int), std::initializer_list<int> numbers) {
-    struct sigaction action = {};
-    action.sa_handler = handler;
-    action.sa_flags = SA_RESTART;
-    for (int number : numbers) sigaction(number, &action, nullptr);
+  static void stop_by_signals(uint32_t timeout_s) {
+    grace_ms = timeout_s * 1000;
+    asked_note = "bartizan: asked the workload to end, which may take " +
+                 std::to_string(timeout_s) + " s; another signal ends it at once\n";
+    install(on_stop, std::array{SIGINT, SIGTERM});
+    install(on_forward, std::array{SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH});
+  }
+  static void pass_on_early_signals(Context& context) {
+    const uint64_t early = early_signals.exchange(0);
+    for (int number = 1; number < 64; ++number)
+      if (early >> number & 1) context.send_signal(number);
   }
 };
 
 Result<void> fill_ports(const Arguments& arguments, MachineOptions& to) {
   for (const std::string& text : arguments.publish) {
-    to.publish.push_back(TRY(parse_publish(text)));
+    if (auto address = publish_auto_address(text)) {
+      to.publish_auto = *address;
+    } else {
+      to.publish.push_back(TRY(parse_publish(text)));
+    }
   }
   for (bool listen : {false, true}) {
     for (const std::string& text : listen ? arguments.vsock_listen : arguments.vsock) {
@@ -94,36 +171,83 @@ Result<void> fill_ports(const Arguments& arguments, MachineOptions& to) {
   return {};
 }
 
-Result<MachineOptions> machine_options(const Arguments& arguments, const LaunchOptions& launch,
-                                       const ImageInfo& image, const Printer& output) {
+// Stops and signals wait for the sink: a reader that does not read loses the event instead.
+Result<EventSink> event_sink(std::optional<uint32_t> number, const LogSink& log) {
+  if (!number) return EventSink();
+  const int fd = static_cast<int>(*number);
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+    return invalid_value("--event-fd", std::to_string(*number), "a descriptor open for writing");
+  return EventSink([fd, log](MachineEvent event) {
+    const std::string line = "{\"event\":\"" + std::string(to_string(event)) + "\"}\n";
+    pollfd wish{fd, POLLOUT, 0};
+    const bool room = ::poll(&wish, 1, 0) == 1 && (wish.revents & POLLOUT) != 0;
+    if (room && ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size())) return;
+    log(LogLevel::warning, "--event-fd " + std::to_string(fd) + ": nobody reads it: no word of \"" +
+                               std::string(to_string(event)) + "\"");
+  });
+}
+
+// What the words alone say: refused before anything is read.
+Result<MachineOptions> options_of_words(const Arguments& arguments) {
   MachineOptions to;
-  to.name = arguments.name.empty() ? image.workload_id : arguments.name;
+  to.network = TRY(as_word("--network", network_mode_from_string(arguments.network)));
+  to.huge_pages = TRY(as_word("--huge-pages", huge_pages_from_string(arguments.huge_pages)));
+  to.harden = TRY(as_word("--harden", hardening_from_string(arguments.harden)));
+  TRY(fill_ports(arguments, to));
+  if (!arguments.max_scratch.empty())
+    to.max_scratch_bytes = TRY(parse_size("--max-scratch", arguments.max_scratch));
+  to.allow = arguments.allow;
+  to.name = arguments.name;
+  to.kvm_device = arguments.kvm_device;
+  to.scratch_disk = arguments.scratch;
+  to.max_vcpus = arguments.max_vcpus;
+  to.max_ram_mib = arguments.max_ram_mib;
+  return to;
+}
+
+Result<MachineOptions> machine_options(const Arguments& arguments, MachineOptions to,
+                                       const LaunchOptions& launch, const ImageInfo& image,
+                                       const Printer& output) {
+  if (to.name.empty()) to.name = image.workload_id;
   to.vcpus = launch.vcpus;
   to.ram_mib = launch.ram_mib;
   to.bundle = launch.bundle;
   to.extra_command_line = launch.extra_command_line;
-  to.kvm_device = arguments.kvm_device;
-  to.network = !arguments.no_network;
-  TRY(fill_ports(arguments, to));
   to.tee_options = TRY(tee_options(arguments.tee));
   to.tee_options.guest_features = launch.guest_features;
-  to.huge_pages = TRY(huge_pages_from_string(arguments.huge_pages));
-  to.scratch_disk = arguments.scratch;
   to.stdin_fd = STDIN_FILENO;
   to.stdout_fd = output.json ? STDERR_FILENO : STDOUT_FILENO;  // stdout is the result's then
   to.log = output.log();
-  if (arguments.log_guest)
-    to.guest_log = [](LogLevel, std::string_view line) {
-      std::fprintf(stderr, "guest| %.*s\n", static_cast<int>(line.size()), line.data());
-    };
+  to.events = TRY(event_sink(arguments.event_fd, to.log));
+  if (arguments.log_guest) to.guest_log = Printer::guest_log();
   return to;
 }
 
+// Whether somebody may expect that what is typed or piped arrives.
+bool input_is_meant() {
+  struct stat status = {};
+  return isatty(STDIN_FILENO) || (::fstat(STDIN_FILENO, &status) == 0 &&
+                                  (S_ISFIFO(status.st_mode) || S_ISREG(status.st_mode)));
+}
+
+void note_lost_input(const ImageInfo& image, const Printer& output) {
+  const bool allowed =
+      image.kind != "bartizan" || image.host_may.find("input") != std::string::npos;
+  if (!allowed && input_is_meant())
+    output.note("standard input does not reach the workload: its image allows the host " +
+                image.host_may +
+                " alone; `bartizan build --host-may input,output` makes one that takes it");
+}
+
 Result<Context> make_context(const Arguments& arguments, const Printer& output) {
+  auto words = TRY(options_of_words(arguments));
+  TRY(launch_options(arguments.launch, nullptr));  // its words
   auto image = TRY(inspect_image(arguments.image));
   auto launch = TRY(launch_options(arguments.launch, &image));
-  auto options = TRY(machine_options(arguments, launch, image, output));
-  auto disk_key = TRY(read_optional_secret(arguments.key_file));
+  auto options = TRY(machine_options(arguments, std::move(words), launch, image, output));
+  auto disk_key = TRY(read_optional_secret("--key-file", arguments.key_file));
+  note_lost_input(image, output);
   auto context = TRY(Context::create(std::move(options)));
   TRY(context.set_tee(launch.tee));
   TRY(context.attach_image(arguments.image, std::move(disk_key)));
@@ -153,11 +277,21 @@ Result<view::Json> search_memory(const Context& context, const std::string& patt
   return view::Json{{"pattern_bytes", pattern.size()}, {"raw", raw}, {"host", host}};
 }
 
+// A workload that the request to end has killed ended by the signal that this process got, whatever
+// the image's stop signal is: 130 after Ctrl-C.
+int status_of(const ExitReason& reason) {
+  if (reason.kind == ExitKind::signal && asked_by != 0) return kExitSignal + asked_by;
+  return reason.process_status();
+}
+
 Result<int> report(const Context& context, const ExitReason& reason, const Arguments& arguments,
                    const std::string& pattern, const Printer& output) {
   view::Json result = {{"exit", view::to_json(reason)},
                        {"published", view::to_json(context.published_ports())}};
-  if (reason.kind != ExitKind::exit_code) output.note(reason.describe());
+  // That a signal ended it is what a container's status says.
+  const bool expected = reason.kind == ExitKind::exit_code ||
+                        (arguments.as_container && reason.kind == ExitKind::signal);
+  if (!expected) output.note(reason.describe());
   if (!pattern.empty()) {
     auto found = TRY(search_memory(context, pattern));
     result["found_in_memory"] = found;
@@ -169,28 +303,29 @@ Result<int> report(const Context& context, const ExitReason& reason, const Argum
     note_stats(context.stats(), output);
   }
   if (output.json) output.result(result, {});
-  return reason.process_status();
+  return status_of(reason);
 }
 
 // Checked before the launch, so that a bad pattern does not cost a run.
 Result<std::string> read_pattern(const std::string& path) {
   if (path.empty()) return std::string();
-  auto text = TRY(read_text(path));
+  auto text = TRY(read_text("--find-in-memory", path));
   if (text.empty() || text.size() > kMaxPatternBytes)
-    return invalid("cli", "--find-in-memory: {}: {} bytes: 1 to {} can be looked for", path,
-                   text.size(), kMaxPatternBytes);
+    return make_error(ErrorCode::corrupt, "cli",
+                      "--find-in-memory {}: {} bytes: 1 to {} can be looked for", path, text.size(),
+                      kMaxPatternBytes);
   return text;
 }
 
 Result<int> run(const Arguments& arguments, Printer& output) {
   output.verbose = arguments.verbose;
+  if (arguments.as_container) SignalRoute::take_signals_of_container();
   auto pattern = TRY(read_pattern(arguments.find_in_memory));
   auto context = TRY(make_context(arguments, output));
-  SignalRoute route(context, arguments.stop_timeout * 1000);
+  SignalRoute route(context, arguments);
   TRY(context.start());
   for (const PublishedPort& port : context.published_ports())
-    output.note("published " + port.host_address + ":" + std::to_string(port.host_port) +
-                " -> guest port " + std::to_string(port.guest_port));
+    output.note("published " + describe(port));
   auto reason = TRY(context.wait());
   return report(context, reason, arguments, pattern, output);
 }

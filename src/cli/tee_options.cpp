@@ -6,9 +6,9 @@ namespace bartizan::cli {
 
 namespace {
 
-Result<void> read_into(const std::string& path, std::vector<uint8_t>& to) {
+Result<void> read_into(const char* option, const std::string& path, std::vector<uint8_t>& to) {
   if (path.empty()) return {};
-  auto text = TRY(read_text(path));
+  auto text = TRY(read_text(option, path));
   to.assign(text.begin(), text.end());
   return {};
 }
@@ -30,13 +30,14 @@ void add_tee_options(CLI::App& command, TeeArguments& to) {
 Result<TeeOptions> tee_options(const TeeArguments& arguments) {
   TeeOptions options;
   options.policy = arguments.policy;
-  TRY(read_into(arguments.id_block, options.id_block));
-  TRY(read_into(arguments.id_auth, options.id_authentication));
-  TRY(read_into(arguments.certificates, options.certificates));
+  TRY(read_into("--id-block", arguments.id_block, options.id_block));
+  TRY(read_into("--id-auth", arguments.id_auth, options.id_authentication));
+  TRY(read_into("--certificates", arguments.certificates, options.certificates));
   options.require_certificates = arguments.require_certificates;
-  TRY(read_into(arguments.owner_certificate, options.owner_certificate));
-  TRY(read_into(arguments.session, options.session));
-  TRY(read_into(arguments.platform_certificates, options.platform_certificates));
+  TRY(read_into("--owner-certificate", arguments.owner_certificate, options.owner_certificate));
+  TRY(read_into("--session", arguments.session, options.session));
+  TRY(read_into("--platform-certificates", arguments.platform_certificates,
+                options.platform_certificates));
   options.quote_service = arguments.quote_service;
   return options;
 }

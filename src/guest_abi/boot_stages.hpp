@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -22,6 +23,8 @@ enum class BootStage : uint32_t {
   workload,
 };
 constexpr uint32_t kStageCount = 10;
+// After the last stage, as its mark: the workload's program was started.
+constexpr uint32_t kRunningMark = kStageCount + 1;
 
 constexpr std::string_view stage_name(uint32_t number) {
   constexpr std::array<std::string_view, kStageCount + 1> names = {
@@ -41,8 +44,26 @@ constexpr uint64_t kGuestCid = 3;
 constexpr uint32_t kReportVsockPort = 1001;
 constexpr uint32_t kKeyVsockPort = 1002;
 constexpr uint32_t kSignalVsockPort = 1003;
-// the workload's standard input, unless it is a terminal
+// The workload's standard streams: those that are no terminal, and the terminal.
 constexpr uint32_t kInputVsockPort = 1004;
+constexpr uint32_t kOutputVsockPort = 1005;
+constexpr uint32_t kTerminalVsockPort = 1006;
+// Which TCP ports the workload listens on, for a host that publishes them: one message for each
+// change.
+constexpr uint32_t kListeningVsockPort = 1007;
+
+constexpr size_t kPortNewsBytes = 3;  // u8 listening (1 or 0), le16 port
+
+// A host publishes as many at once; a guest tells no more.
+constexpr size_t kMaxListeningPorts = 64;
+
+struct TerminalSize {
+  uint16_t columns = 0, rows = 0;
+};
+
+// Among the signals: this byte, which is no signal, then columns and rows as le16.
+constexpr uint8_t kTerminalSizeMark = 0;
+constexpr size_t kTerminalSizeBytes = 5;
 
 constexpr std::string_view kDiskSerial = "disk";
 constexpr std::string_view kManifestSerial = "manifest";

@@ -1,22 +1,18 @@
 #include "guest_abi/launch_secret.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "base/errors.hpp"
+#include "base/guid.hpp"
 
 namespace bartizan::guest_abi {
 namespace {
 
 constexpr const char* kOrigin = "guest_abi/launch_secret";
 
-using Guid = std::array<uint8_t, 16>;  // as EFI stores them: the first three fields little endian
-constexpr Guid kTable = {0x42, 0xf5, 0x74, 0x1e, 0xdd, 0x71, 0x66, 0x4d,
-                         0x96, 0x3e, 0xef, 0x42, 0x87, 0xff, 0x17, 0x3b};
-constexpr Guid kPassphrase = {0xe5, 0x69, 0x68, 0x73, 0xf0, 0x84, 0x73, 0x49,
-                              0x92, 0xec, 0x06, 0x87, 0x9c, 0xe3, 0xda, 0x0b};
-constexpr Guid kDigest = {0x8c, 0x6b, 0x4d, 0xbf, 0x0e, 0x9c, 0x52, 0x4a,
-                          0x8d, 0x9f, 0x64, 0xb2, 0xc1, 0xd0, 0xe7, 0xa3};
+constexpr Guid kTable = guid("1e74f542-71dd-4d66-963e-ef4287ff173b");
+constexpr Guid kPassphrase = guid("736869e5-84f0-4973-92ec-06879ce3da0b");
+constexpr Guid kDigest = guid("bf4d6b8c-9c0e-4a52-8d9f-64b2c1d0e7a3");
 constexpr size_t kEntryHeader = sizeof(Guid) + sizeof(uint32_t);
 
 Error corrupt(std::string_view what) {

@@ -105,6 +105,27 @@ Result<uint64_t> parse_scratch(const Json& json) {
   return size;
 }
 
+constexpr std::pair<std::string_view, bool HostAccess::*> kHostAccess[] = {
+    {"input", &HostAccess::input},
+    {"output", &HostAccess::output},
+    {"signals", &HostAccess::signals}};
+
+Result<HostAccess> parse_host(const Json& json) {
+  HostAccess host;
+  for (const auto& [name, member] : kHostAccess) {
+    if (json.contains(name)) host.*member = TRY(json_bool(json, name, kWhat));
+  }
+  return host;
+}
+
+Json to_json(const HostAccess& host) {
+  Json json = Json::object();
+  for (const auto& [name, member] : kHostAccess) {
+    if (!(host.*member)) json[std::string(name)] = false;
+  }
+  return json;
+}
+
 Json to_json(const Manifest::Luks2& luks2) {
   const auto& slot = luks2.keyslot;
   const auto& digest = luks2.digest;
@@ -147,6 +168,8 @@ Result<Manifest> parse_members(const Json& json) {
   manifest.verity = TRY(parse_verity(*TRY(json_member(disk, "verity", kWhat)), manifest.disk_size));
   manifest.luks2 = TRY(parse_luks2(*TRY(json_member(disk, "luks2", kWhat)),
                                    manifest.verity.data_blocks * kBlockSize));
+  if (json.contains("host"))
+    manifest.host = TRY(parse_host(*TRY(json_member(json, "host", kWhat))));
   if (json.contains("scratch"))
     manifest.scratch_bytes = TRY(parse_scratch(*TRY(json_member(json, "scratch", kWhat))));
   if (json.contains("broker")) {
@@ -161,6 +184,34 @@ Result<Manifest> parse_members(const Json& json) {
 
 }  // namespace
 
+Result<HostAccess> host_access_from_string(std::string_view words) {
+  HostAccess access{false, false, false};
+  if (words == "none") return access;
+  for (size_t start = 0; start <= words.size();) {
+    size_t end = std::min(words.find(',', start), words.size());
+    std::string_view word = words.substr(start, end - start);
+    bool known = false;
+    for (const auto& [name, member] : kHostAccess) {
+      if (word == name) known = access.*member = true;
+    }
+    if (!known) {
+      return make_error(ErrorCode::invalid_argument, "manifest",
+                        "\"{}\" in \"{}\": must be some of input, output, signals, or none", word,
+                        words);
+    }
+    start = end + 1;
+  }
+  return access;
+}
+
+std::string to_text(const HostAccess& access) {
+  std::string text;
+  for (const auto& [name, member] : kHostAccess) {
+    if (access.*member) text += (text.empty() ? "" : ",") + std::string(name);
+  }
+  return text.empty() ? "none" : text;
+}
+
 Result<Bytes> Manifest::serialize() const {
   Json json = {{"version", kManifestVersion},
                {"workload_id", workload_id},
@@ -172,6 +223,7 @@ Result<Bytes> Manifest::serialize() const {
                  {"verity", to_json(verity)}}}};
   if (broker)
     json["broker"] = {{"url", broker->url}, {"ca", broker->ca_pem}, {"resource", broker->resource}};
+  if (host != HostAccess()) json["host"] = to_json(host);
   if (scratch_bytes != 0) json["scratch"] = {{"size", scratch_bytes}};
   std::string text = TRY(canonical_json(json));
   return Bytes(text.begin(), text.end());

@@ -13,17 +13,20 @@
 //            "verity":{"root_hash":HEX,"salt":HEX,"data_blocks":N,"hash_offset":BYTES,"block_size":4096,"algorithm":"sha256"}},
 //    "broker":{"url":"https://…","ca":"PEM","resource":"repository/type/tag"},     absent: key from the caller
 //    "network":true,
+//    "host":{"input":false,"output":false,"signals":false},     absent members: allowed
 //    "scratch":{"size":BYTES}}                     absent: the overlay's upper layer is memory
 //
 // The LUKS2 parameters are those of the header on the disk, repeated here so that the guest opens
 // the disk from a document that its launch measured and never parses a LUKS header. hash_offset is
 // where the tree's first hash block is. "scratch" decides where the workload's writes go; a host
-// that gives no scratch disk, or a smaller one, gets no workload.
+// that gives no scratch disk, or a smaller one, gets no workload. "host" says what the host may do
+// to the workload, and PID 1 enforces it.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
@@ -43,6 +46,17 @@ constexpr uint64_t kManifestVersion = 1;
 constexpr uint64_t kMinScratchBytes = 16 * kMiB;
 constexpr uint64_t kMaxScratchBytes = kTiB;
 constexpr uint64_t kScratchUnit = kBlockSize;
+
+// What the host, which may be hostile, has in its hands of a workload that runs. Without `signals`
+// it may ask the workload to stop, and nothing else.
+struct HostAccess {
+  bool input = true, output = true, signals = true;
+  bool operator==(const HostAccess&) const = default;
+};
+
+// "input,output,signals", a part of it, or "none".
+Result<HostAccess> host_access_from_string(std::string_view words);
+std::string to_text(const HostAccess& access);
 
 struct Manifest {
   struct Keyslot {
@@ -86,6 +100,7 @@ struct Manifest {
   Verity verity;
   std::optional<Broker> broker;
   bool network = true;
+  HostAccess host;
   uint64_t scratch_bytes = 0;  // size of the scratch disk; 0: none, writes go to memory
 
   // The exact bytes. invalid_argument if a text is not UTF-8.

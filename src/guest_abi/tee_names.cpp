@@ -34,6 +34,11 @@ Result<Enum> value_of(Names names, std::string_view what, std::string_view name)
 std::string_view to_string(Tee tee) {
   return name_of(kTees, tee);
 }
+std::string to_string(const std::vector<Tee>& tees) {
+  std::string list;
+  for (Tee tee : tees) list += fmt::format("{}{}", list.empty() ? "" : ", ", to_string(tee));
+  return list;
+}
 std::string_view to_string(HostKernel kernel) {
   return name_of(kHostKernels, kernel);
 }

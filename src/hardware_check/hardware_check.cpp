@@ -209,7 +209,7 @@ int hardware_check_status(const Json& report) {
   bool offered = false, failed = false;
   for (const Json& tee : report["tees"]) {
     for (const char* part : {"launch", "attestation"}) {
-      if (!tee.contains(part)) continue;
+      if (!tee.contains(part) || tee[part].contains("not_tried")) continue;
       offered = true;
       failed = failed || !tee[part]["ok"].get<bool>();
     }

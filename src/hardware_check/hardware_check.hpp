@@ -27,7 +27,7 @@ struct HardwareCheckOptions {
 // "in_use", "launch": {"ok", "error", "digest", "digest_confirmed", "launch_ms", "run_ms",
 // "guest_ended", "guest_ran", "remarks"}, "attestation": {"ok", "error", …}}], "stock_guest": true,
 // "baseline": {"none": {"ok", …}, "simulated": {"ok", …}}}. `attestation`: as in stock_guest,
-// after a launch that was ok. `baseline`: the same without hardware, with the caller's key (as for
+// after a launch that was ok; {"not_tried", …} counts neither way. `baseline`: the same without hardware, with the caller's key (as for
 // SEV and SEV-ES) and with evidence, which distinguishes a host on which no stock kernel runs.
 Json hardware_check(const HardwareCheckOptions& options);
 

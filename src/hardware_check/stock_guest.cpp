@@ -8,6 +8,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "hardware_check/tiny_image.hpp"
+#include "plan/bundle/guest_tees.hpp"
 
 namespace bartizan::hardware_check {
 namespace {
@@ -23,7 +24,7 @@ bool has_evidence(Tee tee) {
 }
 
 Result<fs::path> new_folder() {
-  std::string name = (fs::temp_directory_path() / "bartizan-hardware-XXXXXX").string();
+  std::string name = (TRY(temporary_folder()) / "bartizan-hardware-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) return errno_error(errno, kOrigin, name + ": mkdtemp");
   return fs::path(name);
 }
@@ -67,7 +68,7 @@ Result<ExitReason> run(const StockGuestOptions& options, Tee tee, const fs::path
   machine.name = kWorkload;
   machine.bundle = options.bundle;
   machine.kvm_device = options.kvm_device;
-  machine.network = has_evidence(tee);
+  machine.allow = {"loopback"};  // the broker is ours
   auto context = TRY(Context::create(std::move(machine)));
   TRY(context.set_tee(tee));
   TRY(context.attach_image(image, std::move(key)));
@@ -92,6 +93,9 @@ Result<void> add_decision(const BrokerAccess& access, Json& report) {
 }  // namespace
 
 Result<Json> attest_stock_guest(const StockGuestOptions& options, Tee tee) {
+  auto bundle = TRY(read_bundle(options.bundle));
+  if (auto unfit = plan::bundle::unfit_for(bundle, tee))
+    return Json{{"not_tried", unfit->missing}, {"advice", unfit->advice}};
   Unfinished folder(TRY(new_folder()));
   auto broker = TRY(Broker::start({.state = folder.path() / "broker", .port = 0}));
   auto built = TRY(build(folder.path(), broker, tee));

@@ -19,7 +19,8 @@ struct StockGuestOptions {
 
 // {"digest", "evidence_expected", "decision", "reason", "evidence", "exit", "stages", "ok"}. SEV
 // and SEV-ES guests have no evidence of their own: they get the key from the caller, and prove only
-// that they run. `ok`: the program ran, which without the key it cannot.
+// that they run. `ok`: the program ran, which without the key it cannot. {"not_tried", "advice"}:
+// the bundle's kernel cannot be a guest of that TEE, which is no fault of the host.
 Result<Json> attest_stock_guest(const StockGuestOptions& options, Tee tee);
 
 }  // namespace bartizan::hardware_check

@@ -7,8 +7,8 @@
 #include "base/checked.hpp"
 #include "base/errors.hpp"
 #include "base/units.hpp"
-#include "image/layer/tar_writer.hpp"
 #include "image/oci/layout_writer.hpp"
+#include "image/tar/tar_writer.hpp"
 
 namespace bartizan::hardware_check {
 namespace {
@@ -28,10 +28,10 @@ struct Program {
 
 Bytes layer() {
   Bytes program = tiny_program();
-  Bytes archive = image::layer::tar_header("entrypoint", '0', 0755, program.size());
+  Bytes archive = image::tar::tar_header("entrypoint", '0', 0755, program.size());
   archive.insert(archive.end(), program.begin(), program.end());
   // Two empty blocks end an archive.
-  archive.resize(align_up(archive.size(), image::layer::kTarBlock) + 2 * image::layer::kTarBlock);
+  archive.resize(align_up(archive.size(), image::tar::kTarBlock) + 2 * image::tar::kTarBlock);
   return archive;
 }
 

@@ -86,8 +86,10 @@ class BrokerTest : public ::testing::Test {
     made.disk_key = SecretBytes::from_string("the key of " + made.id);
     return made;
   }
-  void add(const Workload& made) {
-    auto added = register_workload(access(), made);
+  void add(const Workload& made, bool replace = false) {
+    BrokerAccess to = access();
+    to.replace = replace;
+    auto added = register_workload(to, made);
     ASSERT_TRUE(added.ok()) << added.error().describe();
   }
   Guest guest(uint8_t number) {

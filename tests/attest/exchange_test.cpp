@@ -128,7 +128,7 @@ TEST_F(Exchange, MinimumTcbIsDemandedInEachComponent) {
   tcb.bootloader += 1;
   tcb.microcode = 0;
   strict.minimum_tcb = tcb.encode(attest::evidence::Product::milan);
-  add(strict);  // replaces
+  add(strict, /*replace=*/true);
   expect_refused(request(four, strict.resource), "tcb");
 }
 

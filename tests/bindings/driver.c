@@ -109,6 +109,7 @@ static int32_t verify(bartizan_string** json, bartizan_error** error) {
 static int32_t probe(bartizan_string** json, bartizan_error** error) {
   bartizan_probe_options options = BARTIZAN_OPTIONS_INIT(bartizan_probe_options);
   options.kvm_device = get("kvm_device");
+  options.bundle = get("bundle");
   return bartizan_probe(&options, json, error);
 }
 
@@ -116,7 +117,8 @@ static int32_t launch(bartizan_string** json, bartizan_error** error) {
   const bartizan_blob key = file_of("key_file", 1);
   const bartizan_tee_options tee_of_launch = tee_options();
   bartizan_machine_options options = BARTIZAN_OPTIONS_INIT(bartizan_machine_options);
-  bartizan_published_port port = {NULL, 0, 80};
+  bartizan_published_port port = {NULL, 0, 80, BARTIZAN_PORT_TCP};
+  const char* allow = get("allow");
   bartizan_context* context = NULL;
   int32_t tee, status;
   options.bundle = get("bundle");
@@ -124,6 +126,16 @@ static int32_t launch(bartizan_string** json, bartizan_error** error) {
   options.tee_options = &tee_of_launch;
   if (get("huge_pages") && strcmp(get("huge_pages"), "transparent") == 0)
     options.huge_pages = BARTIZAN_HUGE_PAGES_TRANSPARENT;
+  if (get("harden") && strcmp(get("harden"), "preferred") == 0)
+    options.harden = BARTIZAN_HARDENING_PREFERRED;
+  if (get("max_vcpus")) options.max_vcpus = (uint32_t)atoi(get("max_vcpus"));
+  if (get("max_memory")) options.max_ram_mib = (uint32_t)atoi(get("max_memory"));
+  if (get("max_scratch")) options.max_scratch_bytes = (uint64_t)atoll(get("max_scratch"));
+  if (get("network") && strcmp(get("network"), "isolated") == 0)
+    options.network = BARTIZAN_NETWORK_ISOLATED;
+  options.allow = &allow;
+  options.allow_count = allow ? 1 : 0;
+  options.publish_auto = get("publish_auto");
   if (get("port")) {
     port.host_port = (uint16_t)atoi(get("port"));
     options.publish = &port;
@@ -170,6 +182,7 @@ static int32_t enroll(bartizan_string** json, bartizan_error** error) {
   if (get("token_file")) access.admin_token = file_of("token_file", 1);
   if (get("admin_key")) access.admin_key = file_of("admin_key", 1);
   if (get("resource_policy")) access.flags = BARTIZAN_REGISTER_RESOURCE_POLICY;
+  if (get("replace")) access.flags |= BARTIZAN_REGISTER_REPLACE;
   if (get("kind")) status = bartizan_broker_kind_from_name(get("kind"), &access.kind, error);
   if (status) return status;
   workload.id = member(info, "workload_id");

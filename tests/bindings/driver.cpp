@@ -111,7 +111,19 @@ Result<Json> do_launch(const Arguments& arguments) {
   machine.kvm_device = get(arguments, "kvm_device");
   if (const std::string port = get(arguments, "port"); !port.empty())
     machine.publish = {{"127.0.0.1", static_cast<uint16_t>(std::stoi(port)), 80}};
+  if (get(arguments, "network") == "isolated") machine.network = NetworkMode::isolated;
+  if (const std::string place = get(arguments, "allow"); !place.empty()) machine.allow = {place};
+  machine.publish_auto = get(arguments, "publish_auto");
   machine.tee_options = tee_options_of(arguments);
+  auto number = [&](const char* name) { return std::stoull("0" + get(arguments, name)); };
+  machine.max_vcpus = static_cast<uint32_t>(number("max_vcpus"));
+  machine.max_ram_mib = static_cast<uint32_t>(number("max_memory"));
+  machine.max_scratch_bytes = number("max_scratch");
+  if (const std::string wish = get(arguments, "harden"); !wish.empty()) {
+    auto hardening = hardening_from_string(wish);
+    if (!hardening.ok()) return hardening.error();
+    machine.harden = *hardening;
+  }
   if (const std::string pages = get(arguments, "huge_pages"); !pages.empty()) {
     auto kind = huge_pages_from_string(pages);
     if (!kind.ok()) return kind.error();
@@ -161,6 +173,7 @@ Result<Json> do_register(const Arguments& arguments) {
   if (!kind.ok()) return kind.error();
   access.kind = *kind;
   access.resource_policy = !get(arguments, "resource_policy").empty();
+  access.replace = !get(arguments, "replace").empty();
   workload.tee = options->tee;
   if (auto done = register_workload(access, workload); !done.ok()) return done.error();
   return Json{{"workload_id", workload.id}, {"measurement", to_hex(digest)}};
@@ -172,7 +185,9 @@ Result<Json> run(const std::string& operation, const Arguments& arguments) {
   if (operation == "build") return do_build(arguments);
   if (operation == "measure") return do_measure(arguments);
   if (operation == "bundle") return shown(read_bundle(get(arguments, "bundle")));
-  if (operation == "probe") return shown(probe({get(arguments, "kvm_device")}));
+  if (operation == "probe")
+    return shown(
+        probe({.kvm_device = get(arguments, "kvm_device"), .bundle = get(arguments, "bundle")}));
   if (operation == "launch") return do_launch(arguments);
   if (operation == "broker") return do_broker(arguments);
   if (operation == "register") return do_register(arguments);

@@ -40,9 +40,12 @@ def tee_options(policy="0", guest_features="0", quote_service=None, **files):
     return bartizan.TeeOptions(policy=int(policy, 0), guest_features=int(guest_features, 0), **service, **blobs)
 
 
-def launch(image, tee, bundle, kvm_device, key_file=None, port=None, huge_pages="off", **options):
+def launch(image, tee, bundle, kvm_device, key_file=None, port=None, huge_pages="off", harden="off", max_vcpus=0,
+           max_memory=0, max_scratch=0, network="outbound", allow=None, publish_auto="", **options):
     publish = [bartizan.PublishedPort(int(port), 80)] if port else []
-    with bartizan.Context(bundle=bundle, kvm_device=kvm_device, publish=publish, huge_pages=huge_pages,
+    with bartizan.Context(bundle=bundle, kvm_device=kvm_device, publish=publish, huge_pages=huge_pages, harden=harden,
+                          max_vcpus=int(max_vcpus), max_ram_mib=int(max_memory), max_scratch_bytes=int(max_scratch),
+                          network=network, allow=[allow] if allow else [], publish_auto=publish_auto,
                           tee_options=tee_options(**options)) as context:
         context.set_tee(tee)
         context.attach_image(image, disk_key=content(key_file))
@@ -55,7 +58,7 @@ def broker(state, port, sev_root=None):
         return {"started": True}
 
 
-def register(image, url, ca, key_file, token_file=None, admin_key=None, kind="bartizan", resource_policy="", measurement=None, tee="simulated", **launch_options):
+def register(image, url, ca, key_file, token_file=None, admin_key=None, kind="bartizan", resource_policy="", replace="", measurement=None, tee="simulated", **launch_options):
     info = bartizan.inspect_image(image)
     digest = bytes.fromhex(measurement) if measurement else measure(tee=tee, **launch_options).digest
     bartizan.register_workload(
@@ -66,6 +69,7 @@ def register(image, url, ca, key_file, token_file=None, admin_key=None, kind="ba
         kind=kind,
         tee=tee,
         resource_policy=bool(resource_policy),
+        replace=bool(replace),
         id=info.workload_id,
         workload_digest=info.workload_digest,
         measurements=[digest],
@@ -80,7 +84,7 @@ OPERATIONS = {
     "inspect": lambda image: bartizan.inspect_image(image).to_dict(),
     "bundle": lambda bundle: bartizan.read_bundle(bundle).to_dict(),
     "measure": lambda **arguments: measure(**arguments).to_dict(),
-    "probe": lambda kvm_device: bartizan.probe(kvm_device=kvm_device).to_dict(),
+    "probe": lambda kvm_device, bundle=None: bartizan.probe(kvm_device=kvm_device, bundle=bundle).to_dict(),
     "build": build,
     "verify": verify,
     "launch": launch,

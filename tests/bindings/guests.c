@@ -1,6 +1,7 @@
 /* guests CASE IMAGE BUNDLE KEY_FILE: machines on libfake_kvm.so, with the C API. Prints what test_guests.py expects of
  * every interface. */
 #include <bartizan.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,7 @@ static void must(int32_t status, const bartizan_error* error) {
   exit(1);
 }
 
-static bartizan_context* machine(uint32_t ram_mib) {
-  bartizan_machine_options options = BARTIZAN_OPTIONS_INIT(bartizan_machine_options);
+static bartizan_context* machine_with(bartizan_machine_options options) {
   bartizan_context* context = NULL;
   bartizan_error* error = NULL;
   char key[256] = "";
@@ -28,12 +28,17 @@ static bartizan_context* machine(uint32_t ram_mib) {
   key[strcspn(key, "\n")] = 0;
   options.bundle = argument[3];
   options.kvm_device = "/fake/kvm";
-  options.ram_mib = ram_mib;
   must(bartizan_context_create(&options, &context, &error), error);
   must(
       bartizan_context_attach_image(context, argument[2], (const uint8_t*)key, strlen(key), &error),
       error);
   return context;
+}
+
+static bartizan_context* machine(uint32_t ram_mib) {
+  bartizan_machine_options options = BARTIZAN_OPTIONS_INIT(bartizan_machine_options);
+  options.ram_mib = ram_mib;
+  return machine_with(options);
 }
 
 static bartizan_context* started(void) {
@@ -107,6 +112,46 @@ static void stop_before_the_start(void) {
   bartizan_context_free(context);
 }
 
+static const char* const kEvents[] = {"attested", "ready", "exited"};
+
+static void note_event(void* user, int32_t event) {
+  strcat(strcat(user, " "), kEvents[event]);
+}
+
+static void print_events(bartizan_context* context) {
+  struct pollfd readable;
+  readable.fd = bartizan_context_event_fd(context);
+  readable.events = POLLIN;
+  printf("events:");
+  while (poll(&readable, 1, 0) == 1) printf(" %s", kEvents[bartizan_context_next_event(context)]);
+  printf(" %d\n", bartizan_context_next_event(context));
+}
+
+static void events_and_pause(void) {
+  bartizan_machine_options options = BARTIZAN_OPTIONS_INIT(bartizan_machine_options);
+  char called[64] = "";
+  bartizan_exit* reason = NULL;
+  bartizan_context* context;
+  options.events = note_event;
+  options.events_user = called;
+  context = machine_with(options);
+  must(bartizan_context_start(context, NULL), NULL);
+  must(bartizan_context_wait_for(context, BARTIZAN_EVENT_READY, 20000, NULL), NULL);
+  must(bartizan_context_pause(context, NULL), NULL);
+  printf("paused: %s\n", bartizan_code_name(bartizan_context_wait(context, 1200, NULL, NULL)));
+  must(bartizan_context_resume(context, NULL), NULL);
+  must(bartizan_context_wait_for(context, BARTIZAN_EVENT_EXITED, 20000, NULL), NULL);
+  must(bartizan_context_wait(context, 0, &reason, NULL), NULL);
+  printf("%s\n", bartizan_exit_describe(reason));
+  print_events(context);
+  printf("attested: %s\n",
+         bartizan_code_name(bartizan_context_wait_for(context, BARTIZAN_EVENT_ATTESTED, -1, NULL)));
+  printf("pause: %s\n", bartizan_code_name(bartizan_context_pause(context, NULL)));
+  bartizan_exit_free(reason);
+  bartizan_context_free(context);
+  printf("called:%s\n", called);
+}
+
 static void size_of_the_image(void) {
   const uint32_t wanted[] = {0, 512};
   int i;
@@ -123,6 +168,7 @@ int main(int count, char** arguments) {
   if (!strcmp(arguments[1], "close")) close_while_another_waits();
   if (!strcmp(arguments[1], "fork")) free_in_a_forked_child();
   if (!strcmp(arguments[1], "stop-before")) stop_before_the_start();
+  if (!strcmp(arguments[1], "events")) events_and_pause();
   if (!strcmp(arguments[1], "size")) size_of_the_image();
   return 0;
 }

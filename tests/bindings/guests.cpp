@@ -1,10 +1,13 @@
 // guests CASE IMAGE BUNDLE KEY_FILE: machines on libfake_kvm.so, with the C++ API. Prints what
 // test_guests.py expects of every interface.
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
+#include <future>
 #include <iostream>
 #include <iterator>
 #include <string>
@@ -90,6 +93,55 @@ void stop_during_the_start() {
   std::cout << second.wait(std::chrono::seconds(20)).value().describe() << "\n";
 }
 
+void print_events(Context& context) {
+  std::cout << "events:";
+  for (pollfd readable{context.event_fd(), POLLIN, 0}; ::poll(&readable, 1, 0) == 1;)
+    std::cout << " " << to_string(*context.next_event());
+  std::cout << " " << (context.next_event() ? 0 : -1) << "\n";
+}
+
+void events_and_pause() {
+  std::string called;
+  MachineOptions options;
+  options.events = [&](MachineEvent event) { called.append(" ").append(to_string(event)); };
+  {
+    auto context = machine(std::move(options));
+    context.start().value();
+    context.wait_for(MachineEvent::ready, std::chrono::seconds(20)).value();
+    context.pause().value();
+    std::cout << "paused: " << to_string(context.wait(std::chrono::milliseconds(1200)).error().code)
+              << "\n";
+    context.resume().value();
+    context.wait_for(MachineEvent::exited, std::chrono::seconds(20)).value();
+    std::cout << context.wait(std::chrono::seconds(0)).value().describe() << "\n";
+    print_events(context);
+    std::cout << "attested: " << to_string(context.wait_for(MachineEvent::attested).error().code)
+              << "\n";
+    std::cout << "pause: " << to_string(context.pause().error().code) << "\n";
+  }
+  std::cout << "called:" << called << "\n";
+}
+
+// The callback of one machine holds the last reference to it.
+void destroy_in_a_callback() {
+  auto holder = std::make_shared<std::shared_ptr<Context>>();
+  std::promise<std::string> waited;
+  MachineOptions options;
+  options.events = [holder, &waited](MachineEvent) {
+    if (!*holder) return;
+    std::string code(to_string((*holder)->wait().error().code));
+    holder->reset();
+    waited.set_value(std::move(code));
+  };
+  *holder = std::make_shared<Context>(machine(std::move(options)));
+  (*holder)->start().value();
+  std::cout << waited.get_future().get() << "\n";
+  while (std::distance(std::filesystem::directory_iterator("/proc/self/task"),
+                       std::filesystem::directory_iterator()) > 1)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  std::cout << "no thread is left\n";
+}
+
 void size_of_the_image() {
   std::cout << machine().memory_size() << "\n";
   MachineOptions options;
@@ -106,5 +158,7 @@ int main(int, char** arguments) {
   if (which == "fork") free_in_a_forked_child();
   if (which == "stop-before") stop_before_the_start();
   if (which == "stop-during") stop_during_the_start();
+  if (which == "destroy-in-callback") destroy_in_a_callback();
+  if (which == "events") events_and_pause();
   if (which == "size") size_of_the_image();
 }

@@ -2,8 +2,10 @@
 expects of every interface."""
 
 import asyncio
+import gc
 import os
 import pathlib
+import select
 import sys
 import threading
 import time
@@ -72,6 +74,97 @@ def size(*arguments):
     print(machine(*arguments, ram_mib=512).memory_size)
 
 
+def code_of(call, *arguments):
+    try:
+        call(*arguments)
+    except bartizan.Error as error:
+        return error.code
+
+
+def taken(context):
+    while select.select([context.event_fd()], [], [], 0)[0]:
+        yield context.next_event()
+
+
+def events_and_pause(*arguments):
+    called = []
+    with machine(*arguments, events=called.append) as context:
+        context.start()
+        context.wait_for("ready", 20)
+        context.pause()
+        print("paused:", code_of(context.wait, 1.2))
+        context.resume()
+        context.wait_for("exited", 20)
+        print(context.wait(0))
+        print("events:", *taken(context), -1 if context.next_event() is None else 0)
+        print("attested:", code_of(context.wait_for, "attested"))
+        print("pause:", code_of(context.pause))
+    print("called:", *called)
+
+
+def collected_in_a_callback(*arguments):
+    """A log function that allocates has the garbage collector run on the machine's own thread."""
+    class Owner:
+        pass
+
+    owner = Owner()
+    owner.itself = owner
+    unreferenced, reached = threading.Event(), threading.Event()
+
+    def heard(event):
+        if event == "ready":
+            unreferenced.wait(20)
+            gc.collect()
+            reached.set()
+
+    owner.context = machine(*arguments, events=heard)
+    owner.context.start()
+    del owner
+    unreferenced.set()
+    print("callback returned:", reached.wait(20))
+    deadline = time.monotonic() + 20
+    while len(os.listdir("/proc/self/task")) > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    print("threads:", len(os.listdir("/proc/self/task")))
+
+
+def close_in_a_callback(*arguments):
+    closed = threading.Event()
+
+    def heard(event):
+        if event == "ready":
+            context.close()
+            closed.set()
+
+    context = machine(*arguments, events=heard)
+    context.start()
+    print("closed:", closed.wait(20))
+
+
+def wait_limit(*arguments):
+    with started(*arguments) as context:
+        for call in (lambda: context.wait(0.35), lambda: context.wait_for("ready", 0.25)):
+            try:
+                call()
+            except bartizan.TimedOut as error:
+                print(error.message)
+
+
+def cycles(*arguments):
+    """Machines that come and go, their threads confined, leave nothing."""
+    def count():
+        return [len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task")]
+
+    def one():
+        with machine(*arguments, harden="preferred") as context:
+            context.start()
+            return str(context.wait(20))
+
+    one()
+    before = count()
+    print({one() for _ in range(10)}, count() == before)
+
+
 def exit_of_the_interpreter(*arguments):
     """With a log function, a waiting daemon and nobody who closes."""
     context = machine(*arguments, log=lambda level, line: None)
@@ -118,7 +211,8 @@ def await_unstarted(*arguments):
         print(type(error).__name__)
 
 
-CASES = {"close": close, "fork": fork, "stop-before": stop_before, "size": size, "exit": exit_of_the_interpreter, "await": await_,
+CASES = {"close": close, "fork": fork, "stop-before": stop_before, "size": size, "events": events_and_pause,
+         "collected": collected_in_a_callback, "close-in-callback": close_in_a_callback, "wait-limit": wait_limit, "cycles": cycles, "exit": exit_of_the_interpreter, "await": await_,
          "await-close": await_close, "await-unstarted": await_unstarted}
 
 if __name__ == "__main__":

@@ -3,16 +3,18 @@
 import itertools
 import json
 import os
+import re
 import pathlib
 import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 
 import bartizan
 import pytest
 from admin_servers import ReferenceKbs, Trustee, openssl
-from bartizan_fixtures import BUILD, KEY, certificate
+from bartizan_fixtures import BUILD, KEY, SOURCE, certificate
 
 HERE = pathlib.Path(__file__).parent
 TABLE = json.loads((HERE / "table.json").read_text())
@@ -27,10 +29,11 @@ UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"
 TIME_LIMIT_S = 120
 
 
-FLAGS = ("anonymous", "resource_policy")  # options without a value
+FLAGS = ("anonymous", "resource_policy", "replace")  # options without a value
 
 
-def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, source=None, output=None, **options):
+def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, source=None, output=None, publish_auto=None,
+        **options):
     """The command line of an operation."""
     flags = [f"--{name.replace('_', '-')}" + ("" if name in FLAGS else f"={value}") for name, value in options.items()]
     return {
@@ -40,11 +43,26 @@ def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, so
         "measure": lambda: ["measure", *flags],
         "bundle": lambda: ["bundle", "inspect", options["bundle"]],
         "probe": lambda: ["probe", *flags],
-        "launch": lambda: ["run", image, "--name=machine", f"--key-file={key_file}", *flags] + ([f"--publish={port}:80"] if port else []),
+        "launch": lambda: ["run", image, "--name=machine", *([f"--key-file={key_file}"] if key_file else []), *flags]
+        + ([f"--publish={port}:80"] if port else []) + ([f"--publish={publish_auto}:auto"] if publish_auto else []),
         "broker": lambda: ["broker", f"--state={state}", f"--listen=127.0.0.1:{port}", *flags],
         "register": lambda: ["register", image, f"--key-file={key_file}", f"--ca={ca}", "--allow-simulated",
                              *(flag.replace("--url", "--broker") for flag in flags)],
     }[operation]() + ["--json"]
+
+
+def as_library(message):
+    """A message of the command line with the library's names of options."""
+    table = tomllib.loads((SOURCE / "api/cli.toml").read_text())
+    options = sum([*table["sets"].values(), *(one["option"] for one in table["commands"].values())], [])
+    names = {}
+    for option in options:
+        flag = option["flag"].split(",")[0]
+        name = option.get("library", flag.lstrip("-").replace("-", "_"))
+        names.setdefault(flag, name if isinstance(name, str) else name[0])
+        if "library" in option:
+            names[flag] = name if isinstance(name, str) else name[0]
+    return re.sub(r"--[a-z-]+", lambda found: names.get(found[0], found[0]) if re.search("[_`]", names.get(found[0], "")) else found[0], message)
 
 
 def command(interface, operation, arguments):
@@ -61,7 +79,13 @@ def run(interface, row, arguments):
     result = json.loads(done.stdout)
     if interface == "cli":
         usual = 125 if row["operation"] == "launch" else 1
-        assert done.returncode == (usual if "error" in result else 0), done
+        error = result.get("error", {})
+        wrong = 2 if error.get("code") == "invalid_argument" and error["origin"] == "cli" else usual
+        assert done.returncode == (wrong if "error" in result else 0), done
+        if "error" in result:  # it names its flags where programs have options
+            result["error"]["message"] = as_library(result["error"]["message"])
+            if error["origin"] == "cli":  # the library's refusal of a word, with the word's option in front
+                error["message"] = re.sub(r"^--[a-z-]+: ", "", error["message"])
     else:
         assert done.returncode == 0, done
     return result
@@ -87,6 +111,13 @@ def others(folder):
 @pytest.fixture(scope="session")
 def archive(folder, layout):
     return bartizan.build_image(layout, folder / "confidential.tar", workload_id="tiny", disk_key=KEY).output
+
+
+@pytest.fixture(scope="session")
+def attested(folder, layout):
+    """Its guest asks a broker at the host's loopback for the key."""
+    return bartizan.build_image(layout, folder / "attested", workload_id="attested", disk_key=KEY, broker_url="https://10.0.2.2:8443",
+                                broker_ca_pem=certificate(folder / "attested-broker")).output
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +160,15 @@ def damaged_bundle(bundle, folder):
     return copy
 
 
+def plain_bundle(bundle, folder):
+    """Of a kernel that can be no guest of a TEE."""
+    copy = folder / "plain_bundle"
+    shutil.copytree(bundle, copy)
+    info = json.loads((copy / "bundle.json").read_text()) | {"tees": ["none"]}
+    (copy / "bundle.json").write_text(json.dumps(info, sort_keys=True, separators=(",", ":")))
+    return copy
+
+
 def luks_disk(folder, key_file):
     disk = folder / "luks.img"
     disk.write_bytes(bytes(8 << 20))
@@ -138,22 +178,23 @@ def luks_disk(folder, key_file):
 
 
 @pytest.fixture(scope="session")
-def places(folder, layout, image, unpacked, bundle, key_file, broker, taken, others, archive):
+def places(folder, layout, image, attested, unpacked, bundle, key_file, broker, taken, others, archive):
     (folder / "empty").mkdir()
     locked = folder / "locked"
     locked.mkdir(mode=0o000)
     (folder / "locked_file").touch(mode=0o000)
     (folder / "wrong").write_text("another-secret\n")
+    (folder / "repeated").write_text("0123456789abcdef" * 4)
     (folder / "id_block").write_bytes(bytes(96))
     (folder / "id_auth").write_bytes(bytes(4096))
     (folder / "ca.pem").write_text(broker.ca_pem)
     (folder / "other_ca.pem").write_text(certificate(folder / "other"))
     return {
-        **others, "archive": archive, "layout": layout, "image": image, "unpacked": unpacked, "bundle": bundle, "key_file": key_file,
-        "empty": folder / "empty", "locked": locked, "locked_file": folder / "locked_file", "id_block": folder / "id_block", "id_auth": folder / "id_auth", "wrong_file": folder / "wrong", "taken_port": taken,
+        **others, "archive": archive, "layout": layout, "image": image, "attested": attested, "unpacked": unpacked, "bundle": bundle, "key_file": key_file,
+        "empty": folder / "empty", "locked": locked, "locked_file": folder / "locked_file", "id_block": folder / "id_block", "id_auth": folder / "id_auth", "wrong_file": folder / "wrong", "repeated_file": folder / "repeated", "taken_port": taken,
         "url": broker.url, "ca": folder / "ca.pem", "other_ca": folder / "other_ca.pem",
         "token_file": broker.admin_token_path, "flipped": damaged(image, folder), "newer": newer(unpacked, folder),
-        "damaged_bundle": damaged_bundle(bundle, folder), "luks_disk": luks_disk(folder, key_file),
+        "damaged_bundle": damaged_bundle(bundle, folder), "plain_bundle": plain_bundle(bundle, folder), "luks_disk": luks_disk(folder, key_file),
     }
 
 
@@ -201,7 +242,11 @@ def test_bindings_agree(row, places, tmp_path):
 def compare(row, results, tmp_path):
     """Word for word, but for what the row says varies, what the command line adds, and the folder that each interface had."""
 
+    from_words = results["cli"].get("error", {}).get("origin") == "cli" if "cli" in results else False
+
     def plain(interface, result):
+        if from_words:
+            result = {**result, "error": {**result["error"], "origin": "cli"}}
         text = json.dumps(result).replace(str(tmp_path / interface.replace("+", "x")), "NEW")
         return {name: value for name, value in json.loads(text).items() if name not in row.get("varies", [])}
 

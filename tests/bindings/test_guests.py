@@ -1,5 +1,7 @@
 """Whole machines through C++, C and Python on libfake_kvm.so (tests/fakes/kvm_preload.cpp): how they are ended."""
 
+import errno
+import json
 import os
 import pathlib
 import subprocess
@@ -22,11 +24,19 @@ CASES = {
     "close": ({}, "stopped by request at stage launch, within a second\n"),
     "fork": (ENDS_BY_ITSELF, "child 0, guest exited with status 7\n"),
     "stop-before": ({}, "cancelled\ninvalid_state\n"),
+    # It would end while it is paused. The caller gave the key, so that nobody attests.
+    "events": ({"FAKE_KVM_EXIT": "800:7"}, "paused: timed_out\nexited with status 7\nevents: ready exited -1\n"
+               "attested: invalid_state\npause: invalid_state\ncalled: ready exited\n"),
     "size": ({}, f"{256 << 20}\n{512 << 20}\n"),
 }
 # Of one interface alone.
 MORE = {
     ("c++", "stop-during"): ({}, "stopped by request at stage launch\n"),
+    ("c++", "destroy-in-callback"): ({"FAKE_KVM_EXIT": "60000:7"}, "invalid_state\nno thread is left\n"),
+    ("python", "collected"): ({"FAKE_KVM_EXIT": "60000:7"}, "callback returned: True\nthreads: 1\n"),
+    ("python", "close-in-callback"): ({"FAKE_KVM_EXIT": "60000:7"}, "closed: True\n"),
+    ("python", "wait-limit"): ({}, "guest still runs after 0.35 s\nguest is not ready after 0.25 s\n"),
+    ("python", "cycles"): ({"FAKE_KVM_EXIT": "20:7"}, "{'exited with status 7'} True\n"),
     ("python", "exit"): ({}, "running\n"),
     ("python", "await"): (ENDS_BY_ITSELF, "cancelled after a while, 1 thread more or less: False\nexited with status 7\nexited with status 7\n"),
     ("python", "await-close"): ({}, "stopped by request at stage launch\n"),
@@ -62,3 +72,36 @@ def test_what_one_interface_has(interface, case, small_image, bundle, key_file):
     more, expected = MORE[interface, case]
     done = run(interface, case, more, small_image, bundle, key_file)
     assert (done.stdout, done.returncode, done.stderr) == (expected, 0, ""), done
+
+
+def events_of_run(small_image, bundle, key_file, reading):
+    """`bartizan run --event-fd`: its result, and what the other end of a pipe got."""
+    read, write = os.pipe()
+    environment = {**os.environ, "LD_PRELOAD": str(BUILD / "tests/fakes/libfake_kvm.so"), "FAKE_KVM_EXIT": "100:7"}
+    command = [BUILD / "src/cli/bartizan", "run", small_image, "--bundle", bundle, "--key-file", key_file, "--kvm-device", "/fake/kvm",
+               "--event-fd", write if reading else read]
+    done = subprocess.run(list(map(str, command)), env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=TIME_LIMIT_S, pass_fds=[read, write])
+    os.close(write)
+    with open(read) as pipe:
+        return done, [json.loads(line)["event"] for line in pipe]
+
+
+def test_command_line_writes_events(small_image, bundle, key_file):
+    done, events = events_of_run(small_image, bundle, key_file, reading=True)
+    assert (done.returncode, events) == (7, ["ready", "exited"]), done
+
+
+def test_command_line_wants_a_descriptor_to_write_to(small_image, bundle, key_file):
+    done, events = events_of_run(small_image, bundle, key_file, reading=False)
+    assert (done.returncode, events) == (2, []) and "open for writing" in done.stderr, done
+
+
+def test_limit_of_file_sizes_is_an_error(layout, tmp_path):
+    """RLIMIT_FSIZE: the kernel's signal for it would end the process. As an embedder without the command line's handler."""
+    program = (f"import bartizan\ntry: bartizan.build_image({str(layout)!r}, {str(tmp_path / 'out')!r}, workload_id='x', disk_key={KEY!r})\n"
+               "except bartizan.ResourceExhausted as error: print('refused', error.os_errno)")
+    done = subprocess.run(["prlimit", "--fsize=100000", sys.executable, "-c", program], capture_output=True, text=True,
+                          timeout=TIME_LIMIT_S)
+    assert done.stdout == f"refused {errno.EFBIG}\n", done
+    assert not list(tmp_path.iterdir())

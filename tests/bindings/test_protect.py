@@ -21,7 +21,8 @@ def run(*words, **options):
 
 
 def command_line(layout, out, key_file, recovery_file):
-    return run(CLI, "build", layout, "-o", out, "--key-file", key_file, "--scratch", "64M", "--recovery-file", recovery_file)
+    return run(CLI, "build", layout, "-o", out, "--key-file", key_file, "--scratch", "64M", "--recovery-file", recovery_file,
+               "--host-may", "output")
 
 
 @pytest.mark.parametrize("interface", [*EXAMPLES, "cli"])
@@ -36,6 +37,8 @@ def test_two_ways_in_and_a_scratch_disk(interface, layout, key_file, tmp_path):
     assert info["kind"] == "bartizan"
     assert info["scratch_bytes"] == 64 << 20
     assert json.loads(info["manifest"])["scratch"] == {"size": 64 << 20}
+    assert info["host_may"] == "output"
+    assert json.loads(info["manifest"])["host"] == {"input": False, "signals": False}
     assert [(slot["kdf"], slot["iterations"]) for slot in info["luks"]["keyslots"]] == [("pbkdf2", 1000), ("argon2id", 4)]
     assert run(CLI, "verify", out, "--key-file", recovery).returncode == 0
 
@@ -52,7 +55,7 @@ def test_recovery_passphrase_comes_from_standard_input(layout, tmp_path):
 def test_repeatable_with_a_recovery_passphrase(layout, tmp_path):
     recovery, key = tmp_path / "recovery", tmp_path / "key"
     recovery.write_bytes(RECOVERY)
-    key.write_bytes(b"0123456789abcdef" * 4)
+    key.write_bytes(b"0123456789abcdefghijklmnopqrstuv")
     digests = set()
     for name in ("one", "two"):
         done = run(CLI, "build", layout, "-o", tmp_path / name, "--key-from", key, "--recovery-file", recovery, "--json")

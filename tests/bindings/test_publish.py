@@ -15,7 +15,8 @@ MEASUREMENT = "5a" * 48
 
 def by_command_line(source, base, output, url, ca, admin_key, measurement, workload):
     key = output.with_suffix(".key")
-    build = [CLI, "build", source, "-o", output, "--base-image", base, "--id", workload, "--key-out", key]
+    build = [CLI, "build", source, "-o", output, "--base-image", base, "--id", workload, "--key-out", key,
+             "--broker", "https://10.0.2.2:8443", "--broker-ca", ca]
     register = [CLI, "register", output, "--kind", "trustee", "--broker", url, "--ca", ca, "--admin-key", admin_key, "--key-file", key,
                 "--tee", "snp", "--measurement", measurement, "--resource-policy"]
     return [build, register]

@@ -16,7 +16,7 @@ TOP_FOLDERS = {"src", "include", "tests", "scripts", "docs", "bindings", "python
 FILE_NAME = re.compile(r"[\w./-]*\w\.(?:hpp|cpp|h|c|S|py|sh|md|def|cmake|txt|json|map|abi|toml)")
 # Names that are no files of the tree: in images and bundles, in a broker's state folder, or made by a build.
 ELSEWHERE = {"bartizan.json", "krun-sev.json", "bundle.json", ".krun_config.json", "components.json", "krun_config.json",
-             "api.rst", "modules.dep"}
+             "api.rst", "modules.dep", "config.json"}
 
 
 def tracked():

@@ -28,7 +28,7 @@ def tool(name):
         path = shutil.which(candidate)
         if path and f"version {VERSION}" in subprocess.run([path, "--version"], capture_output=True, text=True).stdout:
             return path
-    pytest.fail(f"{name} {VERSION}x is not installed (scripts/packages.txt)")
+    pytest.fail(f"{name} {VERSION}x is not installed (scripts/setup tests)")
 
 
 def changed_files():

@@ -67,7 +67,8 @@ Result<vmm::machine::DeviceOptions> make_devices(char** words) {
   devices.disk_offset = std::strtoull(words[1], nullptr, 10);
   devices.disk_size = std::strtoull(words[2], nullptr, 10);
   devices.manifest = TRY(read_file(words[3], kMiB));
-  devices.network = TRY(guest_abi::Manifest::parse(devices.manifest)).network;
+  const bool network = TRY(guest_abi::Manifest::parse(devices.manifest)).network;
+  devices.network = network ? NetworkMode::outbound : NetworkMode::none;
   devices.services.fields.host_data = guest_abi::workload_digest(devices.manifest);
   devices.services.signer = TRY(attest::evidence::SimulatedSigner::create());
   return devices;

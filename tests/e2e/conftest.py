@@ -1,11 +1,16 @@
 """Fixtures of the end-to-end tests: the folder that prepare.py made, a running broker, and `launch`."""
 
+import fcntl
 import json
 import os
 import pathlib
 import shutil
+import signal
+import socket
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -14,6 +19,20 @@ sys.path.insert(0, str(SOURCE / "scripts/demo.d"))
 from demo import CLI, RunningBroker  # noqa: E402
 
 LAUNCH_TIME_LIMIT_S = 240  # of one guest, in a lab under load
+
+
+TEST_TIME_LIMIT_S = 600    # of one test, whatever it waits for
+
+
+@pytest.fixture(autouse=True)
+def no_test_waits_for_ever():
+    def give_up(number, frame):
+        raise TimeoutError(f"no end after {TEST_TIME_LIMIT_S} s")
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(TEST_TIME_LIMIT_S)
+    yield
+    signal.alarm(0)
 
 
 class Ended:
@@ -30,6 +49,18 @@ class Ended:
 
     def __repr__(self):
         return f"status {self.status}\nresult {json.dumps(self.result)}\nsaid {self.said[-3000:]}"
+
+
+def resize(terminal, rows, columns):
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def fetch(family, address, kind=socket.SOCK_STREAM, send=b""):
+    with socket.socket(family, kind) as client:
+        client.settimeout(60)
+        client.connect(address)
+        client.send(send)
+        return client.recv(100)
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +89,9 @@ def broker(work, facts, tmp_path_factory):
 def start(work, facts):
     processes = []
 
-    def start(image, *extra, tee="simulated", key=True, ram_mib=facts["ram_mib"], bundle="bundle", stdin=subprocess.PIPE):
-        keys = ["--key-file", work / f"{image if key is True else key}.key"] if key else []
-        command = [CLI, "run", work / image, "--tee", tee, "--bundle", work / bundle, "--memory", ram_mib,
+    def start(image, *extra, tee="simulated", key=True, ram_mib=facts["ram_mib"], bundle="bundle", stdin=subprocess.PIPE, prefix=()):
+        keys = ["--key-file", work / f"{image if key is True else key}.key"] if key else ["--allow", "loopback"]
+        command = [*prefix, CLI, "run", work / image, "--tee", tee, "--bundle", work / bundle, "--memory", ram_mib,
                    "--stats", "--json", *keys, *extra]
         process = subprocess.Popen([str(word) for word in command], stdin=stdin, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)

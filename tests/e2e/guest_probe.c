@@ -5,6 +5,8 @@
  *   env         the environment, a line each
  *   read=PATH   first line of a file, or the errno's name     write=PATH  creates a file, or the errno's name
  *   vsock=PORT  connects to the host (CID 2), sends "ping", prints the answer
+ *   connect=ADDRESS/PORT  connects by TCP, prints "done" or the errno's name
+ *   serve=PORT  answers connections and datagrams in both families, until a datagram is "end"
  *   cpus        how many processors /proc/cpuinfo has
  *   fill=PATH:N writes N MiB of text and syncs them     check=PATH:N  reads them back from the disk
  *   echo        prints the first line of standard input
@@ -15,9 +17,12 @@
  *   abort       dies by SIGABRT                               exit=N      ends with status N
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +30,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
@@ -80,6 +86,64 @@ static void read_all(const char* path) {
     sum = (((sum >> 1) + ((sum & 1) << 15)) + (unsigned)byte) & 0xffff;
   printf("all of %s: %ld bytes, sum %05u\n", path, size, sum);
   if (file != NULL) fclose(file);
+}
+
+static socklen_t address_of(const char* host, unsigned port, struct sockaddr_storage* to) {
+  struct sockaddr_in* v4 = (struct sockaddr_in*)to;
+  struct sockaddr_in6* v6 = (struct sockaddr_in6*)to;
+  memset(to, 0, sizeof *to);
+  if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons((uint16_t)port);
+    return sizeof *v4;
+  }
+  inet_pton(AF_INET6, host, &v6->sin6_addr);
+  v6->sin6_family = AF_INET6;
+  v6->sin6_port = htons((uint16_t)port);
+  return sizeof *v6;
+}
+
+/* ADDRESS/PORT */
+static void connect_to(const char* value) {
+  char host[64] = "";
+  struct sockaddr_storage address;
+  struct timeval limit = {30, 0};
+  unsigned port = 0;
+  sscanf(value, "%63[^/]/%u", host, &port);
+  socklen_t size = address_of(host, port, &address);
+  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  int failed = connect(fd, (struct sockaddr*)&address, size);
+  printf("connect %s/%u: %s\n", host, port, failed ? strerrorname_np(errno) : "done");
+  close(fd);
+}
+
+/* Answers "hello" to each connection and datagram at PORT, in both families, until one is "end". */
+static void serve(unsigned port) {
+  struct sockaddr_storage address, peer;
+  socklen_t size = address_of("::", port, &address);
+  int stream = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int datagrams = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  int failed = bind(stream, (struct sockaddr*)&address, size) || listen(stream, 8) ||
+               bind(datagrams, (struct sockaddr*)&address, size);
+  printf("serve %u: %s\n", port, failed ? strerrorname_np(errno) : "waiting");
+  fflush(stdout);
+  for (char text[8] = ""; !failed && strcmp(text, "end") != 0;) {
+    struct pollfd ready[] = {{stream, POLLIN, 0}, {datagrams, POLLIN, 0}};
+    poll(ready, 2, -1);
+    if (ready[0].revents != 0) {
+      int fd = accept4(stream, NULL, NULL, SOCK_CLOEXEC);
+      if (write(fd, "hello\n", 6) != 6) printf("serve: %s\n", strerrorname_np(errno));
+      close(fd);
+      continue;
+    }
+    socklen_t peer_size = sizeof peer;
+    memset(text, 0, sizeof text);
+    if (recvfrom(datagrams, text, sizeof text - 1, 0, (struct sockaddr*)&peer, &peer_size) >= 0)
+      sendto(datagrams, "hello\n", 6, 0, (struct sockaddr*)&peer, peer_size);
+  }
+  close(stream);
+  close(datagrams);
 }
 
 static void count_processors(void) {
@@ -174,7 +238,7 @@ static void wait_for_term(void) {
 
 static void print_size(void) {
   struct winsize size = {0};
-  ioctl(1, TIOCGWINSZ, &size);
+  ioctl(0, TIOCGWINSZ, &size);
   printf("size %d %d\n", (int)size.ws_row, (int)size.ws_col);
   fflush(stdout);
 }
@@ -199,6 +263,8 @@ static void act(const char* what) {
   if (strncmp(what, "fill=", 5) == 0) fill_file(value);
   if (strncmp(what, "check=", 6) == 0) check_file(value);
   if (strncmp(what, "vsock=", 6) == 0) talk((unsigned)atoi(value));
+  if (strncmp(what, "connect=", 8) == 0) connect_to(value);
+  if (strncmp(what, "serve=", 6) == 0) serve((unsigned)atoi(value));
   if (strcmp(what, "cpus") == 0) count_processors();
   if (strcmp(what, "input") == 0) tell_input();
   if (strncmp(what, "all=", 4) == 0) read_all(value);

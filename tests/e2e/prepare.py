@@ -3,35 +3,48 @@
     python3 tests/e2e/prepare.py FOLDER     (called by scripts/run_tests.py; FOLDER is made anew)
 """
 
+import base64
 import json
 import pathlib
 import shutil
+import ssl
 import subprocess
 import sys
+import urllib.request
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "scripts/demo.d"))
 from demo import RunningBroker, bartizan, free_port  # noqa: E402
 from workloads import add_layer, new_layout, run, tar, write_json  # noqa: E402
 
+# The host's ports that serve the boot or have their reader.
+BOOT_PORTS = [word for port in (1001, 1002, 1003, 1005, 1006, 1007) for word in ("--config.cmd", f"vsock={port}")]
 # name -> umoci config: each is one launch of one test.
 IMAGES = {
     "exit7": ["--config.cmd", "lines=3", "--config.cmd", "exit=7"],
     "process": ["--config.user", "web", "--config.env", "COLOUR=blue", "--config.env", "EMPTY=", "--config.workingdir", "/srv",
-                *[word for action in ("id", "env", "read=/srv/hello.txt", "read=/.krun_config.json", "read=/secret-of-root",
+                *[word for action in ("id", "env", "read=/srv/hello.txt", "read=/.krun_config.json", "read=/secret-of-root", "read=/etc/hostname",
                                       "write=/srv/new", "write=/tmp/new", "read=/proc/1/environ", "echo") for word in ("--config.cmd", action)]],
     "input": ["--config.user", "web", "--config.cmd", "input", "--config.cmd", "all=/dev/stdin"],
+    "closed": ["--config.cmd", "input", "--config.cmd", "all=/dev/stdin", "--config.cmd", "term"],
+    "ports-root": BOOT_PORTS,
+    "ports-nobody": ["--config.user", "65534:65534", *BOOT_PORTS],
     "terminal": ["--config.cmd", "input", "--config.cmd", "echo"],
+    "flood": ["--config.cmd", "lines=60000"],
     "size": ["--config.cmd", "size"],
     "term": ["--config.cmd", "term"],
     "abort": ["--config.cmd", "abort"],
     "cpus": ["--config.cmd", "cpus"],
     "scratch": ["--config.cmd", "fill=/srv/big:6", "--config.cmd", "check=/srv/big:6", "--config.cmd", "echo",
                 "--config.cmd", "check=/srv/big:6"],
+    "network": [word for action in ("connect=10.0.2.2/7001", "connect=10.0.2.2/7002", "connect=10.0.2.77/7001",
+                                    "connect=169.254.169.254/80", "connect=fd62:7a6e::2/7001", "connect=fd62:7a6e::2/7002",
+                                    "serve=7003") for word in ("--config.cmd", action)],
+    "served": ["--config.cmd", "serve=7005"],
     "vsock": ["--config.cmd", "vsock=5000", "--config.cmd", "vsock=5001", "--config.cmd", "lines=2000"],
 }
 # name -> words for `bartizan build`
-BUILD_OPTIONS = {"scratch": ["--scratch", "32M"]}
+BUILD_OPTIONS = {"scratch": ["--scratch", "32M"], "closed": ["--host-may", "output"]}
 
 
 def ordinary_image(folder, name, settings):
@@ -58,6 +71,18 @@ def root_archive(folder):
     tar(folder / "root.tar", root)
 
 
+def register_another_key(folder, name, port, ram_mib):
+    """Past `bartizan register`, which tries the key on the image."""
+    image = bartizan("inspect", folder / name)
+    digest = bartizan("measure", "--image", folder / name, "--bundle", folder / "bundle", "--memory", ram_mib)["digest"]
+    body = {"id": name, "workload_digest": image["workload_digest"], "measurements": [digest], "allow_simulated": True,
+            "resource": image["resource"], "disk_key": base64.b64encode(b"not the key").decode()}
+    token = (folder / "broker/admin.token").read_text().strip()
+    request = urllib.request.Request(f"https://127.0.0.1:{port}/bartizan/v1/workloads", json.dumps(body).encode(),
+                                     {"Content-Type": "application/json", "Authorization": f"Bearer {token}"})
+    urllib.request.urlopen(request, context=ssl.create_default_context(cafile=folder / "broker/ca.pem")).close()
+
+
 def main(folder):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -72,12 +97,13 @@ def main(folder):
                  "--init", SOURCE / "build/dev/src/guest/bartizan-init")
         facts["bundles"][release] = str(folder / f"bundle-{release}")
     with RunningBroker(folder / "broker", port):
+        memory = ["--memory", facts["ram_mib"]]  # a container has what its image says
         for name, settings in IMAGES.items():
             layout = ordinary_image(folder, name, settings)
-            bartizan("build", layout, "--output", folder / name, "--key-out", folder / f"{name}.key", *BUILD_OPTIONS.get(name, []))
+            bartizan("build", layout, "--output", folder / name, "--key-out", folder / f"{name}.key", *memory, *BUILD_OPTIONS.get(name, []))
         layout = folder / "ordinary/exit7"
         attested = ["--broker", f"https://10.0.2.2:{port}", "--broker-ca", folder / "broker/ca.pem"]
-        bartizan("build", layout, "--output", folder / "attested", "--key-out", folder / "attested.key", *attested)
+        bartizan("build", layout, "--output", folder / "attested", "--key-out", folder / "attested.key", *memory, *attested)
         bartizan("build", layout, "--output", folder / "unregistered", "--key-out", folder / "unregistered.key", *attested)
         bartizan("build", layout, "--output", folder / "unreachable", "--key-out", folder / "unreachable.key",
                  "--broker", f"https://10.0.2.2:{dead_port}", "--broker-ca", folder / "broker/ca.pem")
@@ -88,7 +114,8 @@ def main(folder):
         bartizan("register", folder / "attested", "--broker", f"https://127.0.0.1:{port}", "--ca", folder / "broker/ca.pem",
                  "--token-file", folder / "broker/admin.token", "--key-file", folder / "attested.key", "--bundle", folder / "bundle",
                  "--memory", facts["ram_mib"], "--allow-simulated")
-    (folder / "wrong.key").write_text("not the key")
+        bartizan("build", layout, "--output", folder / "misregistered", "--key-out", folder / "misregistered.key", "--id", "misregistered", *attested)
+        register_another_key(folder, "misregistered", port, facts["ram_mib"])
     write_json(folder / "facts.json", facts)
 
 

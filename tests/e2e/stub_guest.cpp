@@ -49,7 +49,7 @@ Result<ExitReason> launch(const plan::tee::LaunchPlan& plan, MachineStats& stats
     std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
   };
   vmm::machine::DeviceOptions devices;
-  devices.network = false;
+  devices.network = NetworkMode::none;
   devices.disk = UniqueFd(::memfd_create("disk", MFD_CLOEXEC));
   devices.disk_size = 4096;
   if (::ftruncate(devices.disk.get(), 4096) != 0) std::exit(2);

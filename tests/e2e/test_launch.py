@@ -1,17 +1,17 @@
 """Whole launches of a real guest on a stock kernel. Runs where one boots: scripts/on-kvm-host, else in the lab."""
 
-import fcntl
+import contextlib
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
 import threading
+import time
 
+import bartizan
 import pytest
-from conftest import LAUNCH_TIME_LIMIT_S, SOURCE, Ended
+from conftest import CLI, LAUNCH_TIME_LIMIT_S, SOURCE, Ended, fetch, resize
 
 MAX_EXITS_TO_PID1 = 10             # none: 3 were reached by hand; QEMU microvm needs 50,000
 MAX_EXITS_TO_PID1_SIMULATED = 700  # nearly all are page-state hypercalls
@@ -37,6 +37,7 @@ def test_process_is_what_the_image_says(launch):
     assert 'read /srv/hello.txt: "hello from the disk"' in said
     assert "read /.krun_config.json: ENOENT" in said
     assert "read /secret-of-root: EACCES" in said
+    assert 'read /etc/hostname: "bartizan"' in said
     assert "write /srv/new: EACCES" in said
     assert "write /tmp/new: done" in said
     assert "read /proc/1/environ: EACCES" in said
@@ -69,8 +70,30 @@ def test_terminal_becomes_the_workloads_terminal(start):
     assert "input is a terminal\n" in ended.said and "echo typed by hand\n" in ended.said, ended
 
 
-def resize(terminal, rows, columns):
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+@pytest.mark.parametrize("user", ["root", "nobody"])
+def test_workload_reaches_no_service_of_the_boot(launch, work, user):
+    """Report, key and signals of a simulated launch whose caller gives the key; output and terminal have their reader."""
+    ended = launch(f"ports-{user}", tee="simulated")
+    assert ended.status == 0, ended
+    answers = [line for line in ended.said.splitlines() if line.startswith("vsock ")]
+    assert answers == [f"vsock {port}: ECONNRESET" for port in (1001, 1002, 1003, 1005, 1006, 1007)], ended
+    assert (work / f"ports-{user}.key").read_text().strip() not in ended.said
+
+
+def test_host_has_what_the_manifest_gives_it_and_no_more(start):
+    """Built with --host-may output: neither input nor signals but the request to stop reach the workload."""
+    host, guest = os.openpty()
+    process = start("closed", stdin=guest, tee="none")
+    os.close(guest)
+    os.write(host, b"typed by the host\n")
+    said = wait_for(process, "waiting")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=LAUNCH_TIME_LIMIT_S)
+    os.close(host)
+    assert "all of /dev/stdin: 0 bytes, sum 00000" in said and "input is a terminal" not in said, said
+    assert Ended(process, output, errors).status == 5, errors
 
 
 def test_terminal_has_the_callers_size_and_follows_it(start):
@@ -88,8 +111,36 @@ def test_terminal_has_the_callers_size_and_follows_it(start):
     assert ended.status == 0, ended
 
 
+@pytest.fixture
+def flood(work, facts):
+    """Prints 2.5 MB, more than all buffers on the way hold."""
+    command = [CLI, "run", work / "flood", "--tee", "none", "--bundle", work / "bundle", "--memory", facts["ram_mib"],
+               "--key-file", work / "flood.key"]
+    with subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True) as process:
+        yield process
+        process.kill()
+
+
+def test_reader_that_pauses_gets_every_line(flood):
+    said = flood.stdout.readline()
+    time.sleep(3)
+    assert flood.poll() is None, "the workload waits"
+    said += flood.stdout.read()
+    assert said == "".join(f"line {i} of the workload's own output\n" for i in range(60000))
+    assert flood.wait(LAUNCH_TIME_LIMIT_S) == 0
+
+
+def test_guest_whose_output_nobody_reads_can_be_stopped(flood):
+    flood.stdout.readline()
+    time.sleep(3)
+    flood.send_signal(signal.SIGTERM)
+    flood.wait(LAUNCH_TIME_LIMIT_S)
+
+
 def test_sigterm_reaches_the_workload(start):
-    process = start("term")
+    """By way of GNU timeout, which passes the signal on twice: to its child, and to the group that the child is in."""
+    process = start("term", prefix=["timeout", "--preserve-status", LAUNCH_TIME_LIMIT_S])
     for line in process.stderr:
         if "waiting" in line:
             break
@@ -97,7 +148,47 @@ def test_sigterm_reaches_the_workload(start):
     output, errors = process.communicate(timeout=LAUNCH_TIME_LIMIT_S)
     ended = Ended(process, output, errors)
     assert "terminated by 15" in errors
+    assert errors.count("asked the workload to end, which may take 10 s") == 1, ended
     assert ended.status == 5, ended
+
+
+def machine(work, image, tee="none", **options):
+    context = bartizan.Context(bundle=work / "bundle", **options)
+    context.set_tee(tee)
+    context.attach_image(work / image, disk_key=(work / f"{image}.key").read_bytes().removesuffix(b"\n"))
+    return context
+
+
+def test_pause(work):
+    """No processor runs in it, and a stop ends it: the workload gets its signal and ends by itself."""
+    with machine(work, "term") as context:
+        context.start()
+        context.wait_for("ready", LAUNCH_TIME_LIMIT_S)
+        time.sleep(2)
+        context.pause()
+        exits = context.stats()["exits"]
+        time.sleep(2)
+        assert context.stats()["exits"] == exits
+        context.resume()
+        time.sleep(1)
+        context.pause()
+        context.request_stop(60_000)
+        reason = context.wait(LAUNCH_TIME_LIMIT_S)
+    assert (reason.kind, reason.code) == (bartizan.ExitKind.exit_code, 5), reason
+
+
+@pytest.mark.skipif(os.environ.get("BARTIZAN_TEST_LEVEL") != "soak", reason="only by scripts/test soak: 20 guests")
+def test_twenty_guests_leave_nothing(work):
+    def held():
+        return [len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task")]
+
+    held_after = []
+    for _ in range(20):
+        with machine(work, "exit7") as context:
+            context.start()
+            assert context.wait(LAUNCH_TIME_LIMIT_S).code == 7
+        held_after.append(held())
+    assert held_after[1:] == held_after[:1] * 19, held_after
 
 
 def test_signal_that_kills_the_workload_is_told(launch):
@@ -111,10 +202,15 @@ SCRATCH_BYTES = 32 << 20
 
 def wait_for(process, word):
     seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if word in line:
-            return "".join(seen)
+    limit = threading.Timer(LAUNCH_TIME_LIMIT_S, process.kill)  # ends the loop
+    limit.start()
+    try:
+        for line in process.stderr:
+            seen.append(line)
+            if word in line:
+                return "".join(seen)
+    finally:
+        limit.cancel()
     pytest.fail(f"never said \"{word}\": {''.join(seen)[-3000:]}")
 
 
@@ -158,6 +254,42 @@ def test_scratch_disk_that_the_image_does_not_want_is_refused(launch, tmp_path):
     assert not (tmp_path / "scratch").exists()
 
 
+def test_network_reaches_what_it_may_and_is_reached(start):
+    """By name one port of the host's loopback, in both families; nothing else of the host. Published: by hand and by itself."""
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server((address, port), family=family)) for port in (7001, 7002)
+                   for address, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6))]
+        check_network(start, servers[:2])
+
+
+def check_network(start, unreachable):
+    process = start("network", "--allow", "loopback:7002", "--publish", "[::1]:auto", "--publish", "7004:7003/udp",
+                    "--publish", "[::1]:7006:7003/udp", tee="none")
+    said = wait_for(process, "serve ")
+    answers = dict(line.removeprefix("connect ").split(": ") for line in said.splitlines() if line.startswith("connect "))
+    refused = "EHOSTUNREACH"
+    assert answers == {"10.0.2.2/7001": refused, "10.0.2.2/7002": "done", "10.0.2.77/7001": refused, "169.254.169.254/80": refused,
+                       "fd62:7a6e::2/7001": "EACCES", "fd62:7a6e::2/7002": "done"}, said
+    for server in unreachable:
+        server.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            server.accept()
+    for attempt in range(100):  # it takes PID 1 some time to see it
+        try:
+            assert fetch(socket.AF_INET6, ("::1", 7003)) == b"hello\n"
+            break
+        except ConnectionError:
+            time.sleep(0.2)
+    else:
+        pytest.fail("port 7003 was not published by itself")
+    assert fetch(socket.AF_INET, ("127.0.0.1", 7004), socket.SOCK_DGRAM, b"hi") == b"hello\n"
+    assert fetch(socket.AF_INET6, ("::1", 7006), socket.SOCK_DGRAM, b"end") == b"hello\n"
+    output, errors = process.communicate(timeout=LAUNCH_TIME_LIMIT_S)
+    ended = Ended(process, output, errors)
+    assert ended.status == 0, ended
+    assert "may not reach 10.0.2.2 port 7001, the host's loopback: allow" in said + errors, errors
+
+
 def test_vsock_port_reaches_a_unix_socket(launch, tmp_path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "service"))
@@ -180,19 +312,20 @@ def test_vsock_port_reaches_a_unix_socket(launch, tmp_path):
 
 
 def test_attested_launch_gets_its_key(launch, broker):
-    ended = launch("attested", key=False)
+    ended = launch("attested", "--event-fd", 2, key=False)
     assert ended.status == 7, ended
+    events = [line for line in ended.said.splitlines() if line.startswith('{"event"')]
+    assert events == [f'{{"event":"{name}"}}' for name in ("attested", "ready", "exited")], ended
     names = [stage["name"] for stage in ended.result["stats"]["stages"]]
     stages = ["pid1", "modules", "manifest", "network", "evidence", "broker", "verity", "crypt", "overlay", "workload"]
     assert [name for name in names if name in stages] == stages, names
 
 
 @pytest.mark.parametrize("image, key, tee, stage, words", [
-    ("exit7", "wrong", "none", "crypt", ["disk_key"]),
+    ("misregistered", False, "simulated", "crypt", ["disk_key"]),
     ("unregistered", False, "simulated", "broker", ["host_data"]),
     ("unreachable", False, "simulated", "broker", ["https://10.0.2.2"]),
     ("wrong_ca", False, "simulated", "broker", ["tls"]),
-    ("attested", False, "none", "evidence", []),
 ])
 def test_launch_without_the_right_to_it_fails_at_its_stage(launch, broker, image, key, tee, stage, words):
     ended = launch(image, key=key, tee=tee)
@@ -202,11 +335,18 @@ def test_launch_without_the_right_to_it_fails_at_its_stage(launch, broker, image
     assert "\n" not in ended.exit["detail"]
 
 
+def test_processor_without_what_keys_need_is_refused(launch):
+    """A host clears the bit in the CPUID that it shows; here the kernel does, by a command line that no such host can give."""
+    ended = launch("unregistered", "--append-cmdline", "clearcpuid=aes", key=False)
+    assert (ended.exit["kind"], ended.exit["stage"]) == ("guest_failure", "manifest"), ended
+    assert "[cpuid]" in ended.exit["detail"] and "without aes" in ended.exit["detail"], ended.exit
+
+
 def test_registered_image_with_more_memory_is_another_measurement(launch, broker):
     ended = launch("attested", key=False, ram_mib=320)
     detail = ended.exit["detail"]
     assert ended.exit["stage"] == "broker" and "[measurement]" in detail, ended
-    assert "vcpus 1, ram_mib 320, kernel " in detail and "differs: ram_mib 320 (the image has 512)" in detail, ended
+    assert "vcpus 1, ram_mib 320, kernel " in detail and "differs: ram_mib 320 (the image has 256)" in detail, ended
 
 
 def test_published_port_in_use_is_an_error_before_launch(launch):

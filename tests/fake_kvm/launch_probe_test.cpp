@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "fake_kvm/launch_support.hpp"
+#include "vmm/host/probe.hpp"
 #include "vmm/host/probe_tee.hpp"
 
 namespace bartizan::launches {
@@ -36,6 +37,23 @@ class TeeProbeTest : public ::testing::Test {
   std::filesystem::path root;
   std::shared_ptr<TeeKernel> kernel = std::make_shared<TeeKernel>();
 };
+
+TEST(ProbeBundle, WhatItsKernelCannotBeAGuestOfIsNotAvailable) {
+  BundleInfo bundle;
+  bundle.path = "some/bundle";
+  bundle.kernel_release = "6.1-test";
+  bundle.tees = {Tee::none, Tee::simulated};
+  TeeProbe snp{Tee::snp, true, {}, {}, 10, 2}, simulated{Tee::simulated, true};
+  TeeProbe tdx{Tee::tdx, false, "no TDX module", "another host"};
+  for (TeeProbe* tee : {&snp, &simulated, &tdx}) vmm::host::limit_to_bundle(bundle, *tee);
+  EXPECT_TRUE(simulated.available);
+  EXPECT_FALSE(snp.available);
+  EXPECT_EQ(snp.missing,
+            "guest bundle some/bundle: its kernel 6.1-test can be a guest of none, simulated, not "
+            "of snp");
+  EXPECT_THAT(snp.advice, HasSubstr("CONFIG_SEV_GUEST"));
+  EXPECT_EQ(tdx.missing, "no TDX module") << "what the host lacks comes first";
+}
 
 TEST_F(TeeProbeTest, AHostThatHasAll) {
   for (Tee tee : {Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx}) {

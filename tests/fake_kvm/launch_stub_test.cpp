@@ -162,13 +162,13 @@ TEST_P(StubLaunch, StagingIsNoRamAndIsGivenBack) {
 
 TEST_P(StubLaunch, LargeGuestsAreLaidOutAlike) {
   small_bundle();
-  options_.ram_mib = plan::measure::kMaxRamMib;
+  options_.ram_mib = kMaxRamMib;
   auto plan = wanted();
   uint64_t ram = 0;
   for (const auto& region : plan.ram) {
     if (region.base.value != guest_abi::kTdxResetPage) ram += region.size;
   }
-  EXPECT_EQ(ram, uint64_t{plan::measure::kMaxRamMib} << 20);
+  EXPECT_EQ(ram, uint64_t{kMaxRamMib} << 20);
   EXPECT_EQ(plan.ram.back().base.value, plan::boot::kRamAbove4GiB);
   if (validates()) {
     auto table = this->table(plan);

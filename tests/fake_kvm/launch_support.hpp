@@ -81,6 +81,7 @@ inline void write_bundle(const std::filesystem::path& folder, const Bytes& kerne
   info.kernel_sha256 = to_hex(crypto::sha256(kernel));
   info.initrd_sha256 = to_hex(crypto::sha256(initrd));
   info.command_line = "quiet panic=-1";
+  info.tees = {Tee::none, Tee::simulated, Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx};
   write_file(folder / "kernel", kernel).value();
   write_file(folder / "initrd", initrd).value();
   auto json = plan::bundle::bundle_json(info).value();

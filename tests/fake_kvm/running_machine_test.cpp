@@ -1,18 +1,9 @@
-// A whole session - devices, loop, vCPU threads, end - on FakeKvm: the script plays the guest.
-#include <fcntl.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
+// How a session ends, and what it reports.
+#include <future>
 
-#include <cstring>
-#include <fstream>
-
-#include "fakes/fake_kvm.hpp"
+#include "fake_kvm/session_support.hpp"
 #include "guest_abi/stub_table.hpp"
 #include "vmm/kvm/gmem_abi.hpp"
-#include "vmm/machine/running_machine.hpp"
 
 namespace bartizan::vmm::machine {
 namespace {
@@ -20,65 +11,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 using namespace std::chrono_literals;
-
-fakes::FakeKvm::Exit out32(uint16_t port, uint32_t value) {
-  return [=](kvm_run& run) {
-    run.exit_reason = KVM_EXIT_IO;
-    run.io = {KVM_EXIT_IO_OUT, 4, port, 1, 4096};
-    std::memcpy(reinterpret_cast<uint8_t*>(&run) + 4096, &value, sizeof value);
-    return 0;
-  };
-}
-
-int triple_fault(kvm_run& run) {
-  run.exit_reason = KVM_EXIT_SHUTDOWN;
-  return 0;
-}
-
-class SessionTest : public ::testing::Test {
- protected:
-  SessionTest()
-      : commands_(std::move(*Commands::create())),
-        exit_event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    renew();
-  }
-  void renew() {
-    kvm_ = std::make_shared<fakes::FakeKvm>();
-    kvm_->capabilities = {{KVM_CAP_MAX_VCPUS, 64}};
-    plan_.tee = Tee::simulated;
-    plan_.ram = {{{0}, 16 << 20}};
-  }
-  DeviceOptions devices() {
-    DeviceOptions options;
-    options.disk = UniqueFd(::memfd_create("disk", MFD_CLOEXEC));
-    EXPECT_EQ(::ftruncate(options.disk.get(), 8192), 0);
-    options.disk_size = 8192;
-    options.manifest = Bytes(700, 'm');
-    return options;
-  }
-  Result<std::unique_ptr<RunningMachine>> start(size_t vcpus = 1) {
-    RunningMachineOptions options{"web", kvm_, "/dev/kvm", {}, {}, &commands_, exit_event_.get()};
-    options.log = [this](LogLevel, std::string_view line) {
-      if (log_throws_) throw std::runtime_error("the caller's log");
-      std::lock_guard lock(mutex_);
-      log_ += std::string(line) + "\n";
-    };
-    plan_.cpus.resize(vcpus);
-    return RunningMachine::start(std::move(options), plan_, devices());
-  }
-  bool exit_readable() {
-    pollfd wish{exit_event_.get(), POLLIN, 0};
-    return ::poll(&wish, 1, 0) == 1;
-  }
-
-  std::shared_ptr<fakes::FakeKvm> kvm_;
-  plan::tee::LaunchPlan plan_;
-  Commands commands_;
-  UniqueFd exit_event_;
-  std::mutex mutex_;
-  std::string log_;
-  bool log_throws_ = false;
-};
 
 TEST_F(SessionTest, StagesAndExitReportBecomeStatsAndReason) {
   kvm_->scripts[0] = {out32(0x0b00, 1), out32(0x0b00, 10), out32(0x0b04, 42), triple_fault};
@@ -95,6 +27,54 @@ TEST_F(SessionTest, StagesAndExitReportBecomeStatsAndReason) {
   EXPECT_EQ(stats.exits, 4u);
   EXPECT_THAT(log_, HasSubstr("machine \"web\": exited with status 42"));
   EXPECT_THAT(log_, Not(HasSubstr("triple fault"))) << "a normal end does not read as a crash";
+}
+
+std::vector<MachineEvent> taken(Events& events) {
+  std::vector<MachineEvent> all;
+  while (auto event = events.next()) all.push_back(*event);
+  return all;
+}
+
+// The guest repeats its marks, and gives the last one twice.
+TEST_F(SessionTest, EventsComeOnceAndInOrder) {
+  for (bool attests : {false, true}) {
+    renew();
+    events_ = *Events::create({});
+    attests_ = attests;
+    kvm_->scripts[0] = {out32(0x0b00, 7),  out32(0x0b00, 7),   out32(0x0b00, 11), out32(0x0b00, 11),
+                        out32(0x0b00, 12), out32(0x0b00, ~0u), out32(0x0b04, 42), triple_fault};
+    auto session = start();
+    ASSERT_TRUE(session.ok()) << session.error().describe();
+    events_->wait_for(MachineEvent::exited, 20s);
+    std::vector<MachineEvent> expected = {MachineEvent::ready, MachineEvent::exited};
+    if (attests) expected.insert(expected.begin(), MachineEvent::attested);
+    EXPECT_EQ(taken(*events_), expected) << attests;
+    EXPECT_EQ((*session)->wait(0s)->code, 42);
+  }
+}
+
+TEST_F(SessionTest, NobodyNeedsEvents) {
+  events_ = nullptr;
+  kvm_->scripts[0] = {out32(0x0b00, 7), out32(0x0b00, 11), out32(0x0b04, 42), triple_fault};
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->code, 42);
+}
+
+// As it is of other callbacks: what an event's throws ends the guest, and the last has none to end.
+TEST_F(SessionTest, AnEventSinkThatThrowsEndsThatMachine) {
+  events_ = *Events::create([](MachineEvent) { throw std::runtime_error("the caller's sink"); });
+  kvm_->scripts[0] = {out32(0x0b00, 11)};
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->kind, ExitKind::crash);
+  EXPECT_THAT(reason->detail, HasSubstr("the caller's sink"));
+  events_->wait_for(MachineEvent::exited, 20s);
+  EXPECT_EQ(taken(*events_), (std::vector{MachineEvent::ready, MachineEvent::exited}));
 }
 
 TEST_F(SessionTest, AnEndWithoutAReportIsTold) {
@@ -152,20 +132,19 @@ TEST_F(SessionTest, ALogThatThrowsHindersNothing) {
   EXPECT_EQ(reason->code, 42);
 }
 
-uint64_t resident_pages() {
-  std::ifstream statm("/proc/self/statm");
-  uint64_t total = 0, resident = 0;
-  statm >> total >> resident;
-  return resident;
-}
+class Flood : public SessionTest, public ::testing::WithParamInterface<uint32_t> {};
+INSTANTIATE_TEST_SUITE_P(Ports, Flood, ::testing::Values(0x0b00, 0x0b04), [](const auto& info) {
+  return info.param == 0x0b00 ? "StageMarks" : "ExitReports";
+});
 
-TEST_F(SessionTest, ARepeatedExitReportCostsNoMemory) {
+TEST_P(Flood, OfAControlPortCostsNoMemory) {
   uint64_t before = 0, after = 0;
   auto& script = kvm_->scripts[0];
-  script.assign(200'000, out32(0x0b04, 0));
+  const auto write = out32(static_cast<uint16_t>(GetParam()), 1);
+  script.assign(200'000, write);
   script.front() = [&](kvm_run& run) {
     before = resident_pages();
-    return out32(0x0b04, 0)(run);
+    return write(run);
   };
   script.back() = [&](kvm_run& run) {
     after = resident_pages();
@@ -206,10 +185,10 @@ TEST_F(SessionTest, StagedBytesOutsideTheWindowAreOurOwnMistake) {
   }
 }
 
-TEST_F(SessionTest, AllEightSlotsAreWired) {
+TEST_F(SessionTest, AllSlotsAreWired) {
   auto session = start();
   ASSERT_TRUE(session.ok());
-  for (uint32_t gsi = 5; gsi < 13; ++gsi) EXPECT_TRUE(kvm_->irqfds.contains(gsi)) << gsi;
+  for (uint32_t gsi = 5; gsi < 12; ++gsi) EXPECT_TRUE(kvm_->irqfds.contains(gsi)) << gsi;
   std::set<uint64_t> pages;
   for (const auto& wish : kvm_->ioeventfds) {
     EXPECT_EQ(wish.addr & 0xfff, 0x50u);
@@ -217,7 +196,7 @@ TEST_F(SessionTest, AllEightSlotsAreWired) {
     EXPECT_TRUE(wish.flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
     pages.insert(wish.addr >> 12);
   }
-  EXPECT_EQ(pages.size(), 7u) << "all but the absent scratch disk";
+  EXPECT_EQ(pages.size(), 6u) << "all but the absent scratch disk";
 }
 
 TEST_F(SessionTest, AGuestThatNeverEndsIsStoppedAfterItsGrace) {
@@ -229,6 +208,36 @@ TEST_F(SessionTest, AGuestThatNeverEndsIsStoppedAfterItsGrace) {
   auto reason = (*session)->wait(20s);
   ASSERT_TRUE(reason.has_value());
   EXPECT_EQ(reason->kind, ExitKind::stopped);
+}
+
+// The caller's log blocks the device loop: here at the complaint about a queue of three entries.
+TEST_F(SessionTest, ADeviceLoopThatHangsHindersNoStop) {
+  kvm_->scripts[0] = drive(kRngSlot, 3);
+  std::promise<void> hangs, go_on;
+  log_blocks_ = [&] {
+    hangs.set_value();
+    go_on.get_future().wait();
+  };
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  hangs.get_future().wait();
+  commands_.send({Command::Kind::stop, 0});
+  auto reason = (*session)->wait(60s);
+  go_on.set_value();
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->kind, ExitKind::stopped);
+}
+
+// What a device's callback throws on the loop: here the caller's log, at the same complaint.
+TEST_F(SessionTest, WhatADeviceThrowsOnTheLoopEndsThatMachine) {
+  kvm_->scripts[0] = drive(kRngSlot, 3);
+  log_throws_ = true;
+  auto session = start();
+  ASSERT_TRUE(session.ok()) << session.error().describe();
+  auto reason = (*session)->wait(20s);
+  ASSERT_TRUE(reason.has_value());
+  EXPECT_EQ(reason->kind, ExitKind::crash);
+  EXPECT_THAT(reason->detail, HasSubstr("device loop: exception: the caller's log"));
 }
 
 TEST_F(SessionTest, AStopThatCameBeforeTheStartCounts) {

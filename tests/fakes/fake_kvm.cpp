@@ -66,6 +66,7 @@ FakeKvm::~FakeKvm() {
 }
 
 bool FakeKvm::must_fail(const std::string& name) {
+  if (at_call) at_call(calls);
   if (calls++ != fail_call) return false;
   failed_call = name;
   return true;
@@ -232,6 +233,9 @@ int FakeKvm::vcpu_call(FakeVcpu& vcpu, unsigned long number, unsigned long argum
       vcpu.sregs_set = true;
       return 0;
     case KVM_SET_FPU:
+      return 0;
+    case KVM_KVMCLOCK_CTRL:
+      ++vcpu.pauses;
       return 0;
     default:
       return fail(ENOTTY);

@@ -29,6 +29,7 @@ class FakeKvm final : public vmm::kvm::KernelApi {
     kvm_sregs sregs{};
     bool sregs_set = false;
     size_t next_exit = 0;
+    size_t pauses = 0;  // KVM_KVMCLOCK_CTRL
   };
 
   ~FakeKvm() override;
@@ -44,6 +45,7 @@ class FakeKvm final : public vmm::kvm::KernelApi {
   int open_errno = 0;
   size_t fail_call = SIZE_MAX;  // number of the call that fails, counted from 0
   int fail_errno = 0;
+  std::function<void(size_t call)> at_call;  // before the call, with its number
 
   // What it saw. Read when no vCPU runs.
   size_t calls = 0;

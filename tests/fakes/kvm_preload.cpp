@@ -1,10 +1,11 @@
 // LD_PRELOAD=libfake_kvm.so: KVM for programs that are not ours to link, so that whole machines run
 // through C, Python and the command line on any host. Whoever opens /fake/kvm gets a FakeKvm of its
-// own; its guest does nothing until it is stopped, or ends by itself as FAKE_KVM_EXIT=MS:STATUS
-// says. The probe guest of a start answers as on hardware.
+// own; its guest does nothing until it is stopped, or, by FAKE_KVM_EXIT=MS:STATUS, marks that its
+// workload runs and ends by itself. The probe guest of a start answers as on hardware.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,13 +23,14 @@ using bartizan::fakes::FakeKvm;
 
 constexpr const char* kDevice = "/fake/kvm";
 constexpr uint64_t kProbeRam = 1 << 20;
-constexpr uint16_t kExitPort = 0x0b04;
+constexpr uint16_t kMarkPort = 0x0b00, kExitPort = 0x0b04;
+constexpr uint32_t kRunningMark = 11;
 constexpr int kProbeAnswer = 42;
 constexpr unsigned kStepMs = 10;
 
-int port_write(kvm_run& run, uint32_t value) {
+int port_write(kvm_run& run, uint32_t value, uint16_t port = kExitPort) {
   run.exit_reason = KVM_EXIT_IO;
-  run.io = {KVM_EXIT_IO_OUT, 4, kExitPort, 1, 4096};
+  run.io = {KVM_EXIT_IO_OUT, 4, port, 1, 4096};
   std::memcpy(reinterpret_cast<uint8_t*>(&run) + 4096, &value, sizeof value);
   return 0;
 }
@@ -48,6 +50,7 @@ std::vector<FakeKvm::Exit> script(const FakeKvm& kvm) {
   if (end == nullptr) return steps;
   const unsigned ms = static_cast<unsigned>(std::strtoul(end, nullptr, 10));
   const auto status = static_cast<uint32_t>(std::strtoul(std::strchr(end, ':') + 1, nullptr, 10));
+  steps.push_back([](kvm_run& run) { return port_write(run, kRunningMark, kMarkPort); });
   for (unsigned passed = 0; passed < ms; passed += kStepMs)
     steps.push_back([](kvm_run& run) { return ::usleep(kStepMs * 1000), nothing(run); });
   steps.push_back([status](kvm_run& run) { return port_write(run, status); });
@@ -56,30 +59,36 @@ std::vector<FakeKvm::Exit> script(const FakeKvm& kvm) {
 }
 
 // Never destroyed: threads of the program may outlive its main function.
+using File = std::pair<dev_t, ino_t>;
+struct Owned {
+  FakeKvm* kvm;
+  File file;  // a number may be another file's by now
+};
 struct World {
   std::mutex mutex;
-  std::map<int, FakeKvm*> owners;
+  std::map<int, Owned> owners;
 };
 World& world() {
   static World* only = new World;
   return *only;
 }
 
-bool is_fake(int fd) {
-  char link[64] = "", target[64] = "";
-  std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  return ::readlink(link, target, sizeof target - 1) > 0 && std::strstr(target, "memfd:fake-kvm");
+// By fstat, which confined threads may call.
+File file_of(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 ? File{status.st_dev, status.st_ino} : File{};
 }
 
 FakeKvm* owner_of(int fd) {
   std::lock_guard lock(world().mutex);
   auto found = world().owners.find(fd);
-  return found == world().owners.end() || !is_fake(fd) ? nullptr : found->second;
+  if (found == world().owners.end() || found->second.file != file_of(fd)) return nullptr;
+  return found->second.kvm;
 }
 
 int remember(int fd, FakeKvm* kvm) {
   std::lock_guard lock(world().mutex);
-  if (fd >= 0) world().owners[fd] = kvm;
+  if (fd >= 0) world().owners[fd] = {kvm, file_of(fd)};
   return fd;
 }
 

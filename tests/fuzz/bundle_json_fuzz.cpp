@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto again = plan::bundle::parse_bundle_json(*text);
   if (!again.ok() || again->command_line != info->command_line ||
       again->kernel_sha256 != info->kernel_sha256 ||
-      again->kernel_release != info->kernel_release) {
+      again->kernel_release != info->kernel_release || again->tees != info->tees) {
     std::abort();
   }
   return 0;

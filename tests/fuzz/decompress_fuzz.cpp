@@ -22,7 +22,7 @@ Outcome unpack(image::layer::Compression compression, ByteView content, size_t p
   Outcome outcome{};
   crypto::Hasher hasher(crypto::HashKind::sha256);
   auto source = image::layer::decompress(
-      compression, std::make_unique<image::layer::MemorySource>(content), "fuzz");
+      compression, std::make_unique<image::tar::MemorySource>(content), "fuzz");
   if (!source.ok()) std::abort();
   Bytes buffer(piece);
   while (outcome.bytes < kEnough) {

@@ -7,7 +7,9 @@
 #include "guest/init/storage/storage.hpp"
 #include "guest/init/system/command_line.hpp"
 #include "guest/init/system/modules.hpp"
+#include "guest/init/workload/listening_ports.hpp"
 #include "guest/init/workload/process_config.hpp"
+#include "guest_abi/boot_stages.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace bartizan;
@@ -29,6 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                             "www:x:102:web\n")
       .ok();
   (void)guest::init::storage::corrupt_block_of_event(text);
+  if (guest::init::workload::listening_ports(text).size() > guest_abi::kMaxListeningPorts)
+    std::abort();
   if (auto line = guest::init::system::parse_command_line(text); line.ok()) {
     if (text.find("bartizan.tee=") == std::string_view::npos) std::abort();
     if (line->key_from_caller && text.find("bartizan.key=caller") == std::string_view::npos)

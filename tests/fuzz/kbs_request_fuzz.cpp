@@ -56,7 +56,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   ByteView body = as_bytes(text.substr(std::min(text.find('\n') + 1, text.size())));
   auto message = attest::broker::parse_attest(body);
   if (message.ok() && !crypto::normalize_jwk(message->tee_public_key).ok()) std::abort();
-  auto workload = attest::broker::parse_workload(body);
-  if (workload.ok() && (workload->measurements.empty() || workload->disk_key.empty())) std::abort();
+  auto registration = attest::broker::parse_registration(body);
+  if (registration.ok() &&
+      (registration->workload.measurements.empty() || registration->workload.disk_key.empty()))
+    std::abort();
   return 0;
 }

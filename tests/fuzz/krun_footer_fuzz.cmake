@@ -1,1 +1,1 @@
-bartizan_fuzz(krun_footer_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/krun_footer_fuzz.cpp USES image/builder)
+bartizan_fuzz(krun_footer_fuzz SOURCES ${CMAKE_CURRENT_LIST_DIR}/krun_footer_fuzz.cpp USES image/parts)

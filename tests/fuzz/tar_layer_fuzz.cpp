@@ -32,8 +32,8 @@ void merge(image::layer::Compression compression, ByteView content) {
   image::layer::LayerMerger merger(writer, std::filesystem::temp_directory_path());
   for (uint16_t number : {2, 1}) {
     auto applied = merger.apply(number, "layer", [&] {
-      return image::layer::decompress(
-          compression, std::make_unique<image::layer::MemorySource>(content), "layer");
+      return image::layer::decompress(compression,
+                                      std::make_unique<image::tar::MemorySource>(content), "layer");
     });
     if (!applied.ok()) return;
   }

@@ -41,11 +41,8 @@ Result<UniqueFd> stream() {
   return UniqueFd(ends[0]);
 }
 
-[[maybe_unused]] std::shared_ptr<vmm::virtio::Device> make_console(EventLoop& loop) {
-  vmm::virtio::ConsoleOptions options;
-  options.output = [](ByteView) {};
-  options.input = stream().value();
-  return vmm::virtio::ConsoleDevice::create(loop, std::move(options));
+[[maybe_unused]] std::shared_ptr<vmm::virtio::Device> make_console(EventLoop&) {
+  return vmm::virtio::ConsoleDevice::create([](ByteView) {});
 }
 [[maybe_unused]] std::shared_ptr<vmm::virtio::Device> make_block(EventLoop&) {
   return vmm::virtio::BlockDevice::create({scratch_file(), 4096, 32768, false, "scratch"}).value();

@@ -1,6 +1,6 @@
 // Our keyslot opener against cryptsetup: headers that cryptsetup made, volume keys that it dumped.
 // Plain files, no root.
-#include "guest/init/storage/keyslot.hpp"
+#include "guest_abi/keyslot.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 
-namespace bartizan::guest::init {
+namespace bartizan::guest_abi {
 namespace {
 
 namespace fs = std::filesystem;
@@ -74,20 +74,20 @@ class KeyslotTest : public ::testing::Test {
   }
 
   Bytes material() {
-    Bytes bytes(storage::keyslot_material_size(luks2_));
+    Bytes bytes(keyslot_material_size(luks2_));
     UniqueFd disk = open_file(path("disk"), O_RDONLY).value();
     EXPECT_TRUE(read_exactly(disk.get(), bytes, luks2_.keyslot.offset, "disk").ok());
     return bytes;
   }
 
   Result<SecretBytes> open(std::string_view disk_key) {
-    return storage::open_keyslot(luks2_, material(), SecretBytes::from_string(disk_key));
+    return open_keyslot(luks2_, material(), SecretBytes::from_string(disk_key));
   }
 
   static constexpr std::string_view kPassphrase = "correct horse battery staple";
   fs::path folder_;
   Bytes expected_;
-  guest_abi::Manifest::Luks2 luks2_;
+  Manifest::Luks2 luks2_;
 };
 
 TEST_F(KeyslotTest, SameVolumeKeyAsCryptsetup) {
@@ -121,7 +121,7 @@ TEST_F(KeyslotTest, OneFlippedBitInAnyStripeSpoilsTheKey) {
   for (size_t at : {size_t{0}, good.size() / 2, good.size() - 1}) {
     Bytes bad = good;
     bad[at] ^= 1;
-    auto key = storage::open_keyslot(luks2_, bad, SecretBytes::from_string(kPassphrase));
+    auto key = open_keyslot(luks2_, bad, SecretBytes::from_string(kPassphrase));
     ASSERT_FALSE(key.ok()) << at;
     EXPECT_EQ(key.error().reason, "disk_key") << at;
   }
@@ -131,16 +131,15 @@ TEST_F(KeyslotTest, SizesThatContradictAreCorrupt) {
   format("");
   Bytes good = material();
   auto secret = SecretBytes::from_string(kPassphrase);
-  EXPECT_EQ(
-      storage::open_keyslot(luks2_, ByteView(good).first(good.size() - 512), secret).error().code,
-      ErrorCode::corrupt);
-  guest_abi::Manifest::Luks2 small = luks2_;
+  EXPECT_EQ(open_keyslot(luks2_, ByteView(good).first(good.size() - 512), secret).error().code,
+            ErrorCode::corrupt);
+  Manifest::Luks2 small = luks2_;
   small.keyslot.size = 4096;
-  EXPECT_EQ(storage::open_keyslot(small, good, secret).error().code, ErrorCode::corrupt);
+  EXPECT_EQ(open_keyslot(small, good, secret).error().code, ErrorCode::corrupt);
   small = luks2_;
   small.keyslot.stripes = 0;
-  EXPECT_EQ(storage::open_keyslot(small, good, secret).error().code, ErrorCode::corrupt);
+  EXPECT_EQ(open_keyslot(small, good, secret).error().code, ErrorCode::corrupt);
 }
 
 }  // namespace
-}  // namespace bartizan::guest::init
+}  // namespace bartizan::guest_abi

@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <map>
+
 #include "bartizan/tee.hpp"
 #include "image/support.hpp"
 
@@ -222,13 +224,134 @@ TEST_F(BadInput, WrongOptions) {
     EXPECT_REFUSAL(refusal(options), invalid_argument, words);
   };
   wrong([](BuildOptions& o) { o.workload_id = "a/b"; }, "workload_id");
-  wrong([](BuildOptions& o) { o.broker_url = "http://x"; }, "broker_url");
+  for (const char* url :
+       {"http://x", "https://x:0", "https://x:70000", "https://x/kbs", "https://x?y", "https://x#y",
+        "https://x y", "https://", "https://[::1", "https://x:1:2", "https://x\n"})
+    wrong([&](BuildOptions& o) { o.broker_url = url; }, "broker_url \"");
+  wrong([](BuildOptions& o) { o.recovery_passphrase = SecretBytes::from_string("seven77"); },
+        "recovery_passphrase: of 7 bytes");
   wrong([](BuildOptions& o) { o.broker_url = "https://x"; }, "broker_ca_pem");
   wrong([](BuildOptions& o) { o.resource = "a/b"; }, "resource");
   wrong([](BuildOptions& o) { o.disk_key = SecretBytes(); }, "disk_key");
   wrong([](BuildOptions& o) { o.vcpus = 0; }, "vcpus");
   // No launch could have as many.
   wrong([](BuildOptions& o) { o.vcpus = kMaxVcpus + 1; }, "vcpus 255: must be 1 to 254");
+  wrong([](BuildOptions& o) { o.ram_mib = 127; }, "ram_mib 127: must be 128 to 262144");
+  wrong([](BuildOptions& o) { o.ram_mib = 262145; }, "ram_mib 262145");
+  wrong([](BuildOptions& o) { o.output = o.output.string() + ".tar.gz"; }, "tar.gz");
+}
+
+// Accepted by whoever knows better.
+TEST_F(BadInput, WhatProtectsNothing) {
+  make(std::vector<TarItem>{{"a"}});
+  auto weak = options();
+  weak.disk_key = SecretBytes::from_string(std::string(31, 'k'));
+  EXPECT_REFUSAL(refusal(weak), invalid_argument, "of 31 bytes, but must have 32 random ones");
+  for (std::string_view repeated : {"k", "0123456789abcdef", "0123456789abcdef0123456789abcde"}) {
+    std::string text;
+    while (text.size() < 64) text += repeated;
+    weak.disk_key = SecretBytes::from_string(text);
+    EXPECT_REFUSAL(refusal(weak), invalid_argument,
+                   fmt::format("repeats its first {} bytes", repeated.size()));
+  }
+  weak.force = true;
+  EXPECT_TRUE(build_image(weak).ok());
+  fs::remove_all(scratch_ / "out");
+  auto strong = options();
+  strong.disk_key = SecretBytes::from_string("0123456789abcdefghijklmnopqrstuv");
+  EXPECT_TRUE(build_image(strong).ok());
+}
+
+TEST_F(BadInput, BrokerThatNoGuestReaches) {
+  make(std::vector<TarItem>{{"a"}});
+  auto made = run_tool(fmt::format(
+      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca "
+      "-keyout '{0}/ca.key' -out '{0}/ca.pem'",
+      scratch_.path().string()));
+  ASSERT_EQ(made.status, 0) << made.output;
+  auto options = this->options();
+  options.broker_url = "https://10.0.2.2:8443";
+  options.broker_ca_pem = read_text(scratch_ / "ca.pem") + read_text(scratch_ / "ca.key");
+  EXPECT_REFUSAL(refusal(options), invalid_argument, "private key");
+  options.broker_url = "https://user:hunter2@10.0.2.2:8443";
+  EXPECT_REFUSAL(refusal(options), invalid_argument, "a user or a password");
+  EXPECT_EQ(refusal(options).message.find("hunter2"), std::string::npos);
+  options.broker_url = "https://10.0.2.2:8443";
+  options.broker_ca_pem = "root:x:0:0:root:/root:/bin/bash\n";
+  options.force = true;
+  EXPECT_REFUSAL(refusal(options), invalid_argument, "broker_ca_pem");
+  options.force = false;
+  options.broker_ca_pem = read_text(scratch_ / "ca.pem");
+  for (const char* url : {"https://127.0.0.1:8443", "https://localhost", "https://[::1]:8443"}) {
+    options.broker_url = url;
+    EXPECT_REFUSAL(refusal(options), invalid_argument, url);
+  }
+  options.broker_url = "https://10.0.2.2:8443";
+  options.network = false;
+  EXPECT_REFUSAL(refusal(options), invalid_argument, "network: off, and by it a guest asks");
+  options.force = true;
+  EXPECT_TRUE(build_image(options).ok());
+  EXPECT_EQ(inspect_image(options.output).value().host_may, "output");  // it is not trusted
+  fs::remove_all(scratch_ / "out");
+  options.force = false;
+  options.network = true;
+  EXPECT_TRUE(build_image(options).ok());
+}
+
+TEST_F(BadInput, WhatWouldNeverRun) {
+  const std::string passwd = "root:x:0:0::/:/x\nweb:x:7:7::/:/x\n";
+  const LayerBlob layer{make_tar({{"etc/passwd", '0', passwd},
+                                  {"etc/group", '0', "www:x:9:\n"},
+                                  {"usr/bin/app", '0', "x", "", 0755},
+                                  {"usr/plain", '0', "x"},
+                                  {"bin", '2', "", "usr/bin"},
+                                  {"start", '2', "", "/bin/../bin/app"},
+                                  {"loop", '2', "", "loop"}})};
+  const auto result = [&](std::string_view process, bool force = false) {
+    fs::remove_all(scratch_ / "src");
+    fs::remove_all(scratch_ / "out");
+    make_layout(scratch_ / "src", {layer}, "latest", process);
+    auto options = this->options();
+    options.force = force;
+    return build_image(options);
+  };
+  for (auto [process, words] : std::map<std::string_view, const char*>{
+           {R"({"Env":["A=b"]})", "neither Entrypoint nor Cmd"},
+           {R"({"Entrypoint":[],"Cmd":null})", "neither Entrypoint nor Cmd"},
+           {R"({"Entrypoint":["/usr/bin/other"]})", "\"/usr/bin/other\" is not in it"},
+           {R"({"Cmd":["/loop"]})", "/loop"},
+           {R"({"Cmd":["/usr/plain"]})", "not an executable file"},
+           {R"({"Cmd":["/usr/bin"]})", "not an executable file"},
+           {R"({"Cmd":["/start"],"User":"nosuch"})", "\"nosuch\""},
+           {R"({"Cmd":["/start"],"User":"web:nosuch"})", "group \"nosuch\""}}) {
+    auto built = result(process);
+    ASSERT_FALSE(built.ok()) << process;
+    EXPECT_REFUSAL(built.error(), invalid_argument, words);
+    EXPECT_FALSE(fs::exists(scratch_ / "out"));
+    EXPECT_TRUE(result(process, true).ok()) << process;
+  }
+  for (std::string_view process : {R"({"Cmd":["/start"],"User":"web:www"})",
+                                   R"({"Cmd":["/bin/app"],"User":"77:88"})", R"({"Cmd":["app"]})"})
+    EXPECT_TRUE(result(process).ok()) << result(process).error().describe();
+}
+
+TEST_F(BadInput, ConfidentialImageIsNoSource) {
+  make(std::vector<TarItem>{{"a"}});
+  auto first = options();
+  first.output = scratch_ / "made";
+  ASSERT_TRUE(build_image(first).ok());
+  auto again = options();
+  again.source = first.output;
+  EXPECT_REFUSAL(refusal(again), invalid_argument, "already a confidential image");
+  again.force = true;
+  EXPECT_TRUE(build_image(again).ok());
+}
+
+TEST_F(BadInput, NameOfAnImageIsNoFolder) {
+  auto named = options();
+  named.source = "localhost/app:1";
+  EXPECT_REFUSAL(refusal(named), not_found, "containers-storage:localhost/app:1");
+  EXPECT_REFUSAL(refusal(named), not_found, "docker://localhost/app:1");
 }
 
 TEST_F(BadInput, CancelledAtEachStage) {
@@ -318,7 +441,8 @@ TEST_F(BadInput, PartialOfALivingBuildStays) {
 
 TEST_F(BadInput, InspectOfSomethingElse) {
   make(std::vector<TarItem>{{"a"}});
-  EXPECT_REFUSAL(inspect_image(scratch_ / "src").error(), corrupt, "not a confidential image");
+  EXPECT_REFUSAL(inspect_image(scratch_ / "src").error(), invalid_argument,
+                 "`bartizan build` makes a confidential one");
   EXPECT_REFUSAL(inspect_image(scratch_ / "none").error(), not_found, "none");
 }
 

@@ -28,12 +28,16 @@ class Image : public testing::Test {
     folder_ = new ScratchFolder;
     ToolResult made = run_tool(script("make_image.sh", folder_->path()));
     ASSERT_EQ(made.status, 0) << made.output;
+    ToolResult authority = run(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca "
+        "-keyout ca.key -out ca.pem");
+    ASSERT_EQ(authority.status, 0) << authority.output;
     BuildOptions options;
     options.source = *folder_ / "src";
     options.output = *folder_ / "out";
     options.workload_id = "demo";
     options.broker_url = "https://10.0.2.2:8443";
-    options.broker_ca_pem = "-----BEGIN CERTIFICATE-----\n";
+    options.broker_ca_pem = read_text(*folder_ / "ca.pem");
     auto report = build_image(options);
     ASSERT_TRUE(report.ok()) << report.error().describe();
     report_ = new BuildReport(std::move(*report));
@@ -147,6 +151,9 @@ TEST_F(Image, SaysWhenACopyWasCompressed) {
   ASSERT_FALSE(packed.ok());
   EXPECT_EQ(packed.error().code, ErrorCode::unsupported);
   EXPECT_NE(packed.error().message.find("is compressed"), std::string::npos);
+  auto ordinary = verify_image(*folder_ / "src");  // with compressed layers
+  ASSERT_FALSE(ordinary.ok());
+  EXPECT_EQ(ordinary.error().code, ErrorCode::invalid_argument) << ordinary.error().describe();
 }
 
 // Archives reach us through skopeo: the same file system as from the layout.

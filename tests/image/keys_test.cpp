@@ -15,7 +15,7 @@ namespace bartizan::test {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr char kKey[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+constexpr char kKey[] = "243f6a8885a308d313198a2e03707344a4093822299f31d0082efa98ec4e6c89";
 constexpr char kRecovery[] = "eight words that somebody wrote on paper";
 
 class Keys : public testing::Test {
@@ -120,6 +120,20 @@ TEST_F(Keys, ScratchIsInTheManifestOrNotAtAll) {
     EXPECT_EQ(build_image(with).error().code, ErrorCode::invalid_argument) << bytes;
   }
   EXPECT_FALSE(fs::exists(scratch_ / "other"));
+}
+
+TEST_F(Keys, HostAccessIsInTheManifest) {
+  BuildOptions with = options();
+  ASSERT_TRUE(build_image(with).ok());
+  EXPECT_EQ(inspect_image(with.output).value().host_may, "input,output,signals");
+  with.output = scratch_ / "other";
+  with.host_may = "signals,output";
+  ASSERT_TRUE(build_image(with).ok());
+  EXPECT_EQ(inspect_image(with.output).value().host_may, "output,signals");
+  with.output = scratch_ / "third";
+  with.host_may = "exec";
+  EXPECT_EQ(build_image(with).error().code, ErrorCode::invalid_argument);
+  EXPECT_FALSE(fs::exists(with.output));
 }
 
 // The decrypted file system, whole; then with every byte of its metadata wrong, one at a time.

@@ -4,7 +4,7 @@ set -e
 cd "$1"
 umoci init --layout src
 umoci new --image src:latest
-umoci config --image src:latest --config.env GREETING=hello --config.cmd /bin/true --manifest.annotation org.example.kind=demo
+umoci config --image src:latest --config.env GREETING=hello --config.cmd true --manifest.annotation org.example.kind=demo
 umoci unpack --rootless --image src:latest bundle
 root=bundle/rootfs
 

@@ -18,6 +18,7 @@ fi
 python3 "$here/upper_layers.py" "$base" middle.tar top.tar
 umoci init --layout src
 umoci new --image src:latest
+umoci config --image src:latest --config.cmd sh
 for layer in "$base" middle.tar top.tar; do umoci raw add-layer --image src:latest "$layer"; done
 rm middle.tar top.tar
 umoci unpack --image src:latest want

@@ -13,7 +13,7 @@ namespace bartizan::test {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr char kKey[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+constexpr char kKey[] = "243f6a8885a308d313198a2e03707344a4093822299f31d0082efa98ec4e6c89";
 constexpr std::string_view kOurFiles[] = {"bartizan.json", "disk.img", "entrypoint",
                                           "krun-sev.json"};
 

@@ -19,7 +19,7 @@ class Reproducibility : public testing::Test {
  protected:
   void SetUp() override {
     fs::permissions(scratch_.path(), fs::perms(0777));
-    write_text(scratch_ / "key", std::string(64, 'k'));
+    write_text(scratch_ / "key", "0123456789abcdefghijklmnopqrstuv");
   }
   ToolResult run(const std::string& command) {
     return run_tool(fmt::format("cd '{}' && {}", scratch_.path().string(), command));

@@ -115,8 +115,8 @@ std::string make_tar(const std::vector<TarItem>& items) {
   return tar + std::string(1024, '\0');
 }
 
-void make_layout(const fs::path& folder, const std::vector<LayerBlob>& layers,
-                 std::string_view tag) {
+void make_layout(const fs::path& folder, const std::vector<LayerBlob>& layers, std::string_view tag,
+                 std::string_view process) {
   Json diff_ids = Json::array();
   for (const LayerBlob& layer : layers) {
     const std::string& tar = layer.tar.empty() ? layer.content : layer.tar;
@@ -124,7 +124,7 @@ void make_layout(const fs::path& folder, const std::vector<LayerBlob>& layers,
   }
   std::string config = Json({{"architecture", "amd64"},
                              {"os", "linux"},
-                             {"config", {{"Cmd", {"/x"}}}},
+                             {"config", Json::parse(process)},
                              {"rootfs", {{"type", "layers"}, {"diff_ids", diff_ids}}}})
                            .dump();
   Json manifest = {{"schemaVersion", 2},

@@ -53,9 +53,9 @@ struct LayerBlob {
   // The tar in it, whose digest the configuration names; empty: content itself.
   std::string tar = {};
 };
-// An OCI layout with these layers, lowest first.
+// An OCI layout with these layers, lowest first, and a process that a guest would look for in PATH.
 void make_layout(const std::filesystem::path& folder, const std::vector<LayerBlob>& layers,
-                 std::string_view tag = "latest");
+                 std::string_view tag = "latest", std::string_view process = R"({"Cmd":["x"]})");
 
 // The file system of a confidential image, decrypted by the volume key of its header.
 void decrypt_filesystem(const std::filesystem::path& image, const SecretBytes& disk_key,

@@ -12,7 +12,7 @@ import bartizan
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BARTIZAN_BUILD", SOURCE / "build/dev"))
-KEY = b"a disk key for tests"
+KEY = b"a disk key for tests, long enough"
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,22 @@ def test_register_and_audit(broker):
     assert bartizan.broker_audit(**access(broker), workload_id="w") == []
 
 
+def test_registrations_are_listed_replaced_on_demand_and_removed(broker):
+    bartizan.register_workload(**access(broker), **WORKLOAD)
+    bartizan.register_workload(**access(broker), **WORKLOAD)  # the same values
+    other = {**WORKLOAD, "workload_digest": bytes([1] * 32)}
+    with pytest.raises(bartizan.AlreadyExists, match="replace"):
+        bartizan.register_workload(**access(broker), **other)
+    bartizan.register_workload(**access(broker), **other, replace=True)
+    (listed,) = bartizan.list_workloads(**access(broker))
+    assert (listed["id"], listed["workload_digest"], listed["allow_simulated"]) == ("w", "01" * 32, True)
+    assert "disk_key" not in listed
+    bartizan.unregister_workload(**access(broker), workload_id="w")
+    assert bartizan.list_workloads(**access(broker)) == []
+    with pytest.raises(bartizan.NotFound):
+        bartizan.unregister_workload(**access(broker), workload_id="w")
+
+
 def test_wrong_token_is_a_permission_error(broker):
     with pytest.raises(PermissionError) as caught:
         bartizan.register_workload(**{**access(broker), "admin_token": b"wrong"}, **WORKLOAD)

@@ -32,6 +32,13 @@ def test_fresh_key_is_256_random_bits_in_hexadecimal(layout, tmp_path):
     assert all(len(bytes.fromhex(key.decode())) == 32 for key in keys)
 
 
+def test_key_is_tried_without_a_look_at_the_rest(image):
+    bartizan.check_disk_key(image, KEY)
+    with pytest.raises(bartizan.VerificationFailed) as caught:
+        bartizan.check_disk_key(image, b"another disk key")
+    assert caught.value.reason == "disk_key"
+
+
 def test_verify_accepts_the_key_and_refuses_another(image):
     bartizan.verify_image(image)
     bartizan.verify_image(image, KEY)
@@ -77,7 +84,7 @@ def test_output_that_exists_is_kept(layout, tmp_path):
 
 
 def test_reproducible_builds_are_the_same_and_diff_says_so(layout, image, tmp_path):
-    key = b"0123456789abcdef" * 4
+    key = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
     for name in ("a", "b"):
         bartizan.build_image(layout, tmp_path / name, disk_key=key, reproducible=True)
     assert bartizan.diff_images(tmp_path / "a", tmp_path / "b") == []

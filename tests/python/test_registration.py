@@ -257,7 +257,7 @@ def test_our_broker_takes_several_measurements_from_the_command_line(image, key_
     with bartizan.Broker(tmp_path / "state", port=0) as broker:
         (tmp_path / "ca.pem").write_text(broker.ca_pem)
         done = cli("register", image, "--broker", broker.url, "--ca", tmp_path / "ca.pem", "--token-file", broker.admin_token_path, "--key-file", key_file,
-                   "--measurement", MEASUREMENTS[0].hex(), MEASUREMENTS[1].hex(), "--json")
+                   "--tee", "snp", "--measurement", MEASUREMENTS[0].hex(), MEASUREMENTS[1].hex(), "--json")
         assert done.returncode == 0, done
         assert len(json.loads(done.stdout)["measurements"]) == 2
 

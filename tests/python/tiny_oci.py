@@ -31,7 +31,7 @@ def make_layer(files):
     return raw.getvalue()
 
 
-def make_layout(folder: pathlib.Path, files=FILES, level=9):
+def make_layout(folder: pathlib.Path, files=FILES, level=9, architecture="amd64"):
     blobs = folder / "blobs/sha256"
     blobs.mkdir(parents=True)
 
@@ -42,7 +42,7 @@ def make_layout(folder: pathlib.Path, files=FILES, level=9):
 
     layer = make_layer(files)
     config = {
-        "architecture": "amd64",
+        "architecture": architecture,
         "os": "linux",
         "config": {"Entrypoint": ["/hello"], "Env": ["PATH=/"], "WorkingDir": "/"},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},

@@ -84,20 +84,25 @@ template <typename Define, typename Work>
 void with_arguments_of_probe(Define&& define, Work work) {
   define(
       [work](const Path& kvm_device,
-         uint32_t guest_time_limit_ms) {
+         uint32_t guest_time_limit_ms,
+         const std::optional<Path>& bundle) {
         ProbeOptions options;
         assign(kvm_device, "kvm_device", options.kvm_device);
         assign(guest_time_limit_ms, "guest_time_limit_ms", options.guest_time_limit_ms);
+        assign(bundle, "bundle", options.bundle);
         return work(std::move(options));
       },
       py::kw_only(),
       py::arg("kvm_device") = "/dev/kvm",
       py::arg("guest_time_limit_ms") = 2000,
+      py::arg("bundle") = py::none(),
       R"doc(Probes what this host can run. Something that is missing is part of the result.
 
 kvm_device: The KVM device.
 guest_time_limit_ms: Time limit of the probe guest. KVM back ends that emulate long mode
-    exceed it. Unit: ms.)doc");
+    exceed it. Unit: ms.
+bundle: Guest bundle: a TEE that its kernel cannot be a guest of is not available.
+    Default: no bundle is looked at.)doc");
 }
 
 template <typename Define, typename Work>
@@ -295,8 +300,9 @@ void with_arguments_of_create_bundle(Define&& define, Work work) {
       py::arg("progress") = py::none(),
       R"doc(Creates a guest bundle from a distribution's kernel and the guest's init.
 
-kernel: The guest's kernel, a bzImage. Default: the newest Debian cloud kernel under
-    /boot.
+kernel: The guest's kernel, a bzImage. Its configuration is config-RELEASE beside it, or
+    "config" in the folder of its modules. Default: the Debian kernel under /boot that
+    can be a guest of most TEEs; of equal ones the newest.
 modules: Folder with the kernel's modules. Default: the folder under /lib/modules of the
     kernel's release.
 init: The guest's init, a static program. Default: the installed one.
@@ -322,12 +328,14 @@ void with_arguments_of_build_image(Define&& define, Work work) {
          const std::optional<py::bytes>& disk_key,
          bool reproducible,
          bool anonymous,
+         bool force,
          const py::object& progress,
          const std::optional<Path>& base_image,
          const std::string& base_reference,
          const std::optional<int64_t>& created,
          uint64_t scratch_bytes,
-         const std::optional<py::bytes>& recovery_passphrase) {
+         const std::optional<py::bytes>& recovery_passphrase,
+         const std::string& host_may) {
         BuildOptions options;
         assign(source, "source", options.source);
         assign(output, "output", options.output);
@@ -343,11 +351,13 @@ void with_arguments_of_build_image(Define&& define, Work work) {
         assign(disk_key, "disk_key", options.disk_key);
         assign(reproducible, "reproducible", options.reproducible);
         assign(anonymous, "anonymous", options.anonymous);
+        assign(force, "force", options.force);
         assign(base_image, "base_image", options.base_image);
         assign(base_reference, "base_reference", options.base_reference);
         assign(created, "created", options.created);
         assign(scratch_bytes, "scratch_bytes", options.scratch_bytes);
         assign(recovery_passphrase, "recovery_passphrase", options.recovery_passphrase);
+        assign(host_may, "host_may", options.host_may);
         return work(std::move(options), progress);
       },
       py::arg("source"),
@@ -365,12 +375,14 @@ void with_arguments_of_build_image(Define&& define, Work work) {
       py::arg("disk_key") = py::none(),
       py::arg("reproducible") = false,
       py::arg("anonymous") = false,
+      py::arg("force") = false,
       py::arg("progress") = py::none(),
       py::arg("base_image") = py::none(),
       py::arg("base_reference") = "",
       py::arg("created") = py::none(),
       py::arg("scratch_bytes") = 0,
       py::arg("recovery_passphrase") = py::none(),
+      py::arg("host_may") = "",
       R"doc(Builds a confidential image from an OCI image. Needs neither root nor KVM.
 
 source: The image to protect: an OCI layout folder. Where skopeo is installed also an
@@ -391,14 +403,18 @@ broker_ca_pem: The only certificate authority that the guest accepts for the bro
 resource: Name of the key at the broker (KBS: repository/type/tag). Default:
     "default/disk-key/<workload_id>".
 vcpus: Default number of virtual CPUs of a launch, at most 254.
-ram_mib: Default size of the guest's memory. Unit: MiB.
+ram_mib: Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB.
 network: Whether the guest gets a network.
-disk_key: The disk key. Default: 256 fresh random bits, as 64 hexadecimal digits.
+disk_key: The disk key, of 32 bytes at least: a shorter one can be guessed. Default: 256
+    fresh random bits, as 64 hexadecimal digits.
 reproducible: Draws nothing at random: the disk's key, salts and UUIDs come from
     disk_key, which must be given and hold 256 random bits. The same source and options
     then make the same bytes.
 anonymous: Omits all metadata that identifies the source: annotations, labels and its
     digest. Requires a workload_id.
+force: Accepts what a build refuses because it would never run, or not be protected: a
+    weak disk_key, a broker at the guest's own loopback address, a source that is a
+    confidential image, has no command, or lacks its program or its user.
 progress: Called as the work goes on; can cancel it.
 base_image: Image on which the output is put as one more layer, given as `source` is.
     The base's layers and history come first, and its environment, ports, labels, stop
@@ -411,7 +427,11 @@ scratch_bytes: Size of the scratch disk for what the workload writes, which the 
     multiple of 4096, 16 MiB to 1 TiB. Unit: bytes. Default: none: the workload writes
     to memory.
 recovery_passphrase: A second way into the disk, for people: a key slot of its own,
-    hardened by Argon2id. The guest never uses it. Default: none.)doc");
+    hardened by Argon2id. The guest never uses it. Default: none.
+host_may: What a host may do to the workload that runs: some of "input" (standard input
+    and terminal), "output" and "signals" (any; without it only the request to stop),
+    comma separated, or "none". The manifest records it, and the guest enforces it.
+    Default: "output" with a broker_url, else "input,output,signals".)doc");
 }
 
 template <typename Define, typename Work>
@@ -507,6 +527,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
          const std::string& admin_role,
          bool reference_values,
          bool resource_policy,
+         bool replace,
          const std::string& id,
          const py::bytes& workload_digest,
          const std::vector<py::bytes>& measurements,
@@ -527,6 +548,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
         assign(admin_role, "admin_role", broker_access.admin_role);
         assign(reference_values, "reference_values", broker_access.reference_values);
         assign(resource_policy, "resource_policy", broker_access.resource_policy);
+        assign(replace, "replace", broker_access.replace);
         Workload workload;
         assign(id, "id", workload.id);
         assign(workload_digest, "workload_digest", workload.workload_digest);
@@ -550,6 +572,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
       py::arg("admin_role") = "admin",
       py::arg("reference_values") = true,
       py::arg("resource_policy") = false,
+      py::arg("replace") = false,
       py::arg("id"),
       py::arg("workload_digest"),
       py::arg("measurements"),
@@ -559,7 +582,8 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
       py::arg("resource") = "",
       py::arg("disk_key"),
       py::arg("tee") = "snp",
-      R"doc(Registers a workload and its key. Replaces an earlier registration of the same id.
+      R"doc(Registers a workload and its key. AlreadyExists if its id is registered with other
+values and `replace` is false.
 
 url: URL of the broker; of Trustee with the path before /kbs/v0, if it has one.
     Required.
@@ -575,6 +599,9 @@ reference_values: Trustee has one list of measurements for all workloads; whethe
     registration replaces it.
 resource_policy: Whether Trustee's policy for all resources is replaced by
     trustee_resource_policy().
+replace: Whether bartizan's own broker puts the workload in the place of an earlier
+    registration of the same id, whose launches then get no key any more; other brokers
+    always do.
 id: Name of the workload. Required.
 workload_digest: SHA-256 of the manifest. 32 bytes. Required.
 measurements: Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32
@@ -639,16 +666,23 @@ void with_arguments_of_Context(Define&& define, Work work) {
          const std::optional<Path>& bundle,
          const std::string& extra_command_line,
          const Path& kvm_device,
-         bool network,
+         const std::string& network,
+         const std::vector<std::string>& allow,
          int stdin_fd,
          int stdout_fd,
          const std::vector<PublishedPort>& publish,
+         const std::string& publish_auto,
          const std::vector<VsockPort>& vsock,
          const std::optional<Path>& scratch_disk,
          const py::object& log,
          const py::object& guest_log,
          const std::optional<PythonTeeOptions>& tee_options,
-         const std::string& huge_pages) {
+         const std::string& huge_pages,
+         uint32_t max_vcpus,
+         uint32_t max_ram_mib,
+         uint64_t max_scratch_bytes,
+         const py::object& events,
+         const std::string& harden) {
         MachineOptions options;
         assign(name, "name", options.name);
         assign(vcpus, "vcpus", options.vcpus);
@@ -657,14 +691,21 @@ void with_arguments_of_Context(Define&& define, Work work) {
         assign(extra_command_line, "extra_command_line", options.extra_command_line);
         assign(kvm_device, "kvm_device", options.kvm_device);
         assign(network, "network", options.network);
+        assign(allow, "allow", options.allow);
         assign(stdin_fd, "stdin_fd", options.stdin_fd);
         assign(stdout_fd, "stdout_fd", options.stdout_fd);
         assign(publish, "publish", options.publish);
+        assign(publish_auto, "publish_auto", options.publish_auto);
         assign(vsock, "vsock", options.vsock);
         assign(scratch_disk, "scratch_disk", options.scratch_disk);
         assign(log, "log", options.log);
         assign(guest_log, "guest_log", options.guest_log);
         assign(huge_pages, "huge_pages", options.huge_pages);
+        assign(max_vcpus, "max_vcpus", options.max_vcpus);
+        assign(max_ram_mib, "max_ram_mib", options.max_ram_mib);
+        assign(max_scratch_bytes, "max_scratch_bytes", options.max_scratch_bytes);
+        assign(events, "events", options.events);
+        assign(harden, "harden", options.harden);
         return work(std::move(options), tee_options);
       },
       py::kw_only(),
@@ -674,16 +715,23 @@ void with_arguments_of_Context(Define&& define, Work work) {
       py::arg("bundle") = py::none(),
       py::arg("extra_command_line") = "",
       py::arg("kvm_device") = "/dev/kvm",
-      py::arg("network") = true,
+      py::arg("network") = "outbound",
+      py::arg("allow") = std::vector<std::string>(),
       py::arg("stdin_fd") = -1,
       py::arg("stdout_fd") = -1,
       py::arg("publish") = std::vector<PublishedPort>(),
+      py::arg("publish_auto") = "",
       py::arg("vsock") = std::vector<VsockPort>(),
       py::arg("scratch_disk") = py::none(),
       py::arg("log") = py::none(),
       py::arg("guest_log") = py::none(),
       py::arg("tee_options") = py::none(),
       py::arg("huge_pages") = "off",
+      py::arg("max_vcpus") = 0,
+      py::arg("max_ram_mib") = 0,
+      py::arg("max_scratch_bytes") = 0,
+      py::arg("events") = py::none(),
+      py::arg("harden") = "off",
       R"doc(Creates a machine. Nothing of the host is touched before the start.
 
 name: Name of the machine in errors and log lines.
@@ -695,22 +743,42 @@ bundle: Folder of the guest bundle. Default: default_bundle_path().
 extra_command_line: Text that is appended to the bundle's kernel command line, and
     measured.
 kvm_device: The KVM device.
-network: Whether the machine has a network device, served by an in-process user-mode
-    network.
+network: The most that the guest's network reaches: an image that was built without a
+    network has none anyway, and one that asks for more than this is refused. One of
+    "outbound", "isolated", "none".
+allow: Places of this host that the guest may reach all the same: "loopback" (as
+    10.0.2.2 or [fd62:7a6e::2]), "loopback:PORT", "metadata" (link-local addresses, and
+    where a cloud's host fetches its credentials), "metadata:PORT".
 stdin_fd: The workload's standard input. A terminal is attached as it is; anything else
     is forwarded up to and including its end. -1: the end comes at once.
 stdout_fd: Receives what the workload writes to its standard output and error. -1:
     discarded.
-publish: Host TCP ports whose connections arrive at guest TCP ports.
+publish: Host ports whose connections or datagrams arrive at guest ports.
+publish_auto: Address of this host at which each TCP port that the workload listens on
+    is published under its own number, for as long as it listens. "::" stands for all
+    addresses, those of IPv4 too. Default: only those of publish.
 vsock: Guest vsock ports that are joined to unix sockets of the host.
 scratch_disk: Where an image that was built with scratch_bytes gets its scratch disk: a
     raw file, created or extended (sparse) as needed. Its content is lost. Default: an
     unnamed sparse file in the folder for temporary files.
 log: Receives the library's own log lines.
-guest_log: Receives the guest's console (kernel and init), one line at a time.
+guest_log: Receives the guest's console (kernel and init), one line at a time. A guest
+    that writes more than 10,000 at once and then 1,000 each second loses the rest; a
+    line counts them.
 tee_options: Options of hardware TEEs.
 huge_pages: What guest RAM is made of on the host's side. One of "off", "transparent",
-    "reserved".)doc");
+    "reserved".
+max_vcpus: The most virtual CPUs that this host gives, whatever the image asks for. More
+    is resource_exhausted. Default: no limit of the host's.
+max_ram_mib: The most guest memory that this host gives, whatever the image asks for.
+    More is resource_exhausted. Unit: MiB. Default: no limit of the host's.
+max_scratch_bytes: The largest scratch disk that this host gives, whatever the image
+    asks for. More is resource_exhausted. Unit: bytes. Default: no limit of the host's.
+events: Receives each event of the guest, on a thread of the library, which stops and
+    signals wait for: it returns soon. It may do what any thread may, but neither wait
+    for the guest nor free the machine.
+harden: What the library's threads of the machine give up before its guest runs. One of
+    "off", "preferred", "required".)doc");
 }
 
 }  // namespace bartizan::python

@@ -141,6 +141,9 @@ void add_bundle_info(py::module_& module) {
   type.def_readonly("kernel_bytes", &BundleInfo::kernel_bytes, R"doc(Size of the kernel.)doc");
   type.def_readonly("initrd_bytes", &BundleInfo::initrd_bytes, R"doc(Size of the initrd.)doc");
   type.def_readonly("command_line", &BundleInfo::command_line, R"doc(The default kernel command line.)doc");
+  type.def_readonly("digest", &BundleInfo::digest, R"doc(SHA-256 of bundle.json in hexadecimal. Bundles with different digests have different measurements.)doc");
+  type.def_readonly("tees", &BundleInfo::tees, R"doc(TEEs that the kernel can be a guest of, by its configuration and modules; a launch in another one is refused.)doc");
+  type.def_readonly("replaced_digest", &BundleInfo::replaced_digest, R"doc(When a bundle was created: digest of the one that was there before, that of this one if nothing had to be written; "damaged": it could not be read as one; empty: none was.)doc");
   add_to_dict(type);
   add_state(type,
             &BundleInfo::path,
@@ -149,7 +152,10 @@ void add_bundle_info(py::module_& module) {
             &BundleInfo::initrd_sha256,
             &BundleInfo::kernel_bytes,
             &BundleInfo::initrd_bytes,
-            &BundleInfo::command_line);
+            &BundleInfo::command_line,
+            &BundleInfo::digest,
+            &BundleInfo::tees,
+            &BundleInfo::replaced_digest);
 }
 
 void add_build_report(py::module_& module) {
@@ -259,6 +265,7 @@ void add_image_info(py::module_& module) {
   type.def_readonly("kind", &ImageInfo::kind, R"doc("bartizan": a confidential image with a manifest. "krun": made by oci2cw or buildah mkcw, without a manifest. "disk": a disk image with a LUKS header.)doc");
   type.def_readonly("luks", &ImageInfo::luks, R"doc(The LUKS header; null if there is none.)doc");
   type.def_readonly("scratch_bytes", &ImageInfo::scratch_bytes, R"doc(Size of the scratch disk; 0: the workload writes to memory.)doc");
+  type.def_readonly("host_may", &ImageInfo::host_may, R"doc(What the host may do to the workload: some of "input", "output", "signals", or "none"; empty for an image of another tool.)doc");
   type.def_property_readonly("manifest", [](const ImageInfo& self) { return to_bytes(self.manifest); }, R"doc(The exact text of the manifest.)doc");
   type.def_property_readonly("workload_digest", [](const ImageInfo& self) { return to_bytes(self.workload_digest); }, R"doc(SHA-256 of the manifest, 32 bytes.)doc");
   type.def_readonly("disk_path", &ImageInfo::disk_path, R"doc(File that holds /disk.img.)doc");
@@ -281,6 +288,7 @@ void add_image_info(py::module_& module) {
             &ImageInfo::kind,
             &ImageInfo::luks,
             &ImageInfo::scratch_bytes,
+            &ImageInfo::host_may,
             &ImageInfo::manifest,
             &ImageInfo::workload_digest,
             &ImageInfo::disk_path,

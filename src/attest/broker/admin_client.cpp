@@ -34,11 +34,23 @@ Result<std::string> call(const BrokerAccess& access, attest::client::HttpRequest
                                            client.endpoint().url);
 }
 
-bool is_path_segment(std::string_view id) {
-  return !id.empty() && std::all_of(id.begin(), id.end(), [](char c) {
+Result<void> check_id(std::string_view id) {
+  const bool segment = !id.empty() && std::all_of(id.begin(), id.end(), [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-' || c == '.';
   });
+  if (segment) return {};
+  return make_error(ErrorCode::invalid_argument, "attest/broker",
+                    "workload id is empty or has other characters than "
+                    "letters, digits, '_', '-' and '.'");
+}
+
+// Trustee and old servers have no such requests.
+Result<void> require_ours(const BrokerAccess& access) {
+  if (access.kind == BrokerKind::bartizan) return {};
+  return make_error(ErrorCode::unsupported, "attest/broker",
+                    "broker kind {}: its registrations can be neither listed nor removed",
+                    to_string(access.kind));
 }
 
 }  // namespace
@@ -64,7 +76,7 @@ Result<void> register_workload(const BrokerAccess& access, const Workload& workl
     return attest::broker::register_with_trustee(access, workload, std::time(nullptr));
   if (access.kind == BrokerKind::register_workload)
     return attest::broker::register_workload_at(access, workload);
-  SecretBytes body = TRY(attest::broker::write_workload(workload));
+  SecretBytes body = TRY(attest::broker::write_registration(workload, access.replace));
   attest::client::HttpRequest request{
       "POST", std::string(kWorkloads), {{"Content-Type", "application/json"}}, std::move(body)};
   TRY(call(access, std::move(request)));
@@ -72,12 +84,20 @@ Result<void> register_workload(const BrokerAccess& access, const Workload& workl
 }
 
 Result<std::string> broker_audit(const BrokerAccess& access, const std::string& workload_id) {
-  if (!is_path_segment(workload_id)) {
-    return make_error(ErrorCode::invalid_argument, "attest/broker",
-                      "workload id is empty or has other characters than "
-                      "letters, digits, '_', '-' and '.'");
-  }
+  TRY(check_id(workload_id));
   return call(access, {"GET", fmt::format("{}/{}/audit", kWorkloads, workload_id), {}, {}});
+}
+
+Result<void> unregister_workload(const BrokerAccess& access, const std::string& workload_id) {
+  TRY(require_ours(access));
+  TRY(check_id(workload_id));
+  TRY(call(access, {"DELETE", fmt::format("{}/{}", kWorkloads, workload_id), {}, {}}));
+  return {};
+}
+
+Result<std::string> list_workloads(const BrokerAccess& access) {
+  TRY(require_ours(access));
+  return call(access, {"GET", std::string(kWorkloads), {}, {}});
 }
 
 }  // namespace bartizan

@@ -30,6 +30,8 @@ Result<Broker> Broker::start(BrokerOptions options) {
   }
   if (!options.clock) options.clock = [] { return static_cast<int64_t>(std::time(nullptr)); };
   for (const auto& root : options.sev_roots) TRY(attest::sev::check_root(root));
+  // First, so that nothing is made for a broker that never serves.
+  UniqueFd listener = TRY(attest::broker::listen_at(options.address, options.port));
   attest::broker::Identity identity =
       TRY(attest::broker::load_identity(options.state, options.tls_names, options.clock()));
   attest::broker::Store store = TRY(attest::broker::Store::open(options.state / "store.sqlite"));
@@ -37,8 +39,7 @@ Result<Broker> Broker::start(BrokerOptions options) {
   impl->service = TRY(attest::broker::Service::create(
       std::move(store),
       {options.clock, options.log, identity.admin_token_hash, options.sev_roots}));
-  impl->server =
-      TRY(attest::broker::Server::start(options.address, options.port, identity, *impl->service));
+  impl->server = TRY(attest::broker::Server::start(std::move(listener), identity, *impl->service));
   impl->ca_pem = identity.ca_pem;
   impl->options = std::move(options);
   return Broker(std::move(impl));

@@ -15,8 +15,8 @@ using crypto::CertificateRequest;
 using crypto::EcKey;
 
 constexpr uint64_t kMaxFile = 64 * kKiB;
-constexpr int64_t kDay = 24 * 3600;
-constexpr int64_t kYears = 10 * 365 * kDay;
+constexpr int64_t kDay = 86'400;
+constexpr int64_t kYears = kDay * 3650;
 constexpr size_t kTokenBytes = 32;
 
 Result<void> make_folder(const fs::path& folder) {

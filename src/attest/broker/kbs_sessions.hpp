@@ -10,6 +10,7 @@
 
 #include "bartizan/result.hpp"
 #include "bartizan/tee.hpp"
+#include "base/bytes.hpp"
 #include "base/json.hpp"
 #include "base/mutex.hpp"
 
@@ -24,11 +25,13 @@ constexpr size_t kMaxSessions = 4096;
 
 struct SevLaunch;
 
-struct KbsSession {
+// Moving JSON may throw by its declaration; nothing here asks for a move that must not.
+struct KbsSession {  // NOLINT(bugprone-exception-escape)
   Tee tee = Tee::none;
   std::string nonce;        // standard base64 of 32 random bytes
   bool consumed = false;    // its nonce has been shown to /attest
   std::string workload_id;  // after a good /attest
+  Bytes workload_digest;    // the same workload's: another one may have its id by now
   std::string resource;     // the one that may be released
   Json tee_public_key;
   std::shared_ptr<const SevLaunch> sev;  // of a SEV launch, which has no other use for a session
@@ -48,7 +51,7 @@ class KbsSessions {
   std::optional<KbsSession> attested(const std::string& id, int64_t now);
 
  private:
-  struct Entry {
+  struct Entry {  // NOLINT(bugprone-exception-escape): as above
     KbsSession session;
     int64_t expires = 0;
   };

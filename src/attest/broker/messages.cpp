@@ -67,7 +67,22 @@ bool is_id(std::string_view id) {
   });
 }
 
+// No guest would ever get the key.
+Result<void> check_tee(const Workload& workload) {
+  if (evidence::is_pre_attested(workload.tee)) return {};
+  if (workload.tee == Tee::simulated && !workload.allow_simulated)
+    return invalid_workload(
+        "tee \"simulated\" without allow_simulated: no guest of it would get the key; name the TEE "
+        "of the measurements, or allow it for a test, as it protects nothing");
+  if (evidence::verifiable_tee(evidence::kbs_tee_name(workload.tee))) return {};
+  return make_error(ErrorCode::unsupported, std::string(kOrigin),
+                    "workload: tee \"{}\": its guests bring no evidence that this broker verifies, "
+                    "so none would get the key",
+                    evidence::kbs_tee_name(workload.tee));
+}
+
 Result<void> check_workload(const Workload& workload) {
+  TRY(check_tee(workload));
   if (!is_id(workload.id))
     return invalid_workload("id is not 1 to 128 letters, digits, '_', '-' or '.'");
   TRY(client::check_resource_path(workload.resource));
@@ -243,31 +258,51 @@ Result<SevMeasurement> parse_sev_measured(ByteView body) {
   return seen;
 }
 
-Result<Workload> parse_workload(ByteView body) {
+namespace {
+
+Json public_part(const Workload& workload) {
+  Json measurements = Json::array();
+  for (const Bytes& one : workload.measurements) measurements.push_back(to_hex(one));
+  return {{"id", workload.id},
+          {"workload_digest", to_hex(workload.workload_digest)},
+          {"measurements", std::move(measurements)},
+          {"allow_simulated", workload.allow_simulated},
+          {"allow_debug", workload.allow_debug},
+          {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
+          {"resource", workload.resource}};
+}
+
+}  // namespace
+
+Result<RegistrationMessage> parse_registration(ByteView body) {
   Json json = TRY(parse_json(as_text(body), "workload"));
   auto workload = workload_from_json(json);
   wipe_member(json, "disk_key");
-  return workload;
+  if (!workload.ok()) return std::move(workload).error();
+  const bool replace = TRY(flag(json, "replace"));
+  return RegistrationMessage{*std::move(workload), replace};
 }
 
-Result<SecretBytes> write_workload(const Workload& workload) {
+Result<SecretBytes> write_registration(const Workload& workload, bool replace) {
   TRY(check_workload(workload));
-  Json measurements = Json::array();
-  for (const Bytes& one : workload.measurements) measurements.push_back(to_hex(one));
-  Json json = {{"id", workload.id},
-               {"workload_digest", to_hex(workload.workload_digest)},
-               {"measurements", std::move(measurements)},
-               {"allow_simulated", workload.allow_simulated},
-               {"allow_debug", workload.allow_debug},
-               {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
-               {"resource", workload.resource},
-               {"disk_key", to_base64(workload.disk_key.bytes())}};
+  Json json = public_part(workload);
+  json["disk_key"] = to_base64(workload.disk_key.bytes());
   if (evidence::is_pre_attested(workload.tee)) json["tee"] = evidence::kbs_tee_name(workload.tee);
+  if (replace) json["replace"] = true;
   std::string text = json.dump();
   SecretBytes body = SecretBytes::from_string(text);
   wipe(text);
   wipe_member(json, "disk_key");
   return body;
+}
+
+Json list_of(const std::vector<Workload>& workloads) {
+  Json list = Json::array();
+  for (const Workload& workload : workloads) {
+    list.push_back(public_part(workload));
+    list.back()["tee"] = evidence::kbs_tee_name(workload.tee);
+  }
+  return list;
 }
 
 }  // namespace bartizan::attest::broker

@@ -16,7 +16,7 @@ namespace bartizan::attest::broker {
 Result<Tee> parse_auth(ByteView body);
 
 // POST /attest.
-struct AttestMessage {
+struct AttestMessage {  // NOLINT(bugprone-exception-escape): moving Json has checks of its own
   std::string nonce;
   Json tee_public_key;  // normalised: only the members that are hashed
   std::string additional_evidence;
@@ -36,7 +36,14 @@ Result<SevOpenMessage> parse_sev_open(ByteView body);
 Result<SevMeasurement> parse_sev_measured(ByteView body);
 
 // POST /bartizan/v1/workloads, and what register_workload() sends.
-Result<Workload> parse_workload(ByteView body);
-Result<SecretBytes> write_workload(const Workload& workload);
+struct RegistrationMessage {
+  Workload workload;
+  bool replace = false;  // an earlier one of the same id
+};
+Result<RegistrationMessage> parse_registration(ByteView body);
+Result<SecretBytes> write_registration(const Workload& workload, bool replace);
+
+// GET /bartizan/v1/workloads: no secret.
+Json list_of(const std::vector<Workload>& workloads);
 
 }  // namespace bartizan::attest::broker

@@ -39,22 +39,12 @@ Result<UniqueFd> bind_to(const addrinfo& address, const std::string& name) {
       ::listen(fd.get(), kBacklog) == 0)
     return fd;
   Error error = errno_error(errno, std::string(kOrigin), name + ": listen");
-  if (error.os_errno == EADDRINUSE) error.code = ErrorCode::already_exists;
-  return error;
-}
-
-Result<UniqueFd> listen_at(const std::string& address, uint16_t port) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  std::string name = fmt::format("{} port {}", address, port);
-  if (int failure = ::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found)) {
-    return make_error(ErrorCode::invalid_argument, std::string(kOrigin), "{}: {}", name,
-                      ::gai_strerror(failure));
+  if (error.os_errno == EADDRINUSE) {
+    error.code = ErrorCode::already_exists;
+    error.message +=
+        ": another program, perhaps another broker, listens there; choose another port";
   }
-  Addresses addresses(found);
-  return bind_to(*found, name);
+  return error;
 }
 
 uint16_t port_of(int fd) {
@@ -175,10 +165,23 @@ bool is_peers_fault(const Error& error) {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> Server::start(const std::string& address, uint16_t port,
-                                              const Identity& identity, Service& service) {
+Result<UniqueFd> listen_at(const std::string& address, uint16_t port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  std::string name = fmt::format("{} port {}", address, port);
+  if (int failure = ::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found)) {
+    return make_error(ErrorCode::invalid_argument, std::string(kOrigin), "{}: {}", name,
+                      ::gai_strerror(failure));
+  }
+  Addresses addresses(found);
+  return bind_to(*found, name);
+}
+
+Result<std::unique_ptr<Server>> Server::start(UniqueFd listener, const Identity& identity,
+                                              Service& service) {
   auto context = TRY(server_context(identity));
-  UniqueFd listener = TRY(listen_at(address, port));
   UniqueFd stop_event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop_event.valid()) return errno_error(errno, std::string(kOrigin), "eventfd");
   std::unique_ptr<Server> server(

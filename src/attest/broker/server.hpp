@@ -15,11 +15,15 @@
 
 namespace bartizan::attest::broker {
 
+// A socket that listens. already_exists: address in use; invalid_argument: no address;
+// permission_denied, io.
+Result<UniqueFd> listen_at(const std::string& address, uint16_t port);
+
 class Server {
  public:
-  // already_exists: address in use; invalid_argument: no address; permission_denied, io.
-  static Result<std::unique_ptr<Server>> start(const std::string& address, uint16_t port,
-                                               const Identity& identity, Service& service);
+  // `listener` of listen_at().
+  static Result<std::unique_ptr<Server>> start(UniqueFd listener, const Identity& identity,
+                                               Service& service);
   ~Server() { stop(); }
   uint16_t port() const { return port_; }
   void stop();  // idempotent

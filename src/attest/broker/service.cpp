@@ -67,6 +67,11 @@ std::string cookie_of(const std::string& id, int64_t expires) {
   return fmt::format("{}={}; Expires={}", client::kCookieName, id, http_date(expires));
 }
 
+Error no_such_request(const BrokerRequest& request) {
+  return make_error(ErrorCode::not_found, std::string(kOrigin), "no such request: {} {}",
+                    request.method, request.path);
+}
+
 Error no_session() {
   return refused(std::string(kOrigin), "nonce", "a session whose nonce was not used before", "none",
                  "no session: unknown, expired, or its nonce was used");
@@ -86,34 +91,42 @@ BrokerReply Service::answer(const BrokerRequest& request) {
     return reply_error(
         make_error(ErrorCode::resource_exhausted, std::string(kOrigin), "too many requests"));
   }
-  Result<BrokerReply> reply = route(request);
-  if (reply.ok()) return std::move(*reply);
-  log_refusal(request, reply.error());
-  return reply_error(reply.error());
+  Subject subject;
+  Result<BrokerReply> reply = route(request, subject);
+  log_decision(request, subject, reply.ok() ? nullptr : &reply.error());
+  return reply.ok() ? std::move(*reply) : reply_error(reply.error());
 }
 
-Result<BrokerReply> Service::route(const BrokerRequest& request) {
+Result<BrokerReply> Service::route(const BrokerRequest& request, Subject& subject) {
   const std::string& path = request.path;
   bool get = request.method == "GET", post = request.method == "POST";
   if (get && path == "/healthz") return reply_json({{"status", "ok"}});
   if (post && path == "/kbs/v0/auth") return auth(request);
-  if (post && path == "/kbs/v0/attest") return attest(request);
+  if (post && path == "/kbs/v0/attest") return attest(request, subject);
   if (path.starts_with(kResourcePrefix)) {
     std::string resource = path.substr(kResourcePrefix.size());
-    if (get) return get_resource(request, resource);
+    if (get) return get_resource(request, resource, subject);
     if (post) return put_resource(request, resource);
   }
   if (post && path.starts_with(sev::kLaunchesPath)) {
-    return sev_launch(request, path.substr(sev::kLaunchesPath.size()));
+    return sev_launch(request, path.substr(sev::kLaunchesPath.size()), subject);
   }
-  if (post && path == kWorkloadsPath) return put_workload(request);
-  if (get && path.starts_with(kWorkloadsPath) && path.ends_with(kAuditSuffix) &&
-      path.size() > kWorkloadsPath.size() + 1 + kAuditSuffix.size()) {
-    size_t from = kWorkloadsPath.size() + 1;
-    return audit(request, path.substr(from, path.size() - from - kAuditSuffix.size()));
-  }
-  return make_error(ErrorCode::not_found, std::string(kOrigin), "no such request: {} {}",
-                    request.method, path);
+  if (path.starts_with(kWorkloadsPath)) return route_admin(request);
+  return no_such_request(request);
+}
+
+Result<BrokerReply> Service::route_admin(const BrokerRequest& request) {
+  std::string_view below = std::string_view(request.path).substr(kWorkloadsPath.size());
+  if (below.empty() && request.method == "POST") return put_workload(request);
+  if (below.empty() && request.method == "GET") return list_workloads(request);
+  if (!below.starts_with('/')) return no_such_request(request);
+  below.remove_prefix(1);
+  if (request.method == "GET" && below.size() > kAuditSuffix.size() &&
+      below.ends_with(kAuditSuffix))
+    return audit(request, std::string(below.substr(0, below.size() - kAuditSuffix.size())));
+  if (request.method == "DELETE" && !below.empty())
+    return remove_workload(request, std::string(below));
+  return no_such_request(request);
 }
 
 Result<BrokerReply> Service::auth(const BrokerRequest& request) {
@@ -126,10 +139,11 @@ Result<BrokerReply> Service::auth(const BrokerRequest& request) {
 
 // A nonce is consumed by the first attempt whether or not it succeeds; otherwise a guest could
 // retry against one nonce.
-Result<BrokerReply> Service::attest(const BrokerRequest& request) {
+Result<BrokerReply> Service::attest(const BrokerRequest& request, Subject& subject) {
   std::string id = session_id(request.cookie);
   std::optional<KbsSession> session = sessions_.consume(id, options_.clock());
   if (!session) return no_session();
+  subject.tee = session->tee;
   AttestMessage message = TRY(parse_attest(request.body));
   if (message.nonce != session->nonce) {
     return refused(std::string(kOrigin), "nonce", session->nonce, message.nonce,
@@ -140,12 +154,14 @@ Result<BrokerReply> Service::attest(const BrokerRequest& request) {
   Evidence evidence = TRY(evidence_from_json(message.primary_evidence, session->tee));
   auto report = TRY(evidence::SnpReport::parse(evidence.report));
   Workload workload = TRY(store_.registered_workload(report.host_data));
+  subject.workload_id = workload.id;
   Result<VerifiedEvidence> verified = appraise(workload, evidence, report_data);
   TRY(store_.add_decision(workload.id, decision_of(verified.ok() ? nullptr : &verified.error(),
                                                    options_.clock(), message.primary_evidence)));
   VerifiedEvidence good = TRY(std::move(verified));
 
   session->workload_id = workload.id;
+  session->workload_digest = workload.workload_digest;
   session->resource = workload.resource;
   session->tee_public_key = message.tee_public_key;
   sessions_.bind(id, *session);
@@ -158,10 +174,12 @@ Result<BrokerReply> Service::attest(const BrokerRequest& request) {
 
 // The host's own requests: it is neither guest nor owner, and brings nothing that is believed
 // unproven.
-Result<BrokerReply> Service::sev_launch(const BrokerRequest& request, std::string_view below) {
-  if (below.empty()) return reply_json(TRY(sev_launches_.open(request.body, options_.clock())));
+Result<BrokerReply> Service::sev_launch(const BrokerRequest& request, std::string_view below,
+                                        Subject& subject) {
+  if (below.empty())
+    return reply_json(TRY(sev_launches_.open(request.body, options_.clock(), subject)));
   std::string id(below.substr(below.starts_with('/') ? 1 : 0));
-  return reply_json(TRY(sev_launches_.judge(id, request.body, options_.clock())));
+  return reply_json(TRY(sev_launches_.judge(id, request.body, options_.clock(), subject)));
 }
 
 Result<VerifiedEvidence> Service::appraise(const Workload& workload, const Evidence& evidence,
@@ -177,15 +195,19 @@ Result<VerifiedEvidence> Service::appraise(const Workload& workload, const Evide
   return verify_evidence(evidence, policy);
 }
 
-Result<BrokerReply> Service::get_resource(const BrokerRequest& request, const std::string& path) {
+Result<BrokerReply> Service::get_resource(const BrokerRequest& request, const std::string& path,
+                                          Subject& subject) {
   TRY(client::check_resource_path(path));
   std::optional<KbsSession> session =
       sessions_.attested(session_id(request.cookie), options_.clock());
   if (!session) return no_session();
+  subject = {session->workload_id, session->tee};
   if (path != session->resource) {
     return make_error(ErrorCode::permission_denied, std::string(kOrigin),
                       "resource \"{}\" is not of workload \"{}\"", path, session->workload_id);
   }
+  // Since it attested, it may have been removed or replaced.
+  TRY(store_.registered_workload(session->workload_digest));
   std::optional<SecretBytes> secret = TRY(store_.resource(path));
   if (!secret)
     return make_error(ErrorCode::not_found, std::string(kOrigin), "resource \"{}\"", path);
@@ -213,26 +235,61 @@ Result<BrokerReply> Service::put_resource(const BrokerRequest& request, const st
 
 Result<BrokerReply> Service::put_workload(const BrokerRequest& request) {
   TRY(require_admin(request));
-  Workload workload = TRY(parse_workload(request.body));
-  TRY(store_.put_workload(workload));
-  return reply_json({{"id", workload.id}});
+  RegistrationMessage registration = TRY(parse_registration(request.body));
+  const std::string& id = registration.workload.id;
+  const bool replaced = TRY(store_.put_workload(registration.workload, registration.replace));
+  log_change(request, replaced ? "registered, replacing another" : "registered", id);
+  return reply_json({{"id", id}, {"replaced", replaced}});
+}
+
+Result<BrokerReply> Service::remove_workload(const BrokerRequest& request,
+                                             const std::string& workload_id) {
+  TRY(require_admin(request));
+  TRY(store_.remove_workload(workload_id));
+  log_change(request, "unregistered", workload_id);
+  return reply_json({{"id", workload_id}});
+}
+
+Result<BrokerReply> Service::list_workloads(const BrokerRequest& request) {
+  TRY(require_admin(request));
+  return reply_json(list_of(TRY(store_.workloads())));
 }
 
 Result<BrokerReply> Service::audit(const BrokerRequest& request, const std::string& workload_id) {
   TRY(require_admin(request));
-  if (!TRY(store_.workload_by_id(workload_id))) {
+  // Decisions remain when a registration is removed.
+  std::string decisions = TRY(store_.decisions(workload_id));
+  if (decisions == "[]" && !TRY(store_.workload_by_id(workload_id))) {
     return make_error(ErrorCode::not_found, std::string(kOrigin),
                       "workload \"{}\" is not registered", workload_id);
   }
-  return BrokerReply{
-      200, "application/json", {}, SecretBytes::from_string(TRY(store_.decisions(workload_id)))};
+  return BrokerReply{200, "application/json", {}, SecretBytes::from_string(decisions)};
 }
 
-void Service::log_refusal(const BrokerRequest& request, const Error& error) const {
+// One line for each decision about a guest, and one for each other request that was refused.
+void Service::log_decision(const BrokerRequest& request, const Subject& subject,
+                           const Error* refusal) const {
+  if (!options_.log || (refusal == nullptr && subject.workload_id.empty())) return;
+  LogLevel level = LogLevel::info;
+  if (refusal != nullptr)
+    level = client::status_of(refusal->code) == 500 ? LogLevel::error : LogLevel::warning;
+  std::string_view path = request.path;  // of a SEV launch without its id, which is a secret
+  if (path.starts_with(sev::kLaunchesPath)) path = sev::kLaunchesPath;
+  std::string text =
+      fmt::format("broker: {}: {} {} from {}", refusal == nullptr ? "allowed" : "refused",
+                  request.method, path, request.address);
+  if (!subject.workload_id.empty()) text += fmt::format(", workload \"{}\"", subject.workload_id);
+  if (subject.tee != Tee::none)
+    text += fmt::format(", TEE {}", evidence::kbs_tee_name(subject.tee));
+  if (refusal != nullptr) text += ": " + refusal->describe();
+  options_.log(level, client::one_line(std::move(text)));
+}
+
+void Service::log_change(const BrokerRequest& request, std::string_view what,
+                         const std::string& workload_id) const {
   if (!options_.log) return;
-  LogLevel level = client::status_of(error.code) == 500 ? LogLevel::error : LogLevel::warning;
-  options_.log(level, client::one_line(fmt::format("broker: {} from {}: {}", request.method,
-                                                   request.address, error.describe())));
+  options_.log(LogLevel::info, client::one_line(fmt::format("broker: workload \"{}\" {} from {}",
+                                                            workload_id, what, request.address)));
 }
 
 }  // namespace bartizan::attest::broker

@@ -48,19 +48,28 @@ class Service {
         token_key_(std::move(token_key)),
         sev_launches_(store_, sessions_, std::move(options_.sev_roots)) {}
 
-  Result<BrokerReply> route(const BrokerRequest& request);
+  // Those that decide about a guest set the subject as soon as they know it.
+  Result<BrokerReply> route(const BrokerRequest& request, Subject& subject);
+  Result<BrokerReply> route_admin(const BrokerRequest& request);
   Result<BrokerReply> auth(const BrokerRequest& request);
-  Result<BrokerReply> attest(const BrokerRequest& request);
-  Result<BrokerReply> sev_launch(const BrokerRequest& request, std::string_view below);
-  Result<BrokerReply> get_resource(const BrokerRequest& request, const std::string& path);
+  Result<BrokerReply> attest(const BrokerRequest& request, Subject& subject);
+  Result<BrokerReply> sev_launch(const BrokerRequest& request, std::string_view below,
+                                 Subject& subject);
+  Result<BrokerReply> get_resource(const BrokerRequest& request, const std::string& path,
+                                   Subject& subject);
   Result<BrokerReply> put_resource(const BrokerRequest& request, const std::string& path);
   Result<BrokerReply> put_workload(const BrokerRequest& request);
+  Result<BrokerReply> remove_workload(const BrokerRequest& request, const std::string& workload_id);
+  Result<BrokerReply> list_workloads(const BrokerRequest& request);
   Result<BrokerReply> audit(const BrokerRequest& request, const std::string& workload_id);
 
   Result<void> require_admin(const BrokerRequest& request) const;
   Result<VerifiedEvidence> appraise(const Workload& workload, const Evidence& evidence,
                                     ByteView report_data);
-  void log_refusal(const BrokerRequest& request, const Error& error) const;
+  void log_decision(const BrokerRequest& request, const Subject& subject,
+                    const Error* refusal) const;
+  void log_change(const BrokerRequest& request, std::string_view what,
+                  const std::string& workload_id) const;
 
   Store store_;
   Options options_;

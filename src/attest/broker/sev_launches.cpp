@@ -68,9 +68,11 @@ std::string list_of(const std::vector<Bytes>& digests) {
 
 }  // namespace
 
-Result<Json> SevLaunches::open(ByteView body, int64_t now) {
+Result<Json> SevLaunches::open(ByteView body, int64_t now, Subject& subject) {
   SevOpenMessage message = TRY(parse_sev_open(body));
+  subject.tee = message.tee;
   Workload workload = TRY(store_.registered_workload(message.workload_digest));
+  subject.workload_id = workload.id;
   Json evidence = evidence_of(message);
   auto answer = start(workload, message, now, evidence);
   if (!answer.ok())
@@ -96,7 +98,8 @@ Result<Json> SevLaunches::start(const Workload& workload, const SevOpenMessage& 
               {"session", to_base64(wrapped.session)}};
 }
 
-Result<Json> SevLaunches::judge(const std::string& id, ByteView body, int64_t now) {
+Result<Json> SevLaunches::judge(const std::string& id, ByteView body, int64_t now,
+                                Subject& subject) {
   std::optional<KbsSession> session = sessions_.consume(id, now);
   if (!session || session->sev == nullptr) {
     return refused(kOrigin, "nonce", "a launch that was not judged before", "none",
@@ -104,6 +107,7 @@ Result<Json> SevLaunches::judge(const std::string& id, ByteView body, int64_t no
                    kKbsSessionSeconds);
   }
   const SevLaunch& launch = *session->sev;
+  subject = {launch.workload_id, session->tee};
   Json evidence = launch.evidence;
   auto answer = release(launch, body, evidence);
   TRY(store_.add_decision(launch.workload_id, decision_of(answer.ok() ? nullptr : &answer.error(),

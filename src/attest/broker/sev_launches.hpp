@@ -17,10 +17,10 @@ class SevLaunches {
       : store_(store), sessions_(sessions), roots_(std::move(roots)) {}
 
   // The two requests of attest/sev/launch.hpp: bodies in, bodies out. What was decided is in the
-  // workload's audit.
-  Result<Json> open(ByteView body, int64_t now);
+  // workload's audit; `subject` learns whom it is about, even if it is refused.
+  Result<Json> open(ByteView body, int64_t now, Subject& subject);
   // Once a launch, good or bad.
-  Result<Json> judge(const std::string& id, ByteView body, int64_t now);
+  Result<Json> judge(const std::string& id, ByteView body, int64_t now, Subject& subject);
 
  private:
   Result<Json> start(const Workload& workload, const struct SevOpenMessage& message, int64_t now,

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <tuple>
+
 #include "attest/broker/statement.hpp"
 #include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
@@ -70,6 +72,21 @@ Result<std::optional<Workload>> read_workload(Statement& statement) {
   if (!tee) return make_error(ErrorCode::corrupt, "attest/broker", "store: unknown TEE");
   workload.tee = *tee;
   return std::optional<Workload>(std::move(workload));
+}
+
+// All but the key, of two of the same id.
+bool same_values(const Workload& a, const Workload& b) {
+  return std::tie(a.workload_digest, a.measurements, a.allow_simulated, a.allow_debug,
+                  a.minimum_tcb, a.resource, a.tee) == std::tie(b.workload_digest, b.measurements,
+                                                                b.allow_simulated, b.allow_debug,
+                                                                b.minimum_tcb, b.resource, b.tee);
+}
+
+Error is_registered(const Workload& workload) {
+  return make_error(ErrorCode::already_exists, "attest/broker",
+                    "workload \"{}\" is registered with other values (digest {}); `replace` puts "
+                    "this one in its place, and launches of that one get no key any more",
+                    workload.id, to_hex(workload.workload_digest));
 }
 
 Result<void> execute(sqlite3* database, std::string_view text) {
@@ -148,6 +165,34 @@ struct Store::State {
                       workload.id, query.text(0));
   }
 
+  Result<std::optional<Workload>> by_id(const std::string& id) {
+    Statement query = TRY(Statement::prepare(handle(), std::string(kSelectWorkload) + "id = ?"));
+    return read_workload(query.bind(id));
+  }
+
+  Result<std::optional<SecretBytes>> resource(const std::string& path) {
+    Statement query =
+        TRY(Statement::prepare(handle(), "SELECT content FROM resources WHERE path = ?"));
+    if (!TRY(query.bind(path).step())) return std::optional<SecretBytes>();
+    return std::optional<SecretBytes>(SecretBytes(query.bytes(0)));
+  }
+
+  // What a registration of this id would put an end to; nothing if it has the same values.
+  Result<std::optional<Workload>> replaced_by(const Workload& workload) {
+    std::optional<Workload> before = TRY(by_id(workload.id));
+    if (!before) return before;
+    std::optional<SecretBytes> key = TRY(resource(before->resource));
+    const bool same = key && key->equals(workload.disk_key) && same_values(*before, workload);
+    return same ? std::optional<Workload>() : std::move(before);
+  }
+
+  Result<void> remove(const Workload& workload) {
+    Statement row = TRY(Statement::prepare(handle(), "DELETE FROM workloads WHERE id = ?"));
+    TRY(row.bind(workload.id).run());
+    Statement key = TRY(Statement::prepare(handle(), "DELETE FROM resources WHERE path = ?"));
+    return key.bind(workload.resource).run();
+  }
+
   Result<void> put_row(const Workload& workload) {
     Statement row = TRY(Statement::prepare(
         handle(), "INSERT OR REPLACE INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?, ?)"));
@@ -181,14 +226,39 @@ Result<Store> Store::open(const std::filesystem::path& path) {
   return Store(std::move(state));
 }
 
-Result<void> Store::put_workload(const Workload& workload) {
+Result<bool> Store::put_workload(const Workload& workload, bool replace) {
   MutexLock lock(state_->mutex);
   Transaction transaction(state_->handle());
   TRY(transaction.begin());
   TRY(state_->check_free(workload));
+  std::optional<Workload> before = TRY(state_->replaced_by(workload));
+  if (before && !replace) return is_registered(*before);
+  if (before) TRY(state_->remove(*before));
   TRY(state_->put_row(workload));
   TRY(state_->put_resource(workload.resource, workload.disk_key.bytes()));
+  TRY(transaction.commit());
+  return before.has_value();
+}
+
+Result<void> Store::remove_workload(const std::string& id) {
+  MutexLock lock(state_->mutex);
+  Transaction transaction(state_->handle());
+  TRY(transaction.begin());
+  std::optional<Workload> workload = TRY(state_->by_id(id));
+  if (!workload)
+    return make_error(ErrorCode::not_found, "attest/broker", "workload \"{}\" is not registered",
+                      id);
+  TRY(state_->remove(*workload));
   return transaction.commit();
+}
+
+Result<std::vector<Workload>> Store::workloads() {
+  MutexLock lock(state_->mutex);
+  Statement query =
+      TRY(Statement::prepare(state_->handle(), std::string(kSelectWorkload) + "TRUE ORDER BY id"));
+  std::vector<Workload> all;
+  while (auto workload = TRY(read_workload(query))) all.push_back(std::move(*workload));
+  return all;
 }
 
 Result<std::optional<Workload>> Store::workload_by_digest(ByteView digest) {
@@ -207,9 +277,7 @@ Result<Workload> Store::registered_workload(ByteView digest) {
 
 Result<std::optional<Workload>> Store::workload_by_id(const std::string& id) {
   MutexLock lock(state_->mutex);
-  Statement query =
-      TRY(Statement::prepare(state_->handle(), std::string(kSelectWorkload) + "id = ?"));
-  return read_workload(query.bind(id));
+  return state_->by_id(id);
 }
 
 Result<void> Store::put_resource(const std::string& path, ByteView content) {
@@ -219,10 +287,7 @@ Result<void> Store::put_resource(const std::string& path, ByteView content) {
 
 Result<std::optional<SecretBytes>> Store::resource(const std::string& path) {
   MutexLock lock(state_->mutex);
-  Statement query =
-      TRY(Statement::prepare(state_->handle(), "SELECT content FROM resources WHERE path = ?"));
-  if (!TRY(query.bind(path).step())) return std::optional<SecretBytes>();
-  return std::optional<SecretBytes>(SecretBytes(query.bytes(0)));
+  return state_->resource(path);
 }
 
 Result<void> Store::add_decision(const std::string& workload_id, const Decision& decision) {

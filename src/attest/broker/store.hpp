@@ -24,6 +24,12 @@ struct Decision {
   std::string evidence;  // JSON as the guest sent it
 };
 
+// Whom a decision is about, for the log; no workload: no decision.
+struct Subject {
+  std::string workload_id;
+  Tee tee = Tee::none;
+};
+
 // `refusal` null: allowed.
 Decision decision_of(const Error* refusal, int64_t time, std::string evidence);
 
@@ -34,9 +40,13 @@ class Store {
   Store(Store&&) noexcept;
   ~Store();
 
-  // Replaces an earlier registration of the same id. already_exists: another id has this digest or
-  // resource.
-  Result<void> put_workload(const Workload& workload);
+  // already_exists: another id has this digest or resource; or this id has other values, and
+  // `replace` is false. Whether it took the place of such a registration.
+  Result<bool> put_workload(const Workload& workload, bool replace);
+  // With its key; decisions remain. not_found.
+  Result<void> remove_workload(const std::string& id);
+  // By id, without disk_key.
+  Result<std::vector<Workload>> workloads();
   // Without disk_key. Nothing: not registered.
   Result<std::optional<Workload>> workload_by_digest(ByteView digest);
   // The same for a stranger's digest: verification_failed, reason "host_data", if it is not

@@ -18,7 +18,6 @@ namespace bartizan::attest::client {
 namespace {
 
 constexpr std::string_view kOrigin = "attest/tls";
-constexpr size_t kMaxUrl = 1024;
 
 using SslContext = std::unique_ptr<SSL_CTX, crypto::OpensslDelete<SSL_CTX_free>>;
 using Session = std::unique_ptr<SSL, crypto::OpensslDelete<SSL_free>>;
@@ -142,7 +141,8 @@ Result<UniqueFd> connect_socket(const Endpoint& endpoint, Deadline deadline) {
     failure = TRY(try_connect(fd.get(), *address, deadline, endpoint.url));
     if (failure == 0) return fd;
   }
-  Error error = errno_error(failure, std::string(kOrigin), endpoint.url + ": connect");
+  const char* hint = failure == ECONNREFUSED ? ": no broker listens there" : "";
+  Error error = errno_error(failure, std::string(kOrigin), endpoint.url + ": connect" + hint);
   error.code = ErrorCode::io;  // whatever the errno: the peer cannot be reached
   return error;
 }
@@ -177,31 +177,6 @@ Result<void> expect_host(SSL* session, const std::string& host) {
 }
 
 }  // namespace
-
-Result<Endpoint> Endpoint::parse(std::string_view url) {
-  auto invalid = [&] {
-    return make_error(ErrorCode::invalid_argument, std::string(kOrigin),
-                      "url \"{}\": not https://host[:port]", url.substr(0, kMaxUrl));
-  };
-  constexpr std::string_view kScheme = "https://";
-  if (!url.starts_with(kScheme) || url.size() > kMaxUrl) return invalid();
-  std::string_view rest = url.substr(kScheme.size());
-  if (rest.ends_with('/')) rest.remove_suffix(1);
-  Endpoint endpoint{std::string(kScheme) + std::string(rest), {}, "443"};
-  size_t colon = rest.rfind(':'), bracket = rest.rfind(']');
-  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-    endpoint.port = rest.substr(colon + 1);
-    rest = rest.substr(0, colon);
-  }
-  if (rest.starts_with('[') && rest.ends_with(']')) rest = rest.substr(1, rest.size() - 2);
-  endpoint.host = rest;
-  bool host_good = !rest.empty() && rest.find_first_of("/?#@[] \t\r\n") == std::string_view::npos;
-  bool port_good = !endpoint.port.empty() && endpoint.port.size() <= 5 &&
-                   endpoint.port.find_first_not_of("0123456789") == std::string::npos &&
-                   std::stoul(endpoint.port) - 1 < 65535;
-  if (!host_good || !port_good) return invalid();
-  return endpoint;
-}
 
 struct TlsStream::State {
   UniqueFd fd;

@@ -9,17 +9,12 @@
 #include "attest/client/deadline.hpp"
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/endpoint.hpp"
 #include "base/unique_fd.hpp"
 
 typedef struct ssl_ctx_st SSL_CTX;  // NOLINT: OpenSSL's own name
 
 namespace bartizan::attest::client {
-
-// "https://host:port", host a name, an IPv4 address or an IPv6 address in brackets.
-struct Endpoint {
-  std::string url, host, port;
-  static Result<Endpoint> parse(std::string_view url);  // invalid_argument
-};
 
 class TlsStream {
  public:

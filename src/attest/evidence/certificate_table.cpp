@@ -6,20 +6,17 @@
 #include <optional>
 
 #include "base/errors.hpp"
+#include "base/guid.hpp"
 
 namespace bartizan::attest::evidence {
 namespace {
 
-using Guid = std::array<uint8_t, 16>;
 constexpr size_t kEntrySize = 24;
 
-// Mixed-endian on the wire, like UEFI GUIDs: the first three groups little endian.
-constexpr Guid kVcek = {0x5d, 0x75, 0xda, 0x63, 0x64, 0xe6, 0x64, 0x45,
-                        0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd};
-constexpr Guid kAsk = {0x79, 0xb3, 0xb7, 0x4a, 0xac, 0xbb, 0xe4, 0x4f,
-                       0xa0, 0x2f, 0x05, 0xae, 0xf3, 0x27, 0xc7, 0x82};
-constexpr Guid kArk = {0xa4, 0x06, 0xb4, 0xc0, 0x03, 0xa8, 0x52, 0x49,
-                       0x97, 0x43, 0x3f, 0xb6, 0x01, 0x4c, 0xd0, 0xae};
+// GHCB specification, SNP Extended Guest Request.
+constexpr Guid kVcek = guid("63da758d-e664-4564-adc5-f4b93be8accd");
+constexpr Guid kAsk = guid("4ab7b379-bbac-4fe4-a02f-05aef327c782");
+constexpr Guid kArk = guid("c0b406a4-a803-4952-9743-3fb6014cd0ae");
 constexpr std::array<Guid, 3> kOrder = {kVcek, kAsk, kArk};
 
 Error corrupt_table(std::string_view what) {

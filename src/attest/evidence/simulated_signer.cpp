@@ -16,7 +16,7 @@ using crypto::CertificateRequest;
 using crypto::Curve;
 using crypto::EcKey;
 
-constexpr int64_t kDay = 24 * 3600;
+constexpr int64_t kDay = 86'400;
 constexpr evidence::TcbVersion kTcb = {
     .fmc = 0, .bootloader = 4, .tee = 0, .snp = 24, .microcode = 219};
 constexpr evidence::FirmwareVersion kFirmware = {.build = 21, .minor = 55, .major = 1};

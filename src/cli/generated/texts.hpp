@@ -16,76 +16,145 @@ inline constexpr const char* kFooter =
     "      --broker-ca state/ca.pem --key-out disk.key\n"
     "  bartizan register confidential/ --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
     "      --token-file state/admin.token --key-file disk.key --allow-simulated\n"
-    "  bartizan run confidential/ --tee simulated --publish 8080:443\n"
+    "  bartizan run confidential/ --tee simulated --publish 8080:443 --allow loopback:8443\n"
     "\n"
     "Exit status: 0 success; 1 an error, printed on stderr (or as JSON with --json); 2 the\n"
-    "command line is wrong. For `run` see `bartizan run --help`.\n";
+    "command line is wrong; 130 or 143 if SIGINT or SIGTERM cancelled the work. For `run` see\n"
+    "`bartizan run --help`.\n";
+inline constexpr LibraryName kLibraryNames[] = {
+    {"`allow`", "--allow"},
+    {"`force`", "--force"},
+    {"`output`", "--output"},
+    {"`reference`", "--reference"},
+    {"`replace`", "--replace"},
+    {"admin_audience", "--admin-audience"},
+    {"admin_issuer", "--admin-issuer"},
+    {"admin_key", "--admin-key"},
+    {"admin_role", "--admin-role"},
+    {"admin_token", "--token-file"},
+    {"allow_debug", "--allow-debug"},
+    {"allow_simulated", "--allow-simulated"},
+    {"append_cmdline", "--append-cmdline"},
+    {"as_container", "--as-container"},
+    {"author_key", "--author-key"},
+    {"base_image", "--base-image"},
+    {"base_reference", "--base-reference"},
+    {"broker_ca_pem", "--broker-ca"},
+    {"broker_url", "--broker"},
+    {"c_bits", "--c-bit"},
+    {"disk_key", "--key-file"},
+    {"dry_run", "--dry-run"},
+    {"family_id", "--family-id"},
+    {"find_in_memory", "--find-in-memory"},
+    {"guest_features", "--guest-features"},
+    {"guest_svn", "--guest-svn"},
+    {"host_kernel", "--host-kernel"},
+    {"host_may", "--host-may"},
+    {"huge_pages", "--huge-pages"},
+    {"id_auth", "--id-auth"},
+    {"id_authentication", "--id-auth"},
+    {"id_block", "--id-block"},
+    {"id_key", "--id-key"},
+    {"image_id", "--image-id"},
+    {"keep_reference_values", "--keep-reference-values"},
+    {"key_file", "--key-file"},
+    {"key_from", "--key-from"},
+    {"key_out", "--key-out"},
+    {"kvm_device", "--kvm-device"},
+    {"log_guest", "--log-guest"},
+    {"max_ram_mib", "--max-memory"},
+    {"max_scratch_bytes", "--max-scratch"},
+    {"max_vcpus", "--max-vcpus"},
+    {"minimum_tcb", "--minimum-tcb"},
+    {"no_network", "--no-network"},
+    {"output_reference", "--output-reference"},
+    {"ovmf_digest", "--ovmf-digest"},
+    {"owner_certificate", "--owner-certificate"},
+    {"platform_certificates", "--platform-certificates"},
+    {"quote_service", "--quote-service"},
+    {"ram_mib", "--memory"},
+    {"recovery_passphrase", "--recovery-file"},
+    {"require_certificates", "--require-certificates"},
+    {"resource_policy", "--resource-policy"},
+    {"scratch_bytes", "--scratch"},
+    {"scratch_disk", "--scratch"},
+    {"sev_roots", "--sev-root"},
+    {"show_policy", "--show-policy"},
+    {"stop_timeout", "--stop-timeout"},
+    {"time_limit", "--time-limit"},
+    {"tls_names", "--tls-name"},
+    {"token_file", "--token-file"},
+    {"vcpu_sig", "--vcpu-sig"},
+    {"vcpu_type", "--vcpu-type"},
+    {"vsock_listen", "--vsock-listen"},
+    {"workload_id", "--id"},
+};
 
 namespace launch {
 inline constexpr OptionText kTee = {
     "--tee", "TEE",
     "none, simulated, sev, sev-es, snp or tdx",
-    "", false, true, false};
+    "", false, true, false, false};
 inline constexpr OptionText kBundle = {
     "--bundle", "FOLDER",
     "Guest bundle; default: the path of `bundle create`",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kVcpus = {
     "--vcpus", "N",
     "Number of virtual CPUs; default: that of the image, or 1",
-    "", false, false, false};
+    "", false, false, false, true};
 inline constexpr OptionText kMemory = {
     "--memory", "MIB",
     "Guest memory in MiB; default: that of the image, or 512",
-    "", false, false, false};
+    "", false, false, false, true};
 inline constexpr OptionText kAppendCmdline = {
     "--append-cmdline", "TEXT",
     "Appended to the guest's kernel command line, and measured",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kGuestFeatures = {
     "--guest-features", "BITS",
     "SEV_FEATURES, measured; default: 1 for snp, 0 for sev-es",
-    "", false, false, false};
+    "", false, false, false, false};
 }  // namespace launch
 
 namespace tee {
 inline constexpr OptionText kPolicy = {
     "--policy", "BITS",
     "Guest policy (default: snp, simulated 0x30000; sev 0xb; sev-es 0xf); tdx: attributes",
-    "Hardware TEEs", false, false, false};
+    "Hardware TEEs", false, false, false, false};
 inline constexpr OptionText kIdBlock = {
     "--id-block", "FILE",
     "snp: ID block of `measure --id-key`; requires --id-auth",
-    "Hardware TEEs", false, false, false};
+    "Hardware TEEs", false, false, false, false};
 inline constexpr OptionText kIdAuth = {
     "--id-auth", "FILE",
     "snp: signatures and keys of the ID block",
-    "Hardware TEEs", false, false, false};
+    "Hardware TEEs", false, false, false, false};
 inline constexpr OptionText kCertificates = {
     "--certificates", "FILE",
     "snp: GUID table with VCEK, ASK, ARK that the guest gets with its reports",
-    "Hardware TEEs", false, false, false};
+    "Hardware TEEs", false, false, false, false};
 inline constexpr OptionText kRequireCertificates = {
     "--require-certificates", "",
     "snp: fail if KVM cannot pass the certificates on",
-    "Hardware TEEs", false, false, false};
+    "Hardware TEEs", false, false, false, false};
 inline constexpr OptionText kOwnerCertificate = {
     "--owner-certificate", "FILE",
     "sev, sev-es: the owner's certificate; requires --session",
-    "Hardware TEEs", false, false, false};
+    "Hardware TEEs", false, false, false, false};
 inline constexpr OptionText kSession = {
     "--session", "FILE",
     "sev, sev-es: the owner's session with this platform",
-    "Hardware TEEs", false, false, false};
+    "Hardware TEEs", false, false, false, false};
 inline constexpr OptionText kPlatformCertificates = {
     "--platform-certificates", "FILE",
     "sev, sev-es: output of `sevctl export --full` on this host, by which the image's "
     "broker attests the launch",
-    "Hardware TEEs", false, false, false};
+    "Hardware TEEs", false, false, false, false};
 inline constexpr OptionText kQuoteService = {
     "--quote-service", "ADDRESS",
     "tdx: unix socket, or vsock:CID:PORT; \"\": no quotes",
-    "Hardware TEEs", false, true, false};
+    "Hardware TEEs", false, true, false, false};
 }  // namespace tee
 
 namespace build {
@@ -105,87 +174,102 @@ inline constexpr OptionText kSource = {
     "SOURCE", "",
     "OCI layout folder; with skopeo installed also an archive, docker://…, or "
     "containers-storage:…",
-    "", true, false, false};
+    "", true, false, false, false};
 inline constexpr OptionText kOutput = {
     "--output,-o", "PATH",
     "OCI layout folder to create, or an archive of one: oci-archive:FILE, or a name in "
     ".tar; must not exist",
-    "", true, false, false};
+    "", true, false, false, false};
 inline constexpr OptionText kReference = {
     "--reference", "TAG",
     "Tag in SOURCE; default: its only image",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kOutputReference = {
     "--output-reference", "TAG",
     "Tag in the output",
-    "", false, true, false};
+    "", false, true, false, false};
 inline constexpr OptionText kBaseImage = {
     "--base-image", "IMAGE",
     "Put the output on this image as one more layer; given as SOURCE is",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kBaseReference = {
     "--base-reference", "TAG",
     "Tag in the base image",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kCreated = {
     "--created", "SECONDS",
     "Time of the output, in seconds since 1970; default: SOURCE_DATE_EPOCH of the "
     "environment, else now; with --key-from that of SOURCE",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kAnonymous = {
     "--anonymous", "",
     "Omit all metadata that identifies SOURCE: annotations, labels, digest; requires --id",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kId = {
     "--id", "ID",
     "Workload id; default: from SOURCE's digest",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kBroker = {
     "--broker", "URL",
-    "The broker's URL as the guest reaches it",
-    "", false, false, false};
+    "The broker's URL as the guest reaches it (the host is 10.0.2.2 there); it is part of "
+    "the image, so another broker is another build",
+    "", false, false, false, false};
 inline constexpr OptionText kBrokerCa = {
     "--broker-ca", "FILE",
     "Certificate authority of the broker, PEM",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kResource = {
     "--resource", "NAME",
     "Name of the key at the broker; default: default/disk-key/ID",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kVcpus = {
     "--vcpus", "N",
     "Default number of virtual CPUs of a launch",
-    "", false, true, false};
+    "", false, true, false, false};
 inline constexpr OptionText kMemory = {
     "--memory", "MIB",
     "Default memory of a launch in MiB",
-    "", false, true, false};
+    "", false, true, false, false};
 inline constexpr OptionText kScratch = {
     "--scratch", "SIZE",
-    "Encrypted, authenticated disk of this size (64M, 1G) for what the workload writes, "
-    "new at each boot; default: it writes to memory",
-    "", false, false, false};
+    "Encrypted, authenticated disk of this size (16M to 1T) for what the workload writes, "
+    "new at each boot; default: it writes to memory, of which this takes half at most "
+    "(203 MiB of 512)",
+    "", false, false, false, false};
+inline constexpr OptionText kHostMay = {
+    "--host-may", "WORDS",
+    "What a host may do to the workload that runs: some of input, output, signals, comma "
+    "separated, or none; default: output if there is a --broker, else all. A stop can "
+    "always be asked for",
+    "", false, false, false, false};
 inline constexpr OptionText kNoNetwork = {
     "--no-network", "",
     "The guest gets no network",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kKeyFile = {
     "--key-file", "FILE",
-    "Disk key to use; default: 256 fresh random bits",
-    "", false, false, false};
+    "Disk key to use, 32 bytes at least; default: 256 fresh random bits; \"-\": standard "
+    "input",
+    "", false, false, false, false};
 inline constexpr OptionText kKeyFrom = {
     "--key-from", "FILE",
     "As --key-file, and nothing is drawn at random: the same SOURCE and options make the "
     "same bytes. The key must hold 256 random bits",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kRecoveryFile = {
     "--recovery-file", "FILE",
     "Passphrase that also opens the disk, hardened by Argon2id; \"-\": standard input",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kKeyOut = {
     "--key-out", "FILE",
-    "Where to write the disk key (mode 0600); must not exist",
-    "", false, false, false};
+    "Where to write the disk key (mode 0600); must not exist; \"-\": standard output, with "
+    "the result on stderr",
+    "", false, false, false, false};
+inline constexpr OptionText kForce = {
+    "--force", "",
+    "Accept what would never run, or not be protected: a weak key, a broker at a loopback "
+    "address, a confidential SOURCE, a command or user that is not in it",
+    "", false, false, false, false};
 }  // namespace build
 
 namespace inspect {
@@ -199,11 +283,11 @@ inline constexpr CommandText kCommand = {
 inline constexpr OptionText kImage = {
     "IMAGE", "",
     "OCI layout folder or archive, an unpacked image, or a disk image",
-    "", true, false, false};
+    "", true, false, false, false};
 inline constexpr OptionText kReference = {
     "--reference", "TAG",
     "Tag; default: the only image",
-    "", false, false, false};
+    "", false, false, false, false};
 }  // namespace inspect
 
 namespace verify {
@@ -214,11 +298,11 @@ inline constexpr CommandText kCommand = {
 inline constexpr OptionText kImage = {
     "IMAGE", "",
     "OCI layout folder or archive, or an unpacked image",
-    "", true, false, false};
+    "", true, false, false, false};
 inline constexpr OptionText kKeyFile = {
     "--key-file", "FILE",
     "Also verify that this key opens the disk",
-    "", false, false, false};
+    "", false, false, false, false};
 }  // namespace verify
 
 namespace diff {
@@ -230,11 +314,11 @@ inline constexpr CommandText kCommand = {
 inline constexpr OptionText kA = {
     "A", "",
     "OCI layout folder or archive, or an unpacked image",
-    "", true, false, false};
+    "", true, false, false, false};
 inline constexpr OptionText kB = {
     "B", "",
     "The other image",
-    "", true, false, false};
+    "", true, false, false, false};
 }  // namespace diff
 
 namespace measure {
@@ -249,87 +333,87 @@ inline constexpr CommandText kCommand = {
 inline constexpr OptionText kImage = {
     "--image", "IMAGE",
     "Take --vcpus and --memory from this image",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kVcpus = {
     "--vcpus", "N|FROM-TO",
     "Number of virtual CPUs; a range gives every digest to register",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kVcpuType = {
     "--vcpu-type,--cpu-model", "NAME",
     "Processors by QEMU's names: EPYC-Milan, EPYC-Genoa-v1 ...",
-    "", false, false, true};
+    "", false, false, true, false};
 inline constexpr OptionText kVcpuSig = {
     "--vcpu-sig", "NUMBER",
     "Processors by CPUID leaf 1 EAX",
-    "", false, false, true};
+    "", false, false, true, false};
 inline constexpr OptionText kCBit = {
     "--c-bit", "N",
     "sev, sev-es, snp: position of the C-bit in page tables: 47,51",
-    "", false, false, true};
+    "", false, false, true, false};
 inline constexpr OptionText kHostKernel = {
     "--host-kernel", "GENERATION",
     "since-6.10 (default), before-6.10 or all: register pages differ",
-    "", false, false, true};
+    "", false, false, true, false};
 inline constexpr OptionText kPages = {
     "--pages", "",
     "List what is measured, in order",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kOvmf = {
     "--ovmf", "FILE",
     "Firmware: measure its launch instead of bartizan's",
-    "Launches by QEMU and clouds", false, false, false};
+    "Launches by QEMU and clouds", false, false, false, false};
 inline constexpr OptionText kKernel = {
     "--kernel", "FILE",
     "Kernel that the firmware boots",
-    "Launches by QEMU and clouds", false, false, false};
+    "Launches by QEMU and clouds", false, false, false, false};
 inline constexpr OptionText kInitrd = {
     "--initrd", "FILE",
     "Its initrd",
-    "Launches by QEMU and clouds", false, false, false};
+    "Launches by QEMU and clouds", false, false, false, false};
 inline constexpr OptionText kAppend = {
     "--append", "TEXT",
     "Its command line",
-    "Launches by QEMU and clouds", false, false, false};
+    "Launches by QEMU and clouds", false, false, false, false};
 inline constexpr OptionText kVmm = {
     "--vmm", "VMM",
-    "qemu, ec2 or gce",
-    "Launches by QEMU and clouds", false, true, false};
+    "qemu, ec2 or gce; default: qemu",
+    "Launches by QEMU and clouds", false, false, false, false};
 inline constexpr OptionText kOvmfDigest = {
     "--ovmf-digest", "HEX",
     "snp: what the firmware alone measures to",
-    "Launches by QEMU and clouds", false, false, false};
+    "Launches by QEMU and clouds", false, false, false, false};
 inline constexpr OptionText kIdKey = {
     "--id-key", "FILE",
     "Signs the ID block: ECDSA P-384, PEM",
-    "ID block of an snp launch", false, false, false};
+    "ID block of an snp launch", false, false, false, false};
 inline constexpr OptionText kAuthorKey = {
     "--author-key", "FILE",
     "Signs the ID key",
-    "ID block of an snp launch", false, false, false};
+    "ID block of an snp launch", false, false, false, false};
 inline constexpr OptionText kIdBlock = {
     "--id-block", "FILE",
     "Where to write its 96 bytes",
-    "ID block of an snp launch", false, false, false};
+    "ID block of an snp launch", false, false, false, false};
 inline constexpr OptionText kIdAuth = {
     "--id-auth", "FILE",
     "Where to write 4096 bytes of signatures",
-    "ID block of an snp launch", false, false, false};
+    "ID block of an snp launch", false, false, false, false};
 inline constexpr OptionText kFamilyId = {
     "--family-id", "HEX",
     "16 bytes for the report",
-    "ID block of an snp launch", false, false, false};
+    "ID block of an snp launch", false, false, false, false};
 inline constexpr OptionText kImageId = {
     "--image-id", "HEX",
     "16 bytes for the report",
-    "ID block of an snp launch", false, false, false};
+    "ID block of an snp launch", false, false, false, false};
 inline constexpr OptionText kGuestSvn = {
     "--guest-svn", "N",
     "Version for the report",
-    "ID block of an snp launch", false, false, false};
+    "ID block of an snp launch", false, false, false, false};
 inline constexpr OptionText kPolicy = {
     "--policy", "BITS",
     "Guest policy; default: 0x30000",
-    "ID block of an snp launch", false, false, false};
+    "ID block of an snp launch", false, false, false, false};
 }  // namespace measure
 
 namespace bundle_create {
@@ -340,24 +424,24 @@ inline constexpr CommandText kCommand = {
     ""};
 inline constexpr OptionText kKernel = {
     "--kernel", "FILE",
-    "bzImage; default: the newest Debian cloud kernel under /boot",
-    "", false, false, false};
+    "bzImage; default: the newest Debian cloud kernel under /boot, else the newest there",
+    "", false, false, false, false};
 inline constexpr OptionText kModules = {
     "--modules", "FOLDER",
-    "Its folder of modules; default: /lib/modules/RELEASE",
-    "", false, false, false};
+    "Its folder of modules; default: /lib/modules/RELEASE, beside a kernel in DIR/boot",
+    "", false, false, false, false};
 inline constexpr OptionText kInit = {
     "--init", "FILE",
     "Static init; default: the installed one",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kOutput = {
     "--output", "FOLDER",
-    "Folder to create; default: the default path of bundles",
-    "", false, false, false};
+    "Folder to create, in one that exists; default: the default path of bundles",
+    "", false, false, false, false};
 inline constexpr OptionText kAppendCmdline = {
     "--append-cmdline", "TEXT",
     "Appended to the default command line",
-    "", false, false, false};
+    "", false, false, false, false};
 }  // namespace bundle_create
 
 namespace bundle_inspect {
@@ -368,7 +452,7 @@ inline constexpr CommandText kCommand = {
 inline constexpr OptionText kBundle = {
     "BUNDLE", "",
     "Folder; default: the default path of bundles",
-    "", false, false, false};
+    "", false, false, false, false};
 }  // namespace bundle_inspect
 
 namespace broker {
@@ -380,23 +464,23 @@ inline constexpr CommandText kCommand = {
 inline constexpr OptionText kState = {
     "--state", "FOLDER",
     "Folder of store, certificates and token",
-    "", true, false, false};
+    "", true, false, false, false};
 inline constexpr OptionText kListen = {
     "--listen", "ADDRESS:PORT",
     "Where to listen; port 0: any",
-    "", false, true, false};
+    "", false, true, false, false};
 inline constexpr OptionText kTlsName = {
     "--tls-name", "NAME",
     "Another name for the certificate that is made at the first start",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kSevRoot = {
     "--sev-root", "FILE",
     "sev, sev-es: an AMD root key (ARK) to trust in addition to the known ones",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kVerbose = {
     "--verbose", "",
     "Log each decision",
-    "", false, false, false};
+    "", false, false, false, false};
 }  // namespace broker
 
 namespace register_image {
@@ -413,72 +497,125 @@ inline constexpr CommandText kCommand = {
 inline constexpr OptionText kImage = {
     "IMAGE", "",
     "Confidential image",
-    "", true, false, false};
+    "", true, false, false, false};
 inline constexpr OptionText kBroker = {
     "--broker", "URL",
     "The broker's URL",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kKind = {
     "--kind", "KIND",
     "bartizan, trustee or register-workload",
-    "", false, true, false};
+    "", false, true, false, false};
 inline constexpr OptionText kCa = {
     "--ca", "FILE",
     "Certificate authority of the broker, PEM",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kTokenFile = {
     "--token-file", "FILE",
     "Admin token of the broker",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kKeyFile = {
     "--key-file", "FILE",
     "The image's disk key (build --key-out)",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kMeasurement = {
     "--measurement", "HEX",
     "Register these digests instead of measuring here",
-    "", false, false, true};
+    "", false, false, true, false};
 inline constexpr OptionText kAllowSimulated = {
     "--allow-simulated", "",
     "Release the key to the simulated TEE, which protects nothing",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kAllowDebug = {
     "--allow-debug", "",
     "Release the key to guests in debug mode",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kMinimumTcb = {
     "--minimum-tcb", "NUMBER",
     "Minimum of each component of the TCB",
-    "", false, false, false};
+    "", false, false, false, false};
+inline constexpr OptionText kReplace = {
+    "--replace", "",
+    "Take the place of an earlier registration of this workload id, whose launches then "
+    "get no key any more",
+    "", false, false, false, false};
+inline constexpr OptionText kForce = {
+    "--force", "",
+    "Register an image although its manifest names no broker",
+    "", false, false, false, false};
 inline constexpr OptionText kAdminKey = {
     "--admin-key", "FILE",
     "Its administrator's Ed25519 private key, PEM: signs a token",
-    "Trustee", false, false, false};
+    "Trustee", false, false, false, false};
 inline constexpr OptionText kAdminRole = {
     "--admin-role", "ROLE",
     "Claim of that token",
-    "Trustee", false, true, false};
+    "Trustee", false, true, false, false};
 inline constexpr OptionText kAdminIssuer = {
     "--admin-issuer", "ISSUER",
     "Claim of that token",
-    "Trustee", false, false, false};
+    "Trustee", false, false, false, false};
 inline constexpr OptionText kAdminAudience = {
     "--admin-audience", "AUDIENCE",
     "Claim of that token",
-    "Trustee", false, false, false};
+    "Trustee", false, false, false, false};
 inline constexpr OptionText kKeepReferenceValues = {
     "--keep-reference-values", "",
     "Do not replace its list of measurements",
-    "Trustee", false, false, false};
+    "Trustee", false, false, false, false};
 inline constexpr OptionText kResourcePolicy = {
     "--resource-policy", "",
     "Replace its policy for all resources by one for this workload alone",
-    "Trustee", false, false, false};
+    "Trustee", false, false, false, false};
 inline constexpr OptionText kShowPolicy = {
     "--show-policy", "",
     "Print that policy and register nothing",
-    "Trustee", false, false, false};
+    "Trustee", false, false, false, false};
 }  // namespace register_image
+
+namespace unregister {
+inline constexpr CommandText kCommand = {
+    "unregister", "Remove a workload and its key from the broker",
+    "  bartizan unregister WORKLOAD --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+inline constexpr OptionText kWorkload = {
+    "WORKLOAD", "",
+    "Workload id",
+    "", true, false, false, false};
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "The broker's URL",
+    "", true, false, false, false};
+inline constexpr OptionText kCa = {
+    "--ca", "FILE",
+    "Certificate authority of the broker, PEM",
+    "", true, false, false, false};
+inline constexpr OptionText kTokenFile = {
+    "--token-file", "FILE",
+    "Admin token of the broker",
+    "", true, false, false, false};
+}  // namespace unregister
+
+namespace list {
+inline constexpr CommandText kCommand = {
+    "list", "List the workloads that are registered at the broker",
+    "  bartizan list --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "The broker's URL",
+    "", true, false, false, false};
+inline constexpr OptionText kCa = {
+    "--ca", "FILE",
+    "Certificate authority of the broker, PEM",
+    "", true, false, false, false};
+inline constexpr OptionText kTokenFile = {
+    "--token-file", "FILE",
+    "Admin token of the broker",
+    "", true, false, false, false};
+}  // namespace list
 
 namespace audit {
 inline constexpr CommandText kCommand = {
@@ -488,111 +625,228 @@ inline constexpr CommandText kCommand = {
     ""};
 inline constexpr OptionText kWorkload = {
     "WORKLOAD", "",
-    "Workload id",
-    "", true, false, false};
+    "Workload id, or the image",
+    "", true, false, false, false};
 inline constexpr OptionText kBroker = {
     "--broker", "URL",
     "The broker's URL",
-    "", true, false, false};
+    "", true, false, false, false};
 inline constexpr OptionText kCa = {
     "--ca", "FILE",
     "Certificate authority of the broker, PEM",
-    "", true, false, false};
+    "", true, false, false, false};
 inline constexpr OptionText kTokenFile = {
     "--token-file", "FILE",
     "Admin token of the broker",
-    "", true, false, false};
+    "", true, false, false, false};
 }  // namespace audit
 
 namespace run {
 inline constexpr CommandText kCommand = {
     "run", "Launch a confidential image; exits with the workload's status",
-    "  # the guest fetches its key from the broker; https://127.0.0.1:8080/ reaches it\n"
-    "  bartizan run confidential/ --tee simulated --publish 8080:443\n"
+    "  # the guest fetches its key from the broker on this host; https://127.0.0.1:8080/ reaches it\n"
+    "  bartizan run confidential/ --tee simulated --publish 8080:443 --allow loopback:8443\n"
     "  # without broker and protection, with the console\n"
     "  bartizan run confidential/ --tee none --key-file my.key --log-guest\n",
     "Exit status: the workload's; 128 + N if signal N killed it; 127 if the image's entry point is\n"
     "missing, 126 if it cannot be executed; 125 if the launch or the guest failed otherwise or had\n"
-    "to be stopped. SIGINT and SIGTERM ask the workload to end; a second one ends it\n"
-    "at once. SIGHUP, SIGUSR1 and SIGUSR2 are passed on, and the terminal's size. With --json the workload's output goes to\n"
-    "stderr.\n"};
+    "to be stopped; 2 if the command line is wrong. SIGINT and SIGTERM ask the workload to end; another\n"
+    "one, a second later or more, ends it at once. Standard input, SIGHUP, SIGUSR1, SIGUSR2 and the\n"
+    "terminal's size are passed on as far as the image allows: one with a broker only allows output,\n"
+    "unless `build --host-may` permits more. With --json the workload's output goes to stderr.\n"
+    "\n"
+    "Command, environment, user and files are inside the measured image, where no host can change\n"
+    "them: they have no options here. Set them in the image, build and register again.\n"};
 inline constexpr OptionText kImage = {
     "IMAGE", "",
     "Confidential image: OCI layout or unpacked",
-    "", true, false, false};
+    "", true, false, false, false};
 inline constexpr OptionText kHugePages = {
     "--huge-pages", "KIND",
     "Guest memory in pages of 2 MiB: off, transparent or reserved",
-    "", false, true, false};
+    "", false, true, false, false};
+inline constexpr OptionText kHarden = {
+    "--harden", "KIND",
+    "Threads that serve the guest give up files and system calls: off, preferred or "
+    "required",
+    "", false, true, false, false};
 inline constexpr OptionText kPublish = {
-    "--publish,-p", "[ADDRESS:]HOST:GUEST",
-    "Host TCP port that is forwarded to a guest's; HOST 0: any",
-    "", false, false, false};
+    "--publish,-p", "[ADDRESS:]HOST:GUEST[/udp]",
+    "Host port that leads to a guest's; HOST 0: any. [ADDRESS:]auto: each TCP port that "
+    "the workload listens on, under its own number ([::]:auto: at all addresses, IPv4 and "
+    "IPv6)",
+    "", false, false, false, false};
+inline constexpr OptionText kNetwork = {
+    "--network", "MODE",
+    "outbound; isolated: nothing but published TCP ports; none",
+    "", false, true, false, false};
+inline constexpr OptionText kAllow = {
+    "--allow", "PLACE",
+    "Place of this host that the guest may reach all the same: loopback[:PORT] (10.0.2.2 "
+    "in the guest) or metadata[:PORT] (link-local addresses)",
+    "", false, false, false, false};
 inline constexpr OptionText kKeyFile = {
     "--key-file", "FILE",
     "Hand the disk key to the guest: for tests and --tee none",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kVsock = {
     "--vsock", "PORT=PATH",
     "The guest connects to PORT, bartizan to the socket at PATH",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kVsockListen = {
     "--vsock-listen", "PORT=PATH",
     "bartizan listens at PATH and connects to the guest's PORT",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kScratch = {
     "--scratch", "FILE",
     "Where an image that asks for one gets its scratch disk: a raw file, created as "
     "needed; default: an unnamed temporary file",
-    "", false, false, false};
+    "", false, false, false, false};
+inline constexpr OptionText kMaxVcpus = {
+    "--max-vcpus", "N",
+    "Refuse to give a machine more virtual CPUs, whatever its image asks for",
+    "", false, false, false, true};
+inline constexpr OptionText kMaxMemory = {
+    "--max-memory", "MIB",
+    "Refuse to give a machine more memory, whatever its image asks for",
+    "", false, false, false, true};
+inline constexpr OptionText kMaxScratch = {
+    "--max-scratch", "SIZE",
+    "Refuse to give a machine a larger scratch disk (64M, 1G), whatever its image asks "
+    "for",
+    "", false, false, false, true};
 inline constexpr OptionText kKvmDevice = {
     "--kvm-device", "FILE",
     "The KVM device",
-    "", false, true, false};
+    "", false, true, false, false};
 inline constexpr OptionText kName = {
     "--name", "NAME",
     "Name in messages; default: the workload's id",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kStopTimeout = {
     "--stop-timeout", "SECONDS",
     "Seconds from SIGTERM to the machine's end",
-    "", false, true, false};
-inline constexpr OptionText kNoNetwork = {
-    "--no-network", "",
-    "No network device",
-    "", false, false, false};
+    "", false, true, false, false};
+inline constexpr OptionText kEventFd = {
+    "--event-fd", "N",
+    "Write a line of JSON to this open descriptor for each event of the guest: "
+    "{\"event\":\"ready\"}, likewise attested and exited",
+    "", false, false, false, false};
 inline constexpr OptionText kLogGuest = {
     "--log-guest", "",
     "Print the guest's console on stderr",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kVerbose = {
     "--verbose", "",
     "Print all of the library's log lines on stderr",
-    "", false, false, false};
+    "", false, false, false, false};
+inline constexpr OptionText kAsContainer = {
+    "--as-container", "",
+    "As process 1 of a container, whose engine has deadlines of its own: each signal goes "
+    "to the workload, and --stop-timeout does not count",
+    "", false, false, false, false};
 inline constexpr OptionText kStats = {
     "--stats", "",
     "Print times and exits on stderr at the end",
-    "", false, false, false};
+    "", false, false, false, false};
 inline constexpr OptionText kFindInMemory = {
     "--find-in-memory", "FILE",
     "At the end, count this file's bytes in guest memory, raw and as a host sees it",
-    "", false, false, false};
+    "", false, false, false, false};
 }  // namespace run
 
 namespace probe {
 inline constexpr CommandText kCommand = {
     "probe", "Show what this host can run, and what is missing",
     "  bartizan probe\n"
+    "  bartizan probe --tee simulated && bartizan run confidential/ --tee simulated --allow loopback:8443\n"
     "  bartizan probe --json | jq '.tees[] | select(.available) | .tee'\n",
     ""};
+inline constexpr OptionText kTee = {
+    "--tee", "TEE",
+    "This TEE alone; exit status 1 if this host cannot run it",
+    "", false, false, false, false};
 inline constexpr OptionText kKvmDevice = {
     "--kvm-device", "FILE",
     "The KVM device",
-    "", false, true, false};
+    "", false, true, false, false};
 inline constexpr OptionText kTimeLimit = {
     "--time-limit", "MS",
     "Time limit of the probe guest in milliseconds",
-    "", false, true, false};
+    "", false, true, false, false};
+inline constexpr OptionText kBundle = {
+    "--bundle", "FOLDER",
+    "A TEE that this bundle's kernel cannot be a guest of is not available",
+    "", false, false, false, false};
 }  // namespace probe
+
+namespace doctor {
+inline constexpr CommandText kCommand = {
+    "doctor", "Show what this host can do, and what to do about the rest",
+    "  bartizan doctor\n"
+    "  bartizan doctor --json | jq -r '.checks[] | select(.good | not) | .advice'\n",
+    "Exit status: 0 if a guest can be launched here, in whichever TEE; else 1.\n"};
+inline constexpr OptionText kKvmDevice = {
+    "--kvm-device", "FILE",
+    "The KVM device",
+    "", false, true, false, false};
+}  // namespace doctor
+
+namespace up {
+inline constexpr CommandText kCommand = {
+    "up", "From an ordinary image to a served port in one command",
+    "  bartizan up oci:web/ -p 8080:80\n"
+    "  # which commands it would run\n"
+    "  bartizan up oci:web/ -p 8080:80 --dry-run\n",
+    "Makes the bundle, starts a broker, builds, registers and runs, and prints the command of each\n"
+    "step. Bundle, broker and built images are kept in the state folder; an image is built again\n"
+    "when SOURCE, an option or the broker has changed. Broker and guest end together, also by\n"
+    "SIGINT or SIGTERM. Exit status: that of `bartizan run`.\n"};
+inline constexpr OptionText kSource = {
+    "SOURCE", "",
+    "OCI layout folder; with skopeo installed also an archive, docker://…, or "
+    "containers-storage:…",
+    "", true, false, false, false};
+inline constexpr OptionText kReference = {
+    "--reference", "TAG",
+    "Tag in SOURCE; default: its only image",
+    "", false, false, false, false};
+inline constexpr OptionText kPublish = {
+    "--publish,-p", "[ADDRESS:]HOST:GUEST",
+    "Host TCP port that is forwarded to a guest's; HOST 0: any",
+    "", false, false, false, false};
+inline constexpr OptionText kBundle = {
+    "--bundle", "FOLDER",
+    "Guest bundle to take instead of making one",
+    "", false, false, false, false};
+inline constexpr OptionText kTee = {
+    "--tee", "TEE",
+    "snp or simulated, which protects nothing; default: snp if this host has it",
+    "", false, false, false, false};
+inline constexpr OptionText kVcpus = {
+    "--vcpus", "N",
+    "Number of virtual CPUs; default: 1",
+    "", false, false, false, true};
+inline constexpr OptionText kMemory = {
+    "--memory", "MIB",
+    "Guest memory in MiB; default: 512",
+    "", false, false, false, true};
+inline constexpr OptionText kState = {
+    "--state", "FOLDER",
+    "What is kept; default: $XDG_STATE_HOME/bartizan, else ~/.local/state/bartizan",
+    "", false, false, false, false};
+inline constexpr OptionText kKvmDevice = {
+    "--kvm-device", "FILE",
+    "The KVM device",
+    "", false, true, false, false};
+inline constexpr OptionText kLogGuest = {
+    "--log-guest", "",
+    "Print the guest's console on stderr",
+    "", false, false, false, false};
+inline constexpr OptionText kDryRun = {
+    "--dry-run", "",
+    "Only print the commands",
+    "", false, false, false, false};
+}  // namespace up
 
 }  // namespace bartizan::cli::text

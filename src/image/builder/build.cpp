@@ -1,17 +1,19 @@
 #include <ctime>
 
 #include "bartizan/image.hpp"
-#include "bartizan/tee.hpp"
+#include "base/blocked_signal.hpp"
 #include "base/errors.hpp"
 #include "base/progress.hpp"
+#include "base/timestamp.hpp"
 #include "image/builder/confidential_disk.hpp"
-#include "image/builder/krun.hpp"
+#include "image/builder/launchable.hpp"
 #include "image/builder/output_image.hpp"
 #include "image/builder/partial.hpp"
 #include "image/builder/publication.hpp"
 #include "image/oci/fetch.hpp"
 #include "image/oci/image_name.hpp"
 #include "image/oci/layout_writer.hpp"
+#include "image/parts/krun.hpp"
 
 namespace bartizan {
 using namespace image::builder;  // NOLINT: the public functions of this component
@@ -28,19 +30,6 @@ bool is_plain_name(std::string_view text) {
              std::string_view::npos;
 }
 
-Result<void> check_key(const BuildOptions& options) {
-  // Fewer bytes cannot hold the 256 random bits from which all else is to be derived.
-  constexpr size_t kLeastBytes = 32;
-  if (options.disk_key && options.disk_key->empty()) return invalid(kOrigin, "disk_key: empty");
-  if (options.reproducible && (!options.disk_key || options.disk_key->size() < kLeastBytes)) {
-    return invalid(kOrigin, "disk_key: a reproducible build needs one of {} bytes at least",
-                   kLeastBytes);
-  }
-  if (options.recovery_passphrase && options.recovery_passphrase->empty())
-    return invalid(kOrigin, "recovery_passphrase: empty");
-  return {};
-}
-
 Result<void> check_public(const BuildOptions& options) {
   constexpr int64_t kYear10000 = 253'402'300'800;  // RFC 3339 ends there
   if (options.created && (*options.created < 0 || *options.created >= kYear10000))
@@ -48,6 +37,16 @@ Result<void> check_public(const BuildOptions& options) {
   if (options.anonymous && options.workload_id.empty())
     return invalid(kOrigin, "workload_id: required for an anonymous image");
   return {};
+}
+
+// A host from which a broker withholds the key is not trusted with the workload's input either.
+Result<guest_abi::HostAccess> host_access(const BuildOptions& options) {
+  if (options.host_may.empty())
+    return options.broker_url.empty() ? guest_abi::HostAccess()
+                                      : guest_abi::HostAccess{false, true, false};
+  auto access = guest_abi::host_access_from_string(options.host_may);
+  if (!access.ok()) return invalid(kOrigin, "host_may: {}", access.error().message);
+  return access;
 }
 
 Result<void> check_scratch(uint64_t bytes) {
@@ -67,17 +66,14 @@ Result<void> check_options(const BuildOptions& options) {
                    "workload_id \"{}\": letters, digits, \".\", \"_\" and \"-\" only, at most {}",
                    options.workload_id, kMaxWorkloadId);
   }
-  if (!options.broker_url.empty() && !options.broker_url.starts_with("https://")) {
-    return invalid(kOrigin, "broker_url \"{}\": not an https:// address", options.broker_url);
-  }
-  if (!options.broker_url.empty() && options.broker_ca_pem.empty()) {
-    return invalid(kOrigin,
-                   "broker_ca_pem: needed with a broker_url, the guest believes nobody else");
-  }
-  TRY(check_key(options));
+  if (!options.base_reference.empty() && options.base_image.empty())
+    return invalid(kOrigin, "base_reference \"{}\": without a base_image", options.base_reference);
+  if (!options.resource.empty() && options.broker_url.empty())
+    return invalid(kOrigin, "resource \"{}\": without a broker_url, which would release it",
+                   options.resource);
   TRY(check_scratch(options.scratch_bytes));
-  if (options.vcpus == 0 || options.vcpus > kMaxVcpus)
-    return invalid(kOrigin, "vcpus {}: must be 1 to {}", options.vcpus, kMaxVcpus);
+  TRY(host_access(options));
+  TRY(check_launchable(options));
   return check_public(options);
 }
 
@@ -107,11 +103,45 @@ struct OpenedImage {
   image::oci::SourceImage image;
 };
 
+// "localhost/app:1", "alpine": what podman and registries call images.
+bool looks_like_reference(std::string_view text) {
+  return !text.empty() &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-/:@") ==
+             std::string_view::npos &&
+         text.front() != '/' && text.front() != '.' && text.back() != '/';
+}
+
+// "web:v1" and "oci:web:v1" of a folder: the tag has an option of its own.
+Result<void> check_has_no_tag(const fs::path& from) {
+  const fs::path name = image::oci::path_of_image(from);
+  const std::string& text = name.native();
+  const size_t colon = text.rfind(':');
+  std::error_code ignored;
+  if (colon == text.npos || fs::exists(name, ignored) ||
+      !fs::exists(fs::path(text.substr(0, colon)) / "oci-layout", ignored))
+    return {};
+  return make_error(ErrorCode::not_found, kOrigin,
+                    "{}: no such folder; for the image \"{}\" in {} write {} and `reference` {}",
+                    from.native(), text.substr(colon + 1), text.substr(0, colon),
+                    text.substr(0, colon), text.substr(colon + 1));
+}
+
+Result<void> check_present(const fs::path& from) {
+  std::error_code ignored;
+  if (fs::exists(from, ignored) || !looks_like_reference(from.native())) return {};
+  return make_error(ErrorCode::not_found, kOrigin,
+                    "{0}: no such folder; for an image of podman's write containers-storage:{0}, "
+                    "for a registry's docker://{0}",
+                    from.native());
+}
+
 // A folder is used in place; what is none comes into `scratch` first.
 Result<OpenedImage> open_image(const fs::path& from, const std::string& reference,
                                const fs::path& scratch, const ProgressSink& progress) {
+  TRY(check_has_no_tag(from));
   bool fetches = image::oci::needs_fetch(from);
   if (fetches) TRY(image::oci::fetch(from, reference, scratch, progress));
+  if (!fetches) TRY(check_present(from));
   fs::path layout = fetches ? scratch : from;
   image::oci::SourceImage image = TRY(image::oci::read_layout(layout, fetches ? "" : reference));
   return OpenedImage{std::move(layout), std::move(image)};
@@ -137,7 +167,7 @@ class Build {
     report_.resource = TRY(resource_of(options_, report_.workload_id));
     auto writer = output.archive ? image::oci::LayoutWriter::create_archive(output.path)
                                  : TRY(image::oci::LayoutWriter::create(output.path));
-    TRY(make_image(writer));
+    TRY(make_image(writer, TRY(Process::of(source_, options_.force))));
     return std::move(report_);
   }
 
@@ -155,6 +185,7 @@ class Build {
     guest_abi::Manifest manifest;
     manifest.workload_id = report_.workload_id;
     manifest.network = options_.network;
+    manifest.host = host_access(options_).value();  // checked before
     manifest.scratch_bytes = options_.scratch_bytes;
     manifest.luks2 = header.numbers;
     manifest.verity.salt = secrets.verity_salt;
@@ -165,12 +196,12 @@ class Build {
     return manifest;
   }
 
-  Result<void> make_image(image::oci::LayoutWriter& writer) {
+  Result<void> make_image(image::oci::LayoutWriter& writer, const Process& process) {
     DiskSecrets secrets = TRY(this->secrets());
     LuksHeader header = TRY(make_checked_header(secrets));
     guest_abi::Manifest manifest = draft(header, secrets);
-    std::string krun = TRY(
-        krun_json({report_.workload_id, options_.broker_url, options_.vcpus, options_.ram_mib}));
+    std::string krun = TRY(image::parts::krun_json(
+        {report_.workload_id, options_.broker_url, options_.vcpus, options_.ram_mib}));
     auto [file, origin] = writer.layer_place();
     auto layer = TRY(OutputLayer::create(file, origin, krun));
     DiskPlace place{layer.fd(), layer.disk_start(), file.string(), folder_};
@@ -179,8 +210,8 @@ class Build {
       place.prediction = &*prediction;
       place.stream = layer.begin_hashing(disk_bytes_for(prediction->size));
     }
-    auto totals =
-        TRY(make_disk(place, layout_, source_, secrets, header.bytes, manifest, options_.progress));
+    auto totals = TRY(make_disk(place, {layout_, source_, process}, secrets, header.bytes, manifest,
+                                options_.progress));
     report_.entries = totals.entries;
     report_.content_bytes = totals.content_bytes;
     TRY(take_manifest(manifest));
@@ -252,10 +283,22 @@ class Build {
 
 }  // namespace
 
+Result<std::string> check_build(const BuildOptions& options) {
+  TRY(check_options(options));
+  TRY(check_has_no_tag(options.source));
+  if (image::oci::needs_fetch(options.source)) return std::string();
+  TRY(check_present(options.source));
+  auto source = TRY(image::oci::read_layout(options.source, options.reference));
+  TRY(Process::of(source, options.force));
+  return source.manifest.digest;
+}
+
 Result<BuildReport> build_image(const BuildOptions& options) {
+  const BlockedSignal quiet(SIGXFSZ);
   TRY(check_options(options));
   image::oci::ImageName output = TRY(image::oci::parse_output_name(options.output));
   TRY(check_absent(output.path));
+  TRY(require_parent("`output`", output.path));
   PartialFolder partial = TRY(PartialFolder::create(output.path));
   fs::path fetched = partial.path() / "source", fetched_base = partial.path() / "base";
   OpenedImage source =

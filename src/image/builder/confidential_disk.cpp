@@ -59,10 +59,9 @@ Result<LuksHeader> make_checked_header(const DiskSecrets& secrets) {
   return header;
 }
 
-Result<DiskTotals> make_disk(const DiskPlace& place, const oci::Layout& layout,
-                             const oci::SourceImage& source, const DiskSecrets& secrets,
-                             ByteView header, guest_abi::Manifest& manifest,
-                             const ProgressSink& progress) {
+Result<DiskTotals> make_disk(const DiskPlace& place, const DiskSource& source,
+                             const DiskSecrets& secrets, ByteView header,
+                             guest_abi::Manifest& manifest, const ProgressSink& progress) {
   verity::LeafHashes hashes = TRY(verity::LeafHashes::create(place.folder, secrets.verity_salt));
   TRY(write_exactly(place.fd, header, place.start, place.name));
   TRY(hashes.add(0, header));
@@ -73,8 +72,9 @@ Result<DiskTotals> make_disk(const DiskPlace& place, const oci::Layout& layout,
   PredictedSuperblockSink sink(segment, place.stream != nullptr ? place.prediction : nullptr);
   TRY(sink.begin());
   FilesystemBuilder builder(sink, place.folder);
-  Meter layers(progress, "layers", bytes_of(source.layers));
-  manifest.luks2.size = TRY(builder.build(layout, source, layers));
+  Meter layers(progress, "layers", bytes_of(source.image.layers));
+  builder.check_process(source.process);
+  manifest.luks2.size = TRY(builder.build(source.layout, source.image, layers));
   TRY(segment.finish());
   uint64_t data_end = manifest.luks2.offset + manifest.luks2.size;
   Meter meter(progress, "integrity", data_end);

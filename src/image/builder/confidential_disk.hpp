@@ -9,6 +9,7 @@
 #include "guest_abi/manifest.hpp"
 #include "image/builder/disk_secrets.hpp"
 #include "image/builder/filesystem_builder.hpp"
+#include "image/builder/launchable.hpp"
 #include "image/oci/layout_reader.hpp"
 
 namespace bartizan::image::builder {
@@ -22,6 +23,13 @@ struct DiskPlace {
   // disk sequentially while it is written.
   const PredictedFilesystem* prediction = nullptr;
   crypto::Hasher* stream = nullptr;
+};
+
+// What goes into the disk, borrowed.
+struct DiskSource {
+  const oci::Layout& layout;
+  const oci::SourceImage& image;
+  const Process& process;  // is checked against the files
 };
 
 struct DiskTotals {
@@ -43,9 +51,8 @@ Result<LuksHeader> make_checked_header(const DiskSecrets& secrets);
 
 // Fills the members under "disk" of `manifest`, whose luks2 must be `header.numbers`. The disk ends
 // at manifest.disk_size; the footer is not in it.
-Result<DiskTotals> make_disk(const DiskPlace& place, const oci::Layout& layout,
-                             const oci::SourceImage& source, const DiskSecrets& secrets,
-                             ByteView header, guest_abi::Manifest& manifest,
-                             const ProgressSink& progress);
+Result<DiskTotals> make_disk(const DiskPlace& place, const DiskSource& source,
+                             const DiskSecrets& secrets, ByteView header,
+                             guest_abi::Manifest& manifest, const ProgressSink& progress);
 
 }  // namespace bartizan::image::builder

@@ -7,13 +7,12 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "base/units.hpp"
-#include "image/builder/locate.hpp"
+#include "image/parts/locate.hpp"
 
 namespace bartizan {
-using namespace image::builder;  // NOLINT: the public functions of this component
 namespace {
 
-using image::builder::LocatedImage;
+using image::parts::LocatedImage;
 using Values = std::map<std::string, std::string>;
 using Differences = std::vector<ImageDifference>;
 constexpr uint64_t kBlocksAtOnce = 256;
@@ -94,8 +93,8 @@ Result<void> compare_part(const LocatedImage& a, int fd_a, const Part& part_a,
 
 Result<std::vector<ImageDifference>> diff_images(const std::filesystem::path& first,
                                                  const std::filesystem::path& second) {
-  LocatedImage a = TRY(image::builder::locate_image(first, "")),
-               b = TRY(image::builder::locate_image(second, ""));
+  LocatedImage a = TRY(image::parts::locate_image(first, "")),
+               b = TRY(image::parts::locate_image(second, ""));
   Differences found;
   compare_values(TRY(values_of(a)), TRY(values_of(b)), found);
   UniqueFd fd_a = TRY(open_file(a.disk_path, O_RDONLY));

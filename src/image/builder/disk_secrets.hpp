@@ -8,6 +8,9 @@
 
 namespace bartizan::image::builder {
 
+// Fewer bytes cannot hold the 256 random bits that a key slot of 1000 rounds relies on.
+constexpr size_t kLeastKeyBytes = 32;
+
 struct DiskSecrets {
   luks2::LuksHeaderSecrets luks;
   Bytes verity_salt;  // 32 bytes

@@ -52,19 +52,20 @@ Result<uint64_t> FilesystemBuilder::build(const oci::Layout& layout, const oci::
                                           Meter& meter) {
   auto count = static_cast<uint16_t>(source.layers.size());
   // Above all layers, so that it replaces whatever the image has there.
-  layer::Path config = TRY(layer::split_path(guest_abi::kProcessConfigPath, kOrigin));
+  tar::Path config = TRY(tar::split_path(guest_abi::kProcessConfigPath, kOrigin));
   TRY(merger_.add_file(static_cast<uint16_t>(count + 1), config, kConfigMode, source.config));
   for (uint16_t number = count; number > 0; --number) {
     TRY(apply(layout, source.layers[number - 1], number, meter));
   }
   filesystem::Tree* tree = TRY(merger_.finish());
+  if (process_ != nullptr) TRY(process_->check(*tree));
   return writer_.finish(*tree, filesystem_uuid(source));
 }
 
 Result<void> FilesystemBuilder::apply(const oci::Layout& layout, const oci::Descriptor& layer,
                                       uint16_t number, Meter& meter) {
   std::string name = "layer " + layer.digest;
-  auto applied = merger_.apply(number, name, [&]() -> Result<std::unique_ptr<layer::ByteSource>> {
+  auto applied = merger_.apply(number, name, [&]() -> Result<std::unique_ptr<tar::ByteSource>> {
     std::unique_ptr<oci::BlobReader> blob = TRY(oci::BlobReader::open(layout, layer, &meter));
     if (contents_ == layer::LayerMerger::Contents::counted) blob->only_look();
     return layer::decompress(compression_of(layer), std::move(blob), name);

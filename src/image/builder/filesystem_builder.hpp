@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/progress.hpp"
+#include "image/builder/launchable.hpp"
 #include "image/filesystem/erofs_writer.hpp"
 #include "image/layer/apply.hpp"
 #include "image/layer/decompress.hpp"
@@ -24,6 +25,9 @@ class FilesystemBuilder {
                     layer::LayerMerger::Contents contents = layer::LayerMerger::Contents::copied)
       : writer_(sink), contents_(contents), merger_(writer_, folder, contents) {}
 
+  // The tree of the layers is to hold what the process needs. Borrowed.
+  void check_process(const Process& process) { process_ = &process; }
+
   // Returns the file system's size. The superblock is written last, at offset 0.
   Result<uint64_t> build(const oci::Layout& layout, const oci::SourceImage& source, Meter& meter);
   const filesystem::Tree::Totals& totals() const { return merger_.totals(); }
@@ -32,6 +36,7 @@ class FilesystemBuilder {
   Result<void> apply(const oci::Layout& layout, const oci::Descriptor& layer, uint16_t number,
                      Meter& meter);
 
+  const Process* process_ = nullptr;
   filesystem::ErofsWriter writer_;
   layer::LayerMerger::Contents contents_;
   layer::LayerMerger merger_;

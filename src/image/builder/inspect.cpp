@@ -2,16 +2,16 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
-#include "image/builder/krun.hpp"
-#include "image/builder/locate.hpp"
 #include "image/builder/third_party_images.hpp"
 #include "image/luks2/luks_info.hpp"
+#include "image/parts/krun.hpp"
+#include "image/parts/locate.hpp"
 
 namespace bartizan {
 using namespace image::builder;  // NOLINT: the public functions of this component
 namespace {
 
-using image::builder::LocatedImage;
+using image::parts::LocatedImage;
 
 // A damaged header is reported, but does not end the reading: the manifest contains all that a
 // guest needs, and `verify` is what refuses.
@@ -34,6 +34,7 @@ void fill_from_manifest(const guest_abi::Manifest& manifest, ImageInfo& info) {
     info.resource = manifest.broker->resource;
   }
   info.scratch_bytes = manifest.scratch_bytes;
+  info.host_may = guest_abi::to_text(manifest.host);
   info.cipher = manifest.luks2.cipher;
   info.verity_root_hash = to_hex(manifest.verity.root_hash);
   info.filesystem = manifest.filesystem;
@@ -47,8 +48,8 @@ void fill_from_manifest(const guest_abi::Manifest& manifest, ImageInfo& info) {
 Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::string& reference) {
   if (auto third_party = TRY(image::builder::find_third_party(image, reference)))
     return image::builder::inspect_third_party(*third_party);
-  auto located = TRY(image::builder::locate_image(image, reference));
-  auto krun = TRY(image::builder::parse_krun_json(located.krun_json));
+  auto located = TRY(image::parts::locate_image(image, reference));
+  auto krun = TRY(image::parts::parse_krun_json(located.krun_json));
   ImageInfo info;
   auto digest = guest_abi::workload_digest(located.manifest_bytes);
   info.workload_digest.assign(digest.begin(), digest.end());

@@ -7,8 +7,9 @@
 #include "base/file.hpp"
 #include "base/progress.hpp"
 #include "base/units.hpp"
-#include "image/builder/krun.hpp"
-#include "image/layer/tar_writer.hpp"
+#include "image/parts/files.hpp"
+#include "image/parts/krun.hpp"
+#include "image/tar/tar_writer.hpp"
 
 extern "C" const uint8_t bartizan_entrypoint_begin[], bartizan_entrypoint_end[];
 
@@ -17,23 +18,23 @@ namespace {
 
 constexpr char kOrigin[] = "image/builder";
 constexpr size_t kBufferBytes = 256 * kKiB;  // stays in a core's cache between read and hash
-constexpr uint64_t kFillerLeast = 2 * layer::kTarBlock;
+constexpr uint64_t kFillerLeast = 2 * tar::kTarBlock;
 
 void append(Bytes& to, ByteView bytes) {
   to.insert(to.end(), bytes.begin(), bytes.end());
 }
 
 void add_file(Bytes& tar, std::string_view name, uint32_t mode, ByteView content) {
-  append(tar, layer::tar_header(name, '0', mode, content.size()));
+  append(tar, tar::tar_header(name, '0', mode, content.size()));
   append(tar, content);
-  tar.resize(align_up(tar.size(), layer::kTarBlock));
+  tar.resize(align_up(tar.size(), tar::kTarBlock));
 }
 
 Bytes small_files(std::string_view krun_json) {
   Bytes tar;
-  add_file(tar, kEntrypointFile, 0755, entrypoint_program());
-  add_file(tar, kKrunFile, 0600, as_bytes(krun_json));
-  append(tar, layer::tar_header("tmp/", '5', 01777, 0));
+  add_file(tar, parts::kEntrypointFile, 0755, entrypoint_program());
+  add_file(tar, parts::kKrunFile, 0600, as_bytes(krun_json));
+  append(tar, tar::tar_header("tmp/", '5', 01777, 0));
   return tar;
 }
 
@@ -48,20 +49,20 @@ Result<OutputLayer> OutputLayer::create(const std::filesystem::path& path, uint6
   UniqueFd fd = TRY(open_file(path, O_RDWR | O_CREAT | O_EXCL, 0644));
   // Aligned so that a file system can share or map the disk's blocks.
   uint64_t start =
-      align_up(small_files(krun_json).size() + kFillerLeast + layer::kTarBlock, kBlockSize);
+      align_up(small_files(krun_json).size() + kFillerLeast + tar::kTarBlock, kBlockSize);
   return OutputLayer(std::move(fd), path.string(), std::move(krun_json), origin, start);
 }
 
 // Up to the disk. `disk_size`: with the footer.
 Bytes OutputLayer::front(uint64_t disk_size) const {
   Bytes front = small_files(krun_json_);
-  append(front, layer::tar_filler(disk_start_ - layer::kTarBlock - front.size()));
-  append(front, layer::tar_header(kDiskFile, '0', 0600, disk_size));
+  append(front, tar::tar_filler(disk_start_ - tar::kTarBlock - front.size()));
+  append(front, tar::tar_header(parts::kDiskFile, '0', 0600, disk_size));
   return front;
 }
 
 crypto::Hasher* OutputLayer::begin_hashing(uint64_t disk_size) {
-  hashed_front_ = front(disk_size + krun_footer(krun_json_).size());
+  hashed_front_ = front(disk_size + parts::krun_footer(krun_json_).size());
   hasher_.update(hashed_front_);
   return &hasher_;
 }
@@ -69,12 +70,12 @@ crypto::Hasher* OutputLayer::begin_hashing(uint64_t disk_size) {
 Result<OutputLayer::Finished> OutputLayer::finish(ByteView manifest, uint64_t disk_size,
                                                   uint64_t hashed_bytes,
                                                   const ProgressSink& progress) {
-  Bytes back = krun_footer(krun_json_);
+  Bytes back = parts::krun_footer(krun_json_);
   Finished finished;
   finished.disk_bytes = disk_size + back.size();
   Bytes front = this->front(finished.disk_bytes);
-  add_file(back, kManifestFile, 0644, manifest);
-  back.resize(back.size() + 2 * layer::kTarBlock);  // the end of the archive
+  add_file(back, parts::kManifestFile, 0644, manifest);
+  back.resize(back.size() + 2 * tar::kTarBlock);  // the end of the archive
   finished.size = disk_start_ + disk_size + back.size();
   TRY(write_exactly(fd_.get(), front, origin_, name_));
   TRY(write_exactly(fd_.get(), back, disk_start() + disk_size, name_));

@@ -15,9 +15,6 @@
 
 namespace bartizan::image::builder {
 
-constexpr std::string_view kEntrypointFile = "entrypoint", kKrunFile = "krun-sev.json",
-                           kManifestFile = "bartizan.json", kDiskFile = "disk.img";
-
 ByteView entrypoint_program();
 
 class OutputLayer {

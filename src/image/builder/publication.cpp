@@ -1,10 +1,9 @@
 #include "image/builder/publication.hpp"
 
-#include <time.h>
-
 #include <algorithm>
 
 #include "base/errors.hpp"
+#include "base/timestamp.hpp"
 
 namespace bartizan::image::builder {
 namespace {
@@ -128,7 +127,7 @@ Result<Json> base_history(const Json& config, size_t layers, const std::string& 
   return history;
 }
 
-Result<void> check_platform(const Json& config) {
+Result<void> check_published_platform(const Json& config) {
   const std::string what = "base image: config";
   std::string os = TRY(json_string(config, "os", what));
   std::string architecture = TRY(json_string(config, "architecture", what));
@@ -173,7 +172,7 @@ struct FromBase {
 
 Result<FromBase> read_base(const oci::SourceImage& base) {
   Json config = config_of(base);
-  TRY(check_platform(config));
+  TRY(check_published_platform(config));
   FromBase from;
   from.process = base_process(config);
   from.diff_ids = TRY(base_diff_ids(config, base.layers.size()));
@@ -213,15 +212,6 @@ std::string created_of(const oci::SourceImage& image) {
   if (found == config.end() || !found->is_string()) return {};
   std::string text = found->get<std::string>();
   return is_rfc3339(text) ? text : std::string();
-}
-
-std::string rfc3339(int64_t seconds) {
-  time_t time = static_cast<time_t>(seconds);
-  tm fields{};
-  ::gmtime_r(&time, &fields);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", fields.tm_year + 1900,
-                     fields.tm_mon + 1, fields.tm_mday, fields.tm_hour, fields.tm_min,
-                     fields.tm_sec);
 }
 
 std::string public_name(std::string_view source) {

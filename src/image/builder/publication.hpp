@@ -18,7 +18,7 @@ struct PublicFacts {
   std::string layer_digest;  // of our layer, which is a plain tar
 };
 
-struct Publication {
+struct Publication {  // NOLINT(bugprone-exception-escape): moving JSON throws nothing
   Json config;
   oci::Annotations annotations;
 };
@@ -29,7 +29,6 @@ Result<Publication> publication_of(const PublicFacts& facts);
 
 // "created" of an image's configuration; empty if it is absent or no RFC 3339 time.
 std::string created_of(const oci::SourceImage& image);
-std::string rfc3339(int64_t seconds);  // UTC
 
 // The name of an image in a registry, as base.name wants it: NAME of "docker://NAME" and of
 // "containers-storage:NAME"; else empty, since a path would disclose the machine's folders.

@@ -6,23 +6,24 @@
 #include "base/file.hpp"
 #include "base/units.hpp"
 #include "image/builder/filesystem_builder.hpp"
-#include "image/builder/krun.hpp"
-#include "image/builder/output_image.hpp"
 #include "image/layer/decompress.hpp"
-#include "image/layer/file_source.hpp"
-#include "image/layer/path.hpp"
-#include "image/layer/tar_reader.hpp"
 #include "image/luks2/luks_info.hpp"
 #include "image/oci/blob.hpp"
 #include "image/oci/image_name.hpp"
 #include "image/oci/layout_reader.hpp"
+#include "image/parts/files.hpp"
+#include "image/parts/krun.hpp"
+#include "image/parts/locate.hpp"
+#include "image/tar/file_source.hpp"
+#include "image/tar/path.hpp"
+#include "image/tar/tar_reader.hpp"
 
 namespace bartizan::image::builder {
 namespace {
 
 namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/builder";
-constexpr uint64_t kTailBytes = kMaxKrunJson + kKrunTrailerBytes;
+constexpr uint64_t kTailBytes = parts::kMaxKrunJson + parts::kKrunTrailerBytes;
 // A layer of such an image has some five entries; a hostile one must not keep us reading.
 constexpr uint64_t kMaxEntries = 10'000;
 
@@ -33,7 +34,7 @@ struct Search {
 };
 
 // The disk as it streams by: its first bytes and its last ones.
-Result<ThirdPartyDisk> capture(layer::TarReader& reader, const layer::TarEntry& entry,
+Result<ThirdPartyDisk> capture(tar::TarReader& reader, const tar::TarEntry& entry,
                                const fs::path& layer) {
   ThirdPartyDisk disk{"krun", layer, 0, entry.size, {}, {}, {}};
   disk.head.resize(std::min(entry.size, luks2::kMaxLuksHeadBytes));
@@ -53,33 +54,33 @@ Result<ThirdPartyDisk> capture(layer::TarReader& reader, const layer::TarEntry& 
   return disk;
 }
 
-Result<std::string> read_small(layer::TarReader& reader, const layer::TarEntry& entry) {
-  if (entry.size > kMaxKrunJson)
-    return make_error(ErrorCode::corrupt, kOrigin, "{}: {} bytes, the limit is {}", kKrunFile,
-                      entry.size, kMaxKrunJson);
+Result<std::string> read_small(tar::TarReader& reader, const tar::TarEntry& entry) {
+  if (entry.size > parts::kMaxKrunJson)
+    return make_error(ErrorCode::corrupt, kOrigin, "{}: {} bytes, the limit is {}",
+                      parts::kKrunFile, entry.size, parts::kMaxKrunJson);
   std::string text(entry.size, '\0');
   auto bytes = std::span(reinterpret_cast<uint8_t*>(text.data()), text.size());
   while (!bytes.empty()) bytes = bytes.subspan(TRY(reader.read(bytes)));
   return text;
 }
 
-Result<void> search_tar(layer::ByteSource& source, const fs::path& layer, Search& found) {
+Result<void> search_tar(tar::ByteSource& source, const fs::path& layer, Search& found) {
   std::string name = layer.string();
-  layer::TarReader reader(source, name);
+  tar::TarReader reader(source, name);
   for (uint64_t i = 0; i < kMaxEntries; ++i) {
     auto entry = TRY(reader.next());
     if (!entry) return {};
-    if (entry->kind != layer::TarKind::regular) continue;
-    std::string place = layer::join_path(TRY(layer::split_path(entry->path, name)));
-    found.ours |= place == kManifestFile;
+    if (entry->kind != tar::TarKind::regular) continue;
+    std::string place = tar::join_path(TRY(tar::split_path(entry->path, name)));
+    found.ours |= place == parts::kManifestFile;
     if (found.ours) return {};
-    if (place == kKrunFile) found.krun_json = TRY(read_small(reader, *entry));
-    if (place != kDiskFile) continue;
+    if (place == parts::kKrunFile) found.krun_json = TRY(read_small(reader, *entry));
+    if (place != parts::kDiskFile) continue;
     uint64_t offset = reader.data_offset();
     found.disk = TRY(capture(reader, *entry, layer));
     found.disk->offset = offset;
   }
-  return make_error(ErrorCode::corrupt, kOrigin, "{}: more entries than such an image has", name);
+  return {};  // more entries than such an image has
 }
 
 // A look at the headers of the last layer, where our images have their manifest: behind the disk,
@@ -88,25 +89,26 @@ Result<bool> is_ours(const oci::Layout& layout, const oci::Descriptor& layer) {
   if (oci::media_kind(layer.media_type) != oci::MediaKind::layer_tar) return false;
   auto file = TRY(layout.open_file(oci::blob_name(TRY(oci::parse_digest(layer.digest, "layer")))));
   std::string name = file.path.string();
-  layer::FileSource source(file.fd.get(), file.offset, file.size, name);
-  layer::TarReader reader(source, name);
+  tar::FileSource source(file.fd.get(), file.offset, file.size, name);
+  tar::TarReader reader(source, name);
   for (uint64_t i = 0; i < kMaxEntries; ++i) {
     auto entry = TRY(reader.next());
     if (!entry) return false;
-    if (layer::join_path(TRY(layer::split_path(entry->path, name))) == kManifestFile) return true;
+    if (tar::join_path(TRY(tar::split_path(entry->path, name))) == parts::kManifestFile)
+      return true;
   }
   return false;
 }
 
 Result<Search> search_layout(const oci::Layout& layout, const std::string& reference) {
-  oci::SourceImage image = TRY(oci::read_layout(layout, reference));
+  oci::SourceImage image = TRY(parts::read_confidential(layout, reference));
   Search found;
   if (!image.layers.empty()) found.ours = TRY(is_ours(layout, image.layers.back()));
   if (found.ours) return found;
   for (auto layer = image.layers.rbegin(); layer != image.layers.rend(); ++layer) {
     auto compression = compression_of(*layer);
-    std::unique_ptr<layer::ByteSource> blob = TRY(oci::BlobReader::open(layout, *layer, nullptr));
-    std::unique_ptr<layer::ByteSource> source =
+    std::unique_ptr<tar::ByteSource> blob = TRY(oci::BlobReader::open(layout, *layer, nullptr));
+    std::unique_ptr<tar::ByteSource> source =
         TRY(layer::decompress(compression, std::move(blob), "layer " + layer->digest));
     auto file =
         TRY(layout.open_file(oci::blob_name(TRY(oci::parse_digest(layer->digest, "layer")))));
@@ -133,17 +135,17 @@ Result<ThirdPartyDisk> open_disk(const fs::path& path, std::string kind) {
 Result<Search> search_folder(const fs::path& root) {
   Search found;
   std::error_code ignored;
-  found.ours = fs::exists(fs::symlink_status(root / kManifestFile, ignored));
+  found.ours = fs::exists(fs::symlink_status(root / parts::kManifestFile, ignored));
   if (found.ours) return found;
-  found.disk = TRY(open_disk(root / kDiskFile, "krun"));
-  auto krun = read_file(root / kKrunFile, kMaxKrunJson);
+  found.disk = TRY(open_disk(root / parts::kDiskFile, "krun"));
+  auto krun = read_file(root / parts::kKrunFile, parts::kMaxKrunJson);
   if (krun.ok()) found.krun_json = std::string(as_text(*krun));
   return found;
 }
 
 // The footer is what such a guest believes; the file beside it what its VMM reads.
 Result<std::string> krun_of(const ThirdPartyDisk& disk) {
-  auto footer = parse_krun_footer(disk.tail);
+  auto footer = parts::parse_krun_footer(disk.tail);
   if (footer.ok()) return footer;
   if (!disk.krun_json.empty() || disk.kind == "disk") return disk.krun_json;
   return footer;
@@ -160,14 +162,11 @@ Result<std::optional<ThirdPartyDisk>> find_third_party(const fs::path& name,
     if (!oci::looks_like_archive(disk.head)) return std::optional<ThirdPartyDisk>(std::move(disk));
   }
   bool unpacked =
-      !fs::exists(image / "oci-layout", ignored) && fs::exists(image / kDiskFile, ignored);
+      !fs::exists(image / "oci-layout", ignored) && fs::exists(image / parts::kDiskFile, ignored);
   Search found = unpacked ? TRY(search_folder(image))
                           : TRY(search_layout(TRY(oci::Layout::open(image)), reference));
   if (found.ours) return std::optional<ThirdPartyDisk>();
-  if (!found.disk) {
-    return make_error(ErrorCode::corrupt, kOrigin, "{}: not a confidential image: no /{}",
-                      image.string(), kDiskFile);
-  }
+  if (!found.disk) return parts::ordinary_image(image);
   found.disk->krun_json = std::move(found.krun_json);
   return std::move(found.disk);
 }
@@ -184,14 +183,15 @@ Result<ImageInfo> inspect_third_party(const ThirdPartyDisk& disk) {
   info.filesystem_bytes = disk.size - info.header_bytes;
   info.krun_config = TRY(krun_of(disk));
   if (info.krun_config.empty()) return info;
-  auto krun = TRY(parse_krun_json(info.krun_config));
+  auto krun = TRY(parts::parse_krun_json(info.krun_config));
   info.workload_id = krun.workload_id;
   info.broker_url = krun.attestation_url;
   info.vcpus = krun.vcpus;
   info.ram_mib = krun.ram_mib;
   // What the file system cannot reach: from the JSON's first byte on.
-  uint64_t footer = std::min(info.krun_config.size() + kKrunTrailerBytes, info.filesystem_bytes);
-  if (parse_krun_footer(disk.tail).ok()) info.filesystem_bytes -= footer;
+  uint64_t footer =
+      std::min(info.krun_config.size() + parts::kKrunTrailerBytes, info.filesystem_bytes);
+  if (parts::parse_krun_footer(disk.tail).ok()) info.filesystem_bytes -= footer;
   return info;
 }
 

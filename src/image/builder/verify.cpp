@@ -5,16 +5,16 @@
 #include "base/file.hpp"
 #include "base/units.hpp"
 #include "crypto/aes_xts.hpp"
-#include "image/builder/locate.hpp"
 #include "image/filesystem/erofs_check.hpp"
 #include "image/luks2/header.hpp"
+#include "image/parts/locate.hpp"
 #include "image/verity/tree.hpp"
 
 namespace bartizan {
-using namespace image::builder;  // NOLINT: the public functions of this component
 namespace {
 
 namespace fs = std::filesystem;
+using image::parts::LocatedImage;
 constexpr char kOrigin[] = "image/builder";
 // libcryptsetup gets a copy of the header area, in memory; ours is 1 MiB, the default of other
 // tools 16 MiB.
@@ -52,7 +52,8 @@ Result<UniqueFd> copy_header(int disk, const LocatedImage& image) {
 
 // The key that opens the header must also open the data, and what is there must be a whole file
 // system: a wrong volume key is the key's fault, all else the builder's.
-Result<void> check_data(int disk, const LocatedImage& image, const SecretBytes& volume_key) {
+Result<void> check_data(int disk, const LocatedImage& image, const SecretBytes& volume_key,
+                        bool whole) {
   const auto& luks2 = image.manifest.luks2;
   auto cipher = TRY(
       crypto::AesXts::create(volume_key.bytes(), kBlockSize, crypto::AesXts::Direction::decrypt));
@@ -68,18 +69,20 @@ Result<void> check_data(int disk, const LocatedImage& image, const SecretBytes& 
                    "{}: the key of the LUKS2 header does not decrypt a file system",
                    image.disk_path.string());
   }
+  if (!whole) return {};
   auto checked = image::filesystem::check_erofs(read, luks2.size / kBlockSize);
   if (!checked.ok()) return mismatch(image, checked.error().message);
   return {};
 }
 
-Result<void> check_key(int disk, const LocatedImage& image, const SecretBytes& key) {
+// `whole`: with all of the file system, not only its first block.
+Result<void> check_key(int disk, const LocatedImage& image, const SecretBytes& key, bool whole) {
   UniqueFd header = TRY(copy_header(disk, image));
   fs::path name = fmt::format("/proc/self/fd/{}", header.get());
   if (!same_numbers(TRY(image::luks2::read_luks2(name)), image.manifest.luks2)) {
     return mismatch(image, "its LUKS2 header differs from the manifest");
   }
-  return check_data(disk, image, TRY(image::luks2::open_luks2(name, key)));
+  return check_data(disk, image, TRY(image::luks2::open_luks2(name, key)), whole);
 }
 
 Result<void> check_bounds(const LocatedImage& image) {
@@ -95,13 +98,23 @@ Result<void> check_bounds(const LocatedImage& image) {
 
 Result<void> verify_image(const fs::path& image, const std::optional<SecretBytes>& disk_key,
                           const ProgressSink& progress) {
-  auto located = TRY(locate_image(image, ""));
+  auto located = TRY(image::parts::locate_image(image, ""));
   TRY(check_bounds(located));
   UniqueFd disk = TRY(open_file(located.disk_path, O_RDONLY));
   Meter meter(progress, "verify", located.manifest.verity.data_blocks * kBlockSize);
   TRY(image::verity::verify_tree(disk.get(), located.disk_offset, located.manifest.verity,
                                  located.disk_path.string(), meter));
-  return disk_key ? check_key(disk.get(), located, *disk_key) : Result<void>();
+  return disk_key ? check_key(disk.get(), located, *disk_key, true) : Result<void>();
+}
+
+Result<void> check_disk_key(const fs::path& image, const SecretBytes& disk_key) {
+  auto located = TRY(image::parts::locate_image(image, ""));
+  UniqueFd disk = TRY(open_file(located.disk_path, O_RDONLY));
+  auto opened = check_key(disk.get(), located, disk_key, false);
+  if (opened.ok()) return {};
+  Error error = std::move(opened).error();
+  error.message = fmt::format("{}: {}", image.string(), error.message);
+  return error;
 }
 
 }  // namespace bartizan

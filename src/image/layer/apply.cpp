@@ -15,26 +15,26 @@ constexpr int kMaxLinkHops = 64;  // hard links to hard links to … of hidden f
 constexpr uint64_t kMaxLinkBytes = 16 * kMiB;
 constexpr uint64_t kLinkCost = 128;  // of one, besides its bytes
 
-filesystem::FileType type_of(TarKind kind) {
+filesystem::FileType type_of(tar::TarKind kind) {
   switch (kind) {
-    case TarKind::directory:
+    case tar::TarKind::directory:
       return filesystem::FileType::directory;
-    case TarKind::symlink:
+    case tar::TarKind::symlink:
       return filesystem::FileType::symlink;
-    case TarKind::char_device:
+    case tar::TarKind::char_device:
       return filesystem::FileType::char_device;
-    case TarKind::block_device:
+    case tar::TarKind::block_device:
       return filesystem::FileType::block_device;
-    case TarKind::fifo:
+    case tar::TarKind::fifo:
       return filesystem::FileType::fifo;
-    case TarKind::regular:
-    case TarKind::hard_link:
+    case tar::TarKind::regular:
+    case tar::TarKind::hard_link:
       break;
   }
   return filesystem::FileType::regular;
 }
 
-uint32_t device_number(const TarEntry& entry) {  // Linux new_encode_dev()
+uint32_t device_number(const tar::TarEntry& entry) {  // Linux new_encode_dev()
   return (entry.device_minor & 0xff) | entry.device_major << 8 |
          (entry.device_minor & ~0xffu) << 12;
 }
@@ -52,13 +52,13 @@ Result<void> LayerMerger::apply(uint16_t number, const std::string& name, const 
   hidden_.clear();
   wanted_.clear();
   auto source = TRY(open());
-  TarReader reader(*source, name_);
+  tar::TarReader reader(*source, name_);
   for (entry_ = 0; auto entry = TRY(reader.next()); ++entry_) TRY(take(reader, *entry));
   TRY(source->skip(UINT64_MAX));
   return wanted_.empty() ? Result<void>() : read_again(open);
 }
 
-Result<void> LayerMerger::add_file(uint16_t number, const Path& path, uint32_t mode,
+Result<void> LayerMerger::add_file(uint16_t number, const tar::Path& path, uint32_t mode,
                                    ByteView content) {
   name_ = "bartizan";
   merged_.begin_layer(number, name_);
@@ -75,7 +75,7 @@ Result<void> LayerMerger::add_file(uint16_t number, const Path& path, uint32_t m
 }
 
 // Whiteouts and the like; false if `path` is an ordinary name.
-Result<bool> LayerMerger::apply_whiteout(Path path) {
+Result<bool> LayerMerger::apply_whiteout(tar::Path path) {
   std::string base = path.back();
   if (!base.starts_with(kWhiteout)) return false;
   path.pop_back();
@@ -115,13 +115,13 @@ Result<void> LayerMerger::hold_link(size_t bytes) {
 }
 
 // The current entry is not seen. `link`: its target, if it is a hard link.
-Result<void> LayerMerger::hide(const Path& path, std::string link) {
+Result<void> LayerMerger::hide(const tar::Path& path, std::string link) {
   if (hidden_.size() + tree_.names() > filesystem::kMaxNames) {
     return make_error(ErrorCode::resource_exhausted, "image/layer",
                       "{}: more than {} names with the hidden ones, the limit for an image", name_,
                       filesystem::kMaxNames);
   }
-  Hidden& hidden = hidden_[digest_of(join_path(path))];
+  Hidden& hidden = hidden_[digest_of(tar::join_path(path))];
   hidden = {entry_, nullptr};
   if (link.empty()) return {};
   TRY(hold_link(link.size()));
@@ -135,18 +135,18 @@ Result<filesystem::InodeId> LayerMerger::make_placeholder() {
   return id;
 }
 
-Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
-  Path path = TRY(split_path(entry.path, name_));
+Result<void> LayerMerger::take(tar::TarReader& reader, const tar::TarEntry& entry) {
+  tar::Path path = TRY(tar::split_path(entry.path, name_));
   if (!path.empty() && TRY(apply_whiteout(path))) return {};
   filesystem::FileType type = type_of(entry.kind);
-  if (path.empty() && entry.kind != TarKind::directory)
+  if (path.empty() && entry.kind != tar::TarKind::directory)
     return corrupt(entry.path, "the root is not a folder");
   filesystem::NodeId node = TRY(merged_.resolve(path));
-  if (entry.kind == TarKind::hard_link) return take_link(entry, path, node);
+  if (entry.kind == tar::TarKind::hard_link) return take_link(entry, path, node);
   bool seen = node != 0 && merged_.is_visible(node, type);
   filesystem::InodeId inode = 0;
   if (type != filesystem::FileType::directory) {
-    inode = take_pending(join_path(path));
+    inode = take_pending(tar::join_path(path));
     if (!seen && inode == 0) return hide(path, {});
   } else if (!seen) {
     return {};
@@ -157,14 +157,14 @@ Result<void> LayerMerger::take(TarReader& reader, const TarEntry& entry) {
   return {};
 }
 
-Result<void> LayerMerger::take_link(const TarEntry& entry, const Path& path,
+Result<void> LayerMerger::take_link(const tar::TarEntry& entry, const tar::Path& path,
                                     filesystem::NodeId node) {
-  Path target = TRY(split_path(entry.link, name_));
+  tar::Path target = TRY(tar::split_path(entry.link, name_));
   if (target.empty() || target == path)
     return corrupt(entry.path, "hard link to itself or the root");
   bool seen = node != 0 && merged_.is_visible(node, filesystem::FileType::regular);
-  filesystem::InodeId pending = take_pending(join_path(path));
-  if (!seen && pending == 0) return hide(path, join_path(target));
+  filesystem::InodeId pending = take_pending(tar::join_path(path));
+  if (!seen && pending == 0) return hide(path, tar::join_path(target));
   filesystem::InodeId inode = TRY(link_inode(target));
   if (pending != 0) {
     pending = tree_.resolve(pending);
@@ -178,11 +178,11 @@ Result<void> LayerMerger::take_link(const TarEntry& entry, const Path& path,
 
 // The inode behind a hard link's target: seen in this layer, hidden in it, or still to come from a
 // lower one.
-Result<filesystem::InodeId> LayerMerger::link_inode(Path target) {
+Result<filesystem::InodeId> LayerMerger::link_inode(tar::Path target) {
   for (int hop = 0; hop < kMaxLinkHops; ++hop) {
     if (filesystem::NodeId own = merged_.node_in_layer(target))
       return tree_.resolve(tree_.node(own).inode);
-    std::string text = join_path(target);
+    std::string text = tar::join_path(target);
     auto hidden = hidden_.find(digest_of(text));
     bool alias = hidden != hidden_.end() && hidden->second.link != nullptr;
     if (!alias) {
@@ -194,12 +194,12 @@ Result<filesystem::InodeId> LayerMerger::link_inode(Path target) {
       }
       return tree_.resolve(inode);
     }
-    target = TRY(split_path(*hidden->second.link, name_));
+    target = TRY(tar::split_path(*hidden->second.link, name_));
   }
-  return corrupt(join_path(target), "hard links in a circle");
+  return corrupt(tar::join_path(target), "hard links in a circle");
 }
 
-Result<void> LayerMerger::copy_content(TarReader& reader, uint64_t size) {
+Result<void> LayerMerger::copy_content(tar::TarReader& reader, uint64_t size) {
   if (contents_ == Contents::counted) {
     writer_.count(size);
     return {};
@@ -211,25 +211,26 @@ Result<void> LayerMerger::copy_content(TarReader& reader, uint64_t size) {
   }
 }
 
-Result<void> LayerMerger::fill(TarReader& reader, const TarEntry& entry, filesystem::InodeId id) {
+Result<void> LayerMerger::fill(tar::TarReader& reader, const tar::TarEntry& entry,
+                               filesystem::InodeId id) {
   filesystem::Inode& inode = tree_.inode(id);
   inode.type = type_of(entry.kind);
-  inode.mode = static_cast<uint16_t>(entry.kind == TarKind::symlink ? 0777 : entry.mode);
+  inode.mode = static_cast<uint16_t>(entry.kind == tar::TarKind::symlink ? 0777 : entry.mode);
   filesystem::Attributes attributes{entry.uid, entry.gid, entry.mtime, entry.mtime_nsec, {}, {}};
   attributes.xattrs = TRY(filesystem::encode_xattrs(entry.xattrs, entry.path));
-  if (entry.kind == TarKind::regular) return fill_file(reader, entry, id, attributes);
-  if (entry.kind == TarKind::symlink) {
+  if (entry.kind == tar::TarKind::regular) return fill_file(reader, entry, id, attributes);
+  if (entry.kind == tar::TarKind::symlink) {
     bool valid = !entry.link.empty() && entry.link.size() <= kMaxTarget &&
                  entry.link.find('\0') == std::string::npos;
     if (!valid) return corrupt(entry.path, "symbolic link with an impossible target");
     attributes.tail = entry.link;
-  } else if (entry.kind == TarKind::char_device || entry.kind == TarKind::block_device) {
+  } else if (entry.kind == tar::TarKind::char_device || entry.kind == tar::TarKind::block_device) {
     inode.block = device_number(entry);
   }
   return tree_.set_attributes(id, attributes);
 }
 
-Result<void> LayerMerger::fill_file(TarReader& reader, const TarEntry& entry,
+Result<void> LayerMerger::fill_file(tar::TarReader& reader, const tar::TarEntry& entry,
                                     filesystem::InodeId id, filesystem::Attributes& attributes) {
   written_ += entry.size;
   if (written_ > kMaxContentBytes) {
@@ -257,7 +258,7 @@ Result<void> LayerMerger::place_file(filesystem::InodeId id, filesystem::Attribu
 
 Result<void> LayerMerger::read_again(const Open& open) {
   auto source = TRY(open());
-  TarReader reader(*source, name_);
+  tar::TarReader reader(*source, name_);
   for (entry_ = 0; auto entry = TRY(reader.next()); ++entry_) {
     auto wanted = wanted_.find(entry_);
     if (wanted != wanted_.end()) TRY(fill(reader, *entry, wanted->second));
@@ -269,7 +270,7 @@ Result<void> LayerMerger::read_again(const Open& open) {
 Result<filesystem::Tree*> LayerMerger::finish() {
   TRY(merged_.redirect());
   for (auto& [path, pending] : pending_) {
-    filesystem::NodeId node = merged_.find(TRY(split_path(path, name_)));
+    filesystem::NodeId node = merged_.find(TRY(tar::split_path(path, name_)));
     filesystem::InodeId target = node != 0 ? tree_.resolve(tree_.node(node).inode) : 0;
     filesystem::InodeId inode = tree_.resolve(pending);
     bool valid = target != 0 && tree_.inode(target).type != filesystem::FileType::directory &&

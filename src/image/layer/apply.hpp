@@ -17,16 +17,16 @@
 
 #include "base/units.hpp"
 #include "image/filesystem/erofs_writer.hpp"
-#include "image/layer/byte_source.hpp"
 #include "image/layer/merged_tree.hpp"
-#include "image/layer/tar_reader.hpp"
+#include "image/tar/byte_source.hpp"
+#include "image/tar/tar_reader.hpp"
 
 namespace bartizan::image::layer {
 
 class LayerMerger {
  public:
   // Opens the layer's tar stream, decompressed. Called once or twice a layer.
-  using Open = std::function<Result<std::unique_ptr<ByteSource>>()>;
+  using Open = std::function<Result<std::unique_ptr<tar::ByteSource>>()>;
 
   // `counted`: contents are passed over, for the sake of their sizes alone.
   enum class Contents { copied, counted };
@@ -40,7 +40,7 @@ class LayerMerger {
   Result<void> apply(uint16_t number, const std::string& name, const Open& open);
 
   // A regular file that is in no layer, as layer `number`.
-  Result<void> add_file(uint16_t number, const Path& path, uint32_t mode, ByteView content);
+  Result<void> add_file(uint16_t number, const tar::Path& path, uint32_t mode, ByteView content);
 
   // The tree as it is to be written. corrupt: a hard link to nothing. The tree lives as long as
   // this object.
@@ -50,17 +50,18 @@ class LayerMerger {
  private:
   static constexpr size_t kBufferBytes = 256 * kKiB;
 
-  Result<void> take(TarReader& reader, const TarEntry& entry);
-  Result<bool> apply_whiteout(Path path);
-  Result<void> take_link(const TarEntry& entry, const Path& path, filesystem::NodeId node);
-  Result<void> hide(const Path& path, std::string link);
-  Result<filesystem::InodeId> link_inode(Path target);
+  Result<void> take(tar::TarReader& reader, const tar::TarEntry& entry);
+  Result<bool> apply_whiteout(tar::Path path);
+  Result<void> take_link(const tar::TarEntry& entry, const tar::Path& path,
+                         filesystem::NodeId node);
+  Result<void> hide(const tar::Path& path, std::string link);
+  Result<filesystem::InodeId> link_inode(tar::Path target);
   Result<filesystem::InodeId> make_placeholder();
   Result<void> hold_link(size_t bytes);
-  Result<void> fill(TarReader& reader, const TarEntry& entry, filesystem::InodeId id);
-  Result<void> copy_content(TarReader& reader, uint64_t size);
+  Result<void> fill(tar::TarReader& reader, const tar::TarEntry& entry, filesystem::InodeId id);
+  Result<void> copy_content(tar::TarReader& reader, uint64_t size);
   Result<void> read_again(const Open& open);
-  Result<void> fill_file(TarReader& reader, const TarEntry& entry, filesystem::InodeId id,
+  Result<void> fill_file(tar::TarReader& reader, const tar::TarEntry& entry, filesystem::InodeId id,
                          filesystem::Attributes& attributes);
   Result<void> place_file(filesystem::InodeId id, filesystem::Attributes& attributes);
   filesystem::InodeId take_pending(const std::string& path);

@@ -19,9 +19,9 @@ constexpr uint64_t kMaxRatio = 1100;
 constexpr int kMaxZstdWindowLog = 27;
 
 // What both decompressors share: the input buffer and the watch on proportion.
-class Decompressor : public ByteSource {
+class Decompressor : public tar::ByteSource {
  protected:
-  Decompressor(std::unique_ptr<ByteSource> source, std::string what)
+  Decompressor(std::unique_ptr<tar::ByteSource> source, std::string what)
       : source_(std::move(source)), what_(std::move(what)), input_(kInputBytes) {}
 
   // False at the end of the input.
@@ -46,7 +46,7 @@ class Decompressor : public ByteSource {
     return make_error(ErrorCode::corrupt, "image/layer", "{}: {}", what_, why);
   }
 
-  std::unique_ptr<ByteSource> source_;
+  std::unique_ptr<tar::ByteSource> source_;
   std::string what_;
   Bytes input_;
   size_t begin_ = 0, end_ = 0;  // unread part of input_
@@ -55,7 +55,7 @@ class Decompressor : public ByteSource {
 
 class Gzip : public Decompressor {
  public:
-  Gzip(std::unique_ptr<ByteSource> source, std::string what)
+  Gzip(std::unique_ptr<tar::ByteSource> source, std::string what)
       : Decompressor(std::move(source), std::move(what)) {}
   ~Gzip() override {
     if (ready_) inflateEnd(&stream_);
@@ -110,7 +110,7 @@ class Gzip : public Decompressor {
 
 class Zstd : public Decompressor {
  public:
-  Zstd(std::unique_ptr<ByteSource> source, std::string what)
+  Zstd(std::unique_ptr<tar::ByteSource> source, std::string what)
       : Decompressor(std::move(source), std::move(what)), stream_(ZSTD_createDStream()) {}
   ~Zstd() override { ZSTD_freeDStream(stream_); }
 
@@ -148,17 +148,18 @@ class Zstd : public Decompressor {
 };
 
 template <typename Kind>
-Result<std::unique_ptr<ByteSource>> started(std::unique_ptr<ByteSource> source, std::string what) {
+Result<std::unique_ptr<tar::ByteSource>> started(std::unique_ptr<tar::ByteSource> source,
+                                                 std::string what) {
   auto decompressor = std::make_unique<Kind>(std::move(source), std::move(what));
   TRY(decompressor->start());
-  return std::unique_ptr<ByteSource>(std::move(decompressor));
+  return std::unique_ptr<tar::ByteSource>(std::move(decompressor));
 }
 
 }  // namespace
 
-Result<std::unique_ptr<ByteSource>> decompress(Compression compression,
-                                               std::unique_ptr<ByteSource> source,
-                                               std::string what) {
+Result<std::unique_ptr<tar::ByteSource>> decompress(Compression compression,
+                                                    std::unique_ptr<tar::ByteSource> source,
+                                                    std::string what) {
   switch (compression) {
     case Compression::gzip:
       return started<Gzip>(std::move(source), std::move(what));

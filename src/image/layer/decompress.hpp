@@ -6,15 +6,15 @@
 #include <memory>
 #include <string>
 
-#include "image/layer/byte_source.hpp"
+#include "image/tar/byte_source.hpp"
 
 namespace bartizan::image::layer {
 
 enum class Compression { none, gzip, zstd };
 
 // `what` names the input in errors. The result owns `source`; with `none` it is `source` itself.
-Result<std::unique_ptr<ByteSource>> decompress(Compression compression,
-                                               std::unique_ptr<ByteSource> source,
-                                               std::string what);
+Result<std::unique_ptr<tar::ByteSource>> decompress(Compression compression,
+                                                    std::unique_ptr<tar::ByteSource> source,
+                                                    std::string what);
 
 }  // namespace bartizan::image::layer

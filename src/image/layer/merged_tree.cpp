@@ -84,11 +84,11 @@ Result<bool> MergedTree::complete_node(filesystem::NodeId id) {
 // A path on its way through the tree.
 struct MergedTree::Walk {
   std::vector<filesystem::NodeId> trail;  // from the root to where it stands
-  Path rest;                              // still to go, last part first
+  tar::Path rest;                         // still to go, last part first
   int links = 0;
   bool marks = false;  // on behalf of a whiteout
 
-  explicit Walk(const Path& path)
+  explicit Walk(const tar::Path& path)
       : trail{filesystem::Tree::kRoot}, rest(path.rbegin(), path.rend()) {}
   filesystem::NodeId here() const { return trail.back(); }
   std::string take() {
@@ -112,7 +112,8 @@ Result<void> MergedTree::follow(Walk& walk) {
     return make_error(ErrorCode::corrupt, "image/layer", "{}: symbolic links lead in a circle",
                       what_);
   }
-  LinkTarget target = split_target(TRY(tree_.attributes(tree_.node(walk.here()).inode)).tail);
+  tar::LinkTarget target =
+      tar::split_target(TRY(tree_.attributes(tree_.node(walk.here()).inode)).tail);
   if (target.absolute) {
     walk.trail.resize(1);
   } else {
@@ -142,7 +143,7 @@ Result<bool> MergedTree::enter(Walk& walk, bool& followed) {
   return true;
 }
 
-Result<filesystem::NodeId> MergedTree::walk_to(const Path& path, bool marks) {
+Result<filesystem::NodeId> MergedTree::walk_to(const tar::Path& path, bool marks) {
   Walk walk(path);
   walk.marks = marks;
   while (!walk.rest.empty()) {
@@ -175,7 +176,7 @@ void MergedTree::note_implied(Walk& walk) {
   if (node.implied == 0) node.implied = layer_;
 }
 
-Result<filesystem::NodeId> MergedTree::resolve(const Path& path) {
+Result<filesystem::NodeId> MergedTree::resolve(const tar::Path& path) {
   filesystem::NodeId id = TRY(walk_to(path));
   return id != 0 && tree_.node(id).whiteout > layer_ ? 0 : id;
 }
@@ -216,19 +217,19 @@ void MergedTree::assign_inode(filesystem::NodeId id, filesystem::InodeId inode) 
   tree_.node(id).layer = layer_;
 }
 
-Result<void> MergedTree::whiteout(const Path& path) {
+Result<void> MergedTree::whiteout(const tar::Path& path) {
   filesystem::NodeId id = TRY(walk_to(path, true));
   if (id != 0) tree_.node(id).whiteout = std::max(tree_.node(id).whiteout, layer_);
   return {};
 }
 
-Result<void> MergedTree::opaque(const Path& path) {
+Result<void> MergedTree::opaque(const tar::Path& path) {
   filesystem::NodeId id = TRY(walk_to(path, true));
   if (id != 0) tree_.node(id).opaque = std::max(tree_.node(id).opaque, layer_);
   return {};
 }
 
-filesystem::NodeId MergedTree::find(const Path& path) {
+filesystem::NodeId MergedTree::find(const tar::Path& path) {
   Walk walk(path);
   while (!walk.rest.empty()) {
     if (is(walk.here(), filesystem::FileType::symlink)) {
@@ -247,7 +248,7 @@ filesystem::NodeId MergedTree::find(const Path& path) {
   return walk.here();
 }
 
-filesystem::NodeId MergedTree::node_in_layer(const Path& path) {
+filesystem::NodeId MergedTree::node_in_layer(const tar::Path& path) {
   filesystem::NodeId id = find(path);
   bool own = id != 0 && is_other_than_folder(id) && tree_.node(id).layer == layer_;
   return own ? id : 0;
@@ -282,7 +283,7 @@ Result<void> MergedTree::merge_children(filesystem::NodeId to,
 // `way` led to a symbolic link of a lower layer under which higher layers put something.
 Result<void> MergedTree::relocate(const std::vector<filesystem::NodeId>& way) {
   filesystem::NodeId link = filesystem::Tree::kRoot;
-  Path inside;
+  tar::Path inside;
   for (filesystem::NodeId step : way) {
     link = tree_.find(link, tree_.name(step));
     if (link == 0) return {};  // an earlier relocation took it away

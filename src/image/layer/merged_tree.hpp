@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "image/filesystem/tree.hpp"
-#include "image/layer/path.hpp"
+#include "image/tar/path.hpp"
 
 namespace bartizan::image::layer {
 
@@ -24,18 +24,18 @@ class MergedTree {
 
   // Where the current layer's entry goes, or 0: a higher layer hides it. Errors: corrupt (a
   // parent is not a folder, links in a loop), resource_exhausted (too many names).
-  Result<filesystem::NodeId> resolve(const Path& path);
+  Result<filesystem::NodeId> resolve(const tar::Path& path);
 
   // Whether the entry is seen at that node; then the caller makes its inode, and `assign_inode()`
   // records whose it is.
   bool is_visible(filesystem::NodeId id, filesystem::FileType type);
   void assign_inode(filesystem::NodeId id, filesystem::InodeId inode);
 
-  Result<void> whiteout(const Path& path);
-  Result<void> opaque(const Path& path);
+  Result<void> whiteout(const tar::Path& path);
+  Result<void> opaque(const tar::Path& path);
 
   // The node that the current layer itself gave at `path` (not a folder), or 0.
-  filesystem::NodeId node_in_layer(const Path& path);
+  filesystem::NodeId node_in_layer(const tar::Path& path);
 
   // When all layers are in, first moves what was given through links to where they point, then
   // (hard links being joined by now) completes the folders that nobody gave and joins inodes.
@@ -43,7 +43,7 @@ class MergedTree {
   Result<void> complete();
 
   // The node at `path`, links in the way followed; 0 if there is none.
-  filesystem::NodeId find(const Path& path);
+  filesystem::NodeId find(const tar::Path& path);
 
  private:
   struct Walk;
@@ -51,7 +51,7 @@ class MergedTree {
   Result<bool> enter(Walk& walk, bool& followed);
   void clear_folder(filesystem::NodeId id);
   void note_implied(Walk& walk);
-  Result<filesystem::NodeId> walk_to(const Path& path, bool marks = false);
+  Result<filesystem::NodeId> walk_to(const tar::Path& path, bool marks = false);
   bool is(filesystem::NodeId id, filesystem::FileType type) const;
   bool is_other_than_folder(filesystem::NodeId id) const;
   bool holds_inode(filesystem::NodeId id) const;

@@ -108,7 +108,7 @@ Result<Bytes> read_blob(const Layout& layout, const Descriptor& descriptor, uint
   }
   auto reader = TRY(BlobReader::open(layout, descriptor, nullptr));
   Bytes content(descriptor.size);
-  TRY(layer::read_full(*reader, content));
+  TRY(tar::read_full(*reader, content));
   uint8_t beyond;
   TRY(reader->read({&beyond, 1}));  // the end: where the digest is checked
   return content;

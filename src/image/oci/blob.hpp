@@ -7,13 +7,13 @@
 #include <filesystem>
 
 #include "base/progress.hpp"
-#include "image/layer/byte_source.hpp"
 #include "image/oci/descriptor.hpp"
 #include "image/oci/layout.hpp"
+#include "image/tar/byte_source.hpp"
 
 namespace bartizan::image::oci {
 
-class BlobReader : public layer::ByteSource {
+class BlobReader : public tar::ByteSource {
  public:
   // `meter` may be null. Errors: not_found, corrupt (size differs, not a regular file),
   // permission_denied, io.

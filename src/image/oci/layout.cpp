@@ -4,9 +4,9 @@
 #include <sys/stat.h>
 
 #include "base/errors.hpp"
-#include "image/layer/file_source.hpp"
-#include "image/layer/path.hpp"
-#include "image/layer/tar_reader.hpp"
+#include "image/tar/file_source.hpp"
+#include "image/tar/path.hpp"
+#include "image/tar/tar_reader.hpp"
 
 namespace bartizan::image::oci {
 namespace {
@@ -72,8 +72,8 @@ Result<Layout::Entries> Layout::list_archive(const fs::path& path) {
   uint64_t size = TRY(size_of_regular(fd.get(), path));
   TRY(check_is_tar(fd.get(), size, path));
   std::string name = path.string();
-  layer::FileSource source(fd.get(), 0, size, name);
-  layer::TarReader reader(source, name);
+  tar::FileSource source(fd.get(), 0, size, name);
+  tar::TarReader reader(source, name);
   Entries entries;
   for (size_t count = 0;; ++count) {
     auto entry = TRY(reader.next());
@@ -83,8 +83,8 @@ Result<Layout::Entries> Layout::list_archive(const fs::path& path) {
                         kMaxArchiveEntries);
     }
     // Links cannot stand for blobs here: a layout has none.
-    if (entry->kind != layer::TarKind::regular || entry->sparse) continue;
-    std::string key = layer::join_path(TRY(layer::split_path(entry->path, name)));
+    if (entry->kind != tar::TarKind::regular || entry->sparse) continue;
+    std::string key = tar::join_path(TRY(tar::split_path(entry->path, name)));
     // Of two files of one name, unpackers keep the last; others may not.
     if (!entries.emplace(key, Extent{reader.data_offset(), entry->size}).second) {
       return make_error(ErrorCode::corrupt, kOrigin, "{}: \"{}\" is in it twice", name,

@@ -11,17 +11,30 @@ namespace {
 namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/oci";
 
-constexpr int kMaxIndexDepth = 4;  // indexes of indexes of …
+constexpr size_t kMaxListed = 200;  // bytes of tags, in an error
+constexpr int kMaxIndexDepth = 4;   // indexes of indexes of …
 
 std::string name_of(const Layout& layout, std::string_view file) {
   return (layout.path() / file).string();
 }
 
+// What a folder that is no layout looks like, and how an image is made of it.
+std::string_view look_of(const fs::path& folder) {
+  std::error_code ignored;
+  const auto has = [&](const char* name) { return fs::exists(folder / name, ignored); };
+  if (has("Dockerfile") || has("Containerfile"))
+    return "; it looks like a build context: `podman build -t NAME FOLDER` makes an image of it, "
+           "containers-storage:NAME";
+  if (has("etc") && (has("bin") || has("usr")))
+    return "; it looks like a root file system: `umoci` or `podman import` makes an image of it";
+  return "";
+}
+
 Result<Bytes> read_top_file(const Layout& layout, const char* file) {
   auto text = layout.read(file, kMaxOciJsonBytes);
   if (!text.ok() && text.error().code == ErrorCode::not_found) {
-    return make_error(ErrorCode::corrupt, kOrigin, "{}: not an OCI layout: {} is missing",
-                      layout.path().string(), file);
+    return make_error(ErrorCode::corrupt, kOrigin, "{}: not an OCI layout: {} is missing{}",
+                      layout.path().string(), file, look_of(layout.path()));
   }
   return text;
 }
@@ -53,24 +66,46 @@ bool for_other_platform(const Descriptor& descriptor) {
   return !descriptor.os.empty() && (descriptor.os != "linux" || descriptor.architecture != "amd64");
 }
 
+std::string tag_of(const Descriptor& descriptor) {
+  auto name = descriptor.annotations.find(std::string(kRefName));
+  return name != descriptor.annotations.end() ? name->second : "";
+}
+
+std::string list_tags(const std::vector<Descriptor>& all) {
+  std::string tags;
+  for (const Descriptor& descriptor : all) {
+    const std::string tag = tag_of(descriptor);
+    if (!tag.empty() && tags.size() < kMaxListed) tags += (tags.empty() ? "" : ", ") + tag;
+  }
+  return tags;
+}
+
 Result<Descriptor> choose_by_tag(const std::vector<Descriptor>& all, const std::string& reference,
                                  const fs::path& layout) {
   std::vector<Descriptor> fitting;
+  const std::string tags = list_tags(all);
+  size_t others = 0;
   for (const Descriptor& descriptor : all) {
-    auto name = descriptor.annotations.find(std::string(kRefName));
-    bool named = name != descriptor.annotations.end() && name->second == reference;
-    if ((reference.empty() || named) && !for_other_platform(descriptor))
+    if (!reference.empty() && tag_of(descriptor) != reference) continue;
+    if (for_other_platform(descriptor))
+      ++others;
+    else
       fitting.push_back(descriptor);
+  }
+  if (fitting.empty() && others > 0) {
+    return make_error(ErrorCode::not_found, kOrigin,
+                      "{}: no image for linux/amd64 in its index: {}", layout.string(),
+                      kOtherPlatformAdvice);
   }
   if (fitting.empty()) {
     return make_error(ErrorCode::not_found, kOrigin,
-                      "{}: no image \"{}\" for linux/amd64 in its index", layout.string(),
-                      reference);
+                      "{}: no image \"{}\" in its index, which has: {}", layout.string(), reference,
+                      tags.empty() ? "none with a name" : tags);
   }
   if (fitting.size() > 1 && reference.empty()) {
     return make_error(ErrorCode::invalid_argument, kOrigin,
-                      "{}: {} images in its index: a reference is needed", layout.string(),
-                      fitting.size());
+                      "{}: {} images in its index: `reference` must choose one of: {}",
+                      layout.string(), fitting.size(), tags);
   }
   return fitting.front();
 }
@@ -79,7 +114,8 @@ Result<Descriptor> choose_by_platform(const std::vector<Descriptor>& all, std::s
   for (const Descriptor& descriptor : all) {
     if (!for_other_platform(descriptor)) return descriptor;
   }
-  return make_error(ErrorCode::unsupported, kOrigin, "{}: no image for linux/amd64", what);
+  return make_error(ErrorCode::unsupported, kOrigin, "{}: no image for linux/amd64: {}", what,
+                    kOtherPlatformAdvice);
 }
 
 Result<SourceImage> read_image(const Layout& layout, const Descriptor& descriptor, int depth) {
@@ -102,12 +138,25 @@ Result<SourceImage> read_image(const Layout& layout, const Descriptor& descripto
   return image;
 }
 
-}  // namespace
-
-Result<SourceImage> read_layout(const Layout& layout, const std::string& reference) {
+Result<std::vector<Descriptor>> read_index(const Layout& layout) {
   TRY(check_is_layout(layout));
   Bytes index = TRY(read_top_file(layout, "index.json"));
-  auto images = TRY(parse_image_index(as_text(index), name_of(layout, "index.json")));
+  return parse_image_index(as_text(index), name_of(layout, "index.json"));
+}
+
+}  // namespace
+
+Result<FirstOfSeveral> read_first(const Layout& layout) {
+  const auto images = TRY(read_index(layout));
+  if (images.empty())
+    return make_error(ErrorCode::not_found, kOrigin, "{}: no image in its index",
+                      layout.path().string());
+  return FirstOfSeveral{images.size(), list_tags(images),
+                        TRY(read_image(layout, images.front(), 0))};
+}
+
+Result<SourceImage> read_layout(const Layout& layout, const std::string& reference) {
+  const auto images = TRY(read_index(layout));
   return read_image(layout, TRY(choose_by_tag(images, reference, layout.path())), 0);
 }
 

@@ -11,6 +11,11 @@
 
 namespace bartizan::image::oci {
 
+// Ends a sentence about an image for another platform.
+inline constexpr std::string_view kOtherPlatformAdvice =
+    "fetch the one for it: skopeo copy --override-arch amd64 docker://NAME oci:FOLDER, podman pull "
+    "--arch amd64 NAME";
+
 struct SourceImage {
   Descriptor manifest;
   Annotations annotations;         // of the manifest
@@ -22,5 +27,13 @@ struct SourceImage {
 // linux/amd64 is taken. Errors: not_found (folder, reference, blob), corrupt, unsupported (media
 // type, platform), invalid_argument (reference is needed to choose).
 Result<SourceImage> read_layout(const Layout& layout, const std::string& reference);
+
+// The tags in its index, as the one above lists them, and the first image.
+struct FirstOfSeveral {
+  size_t images = 0;
+  std::string tags;
+  SourceImage first;
+};
+Result<FirstOfSeveral> read_first(const Layout& layout);
 
 }  // namespace bartizan::image::oci

@@ -6,7 +6,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/units.hpp"
-#include "image/layer/tar_writer.hpp"
+#include "image/tar/tar_writer.hpp"
 
 namespace bartizan::image::oci {
 namespace {
@@ -71,7 +71,7 @@ Result<Descriptor> LayoutWriter::adopt_layer(std::string_view media_type, const 
   if (is_archive_) {
     archive_ = TRY(open_file(path_, O_RDWR));
     TRY(write_front(sha256_name(hex), size));
-    end_ = align_up(kLayerOffset + size, layer::kTarBlock);
+    end_ = align_up(kLayerOffset + size, tar::kTarBlock);
   } else {
     fs::path place = path_ / sha256_name(hex);
     if (::rename(layer_place().file.c_str(), place.c_str()) != 0)
@@ -82,18 +82,18 @@ Result<Descriptor> LayoutWriter::adopt_layer(std::string_view media_type, const 
 
 // Folders, a comment for the space that is left, and the layer's header.
 Result<void> LayoutWriter::write_front(const std::string& name, uint64_t size) {
-  Bytes front = layer::tar_header("blobs/", '5', 0755, 0);
-  append(front, layer::tar_header("blobs/sha256/", '5', 0755, 0));
-  append(front, layer::tar_filler(kLayerOffset - layer::kTarBlock - front.size()));
-  append(front, layer::tar_header(name, '0', 0644, size));
+  Bytes front = tar::tar_header("blobs/", '5', 0755, 0);
+  append(front, tar::tar_header("blobs/sha256/", '5', 0755, 0));
+  append(front, tar::tar_filler(kLayerOffset - tar::kTarBlock - front.size()));
+  append(front, tar::tar_header(name, '0', 0644, size));
   return write_exactly(archive_.get(), front, 0, path_.string());
 }
 
 Result<void> LayoutWriter::add_file(const std::string& name, ByteView content) {
   if (!is_archive_) return write_file(path_ / name, content);
-  Bytes bytes = layer::tar_header(name, '0', 0644, content.size());
+  Bytes bytes = tar::tar_header(name, '0', 0644, content.size());
   append(bytes, content);
-  bytes.resize(align_up(bytes.size(), layer::kTarBlock));
+  bytes.resize(align_up(bytes.size(), tar::kTarBlock));
   TRY(write_exactly(archive_.get(), bytes, end_, path_.string()));
   end_ += bytes.size();
   return {};
@@ -116,10 +116,10 @@ Result<void> LayoutWriter::copy_blob(const Layout& from, const Descriptor& descr
                         "layer {}: a sha512 digest does not fit into an archive",
                         descriptor.digest);
     }
-    TRY(write_exactly(archive_.get(), layer::tar_header(name, '0', 0644, descriptor.size), end_,
+    TRY(write_exactly(archive_.get(), tar::tar_header(name, '0', 0644, descriptor.size), end_,
                       name));
-    TRY(copy_content(*blob, descriptor.size, archive_.get(), end_ + layer::kTarBlock));
-    end_ = align_up(end_ + layer::kTarBlock + descriptor.size, layer::kTarBlock);
+    TRY(copy_content(*blob, descriptor.size, archive_.get(), end_ + tar::kTarBlock));
+    end_ = align_up(end_ + tar::kTarBlock + descriptor.size, tar::kTarBlock);
     return {};
   }
   std::error_code failed;
@@ -163,7 +163,7 @@ Result<Descriptor> LayoutWriter::finish(const Json& config, const std::vector<De
 
 Result<void> LayoutWriter::end_archive() {
   TRY(add_file("oci-layout", as_bytes(kLayoutVersion)));
-  TRY(write_exactly(archive_.get(), Bytes(2 * layer::kTarBlock), end_, path_.string()));
+  TRY(write_exactly(archive_.get(), Bytes(2 * tar::kTarBlock), end_, path_.string()));
   if (::fsync(archive_.get()) != 0)
     return errno_error(errno, kOrigin, fmt::format("sync {}", path_.string()));
   return {};

@@ -46,7 +46,7 @@ std::vector<RamRegion> ram_regions(uint64_t bytes, guest_abi::StubPlatform platf
 // "Devices".
 constexpr uint64_t kVirtioMmioBase = 0xd0000000;
 constexpr uint64_t kVirtioMmioSize = 0x1000;
-constexpr uint32_t kVirtioSlots = 8;
+constexpr uint32_t kVirtioSlots = 7;
 constexpr uint32_t kVirtioFirstGsi = 5;
 constexpr uint64_t virtio_mmio_address(uint32_t slot) {
   return kVirtioMmioBase + slot * kVirtioMmioSize;

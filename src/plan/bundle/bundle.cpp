@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "base/environment.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "crypto/hash.hpp"
@@ -25,7 +26,7 @@ Error not_a_bundle(const std::filesystem::path& path, const Error& cause) {
 // it.
 Result<std::shared_ptr<const Bytes>> load_part(const std::filesystem::path& path, uint64_t limit,
                                                const std::string& digest) {
-  auto bytes = TRY(read_file(path, limit));
+  auto bytes = TRY(read_regular_file(path, limit));
   auto got = to_hex(crypto::sha256(bytes));
   if (got != digest) {
     return make_error(ErrorCode::corrupt, "bundle", "{}: SHA-256 is {}, bundle.json has {}",
@@ -38,12 +39,13 @@ Result<std::shared_ptr<const Bytes>> load_part(const std::filesystem::path& path
 
 Result<Bundle> load_bundle(const std::filesystem::path& path) {
   auto folder = path.empty() ? default_bundle_path() : path;
-  auto text = read_file(folder / "bundle.json", kMaxBundleJson);
+  auto text = read_regular_file(folder / "bundle.json", kMaxBundleJson);
   if (!text.ok()) return not_a_bundle(folder, text.error());
   Bundle bundle{TRY(parse_bundle_json(as_text(*text))), {}, {}};
   bundle.kernel =
       TRY(load_part(folder / "kernel", boot::kMaxKernelBytes, bundle.info.kernel_sha256));
   bundle.initrd = TRY(load_part(folder / "initrd", kMaxInitrdBytes, bundle.info.initrd_sha256));
+  bundle.info.digest = to_hex(crypto::sha256(*text));
   bundle.info.path = folder;
   bundle.info.kernel_bytes = bundle.kernel->size();
   bundle.info.initrd_bytes = bundle.initrd->size();
@@ -57,17 +59,13 @@ Result<BundleInfo> read_bundle(const std::filesystem::path& path) {
 }
 
 std::filesystem::path default_bundle_path() {
-  auto set = [](const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr && *value != 0 ? value : nullptr;
-  };
-  if (auto* path = set("BARTIZAN_BUNDLE")) return path;
+  if (auto path = environment("BARTIZAN_BUNDLE")) return *path;
   const std::filesystem::path installed = "/usr/share/bartizan/bundle";
   std::filesystem::path own;
-  if (auto* cache = set("XDG_CACHE_HOME")) {
-    own = std::filesystem::path(cache) / "bartizan/bundle";
-  } else if (auto* home = set("HOME")) {
-    own = std::filesystem::path(home) / ".cache/bartizan/bundle";
+  if (auto cache = environment("XDG_CACHE_HOME")) {
+    own = std::filesystem::path(*cache) / "bartizan/bundle";
+  } else if (auto home = environment("HOME")) {
+    own = std::filesystem::path(*home) / ".cache/bartizan/bundle";
   }
   std::error_code ignored;
   bool use_installed = own.empty() || (!std::filesystem::exists(own / "bundle.json", ignored) &&

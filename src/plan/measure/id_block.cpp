@@ -29,8 +29,8 @@ Result<crypto::EcKey> read_key(const std::filesystem::path& path) {
   return crypto::EcKey::from_private_pem(pem);
 }
 
-Result<plan::tee::snp::IdBlockFields> fields_of(const IdBlockOptions& options) {
-  plan::tee::snp::IdBlockFields fields;
+Result<snp::IdBlockFields> fields_of(const IdBlockOptions& options) {
+  snp::IdBlockFields fields;
   if (options.digest.size() != fields.launch_digest.size()) {
     return make_error(ErrorCode::invalid_argument, "plan/measure/id_block",
                       "launch digest of {} bytes: an ID block holds {}", options.digest.size(),
@@ -51,15 +51,15 @@ std::vector<uint8_t> to_vector(const crypto::Sha384Digest& digest) {
 }  // namespace
 
 Result<IdBlock> make_id_block(const IdBlockOptions& options) {
-  const auto block = plan::tee::snp::id_block(TRY(fields_of(options)));
+  const auto block = snp::id_block(TRY(fields_of(options)));
   auto id_key = TRY(read_key(options.id_key));
   std::optional<crypto::EcKey> author_key;
   if (!options.author_key.empty()) author_key = TRY(read_key(options.author_key));
   IdBlock made;
   made.block.assign(block.begin(), block.end());
-  made.authentication = TRY(plan::tee::snp::id_auth(block, id_key, author_key));
-  made.id_key_digest = to_vector(TRY(plan::tee::snp::key_digest(id_key)));
-  if (author_key) made.author_key_digest = to_vector(TRY(plan::tee::snp::key_digest(*author_key)));
+  made.authentication = TRY(snp::id_auth(block, id_key, author_key));
+  made.id_key_digest = to_vector(TRY(snp::key_digest(id_key)));
+  if (author_key) made.author_key_digest = to_vector(TRY(snp::key_digest(*author_key)));
   return made;
 }
 

@@ -13,6 +13,7 @@
 #include "plan/boot/command_line.hpp"
 #include "plan/boot/layout.hpp"
 #include "plan/bundle/bundle.hpp"
+#include "plan/bundle/guest_tees.hpp"
 #include "plan/measure/launch_secret_page.hpp"
 
 namespace bartizan::plan::measure {
@@ -129,6 +130,7 @@ Result<void> check_names_no_tee(std::string_view text) {
 Result<boot::BootImage> boot_image(const LaunchOptions& options, bool key_from_caller, uint64_t ram,
                                    uint8_t bit, ByteView stub) {
   auto bundle = TRY(bundle::load_bundle(options.bundle));
+  TRY(bundle::check_guest_of(bundle.info, options.tee));
   TRY(check_names_no_tee(bundle.info.command_line));
   TRY(check_names_no_tee(options.extra_command_line));
   const std::string tee = fmt::format("{}{}", guest_abi::kTeeWord, to_string(options.tee));

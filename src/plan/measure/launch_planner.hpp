@@ -10,18 +10,14 @@
 
 namespace bartizan::plan::measure {
 
-// A guest with less cannot unpack its kernel; one with more cannot be described by 64 GiB of tables
-// anybody tested.
-constexpr uint32_t kMinRamMib = 128;
-constexpr uint32_t kMaxRamMib = 256 * kGiB / kMiB;
-
 // `key_from_caller`: the guest takes the disk key from the caller, which is stated in its measured
 // command line.
 //
 // The boot processor starts in the boot stub, which alone with its table and a few small pages is
 // loaded and measured: at most tee::kMaxLoadedPages for any kernel and initrd, which are staged.
-// Errors: not_found and corrupt (bundle), invalid_argument (vCPUs, RAM, command line, C-bit, kernel
-// and initrd larger than the staging window).
+// Errors: not_found and corrupt (bundle), unsupported (a TEE that the bundle's kernel cannot be a
+// guest of), invalid_argument (vCPUs, RAM, command line, C-bit, kernel and initrd larger than the
+// staging window).
 Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller);
 // With another stub, for tests.
 Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller,

@@ -31,7 +31,7 @@ struct MeasuredProcessor {
 Result<std::vector<MeasuredProcessor>> processors(const MeasureOptions& options) {
   std::vector<MeasuredProcessor> list;
   for (const auto& name : options.vcpu_types) {
-    list.push_back({name, TRY(plan::tee::snp::cpu_signature(name))});
+    list.push_back({name, TRY(snp::cpu_signature(name))});
   }
   for (uint32_t signature : options.vcpu_signatures) list.push_back({"", signature});
   if (list.empty()) list.push_back({});
@@ -50,8 +50,7 @@ std::vector<MeasuredProcessor> by_c_bit(const MeasureOptions& options,
   if (!list.empty()) return list;
   for (MeasuredProcessor processor : all) {
     bool known = processor.signature != 0 && has_choice_of_c_bit(options.launch.tee);
-    processor.c_bit =
-        known ? plan::tee::snp::c_bit_position(processor.signature) : options.launch.c_bit;
+    processor.c_bit = known ? snp::c_bit_position(processor.signature) : options.launch.c_bit;
     auto same = [&](const MeasuredProcessor& other) { return other.c_bit == processor.c_bit; };
     if (std::ranges::none_of(list, same)) list.push_back(std::move(processor));
   }
@@ -60,8 +59,8 @@ std::vector<MeasuredProcessor> by_c_bit(const MeasureOptions& options,
 
 // What of a firmware launch is read once for all combinations.
 struct FirmwareImage {
-  plan::tee::snp::Ovmf ovmf;
-  std::optional<plan::tee::snp::KernelHashes> hashes;
+  snp::Ovmf ovmf;
+  std::optional<snp::KernelHashes> hashes;
 };
 
 Result<void> check_firmware(const MeasureOptions& options) {
@@ -128,22 +127,20 @@ Result<std::pair<uint32_t, uint32_t>> vcpu_range(const MeasureOptions& options) 
 }
 
 Result<FirmwareImage> read_firmware(const FirmwareLaunch& from) {
-  FirmwareImage firmware{
-      TRY(plan::tee::snp::parse_ovmf(TRY(read_file(from.ovmf, plan::tee::snp::kMaxOvmfBytes)))),
-      {}};
+  FirmwareImage firmware{TRY(snp::parse_ovmf(TRY(read_file(from.ovmf, snp::kMaxOvmfBytes)))), {}};
   if (from.kernel.empty()) return firmware;
   Bytes kernel = TRY(read_file(from.kernel, kMaxKernelBytes)), initrd;
   if (!from.initrd.empty()) initrd = TRY(read_file(from.initrd, kMaxKernelBytes));
-  firmware.hashes = plan::tee::snp::KernelHashes::of(kernel, initrd, from.append);
+  firmware.hashes = snp::KernelHashes::of(kernel, initrd, from.append);
   return firmware;
 }
 
 // The digest when the firmware is known by its own digest: that stands for the plan's first item.
 void use_firmware_digest(const std::vector<uint8_t>& known, const plan::tee::LaunchPlan& plan,
-                         const plan::tee::snp::VmsaOptions& vmsa, Measurement* measurement) {
+                         const snp::VmsaOptions& vmsa, Measurement* measurement) {
   crypto::Sha384Digest start;
   std::ranges::copy(known, start.begin());
-  auto digest = plan::tee::snp::resume_launch_digest(start, 1, plan, vmsa);
+  auto digest = snp::resume_launch_digest(start, 1, plan, vmsa);
   measurement->digest.assign(digest.begin(), digest.end());
 }
 
@@ -171,9 +168,8 @@ class Measurer {
 Result<plan::tee::LaunchPlan> Measurer::plan(uint32_t vcpus,
                                              const MeasuredProcessor& processor) const {
   if (firmware_) {
-    return plan::tee::snp::firmware_plan(
-        firmware_->ovmf, {options_.launch.tee, options_.firmware.vmm, vcpus, processor.signature,
-                          firmware_->hashes});
+    return snp::firmware_plan(firmware_->ovmf, {options_.launch.tee, options_.firmware.vmm, vcpus,
+                                                processor.signature, firmware_->hashes});
   }
   LaunchOptions launch = options_.launch;
   launch.vcpus = vcpus;
@@ -191,8 +187,8 @@ Result<void> Measurer::add_all(uint32_t vcpus, const MeasuredProcessor& processo
   for (HostKernel kernel : options_.host_kernels) {
     // The simulated TEE's digest is our own doing: no host's kernel has a part in it.
     if (options_.launch.tee == Tee::simulated) kernel = HostKernel::since_6_10;
-    plan::tee::snp::VmsaOptions vmsa{features_, kernel};
-    if (firmware_) vmsa = plan::tee::snp::vmsa_options(options_.firmware.vmm, features_, kernel);
+    snp::VmsaOptions vmsa{features_, kernel};
+    if (firmware_) vmsa = snp::vmsa_options(options_.firmware.vmm, features_, kernel);
     auto measurement = plan::measure::measure_plan(made, vmsa);
     const auto& known = options_.firmware.ovmf_digest;
     if (!known.empty()) use_firmware_digest(known, made, vmsa, &measurement);
@@ -233,7 +229,7 @@ Result<std::vector<Measurement>> measure_set(const MeasureOptions& options) {
 
 std::vector<std::string> vcpu_type_names() {
   std::vector<std::string> names;
-  for (const auto& model : plan::tee::snp::cpu_models()) names.emplace_back(model.name);
+  for (const auto& model : snp::cpu_models()) names.emplace_back(model.name);
   return names;
 }
 

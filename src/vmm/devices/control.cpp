@@ -11,7 +11,7 @@ uint64_t ControlDevice::read(uint64_t, uint32_t) {
 void ControlDevice::write(uint64_t offset, uint32_t size, uint64_t value) {
   if (size != 4) return;
   auto word = static_cast<uint32_t>(value);
-  if (offset == 0 && word >= 1 && word <= guest_abi::kStageCount) listener_.stage(word);
+  if (offset == 0 && word >= 1 && word <= guest_abi::kRunningMark) listener_.stage(word);
   if (offset == guest_abi::kExitPort - guest_abi::kControlPort)
     listener_.exit(word >> 24, word & 0xff'ffff);
 }

@@ -12,7 +12,7 @@ namespace bartizan::vmm::devices {
 class ControlDevice final : public BusDevice {
  public:
   struct Listener {
-    std::function<void(uint32_t stage)> stage;                // 1 … kStageCount only
+    std::function<void(uint32_t stage)> stage;                // 1 … kRunningMark only
     std::function<void(uint32_t kind, uint32_t value)> exit;  // kind 0 … 255, value 24 bits
   };
   // Called on vCPU threads.

@@ -5,6 +5,7 @@
 
 #include "base/errors.hpp"
 #include "base/mutex.hpp"
+#include "plan/bundle/guest_tees.hpp"
 #include "vmm/host/probe_guest.hpp"
 #include "vmm/host/probe_tee.hpp"
 #include "vmm/kvm/system.hpp"
@@ -24,15 +25,16 @@ std::string advice_for(const Error& error, const std::filesystem::path& device) 
   switch (error.code) {
     case ErrorCode::not_found:
       return fmt::format(
-          "load kvm_amd or kvm_intel; in a container, pass {} in; or use the lab (scripts/lab)",
+          "load kvm_amd or kvm_intel; in a container, pass {} in; or use the lab "
+          "(scripts/on-kvm-host)",
           device.native());
     case ErrorCode::permission_denied:
       return fmt::format("add the user to the group that owns {} (usually kvm)", device.native());
     case ErrorCode::timed_out:
       return "this KVM back end emulates 64-bit mode: a stock kernel never comes up; use another "
-             "host or scripts/lab";
+             "host or scripts/on-kvm-host";
     default:
-      return "use a host whose KVM runs 64-bit guests, or scripts/lab";
+      return "use a host whose KVM runs 64-bit guests, or scripts/on-kvm-host";
   }
 }
 
@@ -70,7 +72,8 @@ void probe_kvm(HostProbe& host, const ProbeOptions& options,
 
 }  // namespace
 
-Result<HostProbe> probe_host(const ProbeOptions& options, std::shared_ptr<kvm::KernelApi> kernel,
+Result<HostProbe> probe_host(const ProbeOptions& options,
+                             const std::shared_ptr<kvm::KernelApi>& kernel,
                              const std::filesystem::path& root) {
   if (options.guest_time_limit_ms == 0 || options.guest_time_limit_ms > kMaxGuestTimeMs) {
     return make_error(ErrorCode::invalid_argument, "vmm/host/probe",
@@ -84,14 +87,34 @@ Result<HostProbe> probe_host(const ProbeOptions& options, std::shared_ptr<kvm::K
   TeeProbe simulated = {Tee::simulated, host.runs_stock_kernels, host.kvm_missing, host.kvm_advice};
   if (!simulated_missing.empty()) {
     simulated = {Tee::simulated, false, simulated_missing,
-                 "use a newer host kernel, or scripts/lab"};
+                 "use a newer host kernel, or scripts/on-kvm-host"};
   }
   host.tees.push_back(simulated);
   HostFiles files{kernel, options.kvm_device, root};
   for (Tee tee : {Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx}) {
     host.tees.push_back(probe_hardware_tee(tee, files));
   }
+  if (!options.bundle.empty()) {
+    auto bundle = TRY(read_bundle(options.bundle));
+    for (TeeProbe& tee : host.tees) limit_to_bundle(bundle, tee);
+  }
   return host;
+}
+
+void limit_to_bundle(const BundleInfo& bundle, TeeProbe& tee) {
+  auto unfit = plan::bundle::unfit_for(bundle, tee.tee);
+  if (!unfit || !tee.available) return;
+  tee.available = false;
+  tee.missing = unfit->missing;
+  tee.advice = unfit->advice;
+}
+
+Error with_advice(Error error, const std::filesystem::path& kvm_device) {
+  const bool about_device =
+      error.code == ErrorCode::permission_denied || error.code == ErrorCode::not_found;
+  if (about_device && error.message.find(kvm_device.native()) != std::string::npos)
+    error.message += "; " + advice_for(error, kvm_device);
+  return error;
 }
 
 Result<void> require_stock_kernels(const std::shared_ptr<kvm::KernelApi>& kernel,

@@ -64,6 +64,7 @@ constexpr IoctlRequest set_sregs{KVM_SET_SREGS, "KVM_SET_SREGS"};
 constexpr IoctlRequest set_fpu{KVM_SET_FPU, "KVM_SET_FPU"};
 constexpr IoctlRequest get_lapic{KVM_GET_LAPIC, "KVM_GET_LAPIC"};
 constexpr IoctlRequest set_lapic{KVM_SET_LAPIC, "KVM_SET_LAPIC"};
+constexpr IoctlRequest kvmclock_ctrl{KVM_KVMCLOCK_CTRL, "KVM_KVMCLOCK_CTRL"};
 }  // namespace request
 
 // Numbers from the kernel's own ABI; a wrong head size would change them.

@@ -125,6 +125,11 @@ Result<void> Vcpu::set_lapic(const kvm_lapic_state& lapic) {
   return {};
 }
 
+Result<void> Vcpu::mark_paused() const {
+  TRY(call(request::kvmclock_ctrl, nullptr));
+  return {};
+}
+
 // KVM_GET_MSRS and KVM_SET_MSRS return how many they did, and 0 for an MSR that KVM refuses.
 Result<uint64_t> Vcpu::msr(uint32_t index) const {
   OneMsr request{{1, 0}, {index, 0, 0}};

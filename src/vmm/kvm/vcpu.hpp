@@ -42,6 +42,8 @@ class Vcpu {
   Result<void> set_fpu(const kvm_fpu& fpu);
   Result<kvm_lapic_state> lapic() const;
   Result<void> set_lapic(const kvm_lapic_state& lapic);
+  // The guest's watchdogs learn that its time stood still. An error where it has no kvmclock.
+  Result<void> mark_paused() const;
   Result<uint64_t> msr(uint32_t index) const;
   Result<void> set_msr(uint32_t index, uint64_t value);
   // KVM_MEMORY_ENCRYPT_OP

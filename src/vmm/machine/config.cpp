@@ -1,18 +1,25 @@
 #include "vmm/machine/config.hpp"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/ranges.h>
 
 #include <cerrno>
 #include <set>
 
 #include "base/checked.hpp"
+#include "base/endpoint.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/units.hpp"
 #include "guest_abi/boot_stages.hpp"
+#include "guest_abi/keyslot.hpp"
 #include "guest_abi/manifest.hpp"
-#include "plan/measure/launch_planner.hpp"
+#include "guest_abi/network.hpp"
 #include "vmm/machine/tee_options.hpp"
 
 namespace bartizan::vmm::machine {
@@ -27,22 +34,68 @@ Result<void> check_number(const std::string& what, uint32_t value, uint32_t leas
                     least, most);
 }
 
+bool is_address(const std::string& text) {
+  in6_addr any{};
+  return ::inet_pton(AF_INET, text.c_str(), &any) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &any) == 1;
+}
+
 Result<void> check_published(const MachineOptions& options) {
-  if (!options.publish.empty() && !options.network) {
+  const bool some = !options.publish.empty() || !options.publish_auto.empty();
+  if (some && options.network == NetworkMode::none)
     return make_error(ErrorCode::invalid_argument, kOrigin, "publish: the machine has no network");
+  if (!options.publish_auto.empty() && !is_address(options.publish_auto)) {
+    return make_error(ErrorCode::invalid_argument, kOrigin, "publish_auto \"{}\": no IP address",
+                      options.publish_auto);
   }
   for (const PublishedPort& port : options.publish) {
     if (port.guest_port == 0) {
       return make_error(ErrorCode::invalid_argument, kOrigin, "publish {}:{}: guest port 0",
                         port.host_address, port.host_port);
     }
+    // The guest's answers would be datagrams to anybody.
+    if (port.protocol == PortProtocol::udp && options.network == NetworkMode::isolated) {
+      return make_error(ErrorCode::invalid_argument, kOrigin,
+                        "publish {}:{}/udp: an isolated guest answers on TCP ports alone",
+                        port.host_address, port.host_port);
+    }
   }
   return {};
 }
 
+Result<std::vector<virtio::EgressRule>> egress_rules(const MachineOptions& options) {
+  std::vector<virtio::EgressRule> rules;
+  for (const std::string& text : options.allow)
+    rules.push_back(TRY(virtio::parse_egress_rule(text)));
+  return rules;
+}
+
+// Better now than after the boot.
+Result<void> check_broker_is_reachable(const std::string& url, const NetworkDecision& decision) {
+  const auto broker = TRY(Endpoint::parse(url));
+  if (decision.mode == NetworkMode::isolated) {
+    return make_error(ErrorCode::permission_denied, kOrigin,
+                      "network isolated: the guest could not ask its broker {} for the key", url);
+  }
+  if (broker.host != guest_abi::kGatewayAddress && broker.host != guest_abi::kGatewayAddress6)
+    return {};
+  for (const virtio::EgressRule& rule : decision.allow) {
+    const bool every = rule.port == 0;
+    if (rule.where == virtio::Reserved::loopback &&
+        (every || std::to_string(rule.port) == broker.port))
+      return {};
+  }
+  return make_error(ErrorCode::permission_denied, kOrigin,
+                    "the image's broker {} is at this host's loopback, which its guests reach if "
+                    "this host's owner allows it: `allow` loopback:{}",
+                    url, broker.port);
+}
+
 Result<void> check_vsock(const MachineOptions& options) {
-  std::set<uint32_t> taken = {guest_abi::kReportVsockPort, guest_abi::kKeyVsockPort,
-                              guest_abi::kSignalVsockPort, guest_abi::kInputVsockPort};
+  std::set<uint32_t> taken = {guest_abi::kReportVsockPort,   guest_abi::kKeyVsockPort,
+                              guest_abi::kSignalVsockPort,   guest_abi::kInputVsockPort,
+                              guest_abi::kOutputVsockPort,   guest_abi::kTerminalVsockPort,
+                              guest_abi::kListeningVsockPort};
   for (const VsockPort& port : options.vsock) {
     if (port.path.empty()) {
       return make_error(ErrorCode::invalid_argument, kOrigin, "vsock port {}: no path", port.port);
@@ -54,23 +107,54 @@ Result<void> check_vsock(const MachineOptions& options) {
   return {};
 }
 
+// What is in it gets lost: only a new file or one that was a scratch disk of this size is taken. A
+// block device is given on purpose.
+Result<void> check_expendable(int fd, uint64_t size, uint64_t wanted,
+                              const std::filesystem::path& path) {
+  struct stat status {};
+  if (size == 0 || size == wanted) return {};
+  if (::fstat(fd, &status) == 0 && S_ISBLK(status.st_mode)) return {};
+  return make_error(ErrorCode::invalid_argument, kOrigin,
+                    "scratch disk {}: a file of {} bytes, which would be lost; name a new file, or "
+                    "one of {} bytes",
+                    path.native(), size, wanted);
+}
+
 }  // namespace
 
 Result<void> check_size(const std::string& whose, uint32_t vcpus, uint32_t ram_mib) {
   TRY(check_number(whose + "vcpus", vcpus, 1, kMaxVcpus));
-  return check_number(whose + "ram_mib", ram_mib, plan::measure::kMinRamMib,
-                      plan::measure::kMaxRamMib);
+  return check_number(whose + "ram_mib", ram_mib, kMinRamMib, kMaxRamMib);
 }
 
 Result<void> check_options(const MachineOptions& options) {
   TRY(check_size("", options.vcpus, options.ram_mib));
   TRY(check_published(options));
   TRY(check_tee_options(options.tee_options));
+  TRY(egress_rules(options));
   return check_vsock(options);
 }
 
-Result<UniqueFd> open_disk(LuksDisk& disk) {
-  TRY(guest_abi::Manifest::parse(disk.manifest));
+Result<void> check_limits(const MachineOptions& options, uint32_t vcpus, uint32_t ram_mib,
+                          const guest_abi::Manifest& manifest) {
+  const struct {
+    const char* what;
+    uint64_t wanted, most;
+    const char* limit;
+  } limits[] = {{"vcpus", vcpus, options.max_vcpus, "max_vcpus"},
+                {"ram_mib", ram_mib, options.max_ram_mib, "max_ram_mib"},
+                {"scratch disk of bytes", manifest.scratch_bytes, options.max_scratch_bytes,
+                 "max_scratch_bytes"}};
+  for (const auto& [what, wanted, most, limit] : limits) {
+    if (most == 0 || wanted <= most) continue;
+    return make_error(ErrorCode::resource_exhausted, kOrigin,
+                      "{} {}: this host gives at most {} ({})", what, wanted, most, limit);
+  }
+  return {};
+}
+
+Result<OpenedDisk> open_disk(LuksDisk& disk) {
+  auto manifest = TRY(guest_abi::Manifest::parse(disk.manifest));
   UniqueFd file = TRY(open_file(disk.path, O_RDONLY));
   uint64_t length = TRY(file_size(file.get(), disk.path));
   if (disk.size == 0 && disk.offset < length)
@@ -81,33 +165,71 @@ Result<UniqueFd> open_disk(LuksDisk& disk) {
                       "{}: no disk at offset {} of {} bytes (file has {})", disk.path.native(),
                       disk.offset, disk.size, length);
   }
-  return file;
+  return OpenedDisk{std::move(file), std::move(manifest)};
 }
 
-Result<bool> decide_network(const MachineOptions& options, const LuksDisk& disk) {
-  bool wanted = TRY(guest_abi::Manifest::parse(disk.manifest)).network;
-  if (wanted && !options.network) {
-    return make_error(ErrorCode::invalid_argument, kOrigin,
-                      "network off: the image's manifest asks for a network");
-  }
-  if (!wanted && !options.publish.empty()) {
-    return make_error(ErrorCode::invalid_argument, kOrigin,
-                      "publish: the image's manifest asks for no network");
-  }
-  return wanted;
+namespace {
+
+// A key file as `bartizan build` writes it ends with a newline, which is not part of the key.
+bool opens_without_newline(const guest_abi::Manifest::Luks2& luks2, ByteView material,
+                           const SecretBytes& key) {
+  const ByteView bytes = key.bytes();
+  return bytes.size() > 1 && bytes.back() == '\n' &&
+         guest_abi::open_keyslot(luks2, material, SecretBytes(bytes.first(bytes.size() - 1))).ok();
 }
 
-Result<UniqueFd> open_scratch(const MachineOptions& options, const LuksDisk& disk) {
-  uint64_t wanted = TRY(guest_abi::Manifest::parse(disk.manifest)).scratch_bytes;
+}  // namespace
+
+Result<void> check_disk_key(const LuksDisk& disk, int file, const guest_abi::Manifest& manifest,
+                            Tee tee) {
+  const std::string path = disk.path.native();
+  if (!disk.disk_key && !manifest.broker)
+    return invalid(kOrigin, "disk_key: none given, and the manifest in {} names no broker", path);
+  if (!disk.disk_key && tee == Tee::none)
+    return invalid(kOrigin, "disk_key: none given, and without a TEE no broker gives it away");
+  if (!disk.disk_key) return {};
+  Bytes material(guest_abi::keyslot_material_size(manifest.luks2));
+  TRY(read_exactly(file, material, disk.offset + manifest.luks2.keyslot.offset, path));
+  auto opened = guest_abi::open_keyslot(manifest.luks2, material, *disk.disk_key);
+  if (opened.ok()) return {};
+  Error error = std::move(opened).error();
+  error.message = fmt::format("{}: {}", path, error.message);
+  if (opens_without_newline(manifest.luks2, material, *disk.disk_key))
+    error.message += ": with its final newline removed it opens";
+  return error;
+}
+
+Result<NetworkDecision> decide_network(const MachineOptions& options,
+                                       const guest_abi::Manifest& manifest, bool key_by_broker) {
+  NetworkDecision decision{options.network, TRY(egress_rules(options))};
+  if (!manifest.network) {
+    if (!options.publish.empty() || !options.publish_auto.empty()) {
+      return make_error(ErrorCode::invalid_argument, kOrigin,
+                        "publish: the image's manifest asks for no network");
+    }
+    return NetworkDecision{};
+  }
+  if (options.network == NetworkMode::none) {
+    return make_error(ErrorCode::invalid_argument, kOrigin,
+                      "network none: the image's manifest asks for a network");
+  }
+  if (key_by_broker && manifest.broker)
+    TRY(check_broker_is_reachable(manifest.broker->url, decision));
+  return decision;
+}
+
+Result<UniqueFd> open_scratch(const MachineOptions& options, const guest_abi::Manifest& manifest) {
+  const uint64_t wanted = manifest.scratch_bytes;
   const auto& path = options.scratch_disk;
   if (wanted == 0 && path.empty()) return UniqueFd();
   if (wanted == 0) {
     return make_error(ErrorCode::invalid_argument, kOrigin,
                       "scratch disk {}: the image's manifest asks for none", path.native());
   }
-  UniqueFd file = path.empty() ? TRY(unnamed_file(std::filesystem::temp_directory_path()))
+  UniqueFd file = path.empty() ? TRY(unnamed_file(TRY(temporary_folder())))
                                : TRY(open_file(path, O_RDWR | O_CREAT));
   uint64_t size = TRY(file_size(file.get(), path));
+  TRY(check_expendable(file.get(), size, wanted, path));
   if (size < wanted && ::ftruncate(file.get(), static_cast<off_t>(wanted)) != 0)
     return errno_error(errno, kOrigin, fmt::format("scratch disk {}: ftruncate", path.native()));
   return file;
@@ -115,13 +237,23 @@ Result<UniqueFd> open_scratch(const MachineOptions& options, const LuksDisk& dis
 
 Result<UniqueFd> duplicate(int fd, const char* what) {
   if (fd < 0) return UniqueFd();
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  if (copy.valid()) return copy;
-  if (errno == EBADF) {
-    return make_error(ErrorCode::invalid_argument, kOrigin, "{}: descriptor {} is not open", what,
-                      fd);
-  }
-  return errno_error(errno, kOrigin, fmt::format("{}: descriptor {}", what, fd));
+  auto copy = duplicate_fd(fd, what);
+  if (copy.ok() || copy.error().os_errno != EBADF) return copy;
+  return make_error(ErrorCode::invalid_argument, kOrigin, "{}: descriptor {} is not open", what,
+                    fd);
+}
+
+Result<UniqueFd> duplicate_stream(int fd, int access, const char* what) {
+  if (fd < -1) return make_error(ErrorCode::invalid_argument, kOrigin, "{}: {}", what, fd);
+  UniqueFd copy = TRY(duplicate(fd, what));
+  if (!copy.valid()) return copy;
+  const int flags = ::fcntl(copy.get(), F_GETFL);
+  struct stat status {};
+  const bool folder = ::fstat(copy.get(), &status) == 0 && S_ISDIR(status.st_mode);
+  const bool other_way = (flags & O_ACCMODE) != access && (flags & O_ACCMODE) != O_RDWR;
+  if (!folder && !other_way && (flags & O_PATH) == 0) return copy;
+  return make_error(ErrorCode::invalid_argument, kOrigin, "{}: descriptor {} cannot be {}", what,
+                    fd, access == O_RDONLY ? "read" : "written");
 }
 
 memory::Backing backing_of(HugePages pages) {
@@ -147,19 +279,66 @@ namespace bartizan {
 namespace {
 
 constexpr std::string_view kHugePages[] = {"off", "transparent", "reserved"};
+constexpr std::string_view kNetworkModes[] = {"outbound", "isolated", "none"};
+constexpr std::string_view kEvents[] = {"attested", "ready", "exited"};
+constexpr std::string_view kPortProtocols[] = {"tcp", "udp"};
+constexpr std::string_view kHardening[] = {"off", "preferred", "required"};
+
+template <typename Enum>
+std::string_view name_of(Enum value, std::span<const std::string_view> names) {
+  auto index = static_cast<size_t>(value);
+  return index < names.size() ? names[index] : "unknown";
+}
+
+template <typename Enum>
+Result<Enum> value_of(std::string_view name, std::span<const std::string_view> names,
+                      std::string_view what) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == name) return static_cast<Enum>(i);
+  }
+  return invalid("machine", "{} \"{}\" is unknown: {}", what, name, fmt::join(names, ", "));
+}
 
 }  // namespace
 
 std::string_view to_string(HugePages pages) {
-  auto index = static_cast<size_t>(pages);
-  return index < std::size(kHugePages) ? kHugePages[index] : "unknown";
+  return name_of(pages, kHugePages);
 }
 
 Result<HugePages> huge_pages_from_string(std::string_view name) {
-  for (size_t i = 0; i < std::size(kHugePages); ++i) {
-    if (kHugePages[i] == name) return static_cast<HugePages>(i);
-  }
-  return invalid("machine", "huge pages \"{}\" are unknown: off, transparent or reserved", name);
+  return value_of<HugePages>(name, kHugePages, "huge pages");
+}
+
+std::string_view to_string(Hardening hardening) {
+  return name_of(hardening, kHardening);
+}
+
+Result<Hardening> hardening_from_string(std::string_view name) {
+  return value_of<Hardening>(name, kHardening, "hardening");
+}
+
+std::string_view to_string(MachineEvent event) {
+  return name_of(event, kEvents);
+}
+
+Result<MachineEvent> machine_event_from_string(std::string_view name) {
+  return value_of<MachineEvent>(name, kEvents, "event");
+}
+
+std::string_view to_string(NetworkMode mode) {
+  return name_of(mode, kNetworkModes);
+}
+
+Result<NetworkMode> network_mode_from_string(std::string_view name) {
+  return value_of<NetworkMode>(name, kNetworkModes, "network");
+}
+
+std::string_view to_string(PortProtocol protocol) {
+  return name_of(protocol, kPortProtocols);
+}
+
+Result<PortProtocol> port_protocol_from_string(std::string_view name) {
+  return value_of<PortProtocol>(name, kPortProtocols, "protocol");
 }
 
 }  // namespace bartizan

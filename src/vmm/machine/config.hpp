@@ -4,7 +4,9 @@
 
 #include "bartizan/machine.hpp"
 #include "base/unique_fd.hpp"
+#include "guest_abi/manifest.hpp"
 #include "vmm/memory/vm_memory.hpp"
+#include "vmm/virtio/net/egress.hpp"
 
 namespace bartizan::vmm::machine {
 
@@ -15,20 +17,42 @@ Result<void> check_options(const MachineOptions& options);
 // or is "".
 Result<void> check_size(const std::string& whose, uint32_t vcpus, uint32_t ram_mib);
 
-// Checks path, range and manifest (corrupt, unsupported); fills in a `size` of 0. Gives the opened
-// file.
-Result<UniqueFd> open_disk(LuksDisk& disk);
+// resource_exhausted: more than the host's limits, with both numbers. `ram_mib` and `vcpus` as the
+// machine would have them.
+Result<void> check_limits(const MachineOptions& options, uint32_t vcpus, uint32_t ram_mib,
+                          const guest_abi::Manifest& manifest);
 
-// Does the guest get a network device? What the manifest wants must be there; invalid_argument if
-// it is not.
-Result<bool> decide_network(const MachineOptions& options, const LuksDisk& disk);
+// Checks path, range and manifest (corrupt, unsupported); fills in a `size` of 0.
+struct OpenedDisk {
+  UniqueFd file;
+  guest_abi::Manifest manifest;
+};
+Result<OpenedDisk> open_disk(LuksDisk& disk);
+
+// What the guest would find out when it is booted: that it gets no key, or one that does not open
+// its disk. `file` is the opened disk. invalid_argument; verification_failed, reason "disk_key";
+// corrupt.
+Result<void> check_disk_key(const LuksDisk& disk, int file, const guest_abi::Manifest& manifest,
+                            Tee tee);
+
+// What network the guest gets: what the manifest wants must be there. `key_by_broker`: the guest
+// fetches its key, from an address that it must be able to reach.
+struct NetworkDecision {
+  NetworkMode mode = NetworkMode::none;
+  std::vector<virtio::EgressRule> allow = {};
+};
+// Errors: invalid_argument, permission_denied (the broker is at a place that is not allowed).
+Result<NetworkDecision> decide_network(const MachineOptions& options,
+                                       const guest_abi::Manifest& manifest, bool key_by_broker);
 
 // The scratch disk that the manifest asks for; invalid if it asks for none. invalid_argument if the
 // options name one nevertheless.
-Result<UniqueFd> open_scratch(const MachineOptions& options, const LuksDisk& disk);
+Result<UniqueFd> open_scratch(const MachineOptions& options, const guest_abi::Manifest& manifest);
 
-// A duplicate (CLOEXEC) of the caller's descriptor; invalid for -1.
+// A duplicate (CLOEXEC) of a descriptor; invalid for -1.
 Result<UniqueFd> duplicate(int fd, const char* what);
+// Of the caller's, which must be one that can be read (O_RDONLY) or written (O_WRONLY).
+Result<UniqueFd> duplicate_stream(int fd, int access, const char* what);
 
 memory::Backing backing_of(HugePages pages);
 

@@ -5,17 +5,21 @@
 #include <algorithm>
 #include <atomic>
 
-#include "bartizan/image.hpp"
 #include "bartizan/machine.hpp"
+#include "base/blocked_signal.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/mutex.hpp"
+#include "base/thread.hpp"
 #include "base/units.hpp"
 #include "guest_abi/manifest.hpp"
+#include "image/parts/krun.hpp"
+#include "image/parts/locate.hpp"
 #include "plan/measure/launch_planner.hpp"
 #include "vmm/host/probe.hpp"
 #include "vmm/host/probe_tee.hpp"
 #include "vmm/machine/config.hpp"
+#include "vmm/machine/events.hpp"
 #include "vmm/machine/launch_inputs.hpp"
 #include "vmm/machine/pre_attestation.hpp"
 #include "vmm/machine/running_machine.hpp"
@@ -53,28 +57,34 @@ struct Context::Impl {
   vmm::machine::Commands commands;
   std::atomic<bool> stop_wanted = false;
   UniqueFd stdin_fd, stdout_fd, exit_event;
+  std::unique_ptr<Events> events;
   Tee tee = Tee::none;
   std::optional<LuksDisk> disk;
   UniqueFd disk_file;
+  guest_abi::Manifest manifest;                 // of `disk`
   uint32_t image_vcpus = 0, image_ram_mib = 0;  // of an attached image
-  std::shared_ptr<Impl> kept;                   // itself, in a child: never destroyed there
+  std::shared_ptr<Impl> kept;  // itself, in a child or without a thread to end it: never destroyed
   mutable Mutex mutex;
   std::shared_ptr<RunningMachine> running BARTIZAN_GUARDED_BY(mutex);
 
   Result<void> start();
   Result<ExitReason> wait(std::optional<std::chrono::milliseconds> limit) const;
+  Result<void> wait_for(MachineEvent event, std::optional<std::chrono::milliseconds> limit) const;
   void close();
+  void hand_over(const std::shared_ptr<Impl>& self);
   bool forked() const { return process != ::getpid(); }
   std::shared_ptr<RunningMachine> machine() const;  // null: not started, or not of this process
   Result<void> require_own_process(const char* call) const;
   Result<void> require_idle(const char* call) const;
   Result<std::shared_ptr<RunningMachine>> require_started(const char* call) const;
+  Result<std::shared_ptr<RunningMachine>> require_running(const char* call) const;
   uint32_t vcpus() const { return first_of(options.vcpus, image_vcpus, kDefaultVcpus); }
   uint32_t ram_mib() const { return first_of(options.ram_mib, image_ram_mib, kDefaultRamMib); }
   Result<vmm::machine::DeviceOptions> device_options(const plan::tee::LaunchPlan& plan);
   Result<vmm::machine::ServiceOptions> service_options(const plan::tee::LaunchPlan& plan) const;
   Result<vmm::machine::RunningMachineOptions> running_options(const LaunchOptions& launch,
                                                               plan::tee::LaunchPlan& plan);
+  Result<vmm::harden::Setups> confinement() const;
   LaunchOptions launch_options() const;
   void warn(const std::string& line) const;
   void warn_of_differences(const vmm::machine::LaunchInputs& inputs) const;
@@ -112,11 +122,38 @@ Result<std::shared_ptr<RunningMachine>> Context::Impl::require_started(const cha
   return state_error(fmt::format("{}: the guest was not started: call start first", call));
 }
 
+// A callback that waits would hold up what it waits for.
+Result<void> require_foreign_thread(const char* call) {
+  if (!on_library_thread()) return {};
+  return state_error(fmt::format("{}: called from a callback, for which the guest waits", call));
+}
+
 Result<ExitReason> Context::Impl::wait(std::optional<std::chrono::milliseconds> limit) const {
+  TRY(require_foreign_thread("wait"));
   const auto started = TRY(require_started("wait"));
   if (auto reason = started->wait(limit)) return *std::move(reason);
   return make_error(ErrorCode::timed_out, "machine", "guest still runs after {} ms",
                     limit->count());
+}
+
+Result<std::shared_ptr<RunningMachine>> Context::Impl::require_running(const char* call) const {
+  auto started = TRY(require_started(call));
+  if (!events->has(MachineEvent::exited)) return started;
+  return state_error(fmt::format("{}: the guest has ended", call));
+}
+
+Result<void> Context::Impl::wait_for(MachineEvent event,
+                                     std::optional<std::chrono::milliseconds> limit) const {
+  TRY(require_foreign_thread("wait_for"));
+  const auto started = TRY(require_started("wait_for"));
+  events->wait_for(event, limit);
+  if (events->has(event)) return {};
+  if (auto reason = started->wait(std::chrono::milliseconds(0))) {
+    return state_error(fmt::format("wait_for: the guest ended before it was {}: {}",
+                                   to_string(event), reason->describe()));
+  }
+  return make_error(ErrorCode::timed_out, "machine", "guest is not {} after {} ms",
+                    to_string(event), limit->count());
 }
 
 // Of a start that is under way, the guest ends as soon as it runs.
@@ -127,6 +164,14 @@ void Context::Impl::close() {
     started->stop_now();
     started->wait({});
   }
+}
+
+// On a thread of the machine: a garbage collector runs where it likes, and a callback may hold the
+// last reference. The end waits for this thread, so that another one has to wait for the end.
+void Context::Impl::hand_over(const std::shared_ptr<Impl>& self) {
+  if (start_unjoined("close", [self] { self->close(); }).ok()) return;
+  kept = self;
+  if (auto started = machine()) started->stop_now();
 }
 
 void Context::Impl::warn(const std::string& line) const {
@@ -169,6 +214,7 @@ Result<vmm::machine::ServiceOptions> Context::Impl::service_options(
     const plan::tee::LaunchPlan& plan) const {
   vmm::machine::ServiceOptions services;
   if (disk->disk_key) services.disk_key = disk->disk_key->clone();
+  services.certificates = options.tee_options.certificates;  // SNP's alone has some
   if (tee != Tee::simulated) return services;
   auto measured = TRY(plan::measure::measure_plan(plan));
   auto& measurement = services.fields.measurement;
@@ -189,12 +235,31 @@ Result<vmm::machine::DeviceOptions> Context::Impl::device_options(
   devices.disk_offset = disk->offset;
   devices.disk_size = disk->size;
   devices.manifest = disk->manifest;
-  devices.scratch = TRY(vmm::machine::open_scratch(options, *disk));
-  devices.network = TRY(vmm::machine::decide_network(options, *disk));
+  devices.host = manifest.host;
+  devices.scratch = TRY(vmm::machine::open_scratch(options, manifest));
+  auto network = TRY(vmm::machine::decide_network(
+      options, manifest, !disk->disk_key && tee != Tee::sev && tee != Tee::sev_es));
+  devices.network = network.mode;
+  devices.allow = std::move(network.allow);
   devices.publish = options.publish;
+  devices.publish_auto = options.publish_auto;
   devices.vsock = options.vsock;
   devices.services = TRY(service_options(plan));
   return devices;
+}
+
+// libslirp reads the name server's address.
+Result<vmm::harden::Setups> Context::Impl::confinement() const {
+  vmm::harden::ThreadNeeds needs;
+  needs.network = manifest.network && options.network != NetworkMode::none;
+  needs.quotes = tee == Tee::tdx && !options.tee_options.quote_service.empty();
+  needs.joins = std::any_of(options.vsock.begin(), options.vsock.end(),
+                            [](const VsockPort& port) { return !port.listen; });
+  needs.readable = {"/etc/resolv.conf"};
+  std::vector<std::string> missing;
+  auto setups = TRY(vmm::harden::confine(options.harden, needs, &missing));
+  for (const std::string& line : missing) warn(line);
+  return setups;
 }
 
 Result<vmm::machine::RunningMachineOptions> Context::Impl::running_options(
@@ -207,16 +272,20 @@ Result<vmm::machine::RunningMachineOptions> Context::Impl::running_options(
   how.guest_log = options.guest_log;
   how.commands = &commands;
   how.exit_event = exit_event.get();
+  how.events = events.get();
+  how.attests = !disk->disk_key;
   how.binding = TRY(vmm::machine::make_binding(options.tee_options, plan,
                                                guest_abi::workload_digest(disk->manifest)));
   TRY(vmm::machine::resolve_guest_owner(
       *how.kernel, {options.tee_options, disk->manifest, disk->disk_key.has_value()}, plan,
       &how.binding));
   how.backing = vmm::machine::backing_of(options.huge_pages);
+  how.setups = TRY(confinement());
   how.before_run = [this] {
     return vmm::host::require_stock_kernels(vmm::kvm::linux_kernel(), options.kvm_device);
   };
-  const vmm::machine::LaunchInputs inputs{launch, image_vcpus, image_ram_mib};
+  const vmm::machine::LaunchInputs inputs{launch, image_vcpus, image_ram_mib,
+                                          vmm::machine::bundle_text(launch)};
   warn_of_differences(inputs);
   how.explain = [inputs](ExitReason& reason) {
     vmm::machine::explain_refused_measurement(inputs, reason);
@@ -225,6 +294,7 @@ Result<vmm::machine::RunningMachineOptions> Context::Impl::running_options(
 }
 
 Result<void> Context::Impl::start() {
+  const BlockedSignal quiet(SIGXFSZ);  // RLIMIT_FSIZE counts guest RAM and scratch disks too
   TRY(require_idle("start"));
   if (!disk) return state_error("start: no disk; attach_luks_disk or attach_image first");
   if (stop_wanted) {
@@ -232,6 +302,8 @@ Result<void> Context::Impl::start() {
                       "start: a stop was requested before it: nothing was launched");
   }
   TRY(vmm::machine::check_tee_options(options.tee_options, tee));
+  TRY(vmm::machine::check_limits(options, vcpus(), ram_mib(), manifest));
+  TRY(vmm::machine::check_disk_key(*disk, disk_file.get(), manifest, tee));
   const LaunchOptions launch = launch_options();
   auto plan = TRY(plan::measure::make_plan(launch, disk->disk_key.has_value()));
   plan.guest_policy = vmm::machine::guest_policy_of(options.tee_options, tee);
@@ -240,10 +312,11 @@ Result<void> Context::Impl::start() {
     warn("simulated TEE: it protects nothing; its evidence is signed by a throw-away key");
   }
   auto how = TRY(running_options(launch, plan));
-  std::shared_ptr<RunningMachine> started =
-      TRY(RunningMachine::start(std::move(how), plan, std::move(devices)));
+  auto started = RunningMachine::start(std::move(how), plan, std::move(devices));
+  if (!started.ok()) return vmm::host::with_advice(std::move(started).error(), options.kvm_device);
   MutexLock lock(mutex);
-  running = std::move(started);
+  if (disk->disk_key) disk->disk_key->wipe();  // the guest has it from the machine, once
+  running = *std::move(started);
   return {};
 }
 
@@ -261,6 +334,8 @@ Context::~Context() {
   if (!impl_) return;
   if (impl_->forked())
     impl_->kept = impl_;
+  else if (on_library_thread())
+    impl_->hand_over(impl_);
   else
     impl_->close();
 }
@@ -269,10 +344,11 @@ Result<Context> Context::create(MachineOptions options) {
   auto build = [&]() -> Result<std::shared_ptr<Impl>> {
     TRY(vmm::machine::check_options(options));
     auto impl = std::make_shared<Impl>(options, TRY(vmm::machine::Commands::create()));
-    impl->stdin_fd = TRY(vmm::machine::duplicate(options.stdin_fd, "stdin_fd"));
-    impl->stdout_fd = TRY(vmm::machine::duplicate(options.stdout_fd, "stdout_fd"));
+    impl->stdin_fd = TRY(vmm::machine::duplicate_stream(options.stdin_fd, O_RDONLY, "stdin_fd"));
+    impl->stdout_fd = TRY(vmm::machine::duplicate_stream(options.stdout_fd, O_WRONLY, "stdout_fd"));
     impl->exit_event = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!impl->exit_event.valid()) return errno_error(errno, "machine", "eventfd");
+    impl->events = TRY(Events::create(options.events));
     return impl;
   };
   return Context(TRY(vmm::machine::in_machine(build(), options.name)));
@@ -289,7 +365,9 @@ Result<void> Context::set_tee(Tee tee) {
 
 Result<void> Context::attach_luks_disk(LuksDisk disk) {
   TRY(impl_->named(impl_->require_idle("attach_luks_disk")));
-  impl_->disk_file = TRY(impl_->named(vmm::machine::open_disk(disk)));
+  auto opened = TRY(impl_->named(vmm::machine::open_disk(disk)));
+  impl_->disk_file = std::move(opened.file);
+  impl_->manifest = std::move(opened.manifest);
   impl_->disk = std::move(disk);
   impl_->image_vcpus = impl_->image_ram_mib = 0;
   return {};
@@ -298,23 +376,19 @@ Result<void> Context::attach_luks_disk(LuksDisk disk) {
 Result<void> Context::attach_image(const std::filesystem::path& image,
                                    std::optional<SecretBytes> disk_key) {
   TRY(impl_->named(impl_->require_idle("attach_image")));
-  auto info = TRY(impl_->named(inspect_image(image)));
-  if (info.manifest.empty()) {
-    return impl_->named(make_error(
-        ErrorCode::unsupported, "machine",
-        "{}: no image of ours (no bartizan.json): it can be inspected only", image.string()));
-  }
-  TRY(impl_->named(vmm::machine::check_size("the image's ", impl_->options.vcpus ? 0 : info.vcpus,
-                                            impl_->options.ram_mib ? 0 : info.ram_mib)));
+  auto located = TRY(impl_->named(image::parts::locate_image(image, "")));
+  const auto size = TRY(impl_->named(image::parts::parse_krun_json(located.krun_json)));
+  TRY(impl_->named(vmm::machine::check_size("the image's ", impl_->options.vcpus ? 0 : size.vcpus,
+                                            impl_->options.ram_mib ? 0 : size.ram_mib)));
   LuksDisk disk;
-  disk.path = info.disk_path;
-  disk.offset = info.disk_offset;
-  disk.size = info.disk_bytes;
-  disk.manifest = info.manifest;
+  disk.path = std::move(located.disk_path);
+  disk.offset = located.disk_offset;
+  disk.size = located.disk_bytes;
+  disk.manifest = std::move(located.manifest_bytes);
   disk.disk_key = std::move(disk_key);
   TRY(attach_luks_disk(std::move(disk)));
-  impl_->image_vcpus = info.vcpus;
-  impl_->image_ram_mib = info.ram_mib;
+  impl_->image_vcpus = size.vcpus;
+  impl_->image_ram_mib = size.ram_mib;
   return {};
 }
 
@@ -332,6 +406,33 @@ Result<ExitReason> Context::start_enter() {
 Result<ExitReason> Context::wait(std::optional<std::chrono::milliseconds> limit) {
   const auto impl = impl_;
   return impl->named(impl->wait(limit));
+}
+
+Result<void> Context::wait_for(MachineEvent event, std::optional<std::chrono::milliseconds> limit) {
+  const auto impl = impl_;
+  return impl->named(impl->wait_for(event, limit));
+}
+
+std::optional<MachineEvent> Context::next_event() {
+  return impl_->forked() ? std::nullopt : impl_->events->next();
+}
+
+int Context::event_fd() const {
+  return impl_->forked() ? -1 : impl_->events->fd();
+}
+
+Result<void> Context::pause() {
+  const auto impl = impl_;
+  const auto machine = TRY(impl->named(impl->require_running("pause")));
+  machine->pause();
+  return {};
+}
+
+Result<void> Context::resume() {
+  const auto impl = impl_;
+  const auto machine = TRY(impl->named(impl->require_running("resume")));
+  machine->resume();
+  return {};
 }
 
 int Context::exit_fd() const {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include <array>
@@ -21,37 +20,17 @@ namespace bartizan::vmm::machine {
 namespace {
 
 constexpr std::array<const char*, plan::boot::kVirtioSlots> kSlotNames = {
-    "console 0",     "console 1", "block disk", "block manifest",
-    "block scratch", "rng",       "vsock",      "net"};
+    "console", "block disk", "block manifest", "block scratch", "rng", "vsock", "net"};
 
 static_assert(virtio::kMmioSize == plan::boot::kVirtioMmioSize);
 
-Result<std::shared_ptr<virtio::Device>> make_disk(UniqueFd file, uint64_t offset, uint64_t size,
-                                                  bool read_only, std::string_view serial) {
-  virtio::BlockOptions options;
-  options.file = std::move(file);
-  options.offset = offset;
-  options.size = size;
-  options.read_only = read_only;
-  options.serial = serial;
-  return std::shared_ptr<virtio::Device>(TRY(virtio::BlockDevice::create(std::move(options))));
-}
-
 std::vector<virtio::PortForward> forwards(const std::vector<PublishedPort>& ports) {
   std::vector<virtio::PortForward> forwards;
+  forwards.reserve(ports.size());
   for (const auto& port : ports)
-    forwards.push_back({port.host_address, port.host_port, port.guest_port});
+    forwards.push_back(
+        {port.host_address, port.host_port, port.guest_port, port.protocol == PortProtocol::udp});
   return forwards;
-}
-
-// A duplicate of the first that is a terminal. Without one more descriptor the guest's terminal has
-// no size, which is no reason not to launch.
-UniqueFd find_terminal(const UniqueFd& input, const UniqueFd& output) {
-  for (const UniqueFd* fd : {&input, &output}) {
-    if (fd->valid() && ::isatty(fd->get()) == 1)
-      return UniqueFd(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 3));
-  }
-  return UniqueFd();
 }
 
 class Irq final : public virtio::Interrupt {
@@ -77,9 +56,7 @@ class Irq final : public virtio::Interrupt {
 DeviceSet::DeviceSet(EventLoop& loop, DeviceOptions options)
     : loop_(loop),
       options_(std::move(options)),
-      terminal_fd_(find_terminal(options_.stdin_fd, options_.stdout_fd)),
-      input_(loop, std::move(options_.stdin_fd)),
-      output_(std::move(options_.stdout_fd)),
+      streams_(loop, std::move(options_.stdin_fd), std::move(options_.stdout_fd), options_.log),
       lines_(options_.guest_line),
       services_(loop, std::move(options_.services)) {}
 
@@ -95,35 +72,36 @@ Result<std::unique_ptr<DeviceSet>> DeviceSet::create(EventLoop& loop, vcpu::Virt
 
 Result<std::vector<std::shared_ptr<virtio::Device>>> DeviceSet::make_devices() {
   std::vector<std::shared_ptr<virtio::Device>> devices;
-  devices.push_back(
-      virtio::ConsoleDevice::create(loop_, {[this](ByteView bytes) { lines_.add(bytes); }, {}}));
-  terminal_ = virtio::ConsoleDevice::create(
-      loop_, {[this](ByteView bytes) { output_.write(bytes); }, {}, terminal_fd_.valid()});
-  devices.push_back(terminal_);
-  devices.push_back(TRY(make_disk(std::move(options_.disk), options_.disk_offset,
-                                  options_.disk_size, true, guest_abi::kDiskSerial)));
+  devices.push_back(virtio::ConsoleDevice::create([this](ByteView bytes) { lines_.add(bytes); }));
+  devices.push_back(TRY(make_workload_disk()));
   devices.push_back(TRY(make_manifest_disk()));
   devices.push_back(TRY(make_scratch_disk()));
   devices.push_back(virtio::RngDevice::create());
+  auto net = TRY(make_net());
   devices.push_back(TRY(make_vsock()));
-  devices.push_back(TRY(make_net()));
+  devices.push_back(std::move(net));
   return devices;
 }
 
 void DeviceSet::send_signal(uint8_t number) {
-  if (number == SIGWINCH && terminal_fd_.valid()) return tell_terminal_size();
+  if (auto size = number == SIGWINCH ? streams_.terminal_size() : std::nullopt)
+    return services_.send_terminal_size(*size);
   services_.send_signal(number);
 }
 
-void DeviceSet::open_terminal() {
-  tell_terminal_size();
-  terminal_->attach_input(input_.take_terminal());
+void DeviceSet::finish() {
+  streams_.flush();
+  lines_.finish();
 }
 
-void DeviceSet::tell_terminal_size() {
-  winsize size{};
-  if (terminal_fd_.valid() && ::ioctl(terminal_fd_.get(), TIOCGWINSZ, &size) == 0)
-    terminal_->resize(size.ws_col, size.ws_row);
+Result<std::shared_ptr<virtio::Device>> DeviceSet::make_disk(virtio::BlockOptions disk) {
+  disk.thread_setup = options_.thread_setup;
+  return std::shared_ptr<virtio::Device>(TRY(virtio::BlockDevice::create(std::move(disk))));
+}
+
+Result<std::shared_ptr<virtio::Device>> DeviceSet::make_workload_disk() {
+  return make_disk({std::move(options_.disk), options_.disk_offset, options_.disk_size, true,
+                    std::string(guest_abi::kDiskSerial)});
 }
 
 Result<std::shared_ptr<virtio::Device>> DeviceSet::make_manifest_disk() {
@@ -134,19 +112,24 @@ Result<std::shared_ptr<virtio::Device>> DeviceSet::make_manifest_disk() {
     return errno_error(errno, "machine", "manifest: ftruncate");
   }
   TRY(write_exactly(file.get(), options_.manifest, 0, "manifest"));
-  return make_disk(std::move(file), 0, size, true, guest_abi::kManifestSerial);
+  return make_disk({std::move(file), 0, size, true, std::string(guest_abi::kManifestSerial)});
 }
 
 Result<std::shared_ptr<virtio::Device>> DeviceSet::make_scratch_disk() {
   if (!options_.scratch.valid()) return std::shared_ptr<virtio::Device>();
   uint64_t size = align_down(TRY(file_size(options_.scratch.get(), "scratch disk")), kSectorSize);
-  return make_disk(std::move(options_.scratch), 0, size, false, guest_abi::kScratchSerial);
+  return make_disk(
+      {std::move(options_.scratch), 0, size, false, std::string(guest_abi::kScratchSerial)});
 }
 
 Result<std::shared_ptr<virtio::Device>> DeviceSet::make_vsock() {
   virtio::VsockOptions ports{services_.ports()};
-  if (!input_.is_terminal())
-    ports.ports[guest_abi::kInputVsockPort] = [this](uint32_t) { return input_.open(); };
+  streams_.add_ports(options_.host, ports.ports);
+  if (auto_publisher_) {
+    ports.ports[guest_abi::kListeningVsockPort] = [this](uint32_t) {
+      return auto_publisher_->open();
+    };
+  }
   for (const VsockPort& port : options_.vsock) {
     if (!port.listen)
       ports.ports[port.port] = [path = port.path](uint32_t) { return virtio::connect_unix(path); };
@@ -160,9 +143,22 @@ Result<std::shared_ptr<virtio::Device>> DeviceSet::make_vsock() {
 }
 
 Result<std::shared_ptr<virtio::Device>> DeviceSet::make_net() {
-  if (!options_.network) return std::shared_ptr<virtio::Device>();
-  net_ = TRY(virtio::NetDevice::create(loop_, {forwards(options_.publish)}));
+  if (options_.network == NetworkMode::none) return std::shared_ptr<virtio::Device>();
+  const bool isolated = options_.network == NetworkMode::isolated;
+  net_ = TRY(virtio::NetDevice::create(
+      loop_, {forwards(options_.publish), {isolated, options_.allow, options_.log}}));
+  if (!options_.publish_auto.empty()) make_auto_publisher();
   return std::shared_ptr<virtio::Device>(net_);
+}
+
+void DeviceSet::make_auto_publisher() {
+  AutoPublisherOptions options{options_.publish_auto, {}, options_.log, [this] {
+                                 if (options_.published_changed)
+                                   options_.published_changed(published());
+                               }};
+  for (const PublishedPort& port : options_.publish)
+    if (port.protocol == PortProtocol::tcp) options.taken.insert(port.guest_port);
+  auto_publisher_ = std::make_unique<AutoPublisher>(loop_, net_, std::move(options));
 }
 
 Result<void> DeviceSet::connect(vcpu::VirtualMachine& vm, uint32_t slot,
@@ -182,7 +178,8 @@ std::vector<PublishedPort> DeviceSet::published() const {
   std::vector<PublishedPort> ports;
   if (net_ == nullptr) return ports;
   for (const auto& port : net_->published())
-    ports.push_back({port.host_address, port.host_port, port.guest_port});
+    ports.push_back({port.host_address, port.host_port, port.guest_port,
+                     port.udp ? PortProtocol::udp : PortProtocol::tcp});
   return ports;
 }
 

@@ -9,10 +9,10 @@
 
 #include "bartizan/machine.hpp"
 #include "base/event_loop.hpp"
+#include "vmm/machine/auto_publisher.hpp"
 #include "vmm/machine/guest_log.hpp"
 #include "vmm/machine/services.hpp"
-#include "vmm/machine/workload_input.hpp"
-#include "vmm/machine/workload_output.hpp"
+#include "vmm/machine/workload_streams.hpp"
 #include "vmm/vcpu/virtual_machine.hpp"
 #include "vmm/virtio/block/device.hpp"
 #include "vmm/virtio/console/device.hpp"
@@ -27,13 +27,19 @@ struct DeviceOptions {
   UniqueFd disk;
   uint64_t disk_offset = 0, disk_size = 0;
   Bytes manifest;
-  UniqueFd scratch;  // invalid: none
-  bool network = true;
+  guest_abi::HostAccess host;  // of the manifest
+  UniqueFd scratch;            // invalid: none
+  NetworkMode network = NetworkMode::outbound;
+  std::vector<virtio::EgressRule> allow;
   std::vector<PublishedPort> publish;
+  std::string publish_auto;
   std::vector<VsockPort> vsock;
   ServiceOptions services;
+  ThreadSetup thread_setup;
   LogSink log;
   std::function<void(std::string_view)> guest_line;
+  // Loop's thread, after the start: other ports are published than before.
+  std::function<void(std::vector<PublishedPort>)> published_changed;
 };
 
 class DeviceSet {
@@ -45,31 +51,29 @@ class DeviceSet {
   // sends the signal.
   void send_signal(uint8_t number);
   void stage_reached(uint32_t number) { services_.stage_reached(number); }  // any thread
-  void open_terminal();                   // loop's thread: a terminal's input may flow; once
-  void tell_terminal_size();              // loop's thread; nothing without a terminal
-  void finish_log() { lines_.finish(); }  // loop's thread
-  uint64_t dropped_output() const { return output_.dropped(); }
+  void finish();  // loop's thread: what the guest has sent and nobody has got yet
   std::vector<PublishedPort> published() const;
 
  private:
   DeviceSet(EventLoop& loop, DeviceOptions options);
   Result<std::vector<std::shared_ptr<virtio::Device>>> make_devices();
+  Result<std::shared_ptr<virtio::Device>> make_disk(virtio::BlockOptions disk);
+  Result<std::shared_ptr<virtio::Device>> make_workload_disk();
   Result<std::shared_ptr<virtio::Device>> make_manifest_disk();
   Result<std::shared_ptr<virtio::Device>> make_scratch_disk();
   Result<std::shared_ptr<virtio::Device>> make_vsock();
   Result<std::shared_ptr<virtio::Device>> make_net();
+  void make_auto_publisher();
   Result<void> connect(vcpu::VirtualMachine& vm, uint32_t slot,
                        std::shared_ptr<virtio::Device> device);
 
   EventLoop& loop_;
   DeviceOptions options_;
-  UniqueFd terminal_fd_;  // the caller's terminal, whose size is the guest's; may be invalid
-  WorkloadInput input_;
-  WorkloadOutput output_;
+  WorkloadStreams streams_;
   LineSplitter lines_;
   Services services_;
-  std::shared_ptr<virtio::ConsoleDevice> terminal_;
   std::shared_ptr<virtio::NetDevice> net_;
+  std::unique_ptr<AutoPublisher> auto_publisher_;
   std::shared_ptr<virtio::VsockDevice> vsock_;
   std::vector<std::unique_ptr<virtio::VsockListener>> listeners_;  // die before vsock_
   std::vector<std::unique_ptr<virtio::Interrupt>> interrupts_;

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "plan/bundle/bundle_json.hpp"
+
 namespace bartizan::vmm::machine {
 namespace {
 
@@ -14,15 +18,20 @@ void compare(const char* name, uint32_t value, uint32_t image, std::vector<std::
     to.push_back(fmt::format("{} {} (the image has {})", name, value, image));
 }
 
+Result<BundleInfo> read_description(const std::filesystem::path& bundle) {
+  Bytes text = TRY(read_regular_file(bundle / "bundle.json", plan::bundle::kMaxBundleJson));
+  return plan::bundle::parse_bundle_json(as_text(text));
+}
+
+}  // namespace
+
 std::string bundle_text(const LaunchOptions& launch) {
-  auto bundle = read_bundle(launch.bundle.empty() ? default_bundle_path() : launch.bundle);
+  auto bundle = read_description(launch.bundle.empty() ? default_bundle_path() : launch.bundle);
   if (!bundle.ok()) return bundle.error().describe();
   std::string command_line = bundle->command_line;
   if (!launch.extra_command_line.empty()) command_line += " " + launch.extra_command_line;
   return fmt::format("kernel {}, command line \"{}\"", bundle->kernel_release, command_line);
 }
-
-}  // namespace
 
 std::vector<std::string> differences(const LaunchInputs& inputs) {
   std::vector<std::string> found;
@@ -35,9 +44,8 @@ void explain_refused_measurement(const LaunchInputs& inputs, ExitReason& reason)
   if (reason.kind != ExitKind::guest_failure || reason.detail.find(kRefused) == std::string::npos)
     return;
   const LaunchOptions& launch = inputs.launch;
-  reason.detail +=
-      fmt::format("; this launch: TEE {}, vcpus {}, ram_mib {}, {}", to_string(launch.tee),
-                  launch.vcpus, launch.ram_mib, bundle_text(launch));
+  reason.detail += fmt::format("; this launch: TEE {}, vcpus {}, ram_mib {}, {}",
+                               to_string(launch.tee), launch.vcpus, launch.ram_mib, inputs.bundle);
   if (auto found = differences(inputs); !found.empty()) {
     reason.detail += fmt::format("; differs: {}", fmt::join(found, ", "));
   } else {

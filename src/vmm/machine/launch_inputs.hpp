@@ -14,13 +14,17 @@ struct LaunchInputs {
   LaunchOptions launch;
   // Of the image; 0: there is none.
   uint32_t image_vcpus = 0, image_ram_mib = 0;
+  std::string bundle;  // bundle_text()
 };
+
+// Kernel and command line as the bundle's description has them, or why it cannot be read. Before
+// the launch: a confined thread reads no files.
+std::string bundle_text(const LaunchOptions& launch);
 
 // "ram_mib 512 (the image has 256)", one for each input that is not the image's.
 std::vector<std::string> differences(const LaunchInputs& inputs);
 
 // Adds the inputs to the detail of a launch whose measurement was refused; does nothing to others.
-// Reads the bundle.
 void explain_refused_measurement(const LaunchInputs& inputs, ExitReason& reason);
 
 }  // namespace bartizan::vmm::machine

@@ -30,7 +30,8 @@ Result<bool> broker_owns(const LaunchOwner& who, Tee tee) {
       to_string(tee));
 }
 
-SevOwner ask(std::shared_ptr<attest::client::SevLaunchClient> client, uint64_t secret_address) {
+SevOwner ask(const std::shared_ptr<attest::client::SevLaunchClient>& client,
+             uint64_t secret_address) {
   return [client, secret_address](const SevMeasurement& seen) -> Result<std::optional<SevSecret>> {
     SevSecret secret = TRY(client->judge(seen));
     secret.guest_address = secret_address;

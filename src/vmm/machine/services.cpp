@@ -39,7 +39,7 @@ Services::~Services() {
 
 std::map<uint32_t, virtio::Connect> Services::ports() {
   std::map<uint32_t, virtio::Connect> ports;
-  if (options_.signer)
+  if (options_.signer || !options_.certificates.empty())
     ports[guest_abi::kReportVsockPort] = [this](uint32_t) { return open_report(); };
   if (options_.disk_key) ports[guest_abi::kKeyVsockPort] = [this](uint32_t) { return open_key(); };
   ports[guest_abi::kSignalVsockPort] = [this](uint32_t) { return open_signals(); };
@@ -85,11 +85,16 @@ void Services::on_report_data(int fd) {
 }
 
 Bytes Services::answer(ByteView report_data) const {
+  Bytes bytes;
+  if (!options_.signer) {
+    append_block(bytes, {});
+    append_block(bytes, options_.certificates);
+    return bytes;
+  }
   attest::evidence::SimulatedSigner::Fields fields = options_.fields;
   std::copy(report_data.begin(), report_data.end(), fields.report_data.begin());
   auto evidence = options_.signer->sign(fields);
   if (!evidence.ok()) return {};  // the guest sees the end of the stream, and fails at its stage
-  Bytes bytes;
   append_block(bytes, evidence->report);
   append_block(bytes, options_.signer->certificate_table());
   return bytes;
@@ -118,6 +123,15 @@ Result<UniqueFd> Services::open_signals() {
 void Services::send_signal(uint8_t number) {
   if (waiting_signals_.size() < kMaxWaitingSignals) waiting_signals_.push_back(number);
   flush_signals();
+}
+
+// One that changes before anybody listens need not be told: the terminal's stream begins with it.
+void Services::send_terminal_size(guest_abi::TerminalSize size) {
+  if (!signals_.valid()) return;
+  uint8_t message[guest_abi::kTerminalSizeBytes] = {guest_abi::kTerminalSizeMark};
+  store_le<uint16_t>(message + 1, size.columns);
+  store_le<uint16_t>(message + 3, size.rows);
+  send_all(signals_.get(), message);
 }
 
 void Services::flush_signals() {

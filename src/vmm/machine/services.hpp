@@ -1,6 +1,7 @@
-// What the guest finds on the host's vsock ports: the report service (simulated TEE), the key
-// service (a disk key given by the caller) and the signal service. docs/reference/guest-abi.md,
-// "vsock". On the event loop's thread, but for stage_reached().
+// What the guest finds on the host's vsock ports: the report service (reports of the simulated TEE,
+// certificates for those of SNP), the key service (a disk key given by the caller) and the signal
+// service. docs/reference/guest-abi.md, "vsock". On the event loop's thread, but for
+// stage_reached().
 //
 // What serves the boot ends with the boot, for any process of the workload can connect to a port:
 // reports and the key are for the stages up to `broker`, the key is given once, and the signals go
@@ -16,14 +17,17 @@
 #include "attest/evidence/simulated_signer.hpp"
 #include "bartizan/secret_bytes.hpp"
 #include "base/event_loop.hpp"
+#include "guest_abi/boot_stages.hpp"
 #include "vmm/virtio/vsock/device.hpp"
 
 namespace bartizan::vmm::machine {
 
 struct ServiceOptions {
-  std::optional<attest::evidence::SimulatedSigner> signer;  // absent: no report service
+  std::optional<attest::evidence::SimulatedSigner> signer;  // absent: the guest has its reports
   attest::evidence::SimulatedSigner::Fields fields;         // report_data comes from the guest
-  std::optional<SecretBytes> disk_key;                      // absent: no key service
+  // GUID table for reports that the guest has; empty, and no signer: no report service.
+  Bytes certificates;
+  std::optional<SecretBytes> disk_key;  // absent: no key service
 };
 
 class Services {
@@ -38,6 +42,7 @@ class Services {
 
   // To the workload; kept until the guest asks for signals.
   void send_signal(uint8_t number);
+  void send_terminal_size(guest_abi::TerminalSize size);
 
   // The guest has entered this stage. Any thread.
   void stage_reached(uint32_t number);

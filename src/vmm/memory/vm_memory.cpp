@@ -95,7 +95,10 @@ Result<GuestMemory::Mapping> GuestMemory::map(uint64_t size, Backing backing) {
     if (backing == Backing::transparent) whole = checked_add(size, kLargePageSize).value_or(0);
   }
   void* base = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, flags, -1, 0);
-  if (base != MAP_FAILED) return Mapping{static_cast<uint8_t*>(base), whole, backing};
+  if (base != MAP_FAILED) {
+    ::madvise(base, whole, MADV_DONTDUMP);  // a core of the caller is not to hold its guests
+    return Mapping{static_cast<uint8_t*>(base), whole, backing};
+  }
   if (backing != Backing::reserved)
     return errno_error(errno, kOrigin, fmt::format("guest RAM of {} bytes: mmap", size));
   return errno_error(

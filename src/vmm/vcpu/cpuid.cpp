@@ -53,16 +53,15 @@ void set_topology(kvm::CpuidTable& table, uint32_t id, uint32_t count) {
 // State components (XCR0 bits) that make no sense without their feature.
 struct Component {
   uint64_t mask;
-  uint32_t leaf;
+  uint32_t leaf, bit;
   uint32_t kvm_cpuid_entry2::*reg;
-  uint32_t bit;
 };
 constexpr Component kComponents[] = {
-    {1ull << 2, 1, &kvm_cpuid_entry2::ecx, 28},   // AVX
-    {3ull << 3, 7, &kvm_cpuid_entry2::ebx, 14},   // MPX
-    {7ull << 5, 7, &kvm_cpuid_entry2::ebx, 16},   // AVX-512
-    {1ull << 9, 7, &kvm_cpuid_entry2::ecx, 3},    // protection keys
-    {3ull << 17, 7, &kvm_cpuid_entry2::edx, 24},  // AMX
+    {1ull << 2, 1, 28, &kvm_cpuid_entry2::ecx},   // AVX
+    {3ull << 3, 7, 14, &kvm_cpuid_entry2::ebx},   // MPX
+    {7ull << 5, 7, 16, &kvm_cpuid_entry2::ebx},   // AVX-512
+    {1ull << 9, 7, 3, &kvm_cpuid_entry2::ecx},    // protection keys
+    {3ull << 17, 7, 24, &kvm_cpuid_entry2::edx},  // AMX
 };
 
 uint64_t supported_components(const kvm::CpuidTable& table, const kvm_cpuid_entry2& main) {

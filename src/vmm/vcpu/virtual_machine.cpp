@@ -132,6 +132,7 @@ Result<void> VirtualMachine::map_staging() {
 Result<void> VirtualMachine::add_io_apic() {
   auto io_apic = std::make_shared<devices::IoApic>([this](const auto& routes) {
     std::vector<kvm::MessageRoute> messages;
+    messages.reserve(routes.size());
     for (const auto& route : routes) messages.push_back({route.line, route.address, route.data});
     (void)vm_.set_message_routes(messages);
   });
@@ -177,9 +178,9 @@ Result<void> VirtualMachine::connect_notify(int event_fd, uint64_t address, uint
   return vm_.ioeventfd(event_fd, kvm::AddressSpace::mmio, address, 4, &value);
 }
 
-Result<void> VirtualMachine::run(vcpu::VcpuThread::OnEnd on_end) {
+Result<void> VirtualMachine::run(const vcpu::VcpuThread::OnEnd& on_end, const ThreadSetup& setup) {
   for (auto& vcpu : vcpus_) {
-    auto started = vcpu->start(on_end);
+    auto started = vcpu->start(on_end, setup);
     if (started.ok()) continue;
     stop();
     return started;
@@ -189,6 +190,15 @@ Result<void> VirtualMachine::run(vcpu::VcpuThread::OnEnd on_end) {
 
 void VirtualMachine::stop() {
   for (auto& vcpu : vcpus_) vcpu->stop();
+}
+
+void VirtualMachine::pause() {
+  for (auto& vcpu : vcpus_) vcpu->pause();
+  for (auto& vcpu : vcpus_) vcpu->wait_until_paused();
+}
+
+void VirtualMachine::resume() {
+  for (auto& vcpu : vcpus_) vcpu->resume();
 }
 
 void VirtualMachine::join() {

@@ -2,7 +2,8 @@
 // devices.
 //
 // create() loads the plan; devices are then put on the buses and connected; run() starts the vCPU
-// threads. Confined to one thread, but for stop() and what memory() and exits() allow.
+// threads. Confined to one thread, but for stop(), pause(), resume() and what memory() and exits()
+// allow.
 #pragma once
 
 #include <filesystem>
@@ -44,10 +45,14 @@ class VirtualMachine {
   // A 32-bit write of exactly `value` at the MMIO `address` signals `event_fd` without an exit.
   Result<void> connect_notify(int event_fd, uint64_t address, uint64_t value);
 
-  // `on_end`: on a vCPU's thread, for each vCPU once. If a thread cannot be started, the others are
-  // stopped again.
-  Result<void> run(vcpu::VcpuThread::OnEnd on_end);
+  // `on_end`: on a vCPU's thread, for each vCPU once. If a thread cannot be started, or set up, the
+  // others are stopped again.
+  Result<void> run(const vcpu::VcpuThread::OnEnd& on_end, const ThreadSetup& setup = {});
   void stop();  // makes all vCPUs leave the guest. Any thread, also a vCPU's
+  // Returns when no vCPU is in the guest any more, or one of them was resumed meanwhile. Any
+  // thread, as resume().
+  void pause();
+  void resume();
   void join();  // not on a vCPU's thread
 
  private:

@@ -55,21 +55,6 @@ Result<void> ChainWriter::write(ByteView from) {
   return {};
 }
 
-Result<std::vector<iovec>> windows(memory::DeviceMemory& memory, const std::vector<Buffer>& buffers,
-                                   uint64_t from, uint64_t size) {
-  std::vector<iovec> pieces;
-  for (const Buffer& buffer : buffers) {
-    uint64_t skip = std::min<uint64_t>(from, buffer.length);
-    uint64_t length = std::min<uint64_t>(size, buffer.length - skip);
-    from -= skip;
-    size -= length;
-    if (length == 0) continue;
-    std::span<uint8_t> window = TRY(memory.window(buffer.at + skip, length));
-    pieces.push_back({window.data(), window.size()});
-  }
-  return pieces;
-}
-
 Result<void> write_byte(memory::DeviceMemory& memory, const std::vector<Buffer>& buffers,
                         uint64_t offset, uint8_t value) {
   for (const Buffer& buffer : buffers) {

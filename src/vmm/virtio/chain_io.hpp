@@ -2,8 +2,6 @@
 // means nothing).
 #pragma once
 
-#include <sys/uio.h>
-
 #include <span>
 #include <vector>
 
@@ -48,11 +46,6 @@ class ChainWriter {
   uint32_t in_buffer_ = 0;
   uint64_t position_ = 0;
 };
-
-// Host windows of bytes [from, from + size) of `buffers`, for readv and writev. Precondition: they
-// are that long.
-Result<std::vector<iovec>> windows(memory::DeviceMemory& memory, const std::vector<Buffer>& buffers,
-                                   uint64_t from, uint64_t size);
 
 // Writes one byte at `offset` of `buffers`. Precondition: they are longer than that.
 Result<void> write_byte(memory::DeviceMemory& memory, const std::vector<Buffer>& buffers,

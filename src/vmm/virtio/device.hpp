@@ -1,8 +1,7 @@
 // A virtio device (virtio 1.2 §5), without its transport.
 //
-// Threads: type, queue_sizes, features, config and config_generation are called on any thread; all
-// but the last two answer the same for the life of the device. Everything else on the event loop's
-// thread.
+// Threads: type, queue_sizes, features and config are called on any thread and answer the same for
+// the life of the device. Everything else on the event loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -37,11 +36,8 @@ class Device {
   virtual uint64_t features() const { return 0; }         // device-specific bits only
 
   // The device's configuration space; what lies past its end reads as zero. No device here has
-  // writable fields.
+  // writable fields, and none changes them.
   virtual std::vector<uint8_t> config() const { return {}; }
-  // Another number after each change of it (§2.5.1). A device that changes it also calls
-  // Queues::config_changed.
-  virtual uint32_t config_generation() const { return 0; }
 
   // The driver is ready. `queues` is locked now, and stays valid until reset() has returned.
   // Notifications may have come before: the transport calls notify for every queue next.

@@ -93,12 +93,11 @@ MmioTransport::MmioTransport(memory::DeviceMemory& memory, EventLoop& loop, Inte
                        .broken =
                            [this](uint16_t queue, const std::string& why) {
                              fail_device(fmt::format("queue {}: {}", queue, why));
-                           },
-                       .config = [this] { raise(kConfigChange); }}),
+                           }}),
       registers_(max_sizes_.size()) {}
 
 Result<void> MmioTransport::watch_notifications() {
-  for (uint16_t queue = 0; queue < max_sizes_.size(); ++queue) {
+  for (uint16_t queue = 0; queue < static_cast<uint16_t>(max_sizes_.size()); ++queue) {
     UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!event.valid()) return errno_error(errno, "vmm/virtio/mmio", options_.name + ": eventfd");
     TRY(loop_.watch(event.get(), EPOLLIN, [this, queue](uint32_t) { process(queue); }));
@@ -153,8 +152,8 @@ uint32_t MmioTransport::read_register(uint64_t offset) {
       return interrupt_status_;
     case kStatus:
       return status_;
-    case kConfigGeneration:
-      return device_ ? device_->config_generation() : 0;
+    case kConfigGeneration:  // §2.5.1: no device changes its configuration
+      return 0;
   }
   // §4.2.2: no shared memory regions, so their length and base read as all ones.
   return offset >= kSharedMemoryLengthLow && offset <= kSharedMemoryBaseHigh ? UINT32_MAX : 0;
@@ -299,7 +298,8 @@ void MmioTransport::activate(uint64_t generation) {
   queues_.install(build_queues(generation, &features, &fault));
   if (queues_.empty()) return;
   device_->activate(queues_, features);
-  for (uint16_t queue = 0; queue < max_sizes_.size(); ++queue) device_->notify(queue);
+  for (uint16_t queue = 0; queue < static_cast<uint16_t>(max_sizes_.size()); ++queue)
+    device_->notify(queue);
   if (!fault.empty()) fail_device(fault);
 }
 

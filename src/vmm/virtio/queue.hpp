@@ -55,6 +55,9 @@ class Queue {
   // driver notifies us of the next one; while there are chains it need not.
   bool pop(Chain* chain);
 
+  // Whether pop() would give one. After a false the driver notifies us of the next one.
+  bool more() { return !broken() && (held_ || available()); }
+
   // Undoes the last pop, whose chain was not pushed: the next pop gives it again (without reading
   // it again).
   void put_back(const Chain& chain);

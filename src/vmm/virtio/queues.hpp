@@ -20,14 +20,13 @@ namespace bartizan::vmm::virtio {
 
 class Queues {
  public:
-  // Called with the lock held, on the event loop's thread. `used`: the driver wants an interrupt
-  // for this queue. `broken`: it broke the rules. `again`: work was left for another turn.
-  // `config`: the device's configuration space has changed.
+  // Called with the lock held, on the event loop's thread or one of the device. `used`: the driver
+  // wants an interrupt for this queue. `broken`: it broke the rules. `again`: work was left for
+  // another turn of the loop.
   struct Signals {
     std::function<void(uint16_t queue)> used;
     std::function<void(uint16_t queue)> again;
     std::function<void(uint16_t queue, const std::string& why)> broken;
-    std::function<void()> config;
   };
   Queues(memory::DeviceMemory& memory, Signals signals)
       : memory_(memory), signals_(std::move(signals)) {}
@@ -68,11 +67,6 @@ class Queues {
     if (more) again(index);
   }
   void again(uint16_t index) { signals_.again(index); }
-
-  // Tells the driver that the configuration space has changed.
-  void config_changed() {
-    if (signals_.config) signals_.config();
-  }
 
  private:
   memory::DeviceMemory& memory_;

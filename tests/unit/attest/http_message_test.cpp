@@ -8,7 +8,6 @@ namespace bartizan {
 namespace {
 
 using attest::client::body_length;
-using attest::client::Endpoint;
 using attest::client::parse_head;
 
 TEST(HttpHead, Parses) {
@@ -66,9 +65,10 @@ TEST(Url, Parses) {
   EXPECT_EQ(endpoint->port, "8443");
   EXPECT_EQ(Endpoint::parse("https://broker.example/").value().port, "443");
   EXPECT_EQ(Endpoint::parse("https://[::1]:8443").value().host, "::1");
-  for (const char* bad :
-       {"", "http://a:1", "https://", "https://:1", "https://a:", "https://a:0", "https://a:65536",
-        "https://a:12345678901", "https://a:1x", "https://a/b", "https://u@a", "https://a b"}) {
+  for (const char* bad : {"", "http://a:1", "https://", "https://:1", "https://a:", "https://a:0",
+                          "https://a:65536", "https://a:12345678901", "https://a:1x", "https://a/b",
+                          "https://u@a", "https://a b", "https://[::1", "https://a:1:2",
+                          "https://a\n", "https://a?b", "https://a#b", "https://\xc3\xa9"}) {
     EXPECT_FALSE(Endpoint::parse(bad).ok()) << bad;
   }
 }

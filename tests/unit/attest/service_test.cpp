@@ -58,14 +58,19 @@ class ServiceTest : public ::testing::Test {
     return reply.set_cookie.substr(0, reply.set_cookie.find(';'));
   }
 
+  static Json workload() {
+    return {{"id", "one"},
+            {"workload_digest", std::string(64, 'a')},
+            {"measurements", {std::string(96, 'b')}},
+            {"allow_simulated", true},
+            {"resource", "default/disk-key/one"},
+            {"disk_key", "c2VjcmV0"}};
+  }
+  BrokerReply add(const Json& workload) {
+    return send("POST", "/bartizan/v1/workloads", workload.dump(), {}, true);
+  }
   void add_workload() {
-    Json body = {{"id", "one"},
-                 {"workload_digest", std::string(64, 'a')},
-                 {"measurements", {std::string(96, 'b')}},
-                 {"allow_simulated", true},
-                 {"resource", "default/disk-key/one"},
-                 {"disk_key", "c2VjcmV0"}};
-    BrokerReply reply = send("POST", "/bartizan/v1/workloads", body.dump(), {}, true);
+    BrokerReply reply = add(workload());
     ASSERT_EQ(reply.status, 200) << reply.body.view();
   }
   // The body of /attest for `nonce`, as a guest of workload "one" with key `jwk` sends it.
@@ -246,6 +251,88 @@ TEST_F(ServiceTest, AdminCallsNeedTheToken) {
   EXPECT_EQ(send("GET", "/bartizan/v1/workloads/one/audit", "").status, 403);
   EXPECT_EQ(send("POST", "/kbs/v0/resource/default/disk-key/one", "x").status, 403);
   EXPECT_EQ(send("GET", "/bartizan/v1/workloads/one/audit", "", {}, true).status, 404);
+}
+
+// A second image of the same source must not put an end to the first by accident.
+TEST_F(ServiceTest, AnotherRegistrationOfAnIdWantsReplace) {
+  add_workload();
+  EXPECT_EQ(add(workload()).status, 200) << "the same values";
+  for (auto [member, value] :
+       {std::pair<const char*, Json>{"workload_digest", std::string(64, 'c')},
+        {"measurements", {std::string(96, 'd')}},
+        {"allow_simulated", false},
+        {"disk_key", "b3RoZXI="}}) {
+    Json other = workload();
+    other[member] = value;
+    BrokerReply refused = add(other);
+    EXPECT_EQ(refused.status, 409) << member;
+    EXPECT_EQ(json(refused)["code"], "already_exists");
+    EXPECT_THAT(json(refused)["detail"].get<std::string>(), HasSubstr(std::string(64, 'a')));
+  }
+  BrokerReply challenge = auth();
+  ASSERT_EQ(
+      send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_), cookie(challenge))
+          .status,
+      200);
+  Json other = workload();
+  other["workload_digest"] = std::string(64, 'c');
+  other["disk_key"] = "b3RoZXI=";
+  other["replace"] = true;
+  BrokerReply replaced = add(other);
+  EXPECT_EQ(replaced.status, 200) << replaced.body.view();
+  EXPECT_EQ(json(replaced)["replaced"], true);
+  // Who attested as the first must not get the second's key.
+  BrokerReply late = send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge));
+  EXPECT_EQ(json(late)["reason"], "host_data") << late.status;
+}
+
+TEST_F(ServiceTest, RegistrationsAreListedAndRemoved) {
+  EXPECT_EQ(json(send("GET", "/bartizan/v1/workloads", "", {}, true)), Json::array());
+  add_workload();
+  EXPECT_EQ(send("GET", "/bartizan/v1/workloads", "").status, 403);
+  EXPECT_EQ(send("DELETE", "/bartizan/v1/workloads/one", "").status, 403);
+  Json list = json(send("GET", "/bartizan/v1/workloads", "", {}, true));
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0]["id"], "one");
+  EXPECT_EQ(list[0]["workload_digest"], std::string(64, 'a'));
+  EXPECT_FALSE(list[0].contains("disk_key"));
+  BrokerReply challenge = auth();
+  ASSERT_EQ(
+      send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_), cookie(challenge))
+          .status,
+      200);
+  EXPECT_EQ(send("DELETE", "/bartizan/v1/workloads/one", "", {}, true).status, 200);
+  EXPECT_EQ(send("DELETE", "/bartizan/v1/workloads/one", "", {}, true).status, 404);
+  EXPECT_EQ(json(send("GET", "/bartizan/v1/workloads", "", {}, true)), Json::array());
+  EXPECT_NE(send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge)).status,
+            200);
+  // What was decided stays.
+  EXPECT_EQ(json(send("GET", "/bartizan/v1/workloads/one/audit", "", {}, true)).size(), 1u);
+  EXPECT_EQ(add(workload()).status, 200);
+}
+
+TEST_F(ServiceTest, EachDecisionIsOneLine) {
+  add_workload();
+  log_.clear();
+  BrokerReply challenge = auth();
+  ASSERT_EQ(
+      send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_), cookie(challenge))
+          .status,
+      200);
+  send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge));
+  Json debug = workload();
+  debug["allow_simulated"] = false;
+  debug["replace"] = true;
+  add(debug);
+  challenge = auth();
+  send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_), cookie(challenge));
+  const std::string who = " from 192.0.2.1, workload \"one\", TEE bartizan-simulated";
+  ASSERT_EQ(log_.size(), 4u);
+  EXPECT_EQ(log_[0], "broker: allowed: POST /kbs/v0/attest" + who);
+  EXPECT_EQ(log_[1], "broker: allowed: GET /kbs/v0/resource/default/disk-key/one" + who);
+  EXPECT_EQ(log_[2], "broker: workload \"one\" registered, replacing another from 192.0.2.1");
+  EXPECT_THAT(log_[3], HasSubstr("broker: refused: POST /kbs/v0/attest" + who + ": "));
+  EXPECT_THAT(log_[3], HasSubstr("simulated"));
 }
 
 TEST_F(ServiceTest, ResourceCanBeReplacedRaw) {

@@ -290,8 +290,10 @@ TEST_F(SimulatedEvidence, CertificateTableCarriesTheChain) {
   auto certificates = attest::evidence::decode_certificate_table(table);
   ASSERT_TRUE(certificates.ok()) << certificates.error().describe();
   EXPECT_EQ(*certificates, signer_->sign({}).value().certificates);
-  EXPECT_EQ(to_hex(ByteView(table).first(16)),
-            "5d75da6364e66445adc5f4b93be8accd");  // 63da758d-e664-4564-adc5-f4b93be8accd
+  // uuid.UUID("63da758d-e664-4564-adc5-f4b93be8accd").bytes_le in Python, and those of ASK, ARK
+  EXPECT_EQ(to_hex(ByteView(table).first(16)), "8d75da6364e66445adc5f4b93be8accd");
+  EXPECT_EQ(to_hex(ByteView(table).subspan(24, 16)), "79b3b74aacbbe44fa02f05aef327c782");
+  EXPECT_EQ(to_hex(ByteView(table).subspan(48, 16)), "a406b4c003a8524997433fb6014cd0ae");
   for (size_t size = 0; size < 96; ++size)
     EXPECT_FALSE(attest::evidence::decode_certificate_table(ByteView(table).first(size)).ok());
   store_le(&table[16], uint32_t{0xfffffff0});

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include <thread>
 
@@ -22,6 +24,25 @@ TEST(File, WholeReadHasALimit) {
   EXPECT_EQ(as_text(read_file(path, 5).value()), "hello");
   EXPECT_EQ(read_file(path, 4).error().code, ErrorCode::resource_exhausted);
   EXPECT_EQ(read_file(folder.path() / "none", 4).error().code, ErrorCode::not_found);
+}
+
+// A FIFO that nobody writes to would be waited for, whatever the caller's deadline.
+TEST(File, WhatIsToBeRegularIsNotWaitedFor) {
+  Unfinished folder(scratch());
+  auto path = folder.path() / "fifo";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_EQ(read_regular_file(path, 5).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(read_regular_file(folder.path(), 5).error().code, ErrorCode::invalid_argument);
+  write_file(folder.path() / "f", as_bytes("hello")).value();
+  EXPECT_EQ(as_text(read_regular_file(folder.path() / "f", 5).value()), "hello");
+}
+
+TEST(File, FolderForTemporaryFiles) {
+  EXPECT_TRUE(temporary_folder().ok());
+  ::setenv("TMPDIR", "/nonexistent", 1);
+  EXPECT_EQ(temporary_folder().error().code, ErrorCode::not_found);
+  EXPECT_NE(temporary_folder().error().message.find("/nonexistent"), std::string::npos);
+  ::unsetenv("TMPDIR");
 }
 
 TEST(File, ReadUpToFillsOrEndsAtTheEnd) {

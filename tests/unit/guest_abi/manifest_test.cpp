@@ -29,6 +29,21 @@ TEST(Manifest, ScratchIsThereOrNot) {
   }
 }
 
+// Only what is forbidden stands in it, so that there is one text for one meaning.
+TEST(Manifest, HostAccessIsWhatIsNotForbidden) {
+  guest_abi::Manifest manifest = sample_manifest();
+  EXPECT_EQ(as_text(manifest.serialize().value()).find("\"host\""), std::string_view::npos);
+  for (const char* words : {"input,output", "input,signals", "output,signals", "output", "none"}) {
+    manifest.host = guest_abi::host_access_from_string(words).value();
+    auto back = guest_abi::Manifest::parse(manifest.serialize().value());
+    ASSERT_TRUE(back.ok()) << words;
+    EXPECT_EQ(guest_abi::to_text(back->host), words);
+  }
+  EXPECT_EQ(guest_abi::to_text({}), "input,output,signals");
+  for (const char* words : {"", "all", "input,", ",input", "none,input", "Input", "input output"})
+    EXPECT_FALSE(guest_abi::host_access_from_string(words).ok()) << words;
+}
+
 TEST(Manifest, NewerVersionSaysSo) {
   Json json = Json::parse(as_text(sample_manifest().serialize().value()));
   json["version"] = 2;
@@ -58,6 +73,10 @@ TEST(Manifest, RefusesEveryDeviation) {
       {"/disk/verity/hash_offset", 4096},
       {"/disk/verity/algorithm", "md5"},
       {"/network", "yes"},
+      {"/host", Json::object()},
+      {"/host", {{"input", true}}},
+      {"/host", {{"input", "no"}}},
+      {"/host", {{"exec", false}}},
       {"/scratch", 67108864},
       {"/scratch/size", 0},
   };

@@ -32,13 +32,8 @@ class SimulatedSource : public EvidenceSource {
   Result<Evidence> evidence(std::span<const uint8_t> report_data) override {
     TRY(check_report_data(report_data));
     UniqueFd socket = TRY(connect_to_host(guest_abi::kReportVsockPort));
-    TRY(write_all(socket.get(), report_data, "report request"));
-    Evidence evidence{Tee::simulated, {}, {}};
-    evidence.report = TRY(receive_block(socket.get(), attest::evidence::kReportSize, "report"));
-    Bytes table = TRY(
-        receive_block(socket.get(), attest::evidence::kMaxCertificateTable, "certificate table"));
-    evidence.certificates = TRY(attest::evidence::decode_certificate_table(table));
-    return evidence;
+    auto answer = TRY(ask_report_service(socket.get(), report_data));
+    return Evidence{Tee::simulated, std::move(answer.report), std::move(answer.certificates)};
   }
 };
 
@@ -59,10 +54,20 @@ class SnpSource : public EvidenceSource {
     TRY(call(&request, &response));
     Evidence evidence{Tee::snp, TRY(report_of(response)), {}};
     evidence.certificates = TRY(attest::evidence::decode_certificate_table(table));
+    if (evidence.certificates.empty())
+      evidence.certificates = TRY(certificates_of_host(report_data));
     return evidence;
   }
 
  private:
+  // Of a KVM without KVM_SEV_SNP_ENABLE_REQ_CERTS the firmware's table is empty. A host without the
+  // service has none to give either, and it is the broker who says what is missing.
+  static Result<std::vector<Bytes>> certificates_of_host(std::span<const uint8_t> report_data) {
+    auto socket = connect_to_host(guest_abi::kReportVsockPort);
+    if (!socket.ok()) return std::vector<Bytes>();
+    return TRY(ask_report_service(socket->get(), report_data)).certificates;
+  }
+
   static Result<void> call(snp_ext_report_req* request, snp_report_resp* response) {
     UniqueFd device = TRY(open_file(kSnpDevice, O_RDWR));
     snp_guest_request_ioctl message{};
@@ -105,7 +110,7 @@ class SilentSource : public EvidenceSource {
 
 Result<void> check_device(Tee tee, const char* device, const char* driver) {
   if (::access(device, F_OK) == 0) return {};
-  return refused("guest/evidence", "tee", device, std::strerror(errno),
+  return refused("guest/evidence", "tee", device, strerrorname_np(errno),
                  "TEE \"{}\" needs {}, which {} makes: the kernel has no such driver, or the "
                  "host took something away that the driver needs",
                  to_string(tee), device, driver);
@@ -123,6 +128,16 @@ Result<std::unique_ptr<EvidenceSource>> evidence_source_of(Tee tee) {
   if (tee == Tee::tdx) TRY(check_device(tee, kTdxDevice, "tdx-guest (CONFIG_TDX_GUEST_DRIVER)"));
   if (!source) source = std::make_unique<SilentSource>(tee);
   return source;
+}
+
+Result<HostEvidence> ask_report_service(int stream, std::span<const uint8_t> report_data) {
+  TRY(write_all(stream, report_data, "report request"));
+  HostEvidence answer;
+  answer.report = TRY(receive_block(stream, attest::evidence::kReportSize, "report"));
+  Bytes table =
+      TRY(receive_block(stream, attest::evidence::kMaxCertificateTable, "certificate table"));
+  answer.certificates = TRY(attest::evidence::decode_certificate_table(table));
+  return answer;
 }
 
 Result<attest::evidence::SnpReport> fresh_report(EvidenceSource& source,

@@ -8,9 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <atomic>
 
 #include "base/file.hpp"
+#include "base/printable.hpp"
 
 namespace bartizan::guest::init::host {
 namespace {
@@ -22,6 +23,9 @@ constexpr size_t kMaxLineText = 2000;
 // Asked for once: lockdown refuses later requests but leaves what was granted. Without the grant
 // the instruction itself would kill PID 1.
 bool ports_open = false;
+
+std::atomic<uint32_t> entered{static_cast<uint32_t>(guest_abi::BootStage::pid1)};
+static_assert(std::atomic<uint32_t>::is_always_lock_free, "for signal handlers too");
 
 void tell_host(uint16_t port, uint32_t word) {
   if (ports_open) ::outl(word, port);
@@ -35,10 +39,7 @@ double seconds_since_boot() {
 
 // Terminal escapes and line breaks from outside would let a peer forge lines in the host's log.
 std::string one_line(std::string_view text) {
-  std::string line(text.substr(0, kMaxLineText));
-  std::replace_if(
-      line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
-  return line;
+  return harmless(text.substr(0, kMaxLineText));
 }
 
 std::string line_start(double seconds, std::string_view mark, guest_abi::BootStage stage) {
@@ -65,9 +66,18 @@ HostReporter::HostReporter() {
   ports_open = ::ioperm(guest_abi::kControlPort, guest_abi::kControlPortCount, 1) == 0;
 }
 
+uint32_t HostReporter::last_stage() {
+  return entered.load();
+}
+
 void HostReporter::enter(guest_abi::BootStage stage) {
   stage_ = stage;
+  entered = static_cast<uint32_t>(stage);
   tell_host(guest_abi::kControlPort, static_cast<uint32_t>(stage));
+}
+
+void HostReporter::running() {
+  tell_host(guest_abi::kControlPort, guest_abi::kRunningMark);
 }
 
 void HostReporter::done(std::string_view text) {

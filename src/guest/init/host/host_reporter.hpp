@@ -15,8 +15,8 @@
 
 namespace bartizan::guest::init::host {
 
-// "bartizan: [ 0.123] 3/10 manifest: text\n"; a line break inside `text` becomes a space, so that
-// one line stays one.
+// "bartizan: [ 0.123] 3/10 manifest: text\n"; what is no letter in `text` is written out, so
+// that one line stays one.
 std::string stage_line(double seconds, guest_abi::BootStage stage, std::string_view text);
 std::string failure_line(double seconds, guest_abi::BootStage stage, const Error& error);
 
@@ -30,8 +30,10 @@ class HostReporter {
   HostReporter();
 
   void enter(guest_abi::BootStage stage);  // mark to the host
+  void running();                          // after the last stage
   void done(std::string_view text);        // log line of the stage that was entered
   guest_abi::BootStage stage() const { return stage_; }
+  static uint32_t last_stage();  // that any reporter entered; for a signal handler
 
   // Opens hvc0 once it exists and writes what waited.
   void open_console();

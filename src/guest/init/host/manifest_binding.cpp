@@ -58,8 +58,8 @@ Result<std::optional<ManifestBinding>> from_report(EvidenceSource& source) {
   const uint8_t nothing_to_say[64] = {};
   auto report = TRY(fresh_report(source, nothing_to_say));
   ManifestBinding binding{"HOST_DATA", "host_data", report.host_data, std::nullopt};
-  binding.report = std::move(report);
-  return std::optional(std::move(binding));
+  binding.report = report;
+  return std::optional(binding);
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "guest/init/stages/boot_stages.hpp"
 
-#include <termios.h>
-
 #include <optional>
 
 #include "base/errors.hpp"
@@ -18,10 +16,12 @@
 #include "guest/init/system/modules.hpp"
 #include "guest/init/system/mounts.hpp"
 #include "guest/init/system/network.hpp"
+#include "guest/init/system/processor.hpp"
 #include "guest/init/workload/hardening.hpp"
 #include "guest/init/workload/root.hpp"
 #include "guest/init/workload/workload.hpp"
 #include "guest_abi/manifest.hpp"
+#include "guest_abi/network.hpp"
 
 namespace bartizan::guest::init::stages {
 namespace {
@@ -29,6 +29,7 @@ namespace {
 using guest_abi::BootStage;
 
 constexpr uint64_t kMaxCommandLine = 4096;  // x86: COMMAND_LINE_SIZE is 2048
+constexpr uint64_t kMaxCpuInfo = kMiB;      // 254 processors of some 2 KiB
 constexpr size_t kMaxPassphrase = 4096;     // the host cannot make us hold more
 constexpr uint64_t kMaxAccountFile = kMiB;  // of the image's /etc/passwd and /etc/group
 constexpr uint32_t kBrokerTimeoutMs = 60'000;
@@ -57,13 +58,13 @@ class BootStages {
   Result<workload::WorkloadEnd> supervise_workload();
 
   // Errors after stage `verity` may be caused by disk corruption; if so, report the corruption.
-  [[noreturn]] void fail(Error error);
-  void drain_terminal() const { ::tcdrain(terminal_.get()); }
+  [[noreturn]] void fail(const Error& error);
 
  private:
   Result<Bytes> file_of_image(const char* path) const;
   Result<SecretBytes> key_from_caller() const;
   Result<SecretBytes> key_from_broker();
+  Result<workload::HostStreams> connect_streams() const;
 
   host::HostReporter& report_;
   std::optional<BootStage> blame_;  // stage of the failure, where it is not the one entered
@@ -76,11 +77,10 @@ class BootStages {
   host::FoundLaunchSecret launch_secret_;
   SecretBytes disk_key_;
   std::optional<storage::Storage> storage_;
-  UniqueFd terminal_;
   workload::ProcessConfig config_;
   pid_t workload_ = -1;
-  UniqueFd signals_;
-  Pump input_;
+  UniqueFd signals_, listening_;
+  workload::Streams streams_;
 };
 
 Result<std::string> BootStages::pid1() {
@@ -106,6 +106,8 @@ Result<std::string> BootStages::modules() {
 
 Result<std::string> BootStages::manifest() {
   if (early_error_) return *early_error_;
+  Bytes processors = TRY(read_file("/proc/cpuinfo", kMaxCpuInfo));
+  TRY(system::check_processor(command_line_.tee, as_text(processors)));
   Bytes bytes = TRY(storage::read_manifest_disk());
   auto digest = guest_abi::workload_digest(bytes);
   source_ = TRY(host::evidence_source_of(command_line_.tee));
@@ -117,7 +119,7 @@ Result<std::string> BootStages::manifest() {
     return fmt::format("\"{}\", digest {}, not bound to the launch: TEE \"{}\"",
                        manifest_.workload_id, short_hex(digest), to_string(command_line_.tee));
   }
-  launch_report_ = std::move(binding->report);
+  launch_report_ = binding->report;
   return fmt::format("\"{}\", digest {} = {}", manifest_.workload_id, short_hex(digest),
                      binding->where);
 }
@@ -126,7 +128,8 @@ Result<std::string> BootStages::network() {
   TRY(system::bring_up_loopback());
   if (!manifest_.network) return std::string("loopback only");
   TRY(system::bring_up_network());
-  return std::string("eth0 10.0.2.15/24, gateway 10.0.2.2");
+  return fmt::format("eth0 {} and {}, gateway {}", guest_abi::kGuestAddress,
+                     guest_abi::kGuestAddress6, guest_abi::kGatewayAddress);
 }
 
 Result<std::string> BootStages::evidence() {
@@ -190,13 +193,12 @@ Result<std::string> BootStages::crypt() {
 Result<std::string> BootStages::overlay() {
   Bytes config = TRY(workload::read_image_config());
   config_ = TRY(workload::parse_process_config(as_text(config)));
-  terminal_ = TRY(workload::open_terminal());
   if (manifest_.scratch_bytes == 0) {
-    TRY(workload::enter_workload_root(terminal_.get(), manifest_.network, nullptr));
+    TRY(workload::enter_workload_root(manifest_.network, nullptr));
     return std::string("memory over the image");
   }
   storage::MappedDevice scratch = TRY(storage_->open_scratch(manifest_.scratch_bytes));
-  TRY(workload::enter_workload_root(terminal_.get(), manifest_.network, &scratch));
+  TRY(workload::enter_workload_root(manifest_.network, &scratch));
   return fmt::format("scratch disk of {} bytes over the image, under keys of this boot",
                      manifest_.scratch_bytes);
 }
@@ -207,29 +209,59 @@ Result<Bytes> BootStages::file_of_image(const char* path) const {
   return content;
 }
 
+// The host refuses what its caller does not have; the manifest, what the host may not. A terminal
+// of which it may have one direction only is no terminal for the workload.
+Result<workload::HostStreams> BootStages::connect_streams() const {
+  workload::HostStreams streams;
+  const guest_abi::HostAccess& may = manifest_.host;
+  const struct {
+    bool allowed;
+    uint32_t port;
+    UniqueFd& stream;
+  } ports[] = {{may.input, guest_abi::kInputVsockPort, streams.input},
+               {may.output, guest_abi::kOutputVsockPort, streams.output},
+               {may.input || may.output, guest_abi::kTerminalVsockPort, streams.terminal}};
+  for (const auto& [allowed, port, stream] : ports) {
+    if (!allowed) continue;
+    if (auto connected = host::connect_to_host(port); connected.ok())
+      stream = std::move(*connected);
+  }
+  if (!streams.terminal.valid()) return streams;
+  uint8_t size[4];
+  TRY(host::receive(streams.terminal.get(), size, "terminal's size"));
+  streams.size = {load_le<uint16_t>(size), load_le<uint16_t>(size + 2)};
+  if (may.input && may.output) return streams;
+  UniqueFd one_way = std::move(streams.terminal);
+  UniqueFd& direction = may.input ? streams.input : streams.output;
+  if (!direction.valid()) direction = std::move(one_way);
+  return streams;
+}
+
 Result<std::string> BootStages::workload() {
   Bytes passwd = TRY(file_of_image("/etc/passwd")), group = TRY(file_of_image("/etc/group"));
   workload::Credentials who =
       TRY(workload::resolve_user(config_.user, as_text(passwd), as_text(group)));
   auto signals = host::connect_to_host(guest_abi::kSignalVsockPort);
-  // A host that has a terminal to offer refuses this port: then input comes by way of ours.
-  workload::WorkloadStdin input;
-  if (auto stream = host::connect_to_host(guest_abi::kInputVsockPort); stream.ok())
-    input = TRY(workload::open_input(std::move(*stream)));
-  workload_ = TRY(workload::start_workload(config_, who, terminal_.get(), input.pipe.get()));
-  input_ = std::move(input.pump);
+  if (manifest_.network) {
+    auto listening = host::connect_to_host(guest_abi::kListeningVsockPort);
+    if (listening.ok()) listening_ = *std::move(listening);
+  }
+  streams_ = TRY(workload::Streams::open(TRY(connect_streams())));
+  if (streams_.terminal() >= 0) TRY(workload::bind_console(streams_.terminal()));
+  workload_ = TRY(workload::start_workload(config_, who, streams_));
   if (signals.ok()) signals_ = std::move(*signals);
   return fmt::format("{} as {}:{}{}", config_.arguments[0], who.user, who.group,
                      signals_.valid() ? "" : ", no signals: " + signals.error().describe());
 }
 
 Result<workload::WorkloadEnd> BootStages::supervise_workload() {
-  return workload::supervise({workload_, config_.stop_signal, storage_->event_fd(),
-                              [this] { return storage_->check(); }, std::move(signals_),
-                              std::move(input_)});
+  return workload::supervise({workload_, config_.stop_signal, manifest_.host.signals,
+                              storage_->event_fd(), [this] { return storage_->check(); },
+                              std::move(signals_), workload::ListeningPorts(std::move(listening_)),
+                              std::move(streams_)});
 }
 
-void BootStages::fail(Error error) {
+void BootStages::fail(const Error& error) {
   if (storage_) {
     if (auto disk = storage_->check();
         !disk.ok() && disk.error().code == ErrorCode::verification_failed) {
@@ -260,8 +292,8 @@ void run_boot_stages(host::HostReporter& report) {
     if (!line.ok()) stages.fail(line.error());
     report.done(*line);
   }
+  report.running();
   auto end = stages.supervise_workload();
-  stages.drain_terminal();
   if (!end.ok()) stages.fail(end.error());
   report.exit(end->kind, end->value);
 }

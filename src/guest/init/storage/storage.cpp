@@ -13,8 +13,8 @@
 #include "base/units.hpp"
 #include "guest/init/storage/disks.hpp"
 #include "guest/init/storage/kernel_key.hpp"
-#include "guest/init/storage/keyslot.hpp"
 #include "guest_abi/boot_stages.hpp"
+#include "guest_abi/keyslot.hpp"
 
 namespace bartizan::guest::init::storage {
 namespace {
@@ -64,7 +64,7 @@ Result<Storage> Storage::open(const guest_abi::Manifest& manifest) {
       TRY(storage.mapper_.create(kVerityName, verity_table(manifest.verity, disk.number)));
   uint8_t first[kBlockSize];
   TRY(storage.read_verified(storage.verified_.path, 0, first));
-  storage.key_material_.resize(keyslot_material_size(manifest.luks2));
+  storage.key_material_.resize(guest_abi::keyslot_material_size(manifest.luks2));
   TRY(storage.read_verified(storage.verified_.path, manifest.luks2.keyslot.offset,
                             storage.key_material_));
   return storage;
@@ -86,7 +86,7 @@ Result<void> Storage::read_verified(const std::string& path, uint64_t offset,
 
 Result<MappedDevice> Storage::unlock(const guest_abi::Manifest& manifest,
                                      const SecretBytes& disk_key) {
-  SecretBytes volume_key = TRY(open_keyslot(manifest.luks2, key_material_, disk_key));
+  SecretBytes volume_key = TRY(guest_abi::open_keyslot(manifest.luks2, key_material_, disk_key));
   KernelKey key = TRY(KernelKey::add(kKeyDescription, volume_key));
   return mapper_.create(kCryptName, crypt_table(manifest.luks2, verified_.number, kKeyDescription));
 }

@@ -1,30 +1,31 @@
 #include "guest/init/system/network.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cstring>
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "guest/init/system/mounts.hpp"
+#include "guest_abi/network.hpp"
 
 namespace bartizan::guest::init::system {
 namespace {
 
 constexpr const char* kInterface = "eth0";
-constexpr const char* kAddress = "10.0.2.15";
-constexpr const char* kMask = "255.255.255.0";
-constexpr const char* kGateway = "10.0.2.2";
+constexpr const char* kSettings6 = "/proc/sys/net/ipv6/conf/eth0/";
 constexpr int kWaits = 200;  // of 10 ms, for the driver's probe
 constexpr long kWaitNanoseconds = 10'000'000;
 
-Result<UniqueFd> control_socket() {
-  UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+Result<UniqueFd> control_socket(int family = AF_INET) {
+  UniqueFd socket(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return errno_error(errno, "guest/init/system/network", "socket");
   return socket;
 }
@@ -81,13 +82,61 @@ Result<void> add_default_route(int socket) {
   rtentry route{};
   set_address(&route.rt_dst, "0.0.0.0");
   set_address(&route.rt_genmask, "0.0.0.0");
-  set_address(&route.rt_gateway, kGateway);
+  set_address(&route.rt_gateway, guest_abi::kGatewayAddress);
   route.rt_flags = RTF_UP | RTF_GATEWAY;
   if (::ioctl(socket, SIOCADDRT, &route) != 0) {
     return errno_error(errno, "guest/init/system/network",
-                       fmt::format("default route by {}", kGateway));
+                       fmt::format("default route by {}", guest_abi::kGatewayAddress));
   }
   return {};
+}
+
+// struct in6_ifreq of linux/ipv6.h, which cannot be included beside the C library's headers.
+struct AddressRequest6 {
+  in6_addr address;
+  uint32_t prefix;
+  int interface;
+};
+
+// No address but ours, and that one at once: nobody else is on this network who could have it.
+Result<void> set_settings6() {
+  for (const char* off : {"accept_ra", "autoconf", "accept_dad", "accept_redirects"}) {
+    const std::string path = std::string(kSettings6) + off;
+    UniqueFd file = TRY(open_file(path, O_WRONLY));
+    TRY(write_all(file.get(), as_bytes("0"), path));
+  }
+  return {};
+}
+
+Result<void> set_address6(int socket, int interface) {
+  AddressRequest6 request{{}, guest_abi::kNetworkPrefix6, interface};
+  ::inet_pton(AF_INET6, guest_abi::kGuestAddress6, &request.address);
+  if (::ioctl(socket, SIOCSIFADDR, &request) != 0) {
+    return errno_error(errno, "guest/init/system/network",
+                       fmt::format("{}: address {}", kInterface, guest_abi::kGuestAddress6));
+  }
+  return {};
+}
+
+Result<void> add_default_route6(int socket, int interface) {
+  in6_rtmsg route{};
+  ::inet_pton(AF_INET6, guest_abi::kGatewayAddress6, &route.rtmsg_gateway);
+  route.rtmsg_flags = RTF_UP | RTF_GATEWAY;
+  route.rtmsg_metric = 1;
+  route.rtmsg_ifindex = interface;
+  if (::ioctl(socket, SIOCADDRT, &route) != 0) {
+    return errno_error(errno, "guest/init/system/network",
+                       fmt::format("default route by {}", guest_abi::kGatewayAddress6));
+  }
+  return {};
+}
+
+Result<void> bring_up_network6() {
+  if (::access(kSettings6, F_OK) != 0) return {};  // a kernel without IPv6
+  UniqueFd socket = TRY(control_socket(AF_INET6));
+  const auto interface = static_cast<int>(::if_nametoindex(kInterface));
+  TRY(set_address6(socket.get(), interface));
+  return add_default_route6(socket.get(), interface);
 }
 
 }  // namespace
@@ -100,10 +149,12 @@ Result<void> bring_up_loopback() {
 Result<void> bring_up_network() {
   UniqueFd socket = TRY(control_socket());
   TRY(wait_for(socket.get(), kInterface));
-  TRY(set_one(socket.get(), SIOCSIFADDR, kAddress, "address"));
-  TRY(set_one(socket.get(), SIOCSIFNETMASK, kMask, "mask"));
+  TRY(set_one(socket.get(), SIOCSIFADDR, guest_abi::kGuestAddress, "address"));
+  TRY(set_one(socket.get(), SIOCSIFNETMASK, guest_abi::kNetworkMask, "mask"));
+  if (::access(kSettings6, F_OK) == 0) TRY(set_settings6());
   TRY(bring_up(socket.get(), kInterface));
   TRY(add_default_route(socket.get()));
+  TRY(bring_up_network6());
   TRY(make_folder("/etc"));
   return write_file("/etc/resolv.conf", as_bytes(kResolvConf));
 }

@@ -7,9 +7,11 @@
 namespace bartizan::guest::init::system {
 
 // What resolvers read; also written into the workload's root later.
-constexpr const char* kResolvConf = "nameserver 10.0.2.3\n";
+constexpr const char* kResolvConf = "nameserver 10.0.2.3\n";  // guest_abi::kNameServerAddress
 
 Result<void> bring_up_loopback();
-Result<void> bring_up_network();  // eth0: address, default route; /etc/resolv.conf of the initramfs
+// eth0: addresses and default routes, of IPv6 too if the kernel has it; /etc/resolv.conf of the
+// initramfs.
+Result<void> bring_up_network();
 
 }  // namespace bartizan::guest::init::system

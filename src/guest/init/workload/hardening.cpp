@@ -71,9 +71,10 @@ void hold_standard_descriptors() {
   for (int fd = ::open("/", O_RDONLY | O_DIRECTORY); fd >= 0 && fd <= 2;) fd = ::dup(fd);
 }
 
-extern "C" void on_fatal_signal(int) {
-  host::report_and_reset(ExitKind::guest_failure,
-                         static_cast<uint32_t>(guest_abi::BootStage::pid1));
+// Of the kernel, or of abort() here; what a process of the workload sends is none of our faults.
+extern "C" void on_fatal_signal(int, siginfo_t* info, void*) {
+  if (info->si_code <= 0 && info->si_pid != ::getpid()) return;
+  host::report_and_reset(ExitKind::guest_failure, host::HostReporter::last_stage());
 }
 
 // What a kernel without lockdown would leave open, the threat model counts as shut.
@@ -105,7 +106,7 @@ Result<void> lock_down_kernel(bool required) {
 void protect_process() {
   hold_standard_descriptors();
   ::prctl(PR_SET_DUMPABLE, 0);
-  ::mallopt(M_PERTURB, 0x5a);
+  ::mallopt(M_PERTURB, 0x5a);  // NOLINT(concurrency-mt-unsafe): the only thread
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   const rlimit files{kOpenFiles, kMaxOpenFiles};
@@ -113,7 +114,8 @@ void protect_process() {
   // SIGABRT covers assertions of the standard library and of libc.
   for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS}) {
     struct sigaction action {};
-    action.sa_handler = on_fatal_signal;
+    action.sa_sigaction = on_fatal_signal;
+    action.sa_flags = SA_SIGINFO;
     ::sigaction(signal, &action, nullptr);
   }
   ::signal(SIGPIPE, SIG_IGN);

@@ -92,17 +92,7 @@ constexpr Link kLinks[] = {{"pts/ptmx", "/dev/ptmx"},
                            {"/proc/self/fd/1", "/dev/stdout"},
                            {"/proc/self/fd/2", "/dev/stderr"}};
 
-// The workload's terminal under the name that programs look for (ttyname).
-Result<void> bind_console(int terminal) {
-  UniqueFd target(::open("/dev/console", O_CREAT | O_WRONLY | O_CLOEXEC | O_NOCTTY, 0600));
-  std::string source = fmt::format("/proc/self/fd/{}", terminal);
-  if (!target.valid() || ::mount(source.c_str(), "/dev/console", nullptr, MS_BIND, nullptr) != 0) {
-    return failed("bind /dev/console");
-  }
-  return {};
-}
-
-Result<void> fill_dev(int terminal) {
+Result<void> fill_dev() {
   TRY(system::mount_one({"tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755"}));
   for (const DeviceNode& node : kNodes) {
     if (::mknod(node.path, S_IFCHR | 0666, makedev(node.major, node.minor)) != 0)
@@ -114,8 +104,7 @@ Result<void> fill_dev(int terminal) {
   }
   TRY(system::mount_one(
       {"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "ptmxmode=0666,mode=0620,gid=5"}));
-  TRY(system::mount_one({"tmpfs", "/dev/shm", "tmpfs", kPlain, "mode=1777"}));
-  return bind_console(terminal);
+  return system::mount_one({"tmpfs", "/dev/shm", "tmpfs", kPlain, "mode=1777"});
 }
 
 // Files under /proc that root may write or read to reach the kernel; CAP_SYS_ADMIN, which could
@@ -150,8 +139,10 @@ Result<void> put_file(const char* path, std::string_view content) {
 Result<void> write_network_files(bool network) {
   TRY(system::make_folder("/etc"));
   if (network) TRY(put_file("/etc/resolv.conf", system::kResolvConf));
+  if (::access("/etc/hostname", F_OK) != 0)
+    TRY(put_file("/etc/hostname", fmt::format("{}\n", kHostName)));
   if (::access("/etc/hosts", F_OK) == 0) return {};
-  return put_file("/etc/hosts", "127.0.0.1 localhost bartizan\n");
+  return put_file("/etc/hosts", fmt::format("127.0.0.1 localhost {}\n", kHostName));
 }
 
 }  // namespace
@@ -165,12 +156,12 @@ Result<Bytes> read_image_config() {
   return read_file(kImage + std::string(guest_abi::kProcessConfigPath), kMaxProcessConfigBytes);
 }
 
-Result<void> enter_workload_root(int terminal, bool network, const storage::MappedDevice* scratch) {
+Result<void> enter_workload_root(bool network, const storage::MappedDevice* scratch) {
   TRY(mount_overlay(scratch));
   TRY(switch_root());
   TRY(system::mount_one({"proc", "/proc", "proc", kPlain, ""}));
   TRY(system::mount_one({"sysfs", "/sys", "sysfs", kPlain | MS_RDONLY, ""}));
-  TRY(fill_dev(terminal));
+  TRY(fill_dev());
   TRY(mask_proc_paths());
   if (::access("/tmp", F_OK) != 0) {
     TRY(system::make_folder("/tmp"));
@@ -179,6 +170,15 @@ Result<void> enter_workload_root(int terminal, bool network, const storage::Mapp
   if (::sethostname(kHostName, std::string_view(kHostName).size()) != 0)
     return failed("sethostname");
   return write_network_files(network);
+}
+
+Result<void> bind_console(int terminal) {
+  UniqueFd target(::open("/dev/console", O_CREAT | O_WRONLY | O_CLOEXEC | O_NOCTTY, 0600));
+  std::string source = fmt::format("/proc/self/fd/{}", terminal);
+  if (!target.valid() || ::mount(source.c_str(), "/dev/console", nullptr, MS_BIND, nullptr) != 0) {
+    return failed("bind /dev/console");
+  }
+  return {};
 }
 
 }  // namespace bartizan::guest::init::workload

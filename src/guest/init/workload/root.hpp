@@ -17,8 +17,11 @@ Result<void> mount_image(const storage::MappedDevice& plaintext, const std::stri
 Result<Bytes> read_image_config();
 
 // Overlay over the image, the config hidden; then it becomes "/" for good, with /proc, /sys, /dev,
-// /tmp and the few files of /etc. `terminal` becomes /dev/console. Writes go to `scratch` (a device
-// with an ext4), to memory if there is none.
-Result<void> enter_workload_root(int terminal, bool network, const storage::MappedDevice* scratch);
+// /tmp and the few files of /etc. Writes go to `scratch` (a device with an ext4), to memory if
+// there is none.
+Result<void> enter_workload_root(bool network, const storage::MappedDevice* scratch);
+
+// The workload's terminal under the name that programs look for (ttyname).
+Result<void> bind_console(int terminal);
 
 }  // namespace bartizan::guest::init::workload

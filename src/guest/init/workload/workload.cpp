@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -18,8 +17,6 @@
 namespace bartizan::guest::init::workload {
 namespace {
 
-constexpr const char* kTerminal = "/dev/hvc1";
-constexpr gid_t kTerminalGroup = 5;  // "tty" everywhere
 constexpr int kExecFailed = 127;
 constexpr std::string_view kEntryPoint = "entry_point";   // reason of an error: exec refused it
 constexpr uint32_t kMissing = 127, kNotExecutable = 126;  // as shells and podman have them
@@ -35,20 +32,23 @@ Error failed(const char* step) {
   return errno_error(errno, "guest/init/workload/workload", step);
 }
 
-Result<void> take_terminal(int terminal, int input) {
+Result<void> take_streams(const Streams& streams) {
   if (::setsid() < 0) return failed("setsid");
   for (int fd : {0, 1, 2}) {
-    if (::dup2(fd == 0 && input >= 0 ? input : terminal, fd) < 0) return failed("dup2");
+    if (::dup2(fd == 0 ? streams.input() : streams.output(), fd) < 0) return failed("dup2");
   }
-  if (::ioctl(1, TIOCSCTTY, 0) != 0) return failed("controlling terminal");
+  if (streams.terminal() >= 0 && ::ioctl(streams.terminal(), TIOCSCTTY, 0) != 0)
+    return failed("controlling terminal");
   return {};
 }
 
 void reset_signals() {
-  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  struct sigaction standard {};
+  standard.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &standard, nullptr);
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
 Result<void> become(const ProcessConfig& config, const Credentials& who) {
@@ -63,6 +63,7 @@ Result<void> become(const ProcessConfig& config, const Credentials& who) {
 
 std::vector<char*> pointers(const std::vector<std::string>& words) {
   std::vector<char*> list;
+  list.reserve(words.size() + 1);
   for (const std::string& word : words) list.push_back(const_cast<char*>(word.c_str()));
   list.push_back(nullptr);
   return list;
@@ -88,12 +89,12 @@ Result<void> execute(const ProcessConfig& config, const std::vector<std::string>
   return exec_failed();
 }
 
-[[noreturn]] void child(const ProcessConfig& config, const Credentials& who, int terminal,
-                        int input, int complain) {
+[[noreturn]] void child(const ProcessConfig& config, const Credentials& who, const Streams& streams,
+                        int complain) {
   reset_signals();  // first: PID 1's handlers must not run here
   auto attempt = [&]() -> Result<void> {
     auto environment = complete_environment(config, who.home);
-    TRY(take_terminal(terminal, input));
+    TRY(take_streams(streams));
     TRY(become(config, who));
     return execute(config, environment);
   };
@@ -129,26 +130,6 @@ Result<void> make_working_directory(const std::string& path) {
 
 }  // namespace
 
-Result<UniqueFd> open_terminal() {
-  UniqueFd terminal = TRY(open_file(kTerminal, O_RDWR | O_NOCTTY));
-  termios settings{};
-  if (::tcgetattr(terminal.get(), &settings) != 0)
-    return errno_error(errno, "guest/init/workload/workload", kTerminal);
-  ::cfmakeraw(&settings);
-  settings.c_cflag |= CREAD | CLOCAL;
-  if (::tcsetattr(terminal.get(), TCSANOW, &settings) != 0) {
-    return errno_error(errno, "guest/init/workload/workload", kTerminal);
-  }
-  return terminal;
-}
-
-Result<WorkloadStdin> open_input(UniqueFd stream) {
-  Pipe pipe = TRY(make_pipe());
-  // Ours alone: the workload's end must block like any standard input.
-  if (::fcntl(pipe.write.get(), F_SETFL, O_NONBLOCK) != 0) return failed("fcntl pipe");
-  return WorkloadStdin{std::move(pipe.read), Pump(std::move(stream), std::move(pipe.write))};
-}
-
 std::vector<std::string> program_candidates(const std::string& program, std::string_view path) {
   if (program.find('/') != std::string::npos) return {program};
   std::vector<std::string> candidates;
@@ -171,20 +152,18 @@ uint32_t exit_status_of_failure(const Error& error) {
   return error.os_errno == ENOENT || error.os_errno == ENOTDIR ? kMissing : kNotExecutable;
 }
 
-Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who, int terminal,
-                             int input) {
+Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who,
+                             const Streams& streams) {
   sigset_t child_ended;
   ::sigemptyset(&child_ended);
   ::sigaddset(&child_ended, SIGCHLD);
-  ::sigprocmask(SIG_BLOCK, &child_ended, nullptr);
+  ::pthread_sigmask(SIG_BLOCK, &child_ended, nullptr);
   TRY(make_working_directory(config.working_directory));
-  // So that a workload that is not root can open /dev/stdout and /dev/stdin again.
-  if (::fchown(terminal, who.user, kTerminalGroup) != 0) return failed("fchown terminal");
-  if (input >= 0 && ::fchown(input, who.user, who.group) != 0) return failed("fchown input");
+  TRY(streams.give_to(who.user, who.group));
   Pipe complaint = TRY(make_pipe());
   pid_t pid = ::fork();
   if (pid < 0) return errno_error(errno, "guest/init/workload/workload", "fork");
-  if (pid == 0) child(config, who, terminal, input, complaint.write.get());
+  if (pid == 0) child(config, who, streams, complaint.write.get());
   complaint.write.reset();
   TRY(hear_complaint(complaint.read.get(), config));
   return pid;

@@ -7,29 +7,18 @@
 
 #include "bartizan/machine.hpp"
 #include "bartizan/result.hpp"
-#include "base/pump.hpp"
 #include "base/unique_fd.hpp"
+#include "guest/init/workload/listening_ports.hpp"
 #include "guest/init/workload/process_config.hpp"
+#include "guest/init/workload/streams.hpp"
 
 namespace bartizan::guest::init::workload {
 
-// hvc1, raw: bytes pass as they are.
-Result<UniqueFd> open_terminal();
-
-// A pipe for the workload's standard input and what fills it from `stream`, a connection to the
-// host. A pipe, as in a container: a socket could not be opened again as /dev/stdin.
-struct WorkloadStdin {
-  UniqueFd pipe;
-  Pump pump;
-};
-Result<WorkloadStdin> open_input(UniqueFd stream);
-
-// Starts it in a session of its own on `terminal`, as `who`, with what a container may do and no
-// more; its standard input is `input`, or the terminal too if that is -1. Errors of the steps
-// before exec and of exec itself come back here. SIGCHLD is blocked from now on: supervise() reads
-// it.
-Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who, int terminal,
-                             int input = -1);
+// Starts it in a session of its own, as `who`, with what a container may do and no more. Errors of
+// the steps before exec and of exec itself come back here. SIGCHLD is blocked from now on:
+// supervise() reads it.
+Result<pid_t> start_workload(const ProcessConfig& config, const Credentials& who,
+                             const Streams& streams);
 
 // Of an error of start_workload: 127 if there is no such program, 126 if it cannot be executed, 0
 // if another step failed.
@@ -50,14 +39,16 @@ struct WorkloadEnd {
 struct Supervision {
   pid_t workload = -1;
   int stop_signal = 15;
+  bool any_signal = true;               // of the host; else SIGTERM alone
   int event_fd = -1;                    // readable: call `check`
   std::function<Result<void>()> check;  // fails when the disk turned out corrupt
   UniqueFd signals;                     // from the host; may be invalid
-  Pump input;                           // to the workload; may have ended
+  ListeningPorts listening;
+  Streams streams;
 };
 
-// Until the workload ends: reaps every child, forwards signals and input, watches the disk. Then
-// nothing else is left alive.
+// Until the workload ends: reaps every child, forwards signals and streams, watches the disk. Then
+// nothing else is left alive, and the host has all output.
 Result<WorkloadEnd> supervise(Supervision supervision);
 
 }  // namespace bartizan::guest::init::workload

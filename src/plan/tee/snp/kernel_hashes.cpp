@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "plan/tee/snp/guid.hpp"
+#include "base/guid.hpp"
 
 namespace bartizan::plan::tee::snp {
 namespace {

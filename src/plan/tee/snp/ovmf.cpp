@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/errors.hpp"
-#include "plan/tee/snp/guid.hpp"
+#include "base/guid.hpp"
 #include "plan/tee/snp/kernel_hashes.hpp"
 
 namespace bartizan::plan::tee::snp {

@@ -19,7 +19,6 @@ namespace bartizan::vmm::launch {
 namespace {
 
 using kvm::SevCommandId;
-using snp::cpuid_page;
 
 constexpr const char* kOrigin = "tee/snp";
 
@@ -104,9 +103,10 @@ Result<void> SnpLauncher::enable_certificates(kvm::Vm& vm) {
   if (outcome.os_errno != EINVAL || inputs_.binding.require_certificates) {
     return explain(id, outcome);
   }
-  remarks_.push_back(fmt::format(
-      "{}: {}: the guest gets no certificates with its reports, and must have them from elsewhere",
-      kvm::request::sev(id).name, cause_of(kvm::request::sev(id).name, EINVAL)));
+  remarks_.push_back(
+      fmt::format("{}: {}: the guest gets no certificates with its reports, and asks the report "
+                  "service for them",
+                  kvm::request::sev(id).name, cause_of(kvm::request::sev(id).name, EINVAL)));
   return {};
 }
 

@@ -71,11 +71,12 @@ bool QuoteForwarder::start(Job job) {
     MutexLock lock(mutex_);
     worker.done = true;
   });
-  if (thread.ok())
-    worker.thread = *std::move(thread);
-  else
+  if (!thread.ok()) {
     workers_.pop_back();
-  return thread.ok();
+    return false;
+  }
+  worker.thread = *std::move(thread);
+  return true;
 }
 
 // They are past their last use of the mutex, or about to be.

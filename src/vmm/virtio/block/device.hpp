@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "base/unique_fd.hpp"
+#include "vmm/virtio/block/workers.hpp"
 #include "vmm/virtio/device.hpp"
 
 namespace bartizan::vmm::virtio {
@@ -15,37 +15,30 @@ struct BlockOptions {
   uint64_t size = 0;    // bytes, a multiple of 512
   bool read_only = true;
   std::string serial;  // answer to GET_ID: "disk", "manifest", "scratch"; at most 20 bytes
+  ThreadSetup thread_setup = {};
 };
 
 class BlockDevice : public Device {
  public:
-  // Errors: invalid_argument (size, serial, no file).
+  // Errors: invalid_argument (size, serial, no file); of the system, for a thread.
   static Result<std::shared_ptr<BlockDevice>> create(BlockOptions options);
+  ~BlockDevice() override;
 
   DeviceType type() const override { return DeviceType::block; }
   std::vector<uint16_t> queue_sizes() const override;
   uint64_t features() const override;
   std::vector<uint8_t> config() const override;
   void activate(Queues& queues, uint64_t features) override;
-  void notify(uint16_t index) override;
-  void reset() override { queues_ = nullptr; }
+  void notify(uint16_t) override { workers_->wake(); }
+  void reset() override { workers_->detach(); }
 
  private:
-  struct RequestResult {
-    uint8_t status = 0;
-    uint32_t written = 0;  // bytes before the status byte
-  };
-  explicit BlockDevice(BlockOptions options) : options_(std::move(options)) {}
-  uint32_t serve(const Chain& chain);
-  RequestResult execute(const Chain& chain);
-  RequestResult read_disk(const Chain& chain, uint64_t sector);
-  RequestResult write_disk(const Chain& chain, uint64_t sector);
-  RequestResult flush_disk();
-  RequestResult identify(const Chain& chain);
-  bool in_range(uint64_t sector, uint64_t bytes) const;
+  BlockDevice(std::shared_ptr<BlockWorkers> workers, uint64_t size, bool read_only)
+      : workers_(std::move(workers)), size_(size), read_only_(read_only) {}
 
-  BlockOptions options_;
-  Queues* queues_ = nullptr;
+  std::shared_ptr<BlockWorkers> workers_;
+  uint64_t size_;
+  bool read_only_;
 };
 
 }  // namespace bartizan::vmm::virtio

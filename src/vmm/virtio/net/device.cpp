@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/blocked_signal.hpp"
 #include "base/errors.hpp"
 #include "vmm/virtio/chain_io.hpp"
 
@@ -37,7 +38,7 @@ Result<std::shared_ptr<NetDevice>> NetDevice::create(EventLoop& loop, NetOptions
                                   if (self->queues_)
                                     self->queues_->run([self] { self->fill_guest(); });
                                 }};
-  device->network_ = TRY(SlirpNetwork::create(loop, std::move(guest), options.isolated));
+  device->network_ = TRY(SlirpNetwork::create(loop, std::move(guest), std::move(options.policy)));
   for (const PortForward& forward : options.publish) TRY(device->network_->publish(forward));
   return device;
 }
@@ -67,7 +68,7 @@ void NetDevice::reset() {
 
 void NetDevice::notify(uint16_t index) {
   if (index == kTransmit) {
-    QuietPipe quiet;
+    BlockedSignal quiet(SIGPIPE);
     queues_->serve(kTransmit, kFramesPerTurn, [this](const Chain& chain) {
       transmit(chain);
       return 0u;

@@ -17,8 +17,8 @@ namespace bartizan::vmm::virtio {
 constexpr std::array<uint8_t, 6> kGuestMac = {0x52, 0x54, 0x00, 0xba, 0x27, 0x1a};
 
 struct NetOptions {
-  std::vector<PortForward> publish;  // host TCP port -> guest TCP port
-  bool isolated = false;  // the guest reaches nothing but what it answers on published ports
+  std::vector<PortForward> publish;  // host port -> guest port
+  NetworkPolicy policy = {};
 };
 
 class NetDevice : public Device {
@@ -27,8 +27,11 @@ class NetDevice : public Device {
   // invalid_argument (address), resource_exhausted.
   static Result<std::shared_ptr<NetDevice>> create(EventLoop& loop, NetOptions options);
 
-  // In the order of NetOptions::publish, with the host ports that the system chose. Any thread.
+  // In the order of NetOptions::publish, with the host ports that the system chose; later ones
+  // last. Loop's thread.
   const std::vector<PortForward>& published() const { return network_->published(); }
+  Result<void> publish(const PortForward& forward) { return network_->publish(forward); }
+  void withdraw(const PortForward& published) { network_->withdraw(published); }
 
   DeviceType type() const override { return DeviceType::net; }
   std::vector<uint16_t> queue_sizes() const override;

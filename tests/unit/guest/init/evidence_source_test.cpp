@@ -2,11 +2,16 @@
 #include "guest/init/host/evidence_source.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 
+#include "attest/evidence/certificate_table.hpp"
 #include "attest/evidence/simulated_signer.hpp"
 #include "base/errors.hpp"
+#include "base/file.hpp"
+#include "base/unique_fd.hpp"
 
 namespace bartizan::guest::init {
 namespace {
@@ -47,6 +52,72 @@ ReportData filled(uint8_t value) {
   ReportData data;
   data.fill(value);
   return data;
+}
+
+// A stream on which the host has said all that it says.
+struct Host {
+  UniqueFd guest, host;
+  explicit Host(const Bytes& answer) {
+    int pair[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    guest = UniqueFd(pair[0]);
+    host = UniqueFd(pair[1]);
+    EXPECT_TRUE(write_all(host.get(), answer, "answer").ok());
+    ::shutdown(host.get(), SHUT_WR);
+  }
+  Result<host::HostEvidence> ask() { return host::ask_report_service(guest.get(), filled(7)); }
+};
+
+Bytes block(ByteView content, int more = 0) {
+  Bytes bytes(4);
+  store_le(bytes.data(), static_cast<uint32_t>(content.size() + static_cast<size_t>(more)));
+  bytes.insert(bytes.end(), content.begin(), content.end());
+  return bytes;
+}
+
+Bytes joined(Bytes one, const Bytes& two) {
+  one.insert(one.end(), two.begin(), two.end());
+  return one;
+}
+
+// What a KVM without KVM_SEV_SNP_ENABLE_REQ_CERTS leaves to the report service.
+TEST(ReportService, ItsCertificatesReachAGuestThatHasItsOwnReport) {
+  const std::vector<Bytes> chain = {Bytes(1400, 1), Bytes(1600, 2), Bytes(1700, 3)};
+  Host host(joined(block({}), block(attest::evidence::encode_certificate_table(chain))));
+  auto answer = host.ask();
+  ASSERT_TRUE(answer.ok()) << answer.error().describe();
+  EXPECT_TRUE(answer->report.empty());
+  EXPECT_EQ(answer->certificates, chain);
+}
+
+TEST(ReportService, AHostileAnswerIsAnErrorAndNoMore) {
+  Bytes table = attest::evidence::encode_certificate_table({Bytes(100, 1), Bytes(100, 2)});
+  Bytes outside = table, beyond = table, twice = table;
+  store_le<uint32_t>(&outside[16], 0xffff'fff0);                         // offset
+  store_le<uint32_t>(&beyond[20], static_cast<uint32_t>(table.size()));  // length
+  std::copy_n(table.begin(), 16, twice.begin() + 24);                    // GUID
+  const Bytes endless(512, 0x41);  // entries without the one that ends them
+  const Bytes hostile[] = {
+      {},
+      Bytes(3),
+      block(Bytes(1185)),
+      block(Bytes(1184)),
+      joined(block({}), block(Bytes(16385))),
+      joined(block({}), block({}, -1)),  // 4 GiB
+      joined(block({}), block(table, 1)),
+      joined(block({}), block({})),
+      joined(block({}), block(Bytes(23))),
+      joined(block({}), block(endless)),
+      joined(block({}), block(outside)),
+      joined(block({}), block(beyond)),
+      joined(block({}), block(twice)),
+  };
+  for (const Bytes& answer : hostile) {
+    auto got = Host(answer).ask();
+    ASSERT_FALSE(got.ok()) << to_hex(ByteView(answer).first(std::min<size_t>(answer.size(), 40)));
+    EXPECT_TRUE(got.error().code == ErrorCode::protocol || got.error().code == ErrorCode::corrupt)
+        << got.error().describe();
+  }
 }
 
 TEST(FreshReport, GivesTheFieldsOfTheReport) {

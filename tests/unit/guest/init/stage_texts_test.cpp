@@ -10,6 +10,7 @@
 #include "guest/init/storage/storage.hpp"
 #include "guest/init/system/command_line.hpp"
 #include "guest/init/system/modules.hpp"
+#include "guest/init/system/processor.hpp"
 #include "guest/init/workload/hardening.hpp"
 
 namespace bartizan::guest::init {
@@ -50,6 +51,30 @@ TEST(Lockdown, OnlyConfidentialityCounts) {
   }
 }
 
+TEST(Processor, FlagsThatSecretsLeanOnAreThereOnEachProcessor) {
+  const std::string all = "processor\t: 0\nflags\t\t: fpu aes avx rdrand\nbugs\t\t: sysret\n\n";
+  EXPECT_TRUE(system::check_processor(Tee::snp, all + all).ok());
+  EXPECT_TRUE(system::check_processor(Tee::none, "").ok()) << "nothing is secret there";
+  const std::pair<std::string, const char*> cleared[] = {
+      {"processor\t: 0\nflags\t\t: fpu avx rdrand\n", "aes"},
+      {"processor\t: 0\nflags\t\t: fpu aes avx\n", "rdrand"},
+      {"processor\t: 0\nflags\t\t: fpu vaes rdrand\n", "aes"},  // other words that hold it
+      {"flags\t\t: aes rdrandom\n", "rdrand"},
+      {all + "processor\t: 1\nflags\t\t: fpu aes\n", "rdrand"},
+      {"flags\t\t:", "aes"},
+      {"model name\t: aes rdrand\n", "aes"},
+      {"", "aes"}};
+  for (Tee tee : {Tee::simulated, Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx}) {
+    for (const auto& [text, flag] : cleared) {
+      auto refused = system::check_processor(tee, text);
+      ASSERT_FALSE(refused.ok()) << text;
+      EXPECT_EQ(refused.error().reason, "cpuid");
+      EXPECT_EQ(refused.error().expected, flag) << text;
+      EXPECT_NE(refused.error().message.find(flag), std::string::npos);
+    }
+  }
+}
+
 TEST(Report, StageLineIsTheDocumentedOne) {
   EXPECT_EQ(host::stage_line(0.1234, BootStage::manifest, "all well"),
             "bartizan: [ 0.123] 3/10 manifest: all well\n");
@@ -60,9 +85,9 @@ TEST(Report, StageLineIsTheDocumentedOne) {
 TEST(Report, FailureLineIsOneLineWhateverThePeerSays) {
   Error error =
       make_error(ErrorCode::protocol, "guest/broker", "said: a\nbartizan: [ 9.9] 10/10 \x1b[2J");
-  EXPECT_EQ(
-      host::failure_line(0.5, BootStage::broker, error),
-      "bartizan: [ 0.500] FAILED 6/10 broker: guest/broker: said: a bartizan: [ 9.9] 10/10  [2J\n");
+  EXPECT_EQ(host::failure_line(0.5, BootStage::broker, error),
+            "bartizan: [ 0.500] FAILED 6/10 broker: guest/broker: said: a\\x0abartizan: [ 9.9] "
+            "10/10 \\x1b[2J\n");
   error.message = std::string(1 << 20, 'x');
   EXPECT_LT(host::failure_line(0.5, BootStage::broker, error).size(), 4096u);
 }

@@ -22,8 +22,7 @@ std::string gzip(std::string_view text) {
 }
 
 Result<std::string> gunzip(std::string_view packed) {
-  std::unique_ptr<layer::ByteSource> source =
-      std::make_unique<layer::MemorySource>(as_bytes(packed));
+  std::unique_ptr<tar::ByteSource> source = std::make_unique<tar::MemorySource>(as_bytes(packed));
   auto stream = layer::decompress(layer::Compression::gzip, std::move(source), "test").value();
   std::string text;
   Bytes chunk(1000);

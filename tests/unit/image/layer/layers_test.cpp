@@ -28,10 +28,9 @@ class Merge {
   explicit Merge(const Layers& layers) : writer_(sink_), merger_(writer_, scratch_.path()) {
     for (size_t i = layers.size(); i > 0; --i) {
       std::string tar = test::make_tar(layers[i - 1]);
-      auto open = [&]() -> Result<std::unique_ptr<layer::ByteSource>> {
+      auto open = [&]() -> Result<std::unique_ptr<tar::ByteSource>> {
         ++opened_;
-        return std::unique_ptr<layer::ByteSource>(
-            std::make_unique<layer::MemorySource>(as_bytes(tar)));
+        return std::unique_ptr<tar::ByteSource>(std::make_unique<tar::MemorySource>(as_bytes(tar)));
       };
       result_ = merger_.apply(static_cast<uint16_t>(i), fmt::format("layer {}", i), open);
       if (!result_.ok()) return;
@@ -50,7 +49,7 @@ class Merge {
   const Result<void>& result() const { return result_; }
   const filesystem::Inode& inode(const std::string& path) const {
     filesystem::NodeId node = filesystem::Tree::kRoot;
-    layer::Path parts = layer::split_path(path, "t").value();
+    tar::Path parts = tar::split_path(path, "t").value();
     for (const std::string& part : parts) node = tree_->find(node, part);
     return tree_->inode_of(node);
   }

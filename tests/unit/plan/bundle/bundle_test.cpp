@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "plan/bundle/guest_init.hpp"
+#include "plan/bundle/create/guest_init.hpp"
 #include "unit/plan/bundle/sample.hpp"
 
 namespace bartizan {
@@ -32,6 +32,21 @@ TEST(Bundle, IsMadeAndRead) {
             bytes(sample.options.kernel));
 }
 
+// What scripts/setup unpacks lies below a folder of its own, as if that were the root.
+TEST(Bundle, ModulesAreFoundBesideTheirKernel) {
+  Sample sample;
+  const auto root = sample.folder.path() / "root";
+  std::filesystem::create_directories(root / "boot");
+  std::filesystem::create_directories(root / "lib/modules");
+  std::filesystem::rename(sample.options.kernel, root / "boot/vmlinuz");
+  sample.options.kernel = root / "boot/vmlinuz";
+  auto modules = std::exchange(sample.options.modules, {});
+  EXPECT_FALSE(create_bundle(sample.options).ok());
+  std::filesystem::rename(modules, root / "lib/modules/6.1.0-test");
+  auto made = create_bundle(sample.options);
+  ASSERT_TRUE(made.ok()) << made.error().describe();
+}
+
 TEST(Bundle, SameInputsSameBytes) {
   Sample sample;
   create_bundle(sample.options).value();
@@ -52,7 +67,7 @@ TEST(Bundle, SameInputsSameBytes) {
 TEST(Bundle, ReplacesABundleButNothingElse) {
   Sample sample;
   create_bundle(sample.options).value();
-  write_file(sample.options.init, as_bytes("another init")).value();
+  write_file(sample.options.init, static_program(as_bytes("another init"))).value();
   auto again = create_bundle(sample.options).value();
   EXPECT_EQ(read_bundle(sample.options.output).value().initrd_sha256, again.initrd_sha256);
   sample.options.output = sample.folder.path() / "precious";
@@ -113,13 +128,51 @@ TEST(Bundle, BadInputsAreNamedAndLeaveNothing) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(sample.folder.path()), {}), before);
 }
 
+// A guest has no loader, and starts nothing of another machine.
+TEST(Bundle, InitMustBeAStaticProgram) {
+  Sample sample;
+  const auto refused = [&](ByteView init, std::string_view why) {
+    write_file(sample.options.init, init).value();
+    auto made = create_bundle(sample.options);
+    ASSERT_FALSE(made.ok());
+    EXPECT_EQ(made.error().code, ErrorCode::invalid_argument);
+    EXPECT_NE(made.error().message.find(why), std::string::npos) << made.error().describe();
+  };
+  refused(as_bytes("#!/bin/sh\n" + std::string(100, ' ')), "no ELF file");
+  refused(static_program({}, 3), "dynamic loader");
+  refused(ByteView(static_program({})).first(40), "too short");
+  Bytes other = static_program({});
+  other[18] = 0xb7;  // EM_AARCH64
+  refused(other, "processor");
+  Bytes cut = static_program({});
+  cut[56] = 2;
+  refused(cut, "outside the file");
+  sample.options.init = "/bin/ls";
+  auto made = create_bundle(sample.options);
+  ASSERT_FALSE(made.ok());
+  EXPECT_NE(made.error().message.find("/bin/ls"), std::string::npos) << made.error().describe();
+}
+
+TEST(Bundle, ReplacingOneNamesBothDigests) {
+  Sample sample;
+  auto first = create_bundle(sample.options).value();
+  EXPECT_EQ(first.replaced_digest, "");
+  EXPECT_EQ(first.digest, read_bundle(sample.options.output).value().digest);
+  auto same = create_bundle(sample.options).value();
+  EXPECT_EQ(same.replaced_digest, same.digest);
+  write_file(sample.options.init, static_program(as_bytes("another"))).value();
+  auto other = create_bundle(sample.options).value();
+  EXPECT_EQ(other.replaced_digest, first.digest);
+  EXPECT_NE(other.digest, first.digest);
+}
+
 TEST(Bundle, TooLargeAnInitrdIsRefused) {
   Sample sample;
   Bytes noise(9 << 20);
   uint32_t state = 1;
   for (auto& byte : noise)
     byte = static_cast<uint8_t>((state = state * 1664525 + 1013904223) >> 24);
-  write_file(sample.options.init, noise).value();
+  write_file(sample.options.init, static_program(noise)).value();
   EXPECT_EQ(create_bundle(sample.options).error().code, ErrorCode::resource_exhausted);
 }
 
@@ -138,9 +191,9 @@ TEST(Bundle, DefaultPathFollowsTheEnvironment) {
 
 TEST(GuestInit, EnvironmentWinsAndAbsenceListsWhatWasTried) {
   ::setenv("BARTIZAN_INIT", "/somewhere/init", 1);
-  EXPECT_EQ(plan::bundle::find_guest_init().value(), "/somewhere/init");
+  EXPECT_EQ(plan::bundle::create::find_guest_init().value(), "/somewhere/init");
   ::unsetenv("BARTIZAN_INIT");
-  auto found = plan::bundle::find_guest_init();
+  auto found = plan::bundle::create::find_guest_init();
   if (found.ok()) {
     EXPECT_TRUE(std::filesystem::is_regular_file(found.value())) << "an installed one";
   } else {

@@ -4,10 +4,10 @@
 
 #include <cstdlib>
 
-#include "plan/bundle/lz4_legacy.hpp"
+#include "plan/bundle/create/lz4_legacy.hpp"
 #include "unit/plan/bundle/sample.hpp"
 
-namespace bartizan::plan::bundle {
+namespace bartizan::plan::bundle::create {
 namespace {
 
 std::string run(const std::string& command) {
@@ -58,4 +58,4 @@ TEST(Lz4Legacy, IsReadByLz4) {
 }
 
 }  // namespace
-}  // namespace bartizan::plan::bundle
+}  // namespace bartizan::plan::bundle::create

@@ -1,4 +1,4 @@
-#include "plan/bundle/modules.hpp"
+#include "plan/bundle/create/modules.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include "base/errors.hpp"
 #include "unit/plan/bundle/sample.hpp"
 
-namespace bartizan::plan::bundle {
+namespace bartizan::plan::bundle::create {
 namespace {
 
 using Paths = std::vector<std::string>;
@@ -97,4 +97,4 @@ TEST(Modules, InstalledKernelsHaveAllThatAGuestNeeds) {
 }
 
 }  // namespace
-}  // namespace bartizan::plan::bundle
+}  // namespace bartizan::plan::bundle::create

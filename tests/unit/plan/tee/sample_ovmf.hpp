@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
-#include "plan/tee/snp/guid.hpp"
+#include "base/guid.hpp"
 
 namespace bartizan::plan::tee::snp {
 

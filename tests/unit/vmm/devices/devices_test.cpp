@@ -68,8 +68,9 @@ TEST(Control, TakesMarksAndTheExitReport) {
                          }});
   control.write(0, 4, 1);
   control.write(0, 4, guest_abi::kStageCount);
+  control.write(0, 4, guest_abi::kRunningMark);
   control.write(4, 4, 2u << 24 | 6);
-  EXPECT_EQ(stages, (std::vector<uint32_t>{1, guest_abi::kStageCount}));
+  EXPECT_EQ(stages, (std::vector<uint32_t>{1, guest_abi::kStageCount, guest_abi::kRunningMark}));
   EXPECT_EQ(exit, (std::pair<uint32_t, uint32_t>{2, 6}));
 }
 
@@ -77,7 +78,7 @@ TEST(Control, IgnoresEverythingElse) {
   int calls = 0;
   ControlDevice control({[&](uint32_t) { ++calls; }, [&](uint32_t, uint32_t) { ++calls; }});
   control.write(0, 4, 0);
-  control.write(0, 4, guest_abi::kStageCount + 1);
+  control.write(0, 4, guest_abi::kRunningMark + 1);
   control.write(0, 4, 0xffffffff);
   control.write(0, 1, 1);
   control.write(1, 4, 1);

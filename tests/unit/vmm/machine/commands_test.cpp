@@ -24,5 +24,17 @@ TEST(Commands, WaitInTheirPipeAndKeepErrno) {
   EXPECT_FALSE(commands->next().has_value());
 }
 
+TEST(Commands, StopIsNotLostBehindAFloodOfSignals) {
+  auto commands = Commands::create();
+  ASSERT_TRUE(commands.ok());
+  for (int i = 0; i < 20'000; ++i) commands->send({Command::Kind::signal, 10});
+  commands->send({Command::Kind::stop, 77});
+  std::optional<Command> last;
+  while (auto command = commands->next()) last = command;
+  ASSERT_TRUE(last.has_value());
+  EXPECT_EQ(last->kind, Command::Kind::stop);
+  EXPECT_EQ(last->value, 77u);
+}
+
 }  // namespace
 }  // namespace bartizan::vmm::machine

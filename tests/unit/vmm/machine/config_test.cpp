@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/file.hpp"
+#include "unit/guest_abi/sample.hpp"
+
 namespace bartizan::vmm::machine {
 namespace {
 
@@ -28,15 +31,73 @@ TEST(Options, EachRefusalNamesTheOptionAndTheValue) {
               }),
               HasSubstr("guest port 0"));
   EXPECT_THAT(refusal([](MachineOptions& o) {
-                o.network = false;
+                o.network = NetworkMode::none;
                 o.publish = {{"127.0.0.1", 80, 80}};
               }),
               HasSubstr("no network"));
   EXPECT_THAT(refusal([](MachineOptions& o) {
+                o.network = NetworkMode::none;
+                o.publish_auto = "127.0.0.1";
+              }),
+              HasSubstr("no network"));
+  EXPECT_THAT(refusal([](MachineOptions& o) { o.publish_auto = "localhost"; }),
+              HasSubstr("publish_auto \"localhost\""));
+  EXPECT_THAT(refusal([](MachineOptions& o) {
+                o.network = NetworkMode::isolated;
+                o.publish = {{"127.0.0.1", 53, 53, PortProtocol::udp}};
+              }),
+              HasSubstr("127.0.0.1:53/udp"));
+  EXPECT_THAT(refusal([](MachineOptions& o) {
+                o.allow = {"loopback", "host"};
+              }),
+              HasSubstr("allow \"host\""));
+  EXPECT_THAT(refusal([](MachineOptions& o) {
                 o.vsock = {{1002, "/tmp/x", false}};
               }),
               HasSubstr("1002"));
+  EXPECT_THAT(refusal([](MachineOptions& o) {
+                o.vsock = {{1006, "/tmp/x", false}};
+              }),
+              HasSubstr("1006"));
   EXPECT_THAT(refusal([](MachineOptions& o) { o.vsock = {{5, "", true}}; }), HasSubstr("no path"));
+}
+
+TEST(Options, NetworkIsTheLeastOfHostsAndImages) {
+  guest_abi::Manifest manifest = sample_manifest();
+  MachineOptions options;
+  manifest.network = false;
+  EXPECT_EQ(decide_network(options, manifest, false)->mode, NetworkMode::none);
+  options.publish_auto = "127.0.0.1";
+  EXPECT_EQ(decide_network(options, manifest, false).error().code, ErrorCode::invalid_argument);
+  manifest.network = true;
+  EXPECT_EQ(decide_network(options, manifest, false)->mode, NetworkMode::outbound);
+  options.network = NetworkMode::isolated;
+  EXPECT_EQ(decide_network(options, manifest, false)->mode, NetworkMode::isolated);
+  options = {};
+  options.network = NetworkMode::none;
+  EXPECT_THAT(decide_network(options, manifest, false).error().message,
+              HasSubstr("network none: the image's manifest asks for a network"));
+}
+
+TEST(Options, ABrokerOutOfReachIsNoLaunch) {
+  guest_abi::Manifest manifest = sample_manifest();
+  manifest.network = true;
+  auto decide = [&](const std::string& url, std::vector<std::string> allow, NetworkMode mode = {}) {
+    manifest.broker = guest_abi::Manifest::Broker{url, "", ""};
+    MachineOptions options;
+    options.allow = std::move(allow);
+    options.network = mode;
+    auto decided = decide_network(options, manifest, true);
+    return decided.ok() ? std::string("ok") : decided.error().describe();
+  };
+  EXPECT_EQ(decide("https://broker.example:8443", {}), "ok");
+  EXPECT_THAT(decide("https://10.0.2.2:8443", {}), HasSubstr("`allow` loopback:8443"));
+  EXPECT_THAT(decide("https://10.0.2.2", {"loopback:8443"}), HasSubstr("`allow` loopback:443"));
+  EXPECT_THAT(decide("https://[fd62:7a6e::2]:8443", {"metadata"}), HasSubstr("loopback:8443"));
+  EXPECT_EQ(decide("https://10.0.2.2:8443", {"loopback:8443"}), "ok");
+  EXPECT_EQ(decide("https://10.0.2.2:8443", {"loopback"}), "ok");
+  EXPECT_THAT(decide("https://broker.example", {}, NetworkMode::isolated),
+              HasSubstr("network isolated: the guest could not ask its broker"));
 }
 
 TEST(Options, AnImagesSizeIsJudgedLikeACallers) {
@@ -46,6 +107,42 @@ TEST(Options, AnImagesSizeIsJudgedLikeACallers) {
               HasSubstr("the image's vcpus 255: must be 1 to 254"));
   EXPECT_THAT(check_size("the image's ", 1, 1).error().message,
               HasSubstr("the image's ram_mib 1: must be 128 to 262144"));
+}
+
+TEST(Options, TheHostsLimitsStandAboveTheImage) {
+  guest_abi::Manifest manifest = sample_manifest();
+  manifest.scratch_bytes = 64 << 20;
+  MachineOptions options;
+  EXPECT_TRUE(check_limits(options, 254, 1 << 18, manifest).ok()) << "no limits";
+  options.max_vcpus = 4;
+  options.max_ram_mib = 1024;
+  options.max_scratch_bytes = 64 << 20;
+  EXPECT_TRUE(check_limits(options, 4, 1024, manifest).ok());
+  EXPECT_EQ(check_limits(options, 5, 1024, manifest).error().code, ErrorCode::resource_exhausted);
+  EXPECT_THAT(check_limits(options, 5, 1024, manifest).error().message,
+              HasSubstr("vcpus 5: this host gives at most 4 (max_vcpus)"));
+  EXPECT_THAT(check_limits(options, 1, 1025, manifest).error().message, HasSubstr("ram_mib 1025"));
+  options.max_scratch_bytes -= 1;
+  EXPECT_THAT(check_limits(options, 1, 512, manifest).error().message, HasSubstr("67108864"));
+}
+
+// It would be lost: it is refused and left as it is.
+TEST(Options, AFileThatIsNoScratchDiskIsNotMadeOne) {
+  guest_abi::Manifest manifest = sample_manifest();
+  manifest.scratch_bytes = 64 << 20;
+  char name[] = "/tmp/bartizan-scratch-XXXXXX";
+  ASSERT_NE(::mkdtemp(name), nullptr);
+  Unfinished folder{name};
+  MachineOptions options;
+  options.scratch_disk = folder.path() / "precious";
+  write_file(options.scratch_disk, as_bytes("a key")).value();
+  auto refused = open_scratch(options, manifest);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("a file of 5 bytes"));
+  EXPECT_EQ(std::filesystem::file_size(options.scratch_disk), 5u);
+  options.scratch_disk = folder.path() / "new";
+  EXPECT_TRUE(open_scratch(options, manifest).ok());
+  EXPECT_TRUE(open_scratch(options, manifest).ok()) << "the same again";
 }
 
 // What an embedder used to get: machine "beta": machine "beta": …
@@ -73,6 +170,24 @@ TEST(Options, DescriptorsAreDuplicatedOrNamed) {
   ASSERT_FALSE(closed.ok());
   EXPECT_EQ(closed.error().code, ErrorCode::invalid_argument);
   EXPECT_THAT(closed.error().message, HasSubstr("stdout_fd: descriptor 9999"));
+}
+
+// The workload's output would be lost without a word.
+TEST(Options, AStreamGoesTheRightWay) {
+  auto refused = [](const char* path, int flags, int access) {
+    UniqueFd fd = open_file(path, flags).value();
+    auto copy = duplicate_stream(fd.get(), access, "stdout_fd");
+    return copy.ok() ? std::string("ok") : copy.error().describe();
+  };
+  EXPECT_EQ(refused("/dev/null", O_WRONLY, O_WRONLY), "ok");
+  EXPECT_EQ(refused("/dev/null", O_RDWR, O_WRONLY), "ok");
+  EXPECT_EQ(refused("/dev/null", O_RDWR, O_RDONLY), "ok");
+  EXPECT_THAT(refused("/dev/null", O_RDONLY, O_WRONLY), HasSubstr("cannot be written"));
+  EXPECT_THAT(refused("/dev/null", O_WRONLY, O_RDONLY), HasSubstr("cannot be read"));
+  EXPECT_THAT(refused("/dev/null", O_PATH, O_RDONLY), HasSubstr("cannot be read"));
+  EXPECT_THAT(refused("/", O_RDONLY, O_RDONLY), HasSubstr("cannot be read"));
+  EXPECT_EQ(duplicate_stream(-5, O_RDONLY, "stdin_fd").error().code, ErrorCode::invalid_argument);
+  EXPECT_FALSE(duplicate_stream(-1, O_RDONLY, "stdin_fd")->valid());
 }
 
 }  // namespace

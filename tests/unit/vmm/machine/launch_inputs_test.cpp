@@ -16,7 +16,8 @@ constexpr const char* kRefusal =
     "6/10 broker: measurement differs [measurement] expected 3623ab2b, got 514bbaa4";
 
 LaunchInputs inputs() {
-  LaunchInputs inputs{{Tee::simulated, "/nonexistent", 1, 512, "extra", 0, 0}, 1, 256};
+  LaunchInputs inputs{{Tee::simulated, "/nonexistent", 1, 512, "extra", 0, 0}, 1, 256, {}};
+  inputs.bundle = bundle_text(inputs.launch);
   return inputs;
 }
 

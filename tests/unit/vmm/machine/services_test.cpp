@@ -1,14 +1,19 @@
 // The host's vsock services, as the guest's end of the stream sees them.
 #include "vmm/machine/services.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <map>
 #include <memory>
+#include <thread>
+#include <vector>
 
+#include "attest/evidence/certificate_table.hpp"
 #include "attest/evidence/simulated_signer.hpp"
 #include "attest/evidence/snp_report.hpp"
+#include "guest/init/host/evidence_source.hpp"
 #include "guest_abi/boot_stages.hpp"
 
 namespace bartizan::vmm::machine {
@@ -56,6 +61,47 @@ TEST_F(ServicesTest, AReportForEachRequest) {
   EXPECT_EQ(report->host_data[0], 0x42);
   EXPECT_EQ(load_le<uint32_t>(answer.data() + 4 + 1184), static_cast<uint32_t>(got) - 1184 - 8);
   EXPECT_EQ(::read(stream->get(), answer.data(), 1), 0) << "closed after the answer";
+}
+
+// SNP: the guest has its report, and may lack the certificates to it.
+TEST_F(ServicesTest, CertificatesWithoutAReportWhereTheGuestHasItsOwn) {
+  ServiceOptions options;
+  options.certificates = attest::evidence::encode_certificate_table({Bytes(1500, 1)});
+  const Bytes table = options.certificates;
+  serve(std::move(options));
+  auto stream = ports_.at(guest_abi::kReportVsockPort)(guest_abi::kReportVsockPort);
+  ASSERT_TRUE(stream.ok());
+  Bytes data(64, 7), answer(64 * 1024);
+  ASSERT_EQ(::write(stream->get(), data.data(), data.size()), 64);
+  run_for(100);
+  ssize_t got = ::read(stream->get(), answer.data(), answer.size());
+  ASSERT_EQ(got, static_cast<ssize_t>(8 + table.size()));
+  EXPECT_EQ(load_le<uint32_t>(answer.data()), 0u) << "no report";
+  EXPECT_EQ(load_le<uint32_t>(answer.data() + 4), table.size());
+  answer.resize(static_cast<size_t>(got));
+  EXPECT_EQ(Bytes(answer.begin() + 8, answer.end()), table);
+  services_->stage_reached(7);
+  EXPECT_FALSE(ports_.at(guest_abi::kReportVsockPort)(guest_abi::kReportVsockPort).ok());
+}
+
+// Both ends: what the owner gave this host is what goes into the guest's evidence.
+TEST_F(ServicesTest, TheGuestReadsTheCertificatesAsTheyWereGiven) {
+  const std::vector<Bytes> chain = {Bytes(1400, 1), Bytes(1600, 2), Bytes(1700, 3)};
+  ServiceOptions options;
+  options.certificates = attest::evidence::encode_certificate_table(chain);
+  serve(std::move(options));
+  auto stream = ports_.at(guest_abi::kReportVsockPort)(guest_abi::kReportVsockPort);
+  ASSERT_TRUE(stream.ok());
+  ::fcntl(stream->get(), F_SETFL, 0);  // a guest's socket waits
+  std::vector<Bytes> got;
+  std::thread guest([&] {
+    auto answer = guest::init::host::ask_report_service(stream->get(), Bytes(64, 7));
+    if (answer.ok()) got = answer->certificates;
+    loop_->stop();
+  });
+  loop_->run();
+  guest.join();
+  EXPECT_EQ(got, chain);
 }
 
 TEST_F(ServicesTest, ReportRequestsAreBounded) {

@@ -5,6 +5,7 @@
 
 #include "base/errors.hpp"
 #include "device_test.hpp"
+#include "fakes/allocated.hpp"
 
 namespace bartizan::vmm::virtio {
 namespace {
@@ -332,6 +333,27 @@ TEST_P(VsockTest, ConnectionsAreBounded) {
   EXPECT_EQ(connections(), 64u);
   send(header(kVsockReset, kEcho, 0));
   EXPECT_EQ(connections(), 63u);
+}
+
+// Refused, opened and reset, and kept open up to the limit: none costs the host more the more often
+// it is done.
+TEST_P(VsockTest, FloodsCostNoMemory) {
+  if (GetParam().racing) GTEST_SKIP() << "that memory keeps what it gave";
+  auto flood = [this](uint32_t rounds) {
+    for (uint32_t i = 0; i < rounds; ++i) {
+      send(header(kVsockRequest, 4444, i));
+      expect(kVsockReset);
+      send(header(kVsockRequest, kEcho, i));
+      expect(kVsockResponse);
+      send(header(kVsockReset, kEcho, i));
+      std::lock_guard lock(mutex_);
+      hosts_.clear();
+    }
+  };
+  flood(200);
+  const size_t before = fakes::allocated();
+  flood(2000);
+  EXPECT_LE(fakes::allocated(), before + (16 << 10));
 }
 
 TEST_P(VsockTest, PrivateReceiveBufferLosesTheConnectionOnly) {

@@ -1,0 +1,26 @@
+# cmake -D BUILD=FOLDER -P uninstall.cmake: removes the files of the manifests that `cmake --install FOLDER` left there, and the
+# folders named after bartizan that are empty then. DESTDIR counts as it did for the installation.
+file(GLOB manifests ${BUILD}/install_manifest*.txt)
+if(NOT manifests)
+  message(FATAL_ERROR "uninstall: ${BUILD}: no install_manifest.txt: nothing was installed from this build folder")
+endif()
+foreach(manifest ${manifests})
+  file(STRINGS ${manifest} files)
+  foreach(file ${files})
+    file(REMOVE "$ENV{DESTDIR}${file}")
+    list(APPEND folders "$ENV{DESTDIR}${file}")
+  endforeach()
+  file(REMOVE ${manifest})
+endforeach()
+
+list(TRANSFORM folders REPLACE "/[^/]*$" "")
+# A folder stands behind those inside it, which are longer.
+foreach(folder ${folders})
+  while(folder MATCHES "/[Bb]artizan(/|$)")
+    file(GLOB content "${folder}/*")
+    if(IS_DIRECTORY "${folder}" AND NOT content)
+      file(REMOVE_RECURSE "${folder}")
+    endif()
+    string(REGEX REPLACE "/[^/]*$" "" folder "${folder}")
+  endwhile()
+endforeach()

@@ -1,0 +1,45 @@
+# Made by scripts/make-api from api/cli.toml: change that. Completion of `bartizan` for bash: commands, options, files.
+_bartizan() {
+  local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]:-} options=
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    mapfile -t COMPREPLY < <(compgen -W "build inspect verify diff measure bundle broker register unregister list audit run probe doctor up --help --version" -- "$word")
+    return
+  fi
+  if [ "$command" = bundle ]; then
+    if [ "$COMP_CWORD" -eq 2 ]; then
+      mapfile -t COMPREPLY < <(compgen -W "create inspect" -- "$word")
+      return
+    fi
+    command=bundle-${COMP_WORDS[2]}
+  fi
+  if [ "${COMP_WORDS[COMP_CWORD-1]}" = --tee ]; then
+    mapfile -t COMPREPLY < <(compgen -W "none simulated sev sev-es snp tdx" -- "$word")
+    return
+  fi
+  case $command in
+    build) options="--output --reference --output-reference --base-image --base-reference --created --anonymous --id --broker --broker-ca --resource --vcpus --memory --scratch --host-may --no-network --key-file --key-from --recovery-file --key-out --force" ;;
+    inspect) options="--reference" ;;
+    verify) options="--key-file" ;;
+    diff) options="" ;;
+    measure) options="--tee --bundle --memory --append-cmdline --guest-features --image --vcpus --vcpu-type --cpu-model --vcpu-sig --c-bit --host-kernel --pages --ovmf --kernel --initrd --append --vmm --ovmf-digest --id-key --author-key --id-block --id-auth --family-id --image-id --guest-svn --policy" ;;
+    bundle-create) options="--kernel --modules --init --output --append-cmdline" ;;
+    bundle-inspect) options="" ;;
+    broker) options="--state --listen --tls-name --sev-root --verbose" ;;
+    register) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --broker --kind --ca --token-file --key-file --measurement --allow-simulated --allow-debug --minimum-tcb --replace --force --admin-key --admin-role --admin-issuer --admin-audience --keep-reference-values --resource-policy --show-policy" ;;
+    unregister) options="--broker --ca --token-file" ;;
+    list) options="--broker --ca --token-file" ;;
+    audit) options="--broker --ca --token-file" ;;
+    run) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --policy --id-block --id-auth --certificates --require-certificates --owner-certificate --session --platform-certificates --quote-service --huge-pages --harden --publish --network --allow --key-file --vsock --vsock-listen --scratch --max-vcpus --max-memory --max-scratch --kvm-device --name --stop-timeout --event-fd --log-guest --verbose --as-container --stats --find-in-memory" ;;
+    probe) options="--tee --kvm-device --time-limit --bundle" ;;
+    doctor) options="--kvm-device" ;;
+    up) options="--reference --publish --bundle --tee --vcpus --memory --state --kvm-device --log-guest --dry-run" ;;
+  esac
+  if [ "${word:0:1}" = - ]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options --json --help" -- "$word")
+  else
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -f -- "$word")
+  fi
+}
+complete -F _bartizan bartizan

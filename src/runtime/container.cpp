@@ -1,0 +1,140 @@
+#include "runtime/container.hpp"
+
+#include <sys/stat.h>
+
+#include "bartizan/machine.hpp"
+#include "base/errors.hpp"
+#include "base/file.hpp"
+#include "runtime/host.hpp"
+#include "runtime/launcher.hpp"
+#include "runtime/programs.hpp"
+#include "runtime/refusals.hpp"
+#include "runtime/rewrite.hpp"
+#include "runtime/root_files.hpp"
+
+namespace bartizan::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr char kOrigin[] = "runtime";
+constexpr char kConfig[] = "config.json";
+
+fs::path original_of(const fs::path& config) {
+  return config.string() + kOriginalSuffix;
+}
+
+Result<Json> read_config(const fs::path& path) {
+  const Bytes text = TRY(read_regular_file(path, kMaxConfigBytes));
+  return parse_json(as_text(text), path.string());
+}
+
+// Of the engine: a bundle that was started before has ours, and the engine's beside it.
+Result<Json> read_engines_config(const fs::path& path) {
+  Json config = TRY(read_config(path));
+  if (!is_rewritten(config)) return config;
+  auto original = read_config(original_of(path));
+  if (original.ok() && !is_rewritten(*original)) return original;
+  return make_error(ErrorCode::corrupt, kOrigin,
+                    "{}: rewritten before, and {} is not the engine's: let the engine make the "
+                    "bundle again",
+                    path.string(), original_of(path).filename().string());
+}
+
+Result<fs::path> absolute(const fs::path& path, const char* what) {
+  std::error_code error;
+  fs::path full = fs::canonical(path, error);
+  if (!error) return full;
+  return errno_error(error.value(), kOrigin, fmt::format("{} {}", what, path.string()));
+}
+
+Result<fs::path> find_bundle(const Wishes& wishes, const Settings& settings) {
+  const fs::path path = !wishes.bundle.empty()     ? wishes.bundle
+                        : !settings.bundle.empty() ? settings.bundle
+                                                   : default_bundle_path();
+  std::error_code error;
+  if (fs::is_regular_file(path / "bundle.json", error)) return absolute(path, "guest bundle");
+  return make_error(ErrorCode::not_found, kOrigin,
+                    "guest bundle {}: no bundle.json in it: make it with `bartizan bundle create "
+                    "--output {}`",
+                    path.string(), path.string());
+}
+
+// Without a broker somebody gives the key; with one nobody else may.
+Result<void> check_key(const ImageFacts& image, const Wishes& wishes) {
+  if (!image.manifest.broker && wishes.key_file.empty())
+    return invalid(kOrigin,
+                   "the image names no broker, so its key has to be given: build it with `--broker "
+                   "URL`, or for development `--annotation org.bartizan.key-file=FILE`");
+  if (image.manifest.broker && !wishes.key_file.empty())
+    return invalid(kOrigin,
+                   "annotation org.bartizan.key-file: the image gets its key by attestation from "
+                   "{}, and from nobody else: leave the annotation out",
+                   image.manifest.broker->url);
+  return {};
+}
+
+Result<Tee> choose_tee(const ImageFacts& image, const Wishes& wishes, const Settings& settings) {
+  const Tee tee = wishes.tee.value_or(settings.tee.value_or(image.tee));
+  if (tee != Tee::none || !image.manifest.broker) return tee;
+  return invalid(kOrigin,
+                 "TEE none: the image gets its key by attestation, and without a TEE there is no "
+                 "evidence: leave annotation org.bartizan.tee out");
+}
+
+Result<Launch> plan_launch(const Json& config, ImageFacts image, const Settings& settings) {
+  Launch launch;
+  launch.wishes = TRY(parse_wishes(config, settings));
+  TRY(check_container(config, image.ram_mib));
+  launch.tee = TRY(choose_tee(image, launch.wishes, settings));
+  TRY(check_key(image, launch.wishes));
+  launch.devices = TRY(devices_of(launch.tee));
+  launch.bundle = TRY(find_bundle(launch.wishes, settings));
+  if (!launch.wishes.key_file.empty())
+    launch.wishes.key_file = TRY(absolute(launch.wishes.key_file, "key file"));
+  launch.files = TRY(launcher_files());
+  launch.keep_groups = in_user_namespace();
+  launch.image = std::move(image);
+  return launch;
+}
+
+// Both files appear whole or not at all, the engine's first.
+Result<void> store(const fs::path& path, const Json& original, const Json& rewritten) {
+  TRY(write_file(original_of(path), as_bytes(original.dump()), 0600));
+  return write_file(path, as_bytes(rewritten.dump()), 0600);
+}
+
+Result<fs::path> config_path(const RuntimeCommand& command) {
+  const fs::path bundle =
+      TRY(absolute(command.bundle.empty() ? "." : command.bundle, "bundle of the container"));
+  return bundle / (command.config.empty() ? kConfig : command.config);
+}
+
+}  // namespace
+
+Result<void> prepare_container(const RuntimeCommand& command, const Settings& settings) {
+  const fs::path path = TRY(config_path(command));
+  const Json config = TRY(read_engines_config(path));
+  auto image =
+      TRY(read_image_facts(TRY(RootFiles::open(TRY(root_of(config, path.parent_path()))))));
+  if (!image) return {};
+  const Launch launch = TRY(plan_launch(config, *std::move(image), settings));
+  return store(path, config, TRY(rewrite_config(config, launch)));
+}
+
+Result<void> check_entering(const RuntimeCommand& command, const fs::path& stock_runtime) {
+  std::vector<std::string> words = {stock_runtime.string()};
+  words.insert(words.end(), command.global.begin(), command.global.end());
+  words.insert(words.end(), {"state", command.id});
+  auto state = output_of(words, Environment::own);
+  if (!state.ok()) return {};  // the stock runtime says what is wrong
+  const Json json = TRY(parse_json(*state, "state of the container"));
+  const fs::path bundle = TRY(json_string(json, "bundle", "state of the container"));
+  auto config = read_config(bundle / kConfig);
+  if (config.ok() && !is_rewritten(*config)) return {};
+  return make_error(ErrorCode::permission_denied, kOrigin,
+                    "{}: container {} is a confidential VM: the host runs no command in it and "
+                    "takes no copy of it; what is needed inside belongs in the image",
+                    command.command, command.id);
+}
+
+}  // namespace bartizan::runtime

@@ -1,0 +1,42 @@
+// Files of a container's root folder, whose author may be anybody: each is opened below that folder
+// and nowhere else, without following a link, and only if it is a regular file.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "bartizan/result.hpp"
+#include "bartizan/tee.hpp"
+#include "base/bytes.hpp"
+#include "base/unique_fd.hpp"
+#include "guest_abi/manifest.hpp"
+
+namespace bartizan::runtime {
+
+class RootFiles {
+ public:
+  static Result<RootFiles> open(const std::filesystem::path& root);
+
+  // Absent: there is no such file. Errors: invalid_argument (not a regular file),
+  // resource_exhausted (larger than `limit`).
+  Result<std::optional<Bytes>> read(const char* name, uint64_t limit) const;
+
+ private:
+  RootFiles(UniqueFd root, std::filesystem::path name)
+      : root_(std::move(root)), name_(std::move(name)) {}
+  UniqueFd root_;
+  std::filesystem::path name_;
+};
+
+// What a confidential image says of itself.
+struct ImageFacts {
+  guest_abi::Manifest manifest;
+  uint32_t ram_mib = 0;
+  Tee tee = Tee::snp;
+};
+
+// Absent: an ordinary image, without a manifest. A manifest that is none, or is newer than this
+// program, is an error and not an ordinary image.
+Result<std::optional<ImageFacts>> read_image_facts(const RootFiles& root);
+
+}  // namespace bartizan::runtime

@@ -1,0 +1,129 @@
+#include "runtime/container.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "base/file.hpp"
+#include "image/parts/krun.hpp"
+#include "runtime/root_files.hpp"
+#include "unit/runtime/sample.hpp"
+
+namespace bartizan::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ContainerTest : public testing::Test {
+ protected:
+  ContainerTest() {
+    fs::create_directories(root());
+    command_.command = "create";
+    command_.bundle = bundle_.path();
+    write("config.json", sample_config().dump());
+  }
+  fs::path root() const { return bundle_.path() / "rootfs"; }
+  void write(const fs::path& name, std::string_view text) {
+    ASSERT_TRUE(write_file(bundle_.path() / name, as_bytes(text)).ok());
+  }
+  std::string read(const fs::path& name) {
+    auto bytes = read_file(bundle_.path() / name, kMaxConfigBytes);
+    return bytes.ok() ? std::string(as_text(*bytes)) : "";
+  }
+  void make_confidential() {
+    auto manifest = sample_manifest().serialize().value();
+    write("rootfs/bartizan.json", as_text(manifest));
+    write("rootfs/krun-sev.json", image::parts::krun_json({"web", "", 1, 512}).value());
+  }
+  // Nothing is written if a container is refused.
+  Error refusal() {
+    const std::string before = read("config.json");
+    auto prepared = prepare_container(command_, Settings{});
+    EXPECT_FALSE(prepared.ok());
+    EXPECT_EQ(read("config.json"), before);
+    EXPECT_FALSE(fs::exists(bundle_.path() / "config.json.original"));
+    return prepared.ok() ? Error{} : prepared.error();
+  }
+
+  Unfinished bundle_{std::string(testing::TempDir()) + "/runtime-container-test"};
+  RuntimeCommand command_;
+};
+
+TEST_F(ContainerTest, OrdinaryImageStaysAsItIs) {
+  Json config = sample_config();
+  config["process"]["args"] = {"/bin/sh"};
+  write("config.json", config.dump(3));
+  ASSERT_TRUE(prepare_container(command_, Settings{}).ok());
+  EXPECT_EQ(read("config.json"), config.dump(3));
+  EXPECT_FALSE(fs::exists(bundle_.path() / "config.json.original"));
+}
+
+TEST_F(ContainerTest, ConfidentialImageIsJudged) {
+  make_confidential();
+  Json config = sample_config();
+  config["process"]["cwd"] = "/srv";
+  write("config.json", config.dump());
+  EXPECT_EQ(refusal().message.substr(0, 22), "working folder \"/srv\":");
+}
+
+// The manifest names a broker: a key of the host's is not asked for, and no machine without a TEE.
+TEST_F(ContainerTest, WhatTheImageDemandsIsNotLowered) {
+  make_confidential();
+  Json config = sample_config();
+  config["annotations"]["org.bartizan.tee"] = "none";
+  write("config.json", config.dump());
+  EXPECT_NE(refusal().message.find("gets its key by attestation"), std::string::npos);
+}
+
+TEST_F(ContainerTest, BadBundles) {
+  write("config.json", "{");
+  EXPECT_EQ(refusal().code, ErrorCode::corrupt);
+  write("config.json", R"({"process":{}})");
+  EXPECT_EQ(refusal().code, ErrorCode::corrupt);
+  write("config.json", R"({"root":{"path":"nowhere"}})");
+  EXPECT_EQ(refusal().code, ErrorCode::not_found);
+  write("config.json", std::string(kMaxConfigBytes + 1, ' '));
+  EXPECT_EQ(refusal().code, ErrorCode::resource_exhausted);
+  command_.bundle = bundle_.path() / "nowhere";
+  EXPECT_EQ(prepare_container(command_, Settings{}).error().code, ErrorCode::not_found);
+}
+
+// Rewritten by an earlier start, and the engine's own is gone.
+TEST_F(ContainerTest, RewrittenWithoutOriginal) {
+  make_confidential();
+  write("config.json", rewrite_config(sample_config(), sample_launch()).value().dump());
+  EXPECT_NE(refusal().message.find("rewritten before"), std::string::npos);
+}
+
+TEST_F(ContainerTest, ManifestThatIsNoneIsNoOrdinaryImage) {
+  write("rootfs/bartizan.json", "{}");
+  write("rootfs/krun-sev.json", "{}");
+  EXPECT_EQ(refusal().code, ErrorCode::corrupt);
+}
+
+TEST_F(ContainerTest, HostileRootFolder) {
+  make_confidential();
+  const auto manifest = root() / "bartizan.json";
+  fs::rename(manifest, bundle_.path() / "outside.json");
+  fs::create_symlink("../outside.json", manifest);
+  EXPECT_NE(refusal().message.find("not a regular file"), std::string::npos);
+  fs::remove(manifest);
+  ASSERT_EQ(::mkfifo(manifest.c_str(), 0644), 0);  // opening it does not wait
+  EXPECT_NE(refusal().message.find("not a regular file"), std::string::npos);
+  fs::remove(manifest);
+  write("rootfs/bartizan.json", std::string(guest_abi::kMaxManifestBytes + 1, 'x'));
+  EXPECT_EQ(refusal().code, ErrorCode::resource_exhausted);
+}
+
+TEST_F(ContainerTest, FactsOfTheImage) {
+  make_confidential();
+  auto facts = read_image_facts(RootFiles::open(root()).value()).value();
+  ASSERT_TRUE(facts);
+  EXPECT_EQ(facts->ram_mib, 512u);
+  EXPECT_EQ(facts->tee, Tee::snp);
+  EXPECT_EQ(facts->manifest.workload_id, sample_manifest().workload_id);
+  fs::remove(root() / "krun-sev.json");
+  EXPECT_FALSE(read_image_facts(RootFiles::open(root()).value()).ok());
+}
+
+}  // namespace
+}  // namespace bartizan::runtime
