@@ -846,9 +846,10 @@ typedef struct bartizan_build_options {
   bartizan_blob recovery_passphrase;
 
   /* What a host may do to the workload that runs: some of "input" (standard input and terminal),
-   * "output" and "signals" (any; without it only the request to stop), comma separated, or
-   * "none". The manifest records it, and the guest enforces it. Default: "output" with a
-   * broker_url, else "input,output,signals". */
+   * "output", "signals" (any; without it only the request to stop) and "broker" (name another
+   * address for the broker, whose authority stays the image's), comma separated, or "none". The
+   * manifest records it, and the guest enforces it. Default: "output" with a broker_url, else
+   * "input,output,signals". */
   const char* host_may;
 } bartizan_build_options;
 
@@ -1569,6 +1570,11 @@ typedef struct bartizan_machine_options {
   /* What the library's threads of the machine give up before its guest runs. One of
    * BARTIZAN_HARDENING_*. */
   int32_t harden;
+
+  /* Where the image's broker is in this deployment, "https://host:port", for an image that was
+   * built with host_may "broker". Only the address: the authority that is believed stays the
+   * image's. Default: the image's own. */
+  const char* broker_url;
 } bartizan_machine_options;
 
 /* The disk of a confidential image, and how its key reaches the guest. */

@@ -21,7 +21,9 @@ struct BuildOptions {
   std::filesystem::path source = {};
   std::string reference = {};  // tag in its index ("latest"); empty: the only image
   // OCI layout folder to make, or an archive (tar) of one: "oci-archive:FILE" or a name that ends
-  // in ".tar". Must not exist. "oci:FOLDER" is a folder whatever its name.
+  // in ".tar". Must not exist. "oci:FOLDER" is a folder whatever its name. Or where skopeo copies
+  // to ("docker://…", "containers-storage:NAME"), replacing what is there, by way of a folder in
+  // $TMPDIR, else /tmp.
   std::filesystem::path output = {};
   std::string output_reference = "latest";
 
@@ -48,9 +50,10 @@ struct BuildOptions {
   uint64_t scratch_bytes = 0;
 
   // What a host may do to the workload that runs: some of "input" (its standard input and
-  // terminal), "output", "signals" (any; without it only the request to stop), comma separated, or
-  // "none". The manifest records it and the guest enforces it. Empty: "output" if there is a
-  // broker_url, for such a host is not trusted, else all three.
+  // terminal), "output", "signals" (any; without it only the request to stop) and "broker" (name
+  // another address for the broker, whose authority stays the image's), comma separated, or "none".
+  // The manifest records it and the guest enforces it. Empty: "output" if there is a broker_url,
+  // for such a host is not trusted, else the first three.
   std::string host_may = {};
 
   // A second way into the disk, for people: a key slot of its own, hardened by Argon2id (192 MiB, 4
@@ -92,7 +95,7 @@ struct BuildReport {
   uint64_t entries = 0;               // files, folders, links in the file system
   uint64_t content_bytes = 0;         // of regular files
   std::string image_digest = {};      // "sha256:…" of the written OCI manifest
-  std::filesystem::path output = {};  // folder or archive that was made
+  std::filesystem::path output = {};  // folder or archive that was made, or where skopeo copied to
 };
 
 // Errors: not_found, corrupt (not an OCI layout, bad digest, truncated layer, path traversal),

@@ -117,6 +117,10 @@ struct MachineOptions {
   // [fd62:7a6e::2]), "loopback:PORT", "metadata" (link-local addresses, and where a cloud's
   // host fetches its credentials), "metadata:PORT".
   std::vector<std::string> allow = {};
+  // Where the image's broker is in this deployment, "https://host:port", if the image lets a host
+  // say so (BuildOptions::host_may "broker"). Only the address: the authority that is believed stays
+  // the image's. Empty: the image's own address.
+  std::string broker_url = {};
   std::vector<PublishedPort> publish = {};
   // Address of this host at which each TCP port that the workload listens on is published under its
   // own number, for as long as it listens. Empty: only those of `publish`.

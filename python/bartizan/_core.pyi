@@ -756,6 +756,7 @@ class Context:
         max_scratch_bytes: int = 0,
         events: _Event | None = None,
         harden: str = "off",
+        broker_url: str = "",
     ) -> None:
         """Creates a machine. Nothing of the host is touched before the start.
 
@@ -804,6 +805,9 @@ class Context:
             for the guest nor free the machine.
         harden: What the library's threads of the machine give up before its guest runs. One of
             "off", "preferred", "required".
+        broker_url: Where the image's broker is in this deployment, "https://host:port", for an
+            image that was built with host_may "broker". Only the address: the authority that is
+            believed stays the image's. Default: the image's own.
         """
     # end of generated: arguments of Context
     def set_tee(self, tee: Tee | str) -> None:
@@ -1088,7 +1092,8 @@ def build_image(
     recovery_passphrase: A second way into the disk, for people: a key slot of its own,
         hardened by Argon2id. The guest never uses it. Default: none.
     host_may: What a host may do to the workload that runs: some of "input" (standard input
-        and terminal), "output" and "signals" (any; without it only the request to stop),
+        and terminal), "output", "signals" (any; without it only the request to stop) and
+        "broker" (name another address for the broker, whose authority stays the image's),
         comma separated, or "none". The manifest records it, and the guest enforces it.
         Default: "output" with a broker_url, else "input,output,signals".
     """

@@ -7,7 +7,6 @@
 namespace bartizan {
 namespace {
 
-constexpr size_t kMaxUrl = 1024;
 constexpr std::string_view kScheme = "https://";
 
 bool consists_of(std::string_view text, std::string_view allowed) {
@@ -40,9 +39,9 @@ Result<Endpoint> Endpoint::parse(std::string_view url) {
   if (url.find('@') != url.npos)
     return invalid("url", "has a user or a password in it: not https://HOST[:PORT]");
   const auto refusal = [&] {
-    return invalid("url", "\"{}\" is not https://HOST[:PORT]", url.substr(0, kMaxUrl));
+    return invalid("url", "\"{}\" is not https://HOST[:PORT]", url.substr(0, kMaxBrokerUrl));
   };
-  if (!url.starts_with(kScheme) || url.size() > kMaxUrl) return refusal();
+  if (!url.starts_with(kScheme) || url.size() > kMaxBrokerUrl) return refusal();
   std::string_view rest = url.substr(kScheme.size());
   if (rest.ends_with('/')) rest.remove_suffix(1);
   Endpoint endpoint{std::string(kScheme) + std::string(rest), {}, "443"};
@@ -56,6 +55,11 @@ Result<Endpoint> Endpoint::parse(std::string_view url) {
   if (!(v6 ? is_v6_address(rest) : is_name(rest)) || !is_port(endpoint.port)) return refusal();
   endpoint.host = rest;
   return endpoint;
+}
+
+bool Endpoint::is_loopback() const {
+  return host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") ||
+         host == "0.0.0.0" || host == "::1" || host == "::";
 }
 
 }  // namespace bartizan

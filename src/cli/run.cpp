@@ -28,7 +28,8 @@ constexpr size_t kMaxPatternBytes = 65'536;
 struct Arguments {
   LaunchArguments launch;
   TeeArguments tee;
-  std::string image, key_file, kvm_device = "/dev/kvm", scratch, find_in_memory, name, max_scratch;
+  std::string image, key_file, broker, kvm_device = "/dev/kvm", scratch, find_in_memory, name;
+  std::string max_scratch;
   std::string huge_pages = "off", harden = "preferred", network = "outbound";
   std::vector<std::string> publish, allow, vsock, vsock_listen;
   uint32_t stop_timeout = 10, max_vcpus = 0, max_ram_mib = 0;
@@ -46,6 +47,7 @@ void declare_options(CLI::App& command, Arguments& to) {
   declare(command, text::run::kNetwork, to.network);
   declare(command, text::run::kAllow, to.allow);
   declare(command, text::run::kKeyFile, to.key_file);
+  declare(command, text::run::kBroker, to.broker);
   declare(command, text::run::kVsock, to.vsock);
   declare(command, text::run::kVsockListen, to.vsock_listen);
   declare(command, text::run::kScratch, to.scratch);
@@ -198,6 +200,7 @@ Result<MachineOptions> options_of_words(const Arguments& arguments) {
   if (!arguments.max_scratch.empty())
     to.max_scratch_bytes = TRY(parse_size("--max-scratch", arguments.max_scratch));
   to.allow = arguments.allow;
+  to.broker_url = arguments.broker;
   to.name = arguments.name;
   to.kvm_device = arguments.kvm_device;
   to.scratch_disk = arguments.scratch;

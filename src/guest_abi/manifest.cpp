@@ -108,7 +108,8 @@ Result<uint64_t> parse_scratch(const Json& json) {
 constexpr std::pair<std::string_view, bool HostAccess::*> kHostAccess[] = {
     {"input", &HostAccess::input},
     {"output", &HostAccess::output},
-    {"signals", &HostAccess::signals}};
+    {"signals", &HostAccess::signals},
+    {"broker", &HostAccess::broker}};
 
 Result<HostAccess> parse_host(const Json& json) {
   HostAccess host;
@@ -121,7 +122,7 @@ Result<HostAccess> parse_host(const Json& json) {
 Json to_json(const HostAccess& host) {
   Json json = Json::object();
   for (const auto& [name, member] : kHostAccess) {
-    if (!(host.*member)) json[std::string(name)] = false;
+    if (host.*member != HostAccess().*member) json[std::string(name)] = host.*member;
   }
   return json;
 }
@@ -185,7 +186,7 @@ Result<Manifest> parse_members(const Json& json) {
 }  // namespace
 
 Result<HostAccess> host_access_from_string(std::string_view words) {
-  HostAccess access{false, false, false};
+  HostAccess access{false, false, false, false};
   if (words == "none") return access;
   for (size_t start = 0; start <= words.size();) {
     size_t end = std::min(words.find(',', start), words.size());
@@ -196,7 +197,7 @@ Result<HostAccess> host_access_from_string(std::string_view words) {
     }
     if (!known) {
       return make_error(ErrorCode::invalid_argument, "manifest",
-                        "\"{}\" in \"{}\": must be some of input, output, signals, or none", word,
+                        "\"{}\" in \"{}\": must be some of input, output, signals, broker, or none", word,
                         words);
     }
     start = end + 1;

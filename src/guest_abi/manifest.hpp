@@ -13,14 +13,16 @@
 //            "verity":{"root_hash":HEX,"salt":HEX,"data_blocks":N,"hash_offset":BYTES,"block_size":4096,"algorithm":"sha256"}},
 //    "broker":{"url":"https://…","ca":"PEM","resource":"repository/type/tag"},     absent: key from the caller
 //    "network":true,
-//    "host":{"input":false,"output":false,"signals":false},     absent members: allowed
+//    "host":{"input":false,"output":false,"signals":false,      absent: allowed
+//            "broker":true},                                    absent: not allowed
 //    "scratch":{"size":BYTES}}                     absent: the overlay's upper layer is memory
 //
 // The LUKS2 parameters are those of the header on the disk, repeated here so that the guest opens
 // the disk from a document that its launch measured and never parses a LUKS header. hash_offset is
 // where the tree's first hash block is. "scratch" decides where the workload's writes go; a host
 // that gives no scratch disk, or a smaller one, gets no workload. "host" says what the host may do
-// to the workload, and PID 1 enforces it.
+// to the workload, and PID 1 enforces it; with "broker" it may name another address for the broker,
+// whose authority and resource stay those of the manifest.
 #pragma once
 
 #include <cstdint>
@@ -47,14 +49,14 @@ constexpr uint64_t kMinScratchBytes = 16 * kMiB;
 constexpr uint64_t kMaxScratchBytes = kTiB;
 constexpr uint64_t kScratchUnit = kBlockSize;
 
-// What the host, which may be hostile, has in its hands of a workload that runs. Without `signals`
-// it may ask the workload to stop, and nothing else.
+// What the host, which may be hostile, has in its hands of a workload. Without `signals` it may ask
+// the workload to stop, and nothing else.
 struct HostAccess {
-  bool input = true, output = true, signals = true;
+  bool input = true, output = true, signals = true, broker = false;
   bool operator==(const HostAccess&) const = default;
 };
 
-// "input,output,signals", a part of it, or "none".
+// "input,output,signals,broker", a part of it, or "none".
 Result<HostAccess> host_access_from_string(std::string_view words);
 std::string to_text(const HostAccess& access);
 

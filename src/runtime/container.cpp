@@ -73,6 +73,13 @@ Result<void> check_key(const ImageFacts& image, const Wishes& wishes) {
   return {};
 }
 
+Result<void> check_broker(const ImageFacts& image, const Wishes& wishes) {
+  if (wishes.broker.empty() || image.manifest.host.broker) return {};
+  return invalid(kOrigin,
+                 "annotation org.bartizan.broker: the image lets no host say where its broker is: "
+                 "leave the annotation out, or build the image with `--host-may broker`");
+}
+
 Result<Tee> choose_tee(const ImageFacts& image, const Wishes& wishes, const Settings& settings) {
   const Tee tee = wishes.tee.value_or(settings.tee.value_or(image.tee));
   if (tee != Tee::none || !image.manifest.broker) return tee;
@@ -87,6 +94,7 @@ Result<Launch> plan_launch(const Json& config, ImageFacts image, const Settings&
   TRY(check_container(config, image.ram_mib));
   launch.tee = TRY(choose_tee(image, launch.wishes, settings));
   TRY(check_key(image, launch.wishes));
+  TRY(check_broker(image, launch.wishes));
   launch.devices = TRY(devices_of(launch.tee));
   launch.bundle = TRY(find_bundle(launch.wishes, settings));
   if (!launch.wishes.key_file.empty())

@@ -38,12 +38,13 @@ usage: bartizan-runtime [--oci-runtime PROGRAM] [--config FILE] COMMAND …
   --config FILE           configuration; else $BARTIZAN_RUNTIME_CONFIG, else
                           /etc/bartizan/runtime.json, which may be absent:
                             {"oci_runtime": "crun", "bundle": "FOLDER", "tee": "snp",
-                             "annotations": ["tee", "log"]}
+                             "annotations": ["broker", "log", "tee"]}
 All other options before COMMAND are the stock runtime's.
 
 Annotations of a container, if "annotations" lists them: org.bartizan.tee=TEE,
-org.bartizan.log=guest; org.bartizan.bundle=FOLDER, org.bartizan.key-file=FILE and
-org.bartizan.allow=PLACE,… only by the operator's word, because images may carry annotations.
+org.bartizan.broker=URL, org.bartizan.log=guest; org.bartizan.bundle=FOLDER,
+org.bartizan.key-file=FILE and org.bartizan.allow=PLACE,… only by the operator's word, because
+images may carry annotations.
 
 --version is the stock runtime's.
 )";

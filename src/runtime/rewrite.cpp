@@ -129,6 +129,7 @@ std::vector<std::string> launcher_command(const Json& config, const Launch& laun
   add("--max-memory", std::to_string(launch.image.ram_mib));
   if (launch.image.manifest.network) add("--publish", "[::]:auto");
   if (!launch.wishes.key_file.empty()) add("--key-file", kKeyFile);
+  if (!launch.wishes.broker.empty()) add("--broker", launch.wishes.broker);
   for (const std::string& place : launch.wishes.allow) add("--allow", place);
   if (launch.wishes.log_guest) add("--log-guest");
   if (launch.image.manifest.scratch_bytes != 0 && !is_read_only(config)) add("--scratch", kScratch);

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 
+#include "base/endpoint.hpp"
 #include "base/environment.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
@@ -46,9 +47,15 @@ Result<void> set_allow(const std::string& value, Wishes& to) {
   return {};
 }
 
+Result<void> set_broker(const std::string& value, Wishes& to) {
+  to.broker = TRY(Endpoint::parse(value)).url;
+  return {};
+}
+
 const std::map<std::string, Setter, std::less<>>& setters() {
   static const std::map<std::string, Setter, std::less<>> kSetters = {
       {"tee", set_tee},
+      {"broker", set_broker},
       {"bundle", [](const auto& value, Wishes& to) { return set_path(value, to.bundle); }},
       {"key-file", [](const auto& value, Wishes& to) { return set_path(value, to.key_file); }},
       {"allow", set_allow},

@@ -4,11 +4,12 @@
 //   {"oci_runtime":"/usr/bin/crun",      the stock runtime; default: crun, else runc, in PATH
 //    "bundle":"/usr/share/bartizan/bundle",
 //    "tee":"snp",                        default: that of the image
-//    "annotations":["tee","log"]}        org.bartizan.* that a container may carry
+//    "annotations":["broker","log","tee"]}   org.bartizan.* that a container may carry
 //
 // Annotations are not the operator's word: podman takes those of the image, whose author the host
 // need not know. So `bundle`, `key-file` and `allow`, which hand files and places of the host to a
-// container, count only where "annotations" lists them.
+// container, count only where "annotations" lists them. Of `broker` the image itself must say that
+// a host may choose it.
 #pragma once
 
 #include <filesystem>
@@ -31,7 +32,7 @@ struct Settings {
   std::string oci_runtime;
   std::filesystem::path bundle;
   std::optional<Tee> tee;
-  std::set<std::string> annotations = {"tee", "log"};
+  std::set<std::string> annotations = {"broker", "log", "tee"};
 };
 
 // What a container asks for by annotations; all optional.
@@ -40,6 +41,7 @@ struct Wishes {
   std::filesystem::path bundle;    // org.bartizan.bundle
   std::filesystem::path key_file;  // org.bartizan.key-file
   std::vector<std::string> allow;  // org.bartizan.allow, comma separated
+  std::string broker;              // org.bartizan.broker, a URL
   bool log_guest = false;          // org.bartizan.log=guest
 };
 

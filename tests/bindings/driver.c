@@ -136,6 +136,7 @@ static int32_t launch(bartizan_string** json, bartizan_error** error) {
   options.allow = &allow;
   options.allow_count = allow ? 1 : 0;
   options.publish_auto = get("publish_auto");
+  options.broker_url = get("broker");
   if (get("port")) {
     port.host_port = (uint16_t)atoi(get("port"));
     options.publish = &port;

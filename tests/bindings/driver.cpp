@@ -114,6 +114,7 @@ Result<Json> do_launch(const Arguments& arguments) {
   if (get(arguments, "network") == "isolated") machine.network = NetworkMode::isolated;
   if (const std::string place = get(arguments, "allow"); !place.empty()) machine.allow = {place};
   machine.publish_auto = get(arguments, "publish_auto");
+  machine.broker_url = get(arguments, "broker");
   machine.tee_options = tee_options_of(arguments);
   auto number = [&](const char* name) { return std::stoull("0" + get(arguments, name)); };
   machine.max_vcpus = static_cast<uint32_t>(number("max_vcpus"));

@@ -41,11 +41,12 @@ def tee_options(policy="0", guest_features="0", quote_service=None, **files):
 
 
 def launch(image, tee, bundle, kvm_device, key_file=None, port=None, huge_pages="off", harden="off", max_vcpus=0,
-           max_memory=0, max_scratch=0, network="outbound", allow=None, publish_auto="", **options):
+           max_memory=0, max_scratch=0, network="outbound", allow=None, publish_auto="", broker="",
+           **options):
     publish = [bartizan.PublishedPort(int(port), 80)] if port else []
     with bartizan.Context(bundle=bundle, kvm_device=kvm_device, publish=publish, huge_pages=huge_pages, harden=harden,
                           max_vcpus=int(max_vcpus), max_ram_mib=int(max_memory), max_scratch_bytes=int(max_scratch),
-                          network=network, allow=[allow] if allow else [], publish_auto=publish_auto,
+                          network=network, allow=[allow] if allow else [], publish_auto=publish_auto, broker_url=broker,
                           tee_options=tee_options(**options)) as context:
         context.set_tee(tee)
         context.attach_image(image, disk_key=content(key_file))

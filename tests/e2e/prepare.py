@@ -111,9 +111,13 @@ def main(folder):
             "-subj", "/CN=another CA", "-keyout", folder / "other.key", "-out", folder / "other.pem")
         bartizan("build", layout, "--output", folder / "wrong_ca", "--key-out", folder / "wrong_ca.key",
                  "--broker", f"https://10.0.2.2:{port}", "--broker-ca", folder / "other.pem")
-        bartizan("register", folder / "attested", "--broker", f"https://127.0.0.1:{port}", "--ca", folder / "broker/ca.pem",
-                 "--token-file", folder / "broker/admin.token", "--key-file", folder / "attested.key", "--bundle", folder / "bundle",
-                 "--memory", facts["ram_mib"], "--allow-simulated")
+        # Built for a broker elsewhere; a host may say where it is.
+        bartizan("build", layout, "--output", folder / "moved", "--key-out", folder / "moved.key", "--id", "moved", *memory,
+                 "--broker", f"https://10.0.2.2:{dead_port}", "--broker-ca", folder / "broker/ca.pem", "--host-may", "output,broker")
+        for name in ("attested", "moved"):
+            bartizan("register", folder / name, "--broker", f"https://127.0.0.1:{port}", "--ca", folder / "broker/ca.pem",
+                     "--token-file", folder / "broker/admin.token", "--key-file", folder / f"{name}.key",
+                     "--bundle", folder / "bundle", "--memory", facts["ram_mib"], "--allow-simulated")
         bartizan("build", layout, "--output", folder / "misregistered", "--key-out", folder / "misregistered.key", "--id", "misregistered", *attested)
         register_another_key(folder, "misregistered", port, facts["ram_mib"])
     write_json(folder / "facts.json", facts)

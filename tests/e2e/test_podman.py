@@ -16,7 +16,7 @@ import pytest
 from conftest import LAUNCH_TIME_LIMIT_S, SOURCE, fetch, resize
 
 RUNTIME = SOURCE / "build/dev/src/cli/bartizan-runtime"
-ANNOTATIONS = ["tee", "log", "bundle", "key-file", "allow"]
+ANNOTATIONS = ["tee", "log", "bundle", "key-file", "allow", "broker"]
 PACKAGES = ("podman", "crun", "runc")
 
 
@@ -92,7 +92,7 @@ def podman(work, tmp_path_factory):
     folder = pathlib.Path(f"/run/bartizan-test-{os.getpid()}")
     folder.mkdir()
     podman = Podman(folder, work)
-    for name in ("terminal", "size", "term", "served", "attested"):
+    for name in ("terminal", "size", "term", "served", "moved"):
         podman.pull(work / name, name)
     podman.pull(work / "ordinary/exit7", "ordinary")
     yield podman
@@ -126,16 +126,18 @@ def test_input_output_status_and_read_only(podman, clean):
     assert "input is a pipe\necho typed\n" in done.stdout, done
 
 
-def test_attested_container_by_runc(podman, broker, clean):
-    """The key comes from the broker at the host's loopback, by the operator's word; the status is the workload's."""
+def test_attested_container_by_runc(podman, broker, facts, clean):
+    """The key comes from a broker where this host says that it is, by the operator's word at its loopback; the status is
+    the workload's."""
     used = podman.folder / "used"
+    there = f"https://10.0.2.2:{facts['broker_port']}"
     done = podman.call(*podman.stock_runtime(f'echo "$*" >> {used}; exec runc "$@"'),
-                       *podman.words("attested", "--annotation", "org.bartizan.allow=loopback", "--annotation", "org.bartizan.log=guest",
-                                     tee="simulated", key=False))
+                       *podman.words("moved", "--annotation", "org.bartizan.allow=loopback", "--annotation", "org.bartizan.log=guest",
+                                     "--annotation", f"org.bartizan.broker={there}", tee="simulated", key=False))
     assert done.returncode == 7, done
     assert done.stdout.count("of the workload's own output") == 3, done
     assert " create --bundle " in used.read_text()
-    assert "6/10 broker: " in done.stderr and "simulated TEE: it protects nothing" in done.stderr, done
+    assert f"6/10 broker: {there} released default/disk-key/moved" in done.stderr and "simulated TEE: it protects nothing" in done.stderr, done
 
 
 def test_terminal_with_its_size(podman, clean):

@@ -72,8 +72,9 @@ class PreAttestation : public ::testing::TestWithParam<Tee> {
   Result<void> launch(const plan::tee::LaunchPlan& plan) {
     auto bound =
         TRY(vmm::machine::make_binding(tee_options_, plan, guest_abi::workload_digest(manifest_)));
-    TRY(vmm::machine::resolve_guest_owner(*kernel_, {tee_options_, manifest_, key_from_caller_},
-                                          plan, &bound));
+    const auto broker = TRY(guest_abi::Manifest::parse(manifest_)).broker;
+    TRY(vmm::machine::resolve_guest_owner(*kernel_, {tee_options_, broker, key_from_caller_}, plan,
+                                          &bound));
     machine_ = TRY(create(kernel_, plan, std::move(bound)));
     return {};
   }

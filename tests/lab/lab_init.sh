@@ -33,17 +33,22 @@ done < /new/lab/shares
 $B ip link set lo up
 $B hostname lab
 
-port() {
-  for p in /new/sys/class/virtio-ports/*; do
-    [ "$($B cat $p/name 2>/dev/null)" = "$1" ] && echo "/new/dev/$($B basename $p)" && return
-  done
-}
-# The sign of life that lab.sh looks for. (busybox opens /dev/null for what runs beside it.)
-$B mknod /dev/null c 1 3
-( while $B sleep 5; do $B cat /new/proc/uptime > /new/lab/alive; done ) &
-OUT=$(port lab.stdout) ERR=$(port lab.stderr)
-$B chroot /new /bin/bash /lab/command < /dev/null > "$OUT" 2> "$ERR"
-echo $? > /new/lab/status
-$B sync
-$B sleep 0.2
-$B poweroff -f
+# From here on with /new as the root folder: of this process, of the kernel's threads, which share it and load modules by
+# its /sbin/modprobe, and of the mount namespace, without which nobody could make a user namespace.
+cd /new || echo "lab: no root folder"
+$B mount --move . /
+exec $B chroot . $B sh -c '
+  B=/bin/busybox
+  port() {
+    for p in /sys/class/virtio-ports/*; do
+      [ "$($B cat $p/name 2>/dev/null)" = "$1" ] && echo "/dev/$($B basename $p)" && return
+    done
+  }
+  # The sign of life that lab.sh looks for.
+  ( while $B sleep 5; do $B cat /proc/uptime > /lab/alive; done ) &
+  OUT=$(port lab.stdout) ERR=$(port lab.stderr)
+  /bin/bash /lab/command < /dev/null > "$OUT" 2> "$ERR"
+  echo $? > /lab/status
+  $B sync
+  $B sleep 0.2
+  $B poweroff -f'

@@ -34,6 +34,7 @@ Result<MachineOptions> from_c(const bartizan_machine_options* from) {
   to.events = event_sink(options.events, options.events_user);
   TRY(assign_enum(options.harden, BARTIZAN_HARDENING_REQUIRED, "harden", "BARTIZAN_HARDENING_*",
       to.harden));
+  TRY(assign(options.broker_url, "broker_url", to.broker_url));
   TRY(finish(options, to));
   return to;
 }

@@ -429,7 +429,8 @@ scratch_bytes: Size of the scratch disk for what the workload writes, which the 
 recovery_passphrase: A second way into the disk, for people: a key slot of its own,
     hardened by Argon2id. The guest never uses it. Default: none.
 host_may: What a host may do to the workload that runs: some of "input" (standard input
-    and terminal), "output" and "signals" (any; without it only the request to stop),
+    and terminal), "output", "signals" (any; without it only the request to stop) and
+    "broker" (name another address for the broker, whose authority stays the image's),
     comma separated, or "none". The manifest records it, and the guest enforces it.
     Default: "output" with a broker_url, else "input,output,signals".)doc");
 }
@@ -682,7 +683,8 @@ void with_arguments_of_Context(Define&& define, Work work) {
          uint32_t max_ram_mib,
          uint64_t max_scratch_bytes,
          const py::object& events,
-         const std::string& harden) {
+         const std::string& harden,
+         const std::string& broker_url) {
         MachineOptions options;
         assign(name, "name", options.name);
         assign(vcpus, "vcpus", options.vcpus);
@@ -706,6 +708,7 @@ void with_arguments_of_Context(Define&& define, Work work) {
         assign(max_scratch_bytes, "max_scratch_bytes", options.max_scratch_bytes);
         assign(events, "events", options.events);
         assign(harden, "harden", options.harden);
+        assign(broker_url, "broker_url", options.broker_url);
         return work(std::move(options), tee_options);
       },
       py::kw_only(),
@@ -732,6 +735,7 @@ void with_arguments_of_Context(Define&& define, Work work) {
       py::arg("max_scratch_bytes") = 0,
       py::arg("events") = py::none(),
       py::arg("harden") = "off",
+      py::arg("broker_url") = "",
       R"doc(Creates a machine. Nothing of the host is touched before the start.
 
 name: Name of the machine in errors and log lines.
@@ -778,7 +782,10 @@ events: Receives each event of the guest, on a thread of the library, which stop
     signals wait for: it returns soon. It may do what any thread may, but neither wait
     for the guest nor free the machine.
 harden: What the library's threads of the machine give up before its guest runs. One of
-    "off", "preferred", "required".)doc");
+    "off", "preferred", "required".
+broker_url: Where the image's broker is in this deployment, "https://host:port", for an
+    image that was built with host_may "broker". Only the address: the authority that is
+    believed stays the image's. Default: the image's own.)doc");
 }
 
 }  // namespace bartizan::python

@@ -30,7 +30,7 @@ _bartizan() {
     unregister) options="--broker --ca --token-file" ;;
     list) options="--broker --ca --token-file" ;;
     audit) options="--broker --ca --token-file" ;;
-    run) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --policy --id-block --id-auth --certificates --require-certificates --owner-certificate --session --platform-certificates --quote-service --huge-pages --harden --publish --network --allow --key-file --vsock --vsock-listen --scratch --max-vcpus --max-memory --max-scratch --kvm-device --name --stop-timeout --event-fd --log-guest --verbose --as-container --stats --find-in-memory" ;;
+    run) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --policy --id-block --id-auth --certificates --require-certificates --owner-certificate --session --platform-certificates --quote-service --huge-pages --harden --publish --network --allow --key-file --broker --vsock --vsock-listen --scratch --max-vcpus --max-memory --max-scratch --kvm-device --name --stop-timeout --event-fd --log-guest --verbose --as-container --stats --find-in-memory" ;;
     probe) options="--tee --kvm-device --time-limit --bundle" ;;
     doctor) options="--kvm-device" ;;
     up) options="--reference --publish --bundle --tee --vcpus --memory --state --kvm-device --log-guest --dry-run" ;;

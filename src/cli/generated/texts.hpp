@@ -238,9 +238,9 @@ inline constexpr OptionText kScratch = {
     "", false, false, false, false};
 inline constexpr OptionText kHostMay = {
     "--host-may", "WORDS",
-    "What a host may do to the workload that runs: some of input, output, signals, comma "
-    "separated, or none; default: output if there is a --broker, else all. A stop can "
-    "always be asked for",
+    "What a host may do to the workload: some of input, output, signals and broker (say "
+    "where the broker is), comma separated, or none; default: output if there is a "
+    "--broker, else input, output and signals. A stop can always be asked for",
     "", false, false, false, false};
 inline constexpr OptionText kNoNetwork = {
     "--no-network", "",
@@ -688,6 +688,11 @@ inline constexpr OptionText kAllow = {
 inline constexpr OptionText kKeyFile = {
     "--key-file", "FILE",
     "Hand the disk key to the guest: for tests and --tee none",
+    "", false, false, false, false};
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "Where the image's broker is in this deployment, if the image was built with "
+    "--host-may broker; the authority that is believed stays the image's",
     "", false, false, false, false};
 inline constexpr OptionText kVsock = {
     "--vsock", "PORT=PATH",

@@ -43,9 +43,12 @@ Result<void> check_public(const BuildOptions& options) {
 Result<guest_abi::HostAccess> host_access(const BuildOptions& options) {
   if (options.host_may.empty())
     return options.broker_url.empty() ? guest_abi::HostAccess()
-                                      : guest_abi::HostAccess{false, true, false};
+                                      : guest_abi::HostAccess{false, true, false, false};
   auto access = guest_abi::host_access_from_string(options.host_may);
   if (!access.ok()) return invalid(kOrigin, "host_may: {}", access.error().message);
+  if (access->broker && options.broker_url.empty())
+    return invalid(kOrigin, "host_may \"{}\": broker: the image names none (broker_url)",
+                   options.host_may);
   return access;
 }
 
@@ -293,13 +296,11 @@ Result<std::string> check_build(const BuildOptions& options) {
   return source.manifest.digest;
 }
 
-Result<BuildReport> build_image(const BuildOptions& options) {
-  const BlockedSignal quiet(SIGXFSZ);
-  TRY(check_options(options));
-  image::oci::ImageName output = TRY(image::oci::parse_output_name(options.output));
-  TRY(check_absent(output.path));
-  TRY(require_parent("`output`", output.path));
-  PartialFolder partial = TRY(PartialFolder::create(output.path));
+namespace {
+
+// At `partial`'s path, or the archive `archive` in it.
+Result<BuildReport> build_in(const PartialFolder& partial, const fs::path& archive,
+                             const BuildOptions& options) {
   fs::path fetched = partial.path() / "source", fetched_base = partial.path() / "base";
   OpenedImage source =
       TRY(open_image(options.source, options.reference, fetched, options.progress));
@@ -308,8 +309,7 @@ Result<BuildReport> build_image(const BuildOptions& options) {
     base =
         TRY(open_image(options.base_image, options.base_reference, fetched_base, options.progress));
   }
-  image::oci::ImageName made{output.archive ? partial.path() / "image.tar" : partial.path(),
-                             output.archive};
+  image::oci::ImageName made{archive.empty() ? partial.path() : archive, !archive.empty()};
   BuildReport report =
       TRY(Build(options, std::move(source), std::move(base), partial.path()).run(made));
   for (const fs::path& folder : {fetched, fetched_base}) {
@@ -318,7 +318,33 @@ Result<BuildReport> build_image(const BuildOptions& options) {
     if (failed)
       return errno_error(failed.value(), kOrigin, fmt::format("{}: remove", folder.string()));
   }
-  TRY(output.archive ? partial.publish_file(made.path, output.path) : partial.publish(output.path));
+  return report;
+}
+
+// To where skopeo copies it. What is fetched on the way may be nobody else's to read.
+Result<BuildReport> build_elsewhere(const BuildOptions& options) {
+  PartialFolder partial =
+      TRY(PartialFolder::create(TRY(temporary_folder()) / "bartizan-image", 0700));
+  BuildReport report = TRY(build_in(partial, {}, options));
+  TRY(image::oci::push(partial.path(), options.output_reference, options.output,
+                       options.progress));
+  report.output = options.output;
+  return report;
+}
+
+}  // namespace
+
+Result<BuildReport> build_image(const BuildOptions& options) {
+  const BlockedSignal quiet(SIGXFSZ);
+  TRY(check_options(options));
+  if (image::oci::needs_push(options.output)) return build_elsewhere(options);
+  image::oci::ImageName output = TRY(image::oci::parse_output_name(options.output));
+  TRY(check_absent(output.path));
+  TRY(require_parent("`output`", output.path));
+  PartialFolder partial = TRY(PartialFolder::create(output.path));
+  const fs::path archive = output.archive ? partial.path() / "image.tar" : fs::path();
+  BuildReport report = TRY(build_in(partial, archive, options));
+  TRY(output.archive ? partial.publish_file(archive, output.path) : partial.publish(output.path));
   report.output = output.path;
   return report;
 }

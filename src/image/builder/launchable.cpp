@@ -72,11 +72,6 @@ Result<void> check_recovery(const BuildOptions& options) {
       size, kLeastPassphraseBytes, kForce);
 }
 
-bool is_loopback(std::string_view host) {
-  return host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") ||
-         host == "0.0.0.0" || host == "::1" || host == "::";
-}
-
 Result<void> check_authority(const BuildOptions& options) {
   if (options.broker_ca_pem.find("PRIVATE KEY") != std::string::npos)
     return invalid(kOrigin, "broker_ca_pem: has a private key in it, and an image is public");
@@ -105,7 +100,7 @@ Result<void> check_broker(const BuildOptions& options) {
                    "network: off, and by it a guest asks its broker; without broker_url the caller "
                    "of a launch gives the key; {}",
                    kForce);
-  if (!is_loopback(endpoint->host)) return {};
+  if (!endpoint->is_loopback()) return {};
   return invalid(kOrigin,
                  "broker_url \"{}\": in the guest that is the guest itself; the host is 10.0.2.2 "
                  "there; {}",

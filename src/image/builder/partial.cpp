@@ -53,13 +53,13 @@ Result<void> rename_new(const fs::path& from, const fs::path& to) {
 
 }  // namespace
 
-Result<PartialFolder> PartialFolder::create(const fs::path& output) {
+Result<PartialFolder> PartialFolder::create(const fs::path& output, mode_t mode) {
   fs::path path = trimmed(output);
   remove_abandoned(path);
   Bytes random(kRandomBytes);
   TRY(crypto::random_bytes(random));
   path += std::string(kMark) + to_hex(random);
-  if (::mkdir(path.c_str(), 0755) != 0)
+  if (::mkdir(path.c_str(), mode) != 0)
     return errno_error(errno, kOrigin, fmt::format("{}: mkdir", path.string()));
   auto unfinished = std::make_unique<Unfinished>(path);
   UniqueFd lock = TRY(open_folder(path));

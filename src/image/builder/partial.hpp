@@ -13,7 +13,7 @@ namespace bartizan::image::builder {
 class PartialFolder {
  public:
   // First removes what makers of the same output left who were killed.
-  static Result<PartialFolder> create(const std::filesystem::path& output);
+  static Result<PartialFolder> create(const std::filesystem::path& output, mode_t mode = 0755);
 
   const std::filesystem::path& path() const { return unfinished_->path(); }
   // Gives it its name. already_exists if somebody else was faster.

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <vector>
 
 #include "base/errors.hpp"
@@ -26,6 +27,14 @@ constexpr int kAskEveryMs = 200;  // whether to go on
 constexpr std::array<std::string_view, 9> kTransports = {
     "docker://", "docker-archive:",     "docker-daemon:", "oci:",   "oci-archive:",
     "dir:",      "containers-storage:", "tarball:",       "ostree:"};
+// Of these, where an image can be put; OCI's own two are written without skopeo.
+constexpr std::array<std::string_view, 6> kDestinations = {
+    "docker://", "docker-archive:", "docker-daemon:", "dir:", "containers-storage:", "ostree:"};
+
+bool begins_with_one_of(std::span<const std::string_view> transports, std::string_view name) {
+  return std::ranges::any_of(
+      transports, [&](std::string_view transport) { return name.starts_with(transport); });
+}
 
 bool is_regular(const fs::path& path) {
   std::error_code ignored;
@@ -70,21 +79,20 @@ Result<Child> start(const std::vector<std::string>& command) {
       ::posix_spawnp(&child.pid, arguments[0], &actions, nullptr, arguments.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   if (status == ENOENT) {
-    return make_error(
-        ErrorCode::unsupported, kOrigin,
-        "{}: not an OCI layout folder, and skopeo, which reads other sources, is not installed",
-        command.end()[-2]);
+    return make_error(ErrorCode::unsupported, kOrigin,
+                      "skopeo, which copies images from and to other places than OCI layouts, is "
+                      "not installed");
   }
   if (status != 0) return errno_error(status, kOrigin, "start skopeo");
   return child;
 }
 
 // The child's last words; asks the caller meanwhile whether to go on.
-Result<std::string> listen(const Child& child, const ProgressSink& progress) {
+Result<std::string> listen(const Child& child, const char* step, const ProgressSink& progress) {
   std::string words;
   for (;;) {
-    if (progress && !progress({"fetch", 0, 0}))
-      return make_error(ErrorCode::cancelled, kOrigin, "fetch: cancelled by the caller");
+    if (progress && !progress({step, 0, 0}))
+      return make_error(ErrorCode::cancelled, kOrigin, "{}: cancelled by the caller", step);
     pollfd wait{child.output.get(), POLLIN, 0};
     if (::poll(&wait, 1, kAskEveryMs) <= 0) continue;
     char chunk[1024];
@@ -108,15 +116,38 @@ std::string last_line(std::string text) {
   return newline == std::string::npos ? text : text.substr(newline + 1);
 }
 
+// Runs skopeo to its end; `where` is what an error names.
+Result<void> run(const std::vector<std::string>& command, const char* step, std::string_view where,
+                 const ProgressSink& progress) {
+  auto started = start(command);
+  if (!started.ok()) {
+    Error error = std::move(started).error();
+    error.message = fmt::format("{}: {}", where, error.message);
+    return error;
+  }
+  auto words = listen(*started, step, progress);
+  if (!words.ok()) ::kill(started->pid, SIGTERM);
+  const int status = reap(*started);
+  if (!words.ok()) return words.error();
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  const std::string line = last_line(*words);
+  const bool absent = line.find("no such file") != std::string::npos ||
+                      line.find("not found") != std::string::npos ||
+                      line.find("manifest unknown") != std::string::npos;
+  return make_error(absent ? ErrorCode::not_found : ErrorCode::io, kOrigin, "{}: skopeo copy: {}",
+                    where, line.substr(0, 1000));
+}
+
 }  // namespace
 
 bool needs_fetch(const fs::path& source) {
   if (is_regular(source)) return true;
   std::error_code ignored;
-  if (fs::exists(source, ignored)) return false;
-  return std::any_of(kTransports.begin(), kTransports.end(), [&](std::string_view transport) {
-    return source.native().starts_with(transport);
-  });
+  return !fs::exists(source, ignored) && begins_with_one_of(kTransports, source.native());
+}
+
+bool needs_push(const fs::path& output) {
+  return begins_with_one_of(kDestinations, output.native());
 }
 
 Result<void> fetch(const fs::path& source, const std::string& reference, const fs::path& layout,
@@ -137,18 +168,18 @@ Result<void> fetch(const fs::path& source, const std::string& reference, const f
     command.push_back("--dest-oci-accept-uncompressed-layers");
   command.push_back(from);
   command.push_back("oci:" + layout.native() + ":latest");
-  Child child = TRY(start(command));
-  auto words = listen(child, progress);
-  if (!words.ok()) ::kill(child.pid, SIGTERM);
-  int status = reap(child);
-  if (!words.ok()) return words.error();
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  std::string line = last_line(*words);
-  bool absent = line.find("no such file") != std::string::npos ||
-                line.find("not found") != std::string::npos ||
-                line.find("manifest unknown") != std::string::npos;
-  return make_error(absent ? ErrorCode::not_found : ErrorCode::io, kOrigin, "{}: skopeo copy: {}",
-                    source.string(), line.substr(0, 1000));
+  return run(command, "fetch", source.native(), progress);
+}
+
+// Our own layout is not signed, whatever the machine's policy asks of images from elsewhere.
+Result<void> push(const fs::path& layout, const std::string& reference, const fs::path& output,
+                  const ProgressSink& progress) {
+  std::vector<std::string> command = {"skopeo", "--insecure-policy", "copy", "--quiet"};
+  // The digest by which the image was registered or signed; other places have formats of their own.
+  if (output.native().starts_with("docker://")) command.push_back("--preserve-digests");
+  command.push_back("oci:" + layout.native() + ":" + reference);
+  command.push_back(output.native());
+  return run(command, "push", output.native(), progress);
 }
 
 }  // namespace bartizan::image::oci

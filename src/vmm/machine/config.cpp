@@ -73,6 +73,11 @@ Result<std::vector<virtio::EgressRule>> egress_rules(const MachineOptions& optio
 // Better now than after the boot.
 Result<void> check_broker_is_reachable(const std::string& url, const NetworkDecision& decision) {
   const auto broker = TRY(Endpoint::parse(url));
+  if (broker.is_loopback()) {
+    return invalid(kOrigin,
+                   "broker {}: in the guest that is the guest itself; this host is {} there", url,
+                   guest_abi::kGatewayAddress);
+  }
   if (decision.mode == NetworkMode::isolated) {
     return make_error(ErrorCode::permission_denied, kOrigin,
                       "network isolated: the guest could not ask its broker {} for the key", url);
@@ -86,7 +91,7 @@ Result<void> check_broker_is_reachable(const std::string& url, const NetworkDeci
       return {};
   }
   return make_error(ErrorCode::permission_denied, kOrigin,
-                    "the image's broker {} is at this host's loopback, which its guests reach if "
+                    "the broker {} is at this host's loopback, which its guests reach if "
                     "this host's owner allows it: `allow` loopback:{}",
                     url, broker.port);
 }
@@ -95,7 +100,7 @@ Result<void> check_vsock(const MachineOptions& options) {
   std::set<uint32_t> taken = {guest_abi::kReportVsockPort,   guest_abi::kKeyVsockPort,
                               guest_abi::kSignalVsockPort,   guest_abi::kInputVsockPort,
                               guest_abi::kOutputVsockPort,   guest_abi::kTerminalVsockPort,
-                              guest_abi::kListeningVsockPort};
+                              guest_abi::kListeningVsockPort, guest_abi::kBrokerVsockPort};
   for (const VsockPort& port : options.vsock) {
     if (port.path.empty()) {
       return make_error(ErrorCode::invalid_argument, kOrigin, "vsock port {}: no path", port.port);
@@ -132,6 +137,10 @@ Result<void> check_options(const MachineOptions& options) {
   TRY(check_published(options));
   TRY(check_tee_options(options.tee_options));
   TRY(egress_rules(options));
+  if (!options.broker_url.empty()) {
+    auto broker = Endpoint::parse(options.broker_url);
+    if (!broker.ok()) return invalid(kOrigin, "broker_url: {}", broker.error().message);
+  }
   return check_vsock(options);
 }
 
@@ -199,8 +208,25 @@ Result<void> check_disk_key(const LuksDisk& disk, int file, const guest_abi::Man
   return error;
 }
 
+Result<std::optional<guest_abi::Manifest::Broker>> decide_broker(
+    const MachineOptions& options, const guest_abi::Manifest& manifest) {
+  auto broker = manifest.broker;
+  if (options.broker_url.empty()) return broker;
+  if (!broker)
+    return invalid(kOrigin, "broker_url {}: the image names no broker", options.broker_url);
+  if (!manifest.host.broker) {
+    return make_error(ErrorCode::permission_denied, kOrigin,
+                      "broker_url {}: the image lets no host say where its broker is: build it with "
+                      "host_may \"broker\"",
+                      options.broker_url);
+  }
+  broker->url = TRY(Endpoint::parse(options.broker_url)).url;
+  return broker;
+}
+
 Result<NetworkDecision> decide_network(const MachineOptions& options,
-                                       const guest_abi::Manifest& manifest, bool key_by_broker) {
+                                       const guest_abi::Manifest& manifest,
+                                       const std::string& asked) {
   NetworkDecision decision{options.network, TRY(egress_rules(options))};
   if (!manifest.network) {
     if (!options.publish.empty() || !options.publish_auto.empty()) {
@@ -213,8 +239,7 @@ Result<NetworkDecision> decide_network(const MachineOptions& options,
     return make_error(ErrorCode::invalid_argument, kOrigin,
                       "network none: the image's manifest asks for a network");
   }
-  if (key_by_broker && manifest.broker)
-    TRY(check_broker_is_reachable(manifest.broker->url, decision));
+  if (!asked.empty()) TRY(check_broker_is_reachable(asked, decision));
   return decision;
 }
 

@@ -35,15 +35,21 @@ Result<OpenedDisk> open_disk(LuksDisk& disk);
 Result<void> check_disk_key(const LuksDisk& disk, int file, const guest_abi::Manifest& manifest,
                             Tee tee);
 
-// What network the guest gets: what the manifest wants must be there. `key_by_broker`: the guest
-// fetches its key, from an address that it must be able to reach.
+// The broker that is asked for this launch's key: the manifest's, at the address of the options if
+// they have one. permission_denied: the manifest does not let a host choose it; invalid_argument.
+Result<std::optional<guest_abi::Manifest::Broker>> decide_broker(
+    const MachineOptions& options, const guest_abi::Manifest& manifest);
+
+// What network the guest gets: what the manifest wants must be there. `asked`: the URL from which
+// the guest fetches its key, and which it must be able to reach; empty: it asks nobody.
 struct NetworkDecision {
   NetworkMode mode = NetworkMode::none;
   std::vector<virtio::EgressRule> allow = {};
 };
 // Errors: invalid_argument, permission_denied (the broker is at a place that is not allowed).
 Result<NetworkDecision> decide_network(const MachineOptions& options,
-                                       const guest_abi::Manifest& manifest, bool key_by_broker);
+                                       const guest_abi::Manifest& manifest,
+                                       const std::string& asked);
 
 // The scratch disk that the manifest asks for; invalid if it asks for none. invalid_argument if the
 // options name one nevertheless.

@@ -62,6 +62,7 @@ struct Context::Impl {
   std::optional<LuksDisk> disk;
   UniqueFd disk_file;
   guest_abi::Manifest manifest;                 // of `disk`
+  std::optional<guest_abi::Manifest::Broker> broker;  // that gives the key; decided by start()
   uint32_t image_vcpus = 0, image_ram_mib = 0;  // of an attached image
   std::shared_ptr<Impl> kept;  // itself, in a child or without a thread to end it: never destroyed
   mutable Mutex mutex;
@@ -86,6 +87,10 @@ struct Context::Impl {
                                                               plan::tee::LaunchPlan& plan);
   Result<vmm::harden::Setups> confinement() const;
   LaunchOptions launch_options() const;
+  // The guest does, for its key. Of SEV's guests the host has asked before.
+  bool asks_broker() const {
+    return broker && !disk->disk_key && tee != Tee::sev && tee != Tee::sev_es;
+  }
   void warn(const std::string& line) const;
   void warn_of_differences(const vmm::machine::LaunchInputs& inputs) const;
   // An error, or a Result's, with the machine's name in front.
@@ -214,6 +219,7 @@ Result<vmm::machine::ServiceOptions> Context::Impl::service_options(
     const plan::tee::LaunchPlan& plan) const {
   vmm::machine::ServiceOptions services;
   if (disk->disk_key) services.disk_key = disk->disk_key->clone();
+  if (asks_broker()) services.broker_url = options.broker_url;
   services.certificates = options.tee_options.certificates;  // SNP's alone has some
   if (tee != Tee::simulated) return services;
   auto measured = TRY(plan::measure::measure_plan(plan));
@@ -237,8 +243,8 @@ Result<vmm::machine::DeviceOptions> Context::Impl::device_options(
   devices.manifest = disk->manifest;
   devices.host = manifest.host;
   devices.scratch = TRY(vmm::machine::open_scratch(options, manifest));
-  auto network = TRY(vmm::machine::decide_network(
-      options, manifest, !disk->disk_key && tee != Tee::sev && tee != Tee::sev_es));
+  auto network = TRY(vmm::machine::decide_network(options, manifest,
+                                                  asks_broker() ? broker->url : std::string()));
   devices.network = network.mode;
   devices.allow = std::move(network.allow);
   devices.publish = options.publish;
@@ -277,7 +283,7 @@ Result<vmm::machine::RunningMachineOptions> Context::Impl::running_options(
   how.binding = TRY(vmm::machine::make_binding(options.tee_options, plan,
                                                guest_abi::workload_digest(disk->manifest)));
   TRY(vmm::machine::resolve_guest_owner(
-      *how.kernel, {options.tee_options, disk->manifest, disk->disk_key.has_value()}, plan,
+      *how.kernel, {options.tee_options, broker, disk->disk_key.has_value()}, plan,
       &how.binding));
   how.backing = vmm::machine::backing_of(options.huge_pages);
   how.setups = TRY(confinement());
@@ -304,6 +310,7 @@ Result<void> Context::Impl::start() {
   TRY(vmm::machine::check_tee_options(options.tee_options, tee));
   TRY(vmm::machine::check_limits(options, vcpus(), ram_mib(), manifest));
   TRY(vmm::machine::check_disk_key(*disk, disk_file.get(), manifest, tee));
+  broker = TRY(vmm::machine::decide_broker(options, manifest));
   const LaunchOptions launch = launch_options();
   auto plan = TRY(plan::measure::make_plan(launch, disk->disk_key.has_value()));
   plan.guest_policy = vmm::machine::guest_policy_of(options.tee_options, tee);

@@ -4,7 +4,6 @@
 #include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
 #include "base/guest_address.hpp"
-#include "guest_abi/manifest.hpp"
 #include "vmm/launch/sev/device.hpp"
 
 namespace bartizan::vmm::machine {
@@ -45,13 +44,12 @@ Result<void> resolve_guest_owner(kvm::KernelApi& kernel, const LaunchOwner& who,
                                  const plan::tee::LaunchPlan& plan,
                                  launch::LaunchIdentity* binding) {
   if (!attest::evidence::is_pre_attested(plan.tee) || !TRY(broker_owns(who, plan.tee))) return {};
-  guest_abi::Manifest manifest = TRY(guest_abi::Manifest::parse(who.manifest));
-  if (!manifest.broker) {
+  if (!who.broker) {
     return invalid(kOrigin, "platform_certificates: the image's manifest names no broker to ask");
   }
   attest::client::SevLaunchRequest request;
-  request.url = manifest.broker->url;
-  request.ca_pem = manifest.broker->ca_pem;
+  request.url = who.broker->url;
+  request.ca_pem = who.broker->ca_pem;
   request.tee = plan.tee;
   request.workload_digest = binding->workload_digest;
   request.policy = static_cast<uint32_t>(plan.guest_policy);

@@ -3,7 +3,10 @@
 // whoever the caller names.
 #pragma once
 
+#include <optional>
+
 #include "bartizan/machine.hpp"
+#include "guest_abi/manifest.hpp"
 #include "plan/tee/launch_plan.hpp"
 #include "vmm/kvm/kernel_api.hpp"
 #include "vmm/launch/launch_identity.hpp"
@@ -12,7 +15,7 @@ namespace bartizan::vmm::machine {
 
 struct LaunchOwner {
   const TeeOptions& options;
-  ByteView manifest;
+  const std::optional<guest_abi::Manifest::Broker>& broker;  // that is asked for this launch
   bool key_from_caller = false;
 };
 

@@ -42,6 +42,8 @@ std::map<uint32_t, virtio::Connect> Services::ports() {
   if (options_.signer || !options_.certificates.empty())
     ports[guest_abi::kReportVsockPort] = [this](uint32_t) { return open_report(); };
   if (options_.disk_key) ports[guest_abi::kKeyVsockPort] = [this](uint32_t) { return open_key(); };
+  if (!options_.broker_url.empty())
+    ports[guest_abi::kBrokerVsockPort] = [this](uint32_t) { return open_broker_address(); };
   ports[guest_abi::kSignalVsockPort] = [this](uint32_t) { return open_signals(); };
   return ports;
 }
@@ -107,6 +109,15 @@ Result<UniqueFd> Services::open_key() {
   auto [ours, guests] = TRY(make_stream_pair());
   send_all(ours.get(), options_.disk_key->bytes());
   options_.disk_key.reset();
+  return std::move(guests);
+}
+
+Result<UniqueFd> Services::open_broker_address() const {
+  TRY(check_booting("broker's address"));
+  auto [ours, guests] = TRY(make_stream_pair());
+  Bytes message;
+  append_block(message, as_bytes(options_.broker_url));
+  send_all(ours.get(), message);
   return std::move(guests);
 }
 

@@ -1,6 +1,6 @@
 // What the guest finds on the host's vsock ports: the report service (reports of the simulated TEE,
-// certificates for those of SNP), the key service (a disk key given by the caller) and the signal
-// service. docs/reference/guest-abi.md, "vsock". On the event loop's thread, but for
+// certificates for those of SNP), the key service (a disk key given by the caller), the broker's
+// address and the signal service. docs/reference/guest-abi.md, "vsock". On the event loop's thread, but for
 // stage_reached().
 //
 // What serves the boot ends with the boot, for any process of the workload can connect to a port:
@@ -28,6 +28,7 @@ struct ServiceOptions {
   // GUID table for reports that the guest has; empty, and no signer: no report service.
   Bytes certificates;
   std::optional<SecretBytes> disk_key;  // absent: no key service
+  std::string broker_url;               // empty: no word of where the broker is
 };
 
 class Services {
@@ -54,6 +55,7 @@ class Services {
   };
   Result<UniqueFd> open_report();
   Result<UniqueFd> open_key();
+  Result<UniqueFd> open_broker_address() const;
   Result<UniqueFd> open_signals();
   void on_report_data(int fd);
   Bytes answer(ByteView report_data) const;

@@ -33,7 +33,8 @@ TEST(Manifest, ScratchIsThereOrNot) {
 TEST(Manifest, HostAccessIsWhatIsNotForbidden) {
   guest_abi::Manifest manifest = sample_manifest();
   EXPECT_EQ(as_text(manifest.serialize().value()).find("\"host\""), std::string_view::npos);
-  for (const char* words : {"input,output", "input,signals", "output,signals", "output", "none"}) {
+  for (const char* words : {"input,output", "input,signals", "output,signals", "output", "none",
+                            "output,broker", "input,output,signals,broker", "broker"}) {
     manifest.host = guest_abi::host_access_from_string(words).value();
     auto back = guest_abi::Manifest::parse(manifest.serialize().value());
     ASSERT_TRUE(back.ok()) << words;

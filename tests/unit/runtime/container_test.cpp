@@ -72,6 +72,11 @@ TEST_F(ContainerTest, WhatTheImageDemandsIsNotLowered) {
   config["annotations"]["org.bartizan.tee"] = "none";
   write("config.json", config.dump());
   EXPECT_NE(refusal().message.find("gets its key by attestation"), std::string::npos);
+  config["annotations"].erase("org.bartizan.tee");
+  config["annotations"]["org.bartizan.broker"] = "https://elsewhere:8443";
+  write("config.json", config.dump());
+  EXPECT_NE(refusal().message.find("the image lets no host say where its broker is"),
+            std::string::npos);
 }
 
 TEST_F(ContainerTest, BadBundles) {

@@ -94,13 +94,15 @@ TEST(RewriteConfig, WishesBecomeOptions) {
   Launch launch = sample_launch();
   launch.wishes.key_file = "/srv/disk.key";
   launch.wishes.allow = {"loopback:8443", "metadata"};
+  launch.wishes.broker = "https://kbs:8443";
   launch.wishes.log_guest = true;
   launch.image.manifest.scratch_bytes = guest_abi::kMinScratchBytes;
   launch.keep_groups = true;
   const Json config = rewrite_config(sample_config(), launch).value();
   const std::vector<std::string> words = config["process"]["args"];
   EXPECT_THAT(words, IsSupersetOf({"--key-file", "/run/.bartizan/key", "--allow", "loopback:8443",
-                                   "metadata", "--log-guest", "--scratch"}));
+                                   "metadata", "--broker", "https://kbs:8443", "--log-guest",
+                                   "--scratch"}));
   EXPECT_EQ(mount_at(config, "/run/.bartizan/key")["source"], "/srv/disk.key");
   EXPECT_EQ(config["annotations"]["run.oci.keep_original_groups"], "1");
 }

@@ -57,13 +57,15 @@ TEST(Annotations, HandsOverOnlyWhatTheOperatorListed) {
                           R"({"org.bartizan.allow":"loopback"})"})
     EXPECT_EQ(wishes_of(one, {}).error().code, ErrorCode::permission_denied) << one;
   EXPECT_TRUE(wishes_of(R"({"org.bartizan.tee":"simulated"})", {}).ok());
+  EXPECT_EQ(wishes_of(R"({"org.bartizan.broker":"https://kbs:1/"})", {}).value().broker,
+            "https://kbs:1");
 }
 
 TEST(Annotations, NonsenseIsRefusedByName) {
-  const Settings all{"", "", {}, {"tee", "log", "bundle", "key-file"}};
+  const Settings all{"", "", {}, {"tee", "log", "bundle", "key-file", "broker"}};
   for (const char* text : {R"({"org.bartizan.tee":"sgx"})", R"({"org.bartizan.tee":1})",
                            R"({"org.bartizan.log":"all"})", R"({"org.bartizan.bundle":"relative"})",
-                           R"({"org.bartizan.cpus":"8"})"}) {
+                           R"({"org.bartizan.broker":"kbs:1"})", R"({"org.bartizan.cpus":"8"})"}) {
     auto wishes = wishes_of(text, all);
     ASSERT_FALSE(wishes.ok()) << text;
     EXPECT_TRUE(wishes.error().message.starts_with("annotation org.bartizan.")) << text;

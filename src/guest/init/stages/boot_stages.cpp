@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/endpoint.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/units.hpp"
@@ -63,6 +64,7 @@ class BootStages {
  private:
   Result<Bytes> file_of_image(const char* path) const;
   Result<SecretBytes> key_from_caller() const;
+  Result<std::string> broker_url() const;
   Result<SecretBytes> key_from_broker();
   Result<workload::HostStreams> connect_streams() const;
 
@@ -150,11 +152,22 @@ Result<SecretBytes> BootStages::key_from_caller() const {
   return host::receive_secret(socket.get(), kMaxPassphrase, "caller's key");
 }
 
+// A host that names none leaves the manifest's. It may lie: whoever answers there must have a
+// certificate of the manifest's authority, and gets no more than the broker would.
+Result<std::string> BootStages::broker_url() const {
+  if (!manifest_.host.broker) return manifest_.broker->url;
+  auto socket = host::connect_to_host(guest_abi::kBrokerVsockPort);
+  if (!socket.ok()) return manifest_.broker->url;
+  Bytes url = TRY(host::receive_block(socket->get(), kMaxBrokerUrl, "the broker's address"));
+  return TRY(Endpoint::parse(as_text(url))).url;
+}
+
 Result<SecretBytes> BootStages::key_from_broker() {
   if (!manifest_.broker) {
     return make_error(ErrorCode::invalid_state, "guest/broker",
                       "the manifest names no broker and the caller gives no key");
   }
+  manifest_.broker->url = TRY(broker_url());
   host::WatchedSource watched(*source_);
   auto key = request_key({manifest_.broker->url, manifest_.broker->ca_pem,
                           manifest_.broker->resource, kBrokerTimeoutMs},

@@ -23,6 +23,8 @@ TEST(Options, EachRefusalNamesTheOptionAndTheValue) {
   EXPECT_EQ(refusal([](MachineOptions&) {}), "ok");
   EXPECT_EQ(refusal([](MachineOptions& o) { o.vcpus = o.ram_mib = 0; }), "ok") << "the image's";
   EXPECT_THAT(refusal([](MachineOptions& o) { o.vcpus = 5000; }), HasSubstr("vcpus 5000"));
+  EXPECT_THAT(refusal([](MachineOptions& o) { o.broker_url = "here:8443"; }),
+              HasSubstr("broker_url: "));
   EXPECT_THAT(refusal([](MachineOptions& o) { o.ram_mib = 1; }), HasSubstr("ram_mib 1"));
   EXPECT_THAT(refusal([](MachineOptions& o) { o.ram_mib = 0xffffffff; }),
               HasSubstr("ram_mib 4294967295"));
@@ -66,16 +68,16 @@ TEST(Options, NetworkIsTheLeastOfHostsAndImages) {
   guest_abi::Manifest manifest = sample_manifest();
   MachineOptions options;
   manifest.network = false;
-  EXPECT_EQ(decide_network(options, manifest, false)->mode, NetworkMode::none);
+  EXPECT_EQ(decide_network(options, manifest, "")->mode, NetworkMode::none);
   options.publish_auto = "127.0.0.1";
-  EXPECT_EQ(decide_network(options, manifest, false).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(decide_network(options, manifest, "").error().code, ErrorCode::invalid_argument);
   manifest.network = true;
-  EXPECT_EQ(decide_network(options, manifest, false)->mode, NetworkMode::outbound);
+  EXPECT_EQ(decide_network(options, manifest, "")->mode, NetworkMode::outbound);
   options.network = NetworkMode::isolated;
-  EXPECT_EQ(decide_network(options, manifest, false)->mode, NetworkMode::isolated);
+  EXPECT_EQ(decide_network(options, manifest, "")->mode, NetworkMode::isolated);
   options = {};
   options.network = NetworkMode::none;
-  EXPECT_THAT(decide_network(options, manifest, false).error().message,
+  EXPECT_THAT(decide_network(options, manifest, "").error().message,
               HasSubstr("network none: the image's manifest asks for a network"));
 }
 
@@ -83,11 +85,10 @@ TEST(Options, ABrokerOutOfReachIsNoLaunch) {
   guest_abi::Manifest manifest = sample_manifest();
   manifest.network = true;
   auto decide = [&](const std::string& url, std::vector<std::string> allow, NetworkMode mode = {}) {
-    manifest.broker = guest_abi::Manifest::Broker{url, "", ""};
     MachineOptions options;
     options.allow = std::move(allow);
     options.network = mode;
-    auto decided = decide_network(options, manifest, true);
+    auto decided = decide_network(options, manifest, url);
     return decided.ok() ? std::string("ok") : decided.error().describe();
   };
   EXPECT_EQ(decide("https://broker.example:8443", {}), "ok");
@@ -98,6 +99,23 @@ TEST(Options, ABrokerOutOfReachIsNoLaunch) {
   EXPECT_EQ(decide("https://10.0.2.2:8443", {"loopback"}), "ok");
   EXPECT_THAT(decide("https://broker.example", {}, NetworkMode::isolated),
               HasSubstr("network isolated: the guest could not ask its broker"));
+  EXPECT_THAT(decide("https://127.0.0.1:8443", {"loopback"}), HasSubstr("that is the guest itself"));
+}
+
+TEST(Options, TheBrokersAddressIsTheImagesUnlessItSaysOtherwise) {
+  guest_abi::Manifest manifest = sample_manifest();
+  const std::string own = manifest.broker->url;
+  MachineOptions options;
+  EXPECT_EQ(decide_broker(options, manifest).value()->url, own);
+  options.broker_url = "https://here:8443/";
+  EXPECT_EQ(decide_broker(options, manifest).error().code, ErrorCode::permission_denied);
+  manifest.host.broker = true;
+  const auto moved = decide_broker(options, manifest).value();
+  EXPECT_EQ(moved->url, "https://here:8443");
+  EXPECT_EQ(moved->ca_pem, manifest.broker->ca_pem);
+  EXPECT_EQ(moved->resource, manifest.broker->resource);
+  manifest.broker.reset();
+  EXPECT_THAT(decide_broker(options, manifest).error().message, HasSubstr("names no broker"));
 }
 
 TEST(Options, AnImagesSizeIsJudgedLikeACallers) {

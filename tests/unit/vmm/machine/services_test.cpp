@@ -127,13 +127,15 @@ TEST_F(ServicesTest, WhatServesTheBootEndsWithTheBoot) {
   ServiceOptions options;
   options.signer = std::move(*signer);
   options.disk_key = SecretBytes::from_string("open sesame");
+  options.broker_url = "https://kbs:1";
   serve(std::move(options));
   auto open = [this](uint32_t port) { return ports_.at(port)(port); };
   services_->stage_reached(static_cast<uint32_t>(guest_abi::BootStage::broker));
   EXPECT_TRUE(open(guest_abi::kReportVsockPort).ok());
   services_->stage_reached(static_cast<uint32_t>(guest_abi::BootStage::verity));
   services_->stage_reached(static_cast<uint32_t>(guest_abi::BootStage::pid1));  // a lie is too late
-  for (uint32_t port : {guest_abi::kReportVsockPort, guest_abi::kKeyVsockPort}) {
+  for (uint32_t port :
+       {guest_abi::kReportVsockPort, guest_abi::kKeyVsockPort, guest_abi::kBrokerVsockPort}) {
     auto late = open(port);
     ASSERT_FALSE(late.ok()) << port;
     EXPECT_NE(late.error().message.find("closed since stage verity"), std::string::npos);
@@ -153,11 +155,24 @@ TEST_F(ServicesTest, TheKeyIsGivenOnceAndTheSignalsHaveOneReader) {
   }
 }
 
+TEST_F(ServicesTest, WhereTheBrokerIs) {
+  ServiceOptions options;
+  options.broker_url = "https://kbs:8443";
+  serve(std::move(options));
+  auto stream = ports_.at(guest_abi::kBrokerVsockPort)(guest_abi::kBrokerVsockPort);
+  ASSERT_TRUE(stream.ok());
+  char buffer[64];
+  ASSERT_EQ(::read(stream->get(), buffer, sizeof buffer), 4 + 16);
+  EXPECT_EQ(std::string(buffer, 20), std::string("\x10\0\0\0https://kbs:8443", 20));
+  EXPECT_EQ(::read(stream->get(), buffer, sizeof buffer), 0);
+}
+
 TEST_F(ServicesTest, TheKeyAndTheSignals) {
   ServiceOptions options;
   options.disk_key = SecretBytes::from_string("open sesame");
   serve(std::move(options));
   EXPECT_FALSE(ports_.contains(guest_abi::kReportVsockPort));
+  EXPECT_FALSE(ports_.contains(guest_abi::kBrokerVsockPort));
   auto key = ports_.at(guest_abi::kKeyVsockPort)(guest_abi::kKeyVsockPort);
   ASSERT_TRUE(key.ok());
   char buffer[64];
