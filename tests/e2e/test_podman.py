@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pty
+import pwd
 import shutil
 import signal
 import socket
@@ -18,13 +19,16 @@ from conftest import LAUNCH_TIME_LIMIT_S, SOURCE, fetch, resize
 RUNTIME = SOURCE / "build/dev/src/cli/bartizan-runtime"
 ANNOTATIONS = ["tee", "log", "bundle", "key-file", "allow", "broker"]
 PACKAGES = ("podman", "crun", "runc")
+IN_LAB = pathlib.Path("/lab/command").exists()
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+USERS_HOME = pathlib.Path("/run/bartizan-user")
 
 
 class Podman:
-    """podman on storage of its own; `network host`, because the lab has no bridge."""
+    """podman on storage of its own, run by the words `prefix`."""
 
-    def __init__(self, folder, work):
-        self.folder, self.work = folder, work
+    def __init__(self, folder, work, prefix=(), **environment):
+        self.folder, self.work, self.prefix, self.more_environment = folder, work, prefix, environment
         self.settings = folder / "runtime.json"
         self.configure()
         subprocess.run([RUNTIME, "install", "--root", folder], check=True, stdout=subprocess.DEVNULL)
@@ -34,12 +38,13 @@ class Podman:
 
     def command(self, *words):
         folders = [word for name in ("root", "runroot", "tmpdir") for word in (f"--{name}", self.folder / name)]
-        return list(map(str, ["podman", *folders, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend",
+        return list(map(str, [*self.prefix, "podman", *folders, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend",
                               "file", "--runtime", "bartizan", "--runtime-flag", f"config={self.settings}", *words]))
 
     def environment(self):
         """The drop-in of `install` is all of podman's configuration."""
-        return {**os.environ, "CONTAINERS_CONF": str(self.folder / "etc/containers/containers.conf.d/50-bartizan.conf")}
+        return {**os.environ, "CONTAINERS_CONF": str(self.folder / "etc/containers/containers.conf.d/50-bartizan.conf"),
+                **self.more_environment}
 
     def call(self, *words, **options):
         return subprocess.run(self.command(*words), capture_output=True, text=True, timeout=LAUNCH_TIME_LIMIT_S,
@@ -57,10 +62,10 @@ class Podman:
         assert done.returncode == 0, f"podman {words}: {done.stderr}"
         return done.stdout.strip()
 
-    def words(self, image, *options, verb="run", tee="none", key=True):
+    def words(self, image, *options, verb="run", tee="none", key=True, network="host"):
         """Of a command that makes a container of a confidential image."""
         keys = ["--annotation", f"org.bartizan.key-file={self.work / image}.key"] if key else []
-        return [verb, "--network", "host", "--annotation", f"org.bartizan.tee={tee}", *keys, *options, f"localhost/{image}"]
+        return [verb, "--network", network, "--annotation", f"org.bartizan.tee={tee}", *keys, *options, f"localhost/{image}"]
 
     def pull(self, layout, name):
         self("tag", self("pull", "-q", f"oci:{layout}"), f"localhost/{name}")
@@ -85,9 +90,8 @@ def podman(work, tmp_path_factory):
     missing = [name for name in PACKAGES if not shutil.which(name)]
     if missing or os.geteuid() != 0:
         pytest.skip(f"needs root and {', '.join(PACKAGES)}: missing {missing}")
-    cgroups = pathlib.Path("/sys/fs/cgroup")
-    if not any(cgroups.iterdir()):  # the lab
-        subprocess.run(["mount", "-t", "cgroup2", "none", cgroups], check=True)
+    if IN_LAB and not any(CGROUPS.iterdir()):
+        subprocess.run(["mount", "-t", "cgroup2", "none", CGROUPS], check=True)
     # Not below /tmp, which is on an overlay in the lab; sockets want short names.
     folder = pathlib.Path(f"/run/bartizan-test-{os.getpid()}")
     folder.mkdir()
@@ -99,6 +103,27 @@ def podman(work, tmp_path_factory):
     podman.call("rm", "--all", "--force", "--time", "0")
     podman.call("rmi", "--all", "--force")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def rootless(podman, work):
+    """podman of a user in the group of /dev/kvm. It makes a user: not on anybody's machine."""
+    if not IN_LAB:
+        pytest.skip("only in the lab: makes a user")
+    subprocess.run(["modprobe", "tun"], check=True)  # of slirp4netns
+    subprocess.run(["useradd", "--create-home", "--home-dir", USERS_HOME, "--groups", "kvm", "bartizan-user"], check=True)
+    user = pwd.getpwnam("bartizan-user")
+    shutil.chown("/dev/kvm", group="kvm")
+    os.chmod("/dev/kvm", 0o660)
+    os.chmod("/dev/net/tun", 0o666)
+    shutil.copy(work / "served.key", USERS_HOME)
+    podman = Podman(USERS_HOME, USERS_HOME, ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups"],
+                    HOME=str(USERS_HOME), XDG_RUNTIME_DIR=str(USERS_HOME), PATH="/usr/bin:/bin:/usr/sbin:/sbin")
+    podman.configure(bundle=str(work / "bundle"))
+    subprocess.run(["chown", "-R", f"{user.pw_uid}:{user.pw_gid}", USERS_HOME], check=True)
+    podman.pull(work / "served", "served")
+    yield podman
+    podman.call("rm", "--all", "--force", "--time", "0")
 
 
 @pytest.fixture
@@ -185,24 +210,51 @@ def test_container_like_any_other(podman, clean):
     podman("rm", "served")
 
 
+def test_user_in_the_group_of_kvm(rootless, clean):
+    """Without root, in a network namespace: the published port leads to what the workload listens on."""
+    rootless(*rootless.words("served", "--name", "served", "-d", "--cgroups", "disabled", "--publish", "7105:7005",
+                             network="slirp4netns"))
+    rootless.wait_for("served", "serve 7005: waiting")
+    greet((socket.AF_INET, ("127.0.0.1", 7105)))
+    rootless("restart", "--time", "0", "served")
+    assert rootless.state("served")["Running"]
+    rootless("kill", "--signal", "KILL", "served")
+    assert rootless("wait", "served") == "137"
+
+
+@pytest.mark.skipif(os.environ.get("BARTIZAN_TEST_LEVEL") != "soak", reason="only by scripts/test soak: a bridge takes a minute")
+def test_port_through_a_bridge(podman, clean):
+    podman(*podman.words("served", "--name", "served", "-d", "--publish", "7106:7005", network="bridge"))
+    podman.wait_for("served", "serve 7005: waiting")
+    greet((socket.AF_INET, ("127.0.0.1", 7106)))
+    address = json.loads(podman("inspect", "served"))[0]["NetworkSettings"]["Networks"]["podman"]["IPAddress"]
+    greet((socket.AF_INET, (address, 7005)))
+
+
 def greet(where):
     family, address = where
     for _ in range(100):  # it takes the guest's PID 1 some time to see that somebody listens
         with contextlib.suppress(ConnectionError):
-            assert fetch(family, address) == b"hello\n"
-            return
+            if answer := fetch(family, address):  # a forwarder takes connections before there is anybody
+                assert answer == b"hello\n"
+                return
         time.sleep(0.2)
     raise AssertionError(f"nobody answers at {address}")
 
 
 def test_stop_reaches_the_workload(podman, clean):
-    podman(*podman.words("term", "--name", "term", "-d"))
-    podman.wait_for("term", "waiting")
-    began = time.monotonic()
-    podman("stop", "--time", "60", "term")
-    assert podman("wait", "term") == "5"
-    assert time.monotonic() - began < 50
-    assert "terminated by 15" in podman("logs", "term")
+    """Of each of two containers at once."""
+    names = ("term", "other")
+    for name in names:
+        podman(*podman.words("term", "--name", name, "-d"))
+    for name in names:
+        podman.wait_for(name, "waiting")
+    for name in names:
+        began = time.monotonic()
+        podman("stop", "--time", "60", name)
+        assert podman("wait", name) == "5"
+        assert time.monotonic() - began < 50
+        assert "terminated by 15" in podman("logs", name)
 
 
 REFUSALS = {

@@ -21,6 +21,7 @@ namespace {
 
 constexpr const char* kInterface = "eth0";
 constexpr const char* kSettings6 = "/proc/sys/net/ipv6/conf/eth0/";
+constexpr const char* kOneAddress = "255.255.255.255";  // as a mask
 constexpr int kWaits = 200;  // of 10 ms, for the driver's probe
 constexpr long kWaitNanoseconds = 10'000'000;
 
@@ -78,17 +79,28 @@ Result<void> set_one(int socket, unsigned long operation, const char* value,
   return {};
 }
 
-Result<void> add_default_route(int socket) {
-  rtentry route{};
-  set_address(&route.rt_dst, "0.0.0.0");
-  set_address(&route.rt_genmask, "0.0.0.0");
-  set_address(&route.rt_gateway, guest_abi::kGatewayAddress);
-  route.rt_flags = RTF_UP | RTF_GATEWAY;
-  if (::ioctl(socket, SIOCADDRT, &route) != 0) {
-    return errno_error(errno, "guest/init/system/network",
-                       fmt::format("default route by {}", guest_abi::kGatewayAddress));
-  }
-  return {};
+Result<void> add_route(int socket, rtentry route, const char* what) {
+  if (::ioctl(socket, SIOCADDRT, &route) == 0) return {};
+  return errno_error(errno, "guest/init/system/network",
+                     fmt::format("{} {}", what, guest_abi::kGatewayAddress));
+}
+
+// The gateway is this network's only neighbour. Who else has an address in it is outside: podman
+// gives containers the same network, and they connect from there.
+Result<void> add_routes(int socket) {
+  char interface[] = "eth0";
+  rtentry neighbour{};
+  set_address(&neighbour.rt_dst, guest_abi::kGatewayAddress);
+  set_address(&neighbour.rt_genmask, kOneAddress);
+  neighbour.rt_dev = interface;
+  neighbour.rt_flags = RTF_UP | RTF_HOST;
+  TRY(add_route(socket, neighbour, "route to"));
+  rtentry all{};
+  set_address(&all.rt_dst, "0.0.0.0");
+  set_address(&all.rt_genmask, "0.0.0.0");
+  set_address(&all.rt_gateway, guest_abi::kGatewayAddress);
+  all.rt_flags = RTF_UP | RTF_GATEWAY;
+  return add_route(socket, all, "default route by");
 }
 
 // struct in6_ifreq of linux/ipv6.h, which cannot be included beside the C library's headers.
@@ -150,10 +162,10 @@ Result<void> bring_up_network() {
   UniqueFd socket = TRY(control_socket());
   TRY(wait_for(socket.get(), kInterface));
   TRY(set_one(socket.get(), SIOCSIFADDR, guest_abi::kGuestAddress, "address"));
-  TRY(set_one(socket.get(), SIOCSIFNETMASK, guest_abi::kNetworkMask, "mask"));
+  TRY(set_one(socket.get(), SIOCSIFNETMASK, kOneAddress, "mask"));
   if (::access(kSettings6, F_OK) == 0) TRY(set_settings6());
   TRY(bring_up(socket.get(), kInterface));
-  TRY(add_default_route(socket.get()));
+  TRY(add_routes(socket.get()));
   TRY(bring_up_network6());
   TRY(make_folder("/etc"));
   return write_file("/etc/resolv.conf", as_bytes(kResolvConf));
