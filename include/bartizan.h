@@ -784,7 +784,9 @@ typedef struct bartizan_build_options {
   const char* reference;
 
   /* OCI layout folder to create, or an archive (tar) of one: "oci-archive:FILE" or a name that
-   * ends in ".tar". "oci:FOLDER" is a folder whatever its name. Must not exist. Required. */
+   * ends in ".tar". "oci:FOLDER" is a folder whatever its name. Must not exist. Or where skopeo
+   * copies to ("docker://…", "containers-storage:NAME"), replacing what is there, by way of a
+   * folder in $TMPDIR, else /tmp. Required. */
   const char* output;
 
   /* Tag of the output. Default: "latest". */
@@ -851,6 +853,11 @@ typedef struct bartizan_build_options {
    * manifest records it, and the guest enforces it. Default: "output" with a broker_url, else
    * "input,output,signals". */
   const char* host_may;
+
+  /* Files of this machine that come on top of the source's, "SOURCE:/PATH" each, with the
+   * permission bits of SOURCE, of root; at most 64 MiB in all. */
+  const char* const* add_files;
+  size_t add_files_count;
 } bartizan_build_options;
 
 /* JSON object BuildReport: A confidential image that was built, and its key.
@@ -863,7 +870,7 @@ typedef struct bartizan_build_options {
  *   entries          number. Files, folders and links in the file system.
  *   content_bytes    number. Bytes in regular files.
  *   image_digest     string. Digest of the written OCI manifest, "sha256:" and so on.
- *   output           string. Folder or archive that was created.
+ *   output           string. Folder or archive that was created, or where skopeo copied to.
  */
 
 /* JSON object LuksKeyslot: A key slot of a LUKS header: one passphrase that opens the disk.

@@ -78,6 +78,10 @@ struct BuildOptions {
   // workload_id.
   bool anonymous = false;
 
+  // Files of this machine that come on top of the source's, "SOURCE:/PATH" each, with the permission
+  // bits of SOURCE, of root; at most 64 MiB in all.
+  std::vector<std::string> add_files = {};
+
   // A build refuses what would never run, or not be protected: limits of a launch, a weak disk_key,
   // a broker_ca_pem that is none, a broker at the guest's own loopback address, a source that is a
   // confidential image, has no command, or lacks its program or its user. This accepts it where a

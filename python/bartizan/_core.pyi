@@ -286,7 +286,7 @@ class BuildReport:
         """Digest of the written OCI manifest, "sha256:" and so on."""
     @property
     def output(self) -> Path:
-        """Folder or archive that was created."""
+        """Folder or archive that was created, or where skopeo copied to."""
     def __eq__(self, other: object) -> bool: ...
     def to_dict(self) -> dict[str, Any]:
         """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
@@ -1045,6 +1045,7 @@ def build_image(
     scratch_bytes: int = 0,
     recovery_passphrase: bytes | None = None,
     host_may: str = "",
+    add_files: Sequence[str] = (),
 ) -> BuildReport:
     """Builds a confidential image from an OCI image. Needs neither root nor KVM.
 
@@ -1054,7 +1055,8 @@ def build_image(
         Required.
     output: OCI layout folder to create, or an archive (tar) of one: "oci-archive:FILE" or a
         name that ends in ".tar". "oci:FOLDER" is a folder whatever its name. Must not
-        exist. Required.
+        exist. Or where skopeo copies to ("docker://…", "containers-storage:NAME"),
+        replacing what is there, by way of a folder in $TMPDIR, else /tmp. Required.
     reference: Tag in the source's index. Default: the only image.
     output_reference: Tag of the output.
     workload_id: Name of the workload at the broker. Default: 32 hexadecimal digits of the
@@ -1096,6 +1098,8 @@ def build_image(
         "broker" (name another address for the broker, whose authority stays the image's),
         comma separated, or "none". The manifest records it, and the guest enforces it.
         Default: "output" with a broker_url, else "input,output,signals".
+    add_files: Files of this machine that come on top of the source's, "SOURCE:/PATH" each,
+        with the permission bits of SOURCE, of root; at most 64 MiB in all.
     """
 
 def verify_evidence(

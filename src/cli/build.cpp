@@ -36,6 +36,7 @@ void declare_options(CLI::App& command, Arguments& to) {
   declare(command, kMemory, to.options.ram_mib);
   declare(command, kScratch, to.scratch);
   declare(command, kHostMay, to.options.host_may);
+  declare(command, kAddFile, to.options.add_files);
   declare(command, kNoNetwork, to.no_network);
   CLI::Option* key_file = declare(command, kKeyFile, to.disk_key_file);
   declare(command, kKeyFrom, to.key_from)->excludes(key_file);

@@ -61,6 +61,19 @@ TEST_F(OutputDigest, PredictionIsTheSuperblockThatComes) {
   EXPECT_EQ(std::string(told->superblock.begin(), told->superblock.end()), erofs.substr(0, 4096));
 }
 
+// What is only counted is read back too: the configuration's tail is longer than all else.
+TEST_F(OutputDigest, OfAnImageThatIsHardlyMoreThanItsConfiguration) {
+  for (size_t size : {100u, 2500u, 3900u}) {
+    std::error_code ignored;
+    fs::remove_all(scratch_ / "src", ignored);
+    fs::remove_all(scratch_ / "out", ignored);
+    make_layout(scratch_ / "src", {{make_tar({{"x", '0', "1"}})}}, "latest",
+                R"({"Cmd":["x"],"Env":["A=)" + std::string(size, 'a') + R"("]})");
+    EXPECT_TRUE(prediction().has_value()) << size;
+    build();
+  }
+}
+
 TEST_F(OutputDigest, WithoutPrediction) {
   std::string tar = make_tar({{"a", '0', big()}});
   write_text(scratch_ / "tar", tar);

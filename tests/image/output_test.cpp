@@ -2,6 +2,7 @@
 // labels.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -400,6 +401,72 @@ TEST_F(Base, BadOnesAreRefusedAndLeaveNothing) {
 }
 
 // ---- history, annotations, labels
+
+// ---- files added, and places that skopeo copies to
+
+TEST_F(Output, AddedFilesReplaceWhatIsThere) {
+  write_text(scratch_ / "conf", "colour = blue\n");
+  write_text(scratch_ / "tool", "#!x\n");
+  fs::permissions(scratch_ / "tool", fs::perms(0750));
+  const std::string conf = scratch_ / "conf", tool = scratch_ / "tool";
+  auto with = [&](const std::string& output, std::vector<std::string> files) {
+    BuildOptions added = options(output);
+    added.add_files = std::move(files);
+    return added;
+  };
+  BuildReport report = build(with("out", {conf + ":/big", tool + ":/opt/new/tool"}));
+  decrypt_filesystem(scratch_ / "out", report.disk_key, scratch_ / "fs");
+  must("fsck.erofs --no-preserve-owner --preserve-perms --extract=got fs");
+  EXPECT_EQ(read_text(scratch_ / "got/big"), "colour = blue\n");
+  EXPECT_EQ(must("stat -c '%a' got/opt/new/tool got/opt/new"), "750\n755\n");
+  BuildReport again = build(with("out2", {conf + ":/big", tool + ":/opt/new/tool"}));
+  EXPECT_EQ(again.image_digest, report.image_digest);
+  // Other content under one key means another volume key.
+  build(with("out3", {}));
+  EXPECT_NE(inspect_image(scratch_ / "out3")->luks->uuid,
+            inspect_image(scratch_ / "out")->luks->uuid);
+  for (const std::string& bad : {conf, conf + ":big", std::string(":/big"), conf + ":/",
+                                 conf + ":/a/", conf + ":/../x", conf + ":/.krun_config.json"})
+    EXPECT_REFUSAL(build_image(with("out4", {bad})).error(), invalid_argument, "add_files");
+  EXPECT_REFUSAL(build_image(with("out4", {"/nowhere/conf:/etc/conf"})).error(), not_found,
+                 "/nowhere/conf");
+  EXPECT_REFUSAL(build_image(with("out4", {conf + ":/a", tool + ":/a"})).error(), invalid_argument,
+                 "given twice");
+  EXPECT_FALSE(fs::exists(scratch_ / "out4"));
+}
+
+TEST_F(Output, GoesWhereSkopeoCopiesTo) {
+  BuildOptions elsewhere = options("out");
+  elsewhere.output = "dir:" + (scratch_ / "out").string();
+  BuildReport report = build(std::move(elsewhere));
+  EXPECT_EQ(report.output, "dir:" + (scratch_ / "out").string());
+  EXPECT_NE(must("skopeo inspect dir:out").find(report.image_digest), std::string::npos);
+  must(
+      "skopeo --insecure-policy copy --dest-oci-accept-uncompressed-layers dir:out "
+      "oci:copy:latest");
+  EXPECT_EQ(inspect_image(scratch_ / "copy")->workload_digest, report.workload_digest);
+  BuildOptions nowhere = options("out");
+  nowhere.output = "docker://127.0.0.1:1/nobody/listens:latest";
+  EXPECT_REFUSAL(build_image(nowhere).error(), io, "docker://127.0.0.1:1/nobody/listens:latest");
+  EXPECT_EQ(must("ls ${TMPDIR:-/tmp} | grep bartizan-image.partial || true"), "");
+}
+
+// As `podman build` leaves an image and `podman run` takes one.
+TEST_F(Output, ReadsAndWritesPodmansStorage) {
+  if (::geteuid() != 0) GTEST_SKIP() << "containers-storage of a user needs a user namespace";
+  const std::string storage =
+      fmt::format("containers-storage:[vfs@{0}/root+{0}/run]", scratch_.path().string());
+  must("skopeo --insecure-policy copy oci:src:latest '" + storage + "localhost/plain:1'");
+  BuildOptions stored = options("out");
+  stored.source = storage + "localhost/plain:1";
+  stored.output = storage + "localhost/confidential:1";
+  BuildReport report = build(std::move(stored));
+  must("skopeo --insecure-policy copy --dest-oci-accept-uncompressed-layers '" + storage +
+       "localhost/confidential:1' oci:copy:latest");
+  auto info = inspect_image(scratch_ / "copy");
+  ASSERT_TRUE(info.ok()) << info.error().describe();
+  EXPECT_EQ(info->workload_digest, report.workload_digest);
+}
 
 TEST_F(Output, TimesAreFixedInReproducibleBuilds) {
   build(options("out-1"));

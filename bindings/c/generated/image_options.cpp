@@ -35,6 +35,7 @@ Result<BuildOptions> from_c(const bartizan_build_options* from) {
   TRY(assign(options.scratch_bytes, "scratch_bytes", to.scratch_bytes));
   TRY(assign(options.recovery_passphrase, "recovery_passphrase", to.recovery_passphrase));
   TRY(assign(options.host_may, "host_may", to.host_may));
+  TRY(assign_list(options.add_files, options.add_files_count, "add_files", to.add_files, 1024));
   return to;
 }
 

@@ -335,7 +335,8 @@ void with_arguments_of_build_image(Define&& define, Work work) {
          const std::optional<int64_t>& created,
          uint64_t scratch_bytes,
          const std::optional<py::bytes>& recovery_passphrase,
-         const std::string& host_may) {
+         const std::string& host_may,
+         const std::vector<std::string>& add_files) {
         BuildOptions options;
         assign(source, "source", options.source);
         assign(output, "output", options.output);
@@ -358,6 +359,7 @@ void with_arguments_of_build_image(Define&& define, Work work) {
         assign(scratch_bytes, "scratch_bytes", options.scratch_bytes);
         assign(recovery_passphrase, "recovery_passphrase", options.recovery_passphrase);
         assign(host_may, "host_may", options.host_may);
+        assign(add_files, "add_files", options.add_files);
         return work(std::move(options), progress);
       },
       py::arg("source"),
@@ -383,6 +385,7 @@ void with_arguments_of_build_image(Define&& define, Work work) {
       py::arg("scratch_bytes") = 0,
       py::arg("recovery_passphrase") = py::none(),
       py::arg("host_may") = "",
+      py::arg("add_files") = std::vector<std::string>(),
       R"doc(Builds a confidential image from an OCI image. Needs neither root nor KVM.
 
 source: The image to protect: an OCI layout folder. Where skopeo is installed also an
@@ -391,7 +394,8 @@ source: The image to protect: an OCI layout folder. Where skopeo is installed al
     Required.
 output: OCI layout folder to create, or an archive (tar) of one: "oci-archive:FILE" or a
     name that ends in ".tar". "oci:FOLDER" is a folder whatever its name. Must not
-    exist. Required.
+    exist. Or where skopeo copies to ("docker://…", "containers-storage:NAME"),
+    replacing what is there, by way of a folder in $TMPDIR, else /tmp. Required.
 reference: Tag in the source's index. Default: the only image.
 output_reference: Tag of the output.
 workload_id: Name of the workload at the broker. Default: 32 hexadecimal digits of the
@@ -432,7 +436,9 @@ host_may: What a host may do to the workload that runs: some of "input" (standar
     and terminal), "output", "signals" (any; without it only the request to stop) and
     "broker" (name another address for the broker, whose authority stays the image's),
     comma separated, or "none". The manifest records it, and the guest enforces it.
-    Default: "output" with a broker_url, else "input,output,signals".)doc");
+    Default: "output" with a broker_url, else "input,output,signals".
+add_files: Files of this machine that come on top of the source's, "SOURCE:/PATH" each,
+    with the permission bits of SOURCE, of root; at most 64 MiB in all.)doc");
 }
 
 template <typename Define, typename Work>

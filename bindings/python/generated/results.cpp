@@ -169,7 +169,7 @@ void add_build_report(py::module_& module) {
   type.def_readonly("entries", &BuildReport::entries, R"doc(Files, folders and links in the file system.)doc");
   type.def_readonly("content_bytes", &BuildReport::content_bytes, R"doc(Bytes in regular files.)doc");
   type.def_readonly("image_digest", &BuildReport::image_digest, R"doc(Digest of the written OCI manifest, "sha256:" and so on.)doc");
-  type.def_readonly("output", &BuildReport::output, R"doc(Folder or archive that was created.)doc");
+  type.def_readonly("output", &BuildReport::output, R"doc(Folder or archive that was created, or where skopeo copied to.)doc");
   add_to_dict(type);
   add_state(type,
             &BuildReport::manifest,

@@ -27,6 +27,7 @@ inline constexpr LibraryName kLibraryNames[] = {
     {"`output`", "--output"},
     {"`reference`", "--reference"},
     {"`replace`", "--replace"},
+    {"add_files", "--add-file"},
     {"admin_audience", "--admin-audience"},
     {"admin_issuer", "--admin-issuer"},
     {"admin_key", "--admin-key"},
@@ -178,7 +179,8 @@ inline constexpr OptionText kSource = {
 inline constexpr OptionText kOutput = {
     "--output,-o", "PATH",
     "OCI layout folder to create, or an archive of one: oci-archive:FILE, or a name in "
-    ".tar; must not exist",
+    ".tar; must not exist. With skopeo installed also docker://NAME, "
+    "containers-storage:NAME (podman's images) and the other places that it copies to",
     "", true, false, false, false};
 inline constexpr OptionText kReference = {
     "--reference", "TAG",
@@ -242,6 +244,11 @@ inline constexpr OptionText kHostMay = {
     "where the broker is), comma separated, or none; default: output if there is a "
     "--broker, else input, output and signals. A stop can always be asked for",
     "", false, false, false, false};
+inline constexpr OptionText kAddFile = {
+    "--add-file", "SOURCE:PATH",
+    "Put a file of this machine into the image, at PATH, in place of what is there; with "
+    "its permissions, of root",
+    "", false, false, true, false};
 inline constexpr OptionText kNoNetwork = {
     "--no-network", "",
     "The guest gets no network",

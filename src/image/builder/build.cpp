@@ -5,6 +5,7 @@
 #include "base/errors.hpp"
 #include "base/progress.hpp"
 #include "base/timestamp.hpp"
+#include "image/builder/added_files.hpp"
 #include "image/builder/confidential_disk.hpp"
 #include "image/builder/launchable.hpp"
 #include "image/builder/output_image.hpp"
@@ -176,9 +177,9 @@ class Build {
 
  private:
   Result<DiskSecrets> secrets() const {
-    DiskSecrets secrets =
-        TRY(options_.reproducible ? DiskSecrets::derive(*options_.disk_key, source_.manifest.digest)
-                                  : DiskSecrets::draw(options_.disk_key));
+    DiskSecrets secrets = TRY(
+        options_.reproducible ? DiskSecrets::derive(*options_.disk_key, source_.content_digest())
+                              : DiskSecrets::draw(options_.disk_key));
     if (options_.recovery_passphrase) secrets.luks.recovery = options_.recovery_passphrase->clone();
     return secrets;
   }
@@ -302,8 +303,10 @@ namespace {
 Result<BuildReport> build_in(const PartialFolder& partial, const fs::path& archive,
                              const BuildOptions& options) {
   fs::path fetched = partial.path() / "source", fetched_base = partial.path() / "base";
+  auto added = TRY(read_added_files(options.add_files));
   OpenedImage source =
       TRY(open_image(options.source, options.reference, fetched, options.progress));
+  source.image.added = std::move(added);
   std::optional<OpenedImage> base;
   if (!options.base_image.empty()) {
     base =
@@ -326,8 +329,7 @@ Result<BuildReport> build_elsewhere(const BuildOptions& options) {
   PartialFolder partial =
       TRY(PartialFolder::create(TRY(temporary_folder()) / "bartizan-image", 0700));
   BuildReport report = TRY(build_in(partial, {}, options));
-  TRY(image::oci::push(partial.path(), options.output_reference, options.output,
-                       options.progress));
+  TRY(image::oci::push(partial.path(), options.output_reference, options.output, options.progress));
   report.output = options.output;
   return report;
 }

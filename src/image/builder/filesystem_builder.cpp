@@ -13,7 +13,7 @@ constexpr uint32_t kConfigMode = 0600;
 
 // The same for the same image: part of what makes a build repeatable. RFC 4122 §4.4.
 std::array<uint8_t, 16> filesystem_uuid(const oci::SourceImage& source) {
-  auto digest = crypto::sha256(as_bytes("bartizan file system of " + source.manifest.digest));
+  auto digest = crypto::sha256(as_bytes("bartizan file system of " + source.content_digest()));
   std::array<uint8_t, 16> uuid;
   std::copy_n(digest.begin(), uuid.size(), uuid.begin());
   uuid[6] = static_cast<uint8_t>((uuid[6] & 0x0f) | 0x40);
@@ -53,7 +53,9 @@ Result<uint64_t> FilesystemBuilder::build(const oci::Layout& layout, const oci::
   auto count = static_cast<uint16_t>(source.layers.size());
   // Above all layers, so that it replaces whatever the image has there.
   tar::Path config = TRY(tar::split_path(guest_abi::kProcessConfigPath, kOrigin));
-  TRY(merger_.add_file(static_cast<uint16_t>(count + 1), config, kConfigMode, source.config));
+  TRY(merger_.add_file(static_cast<uint16_t>(count + 2), config, kConfigMode, source.config));
+  for (const oci::AddedFile& file : source.added)
+    TRY(merger_.add_file(static_cast<uint16_t>(count + 1), file.path, file.mode, file.content));
   for (uint16_t number = count; number > 0; --number) {
     TRY(apply(layout, source.layers[number - 1], number, meter));
   }

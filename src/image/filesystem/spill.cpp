@@ -63,6 +63,9 @@ Result<ByteView> Spill::page(uint64_t number) {
 }
 
 Result<void> Spill::read(uint64_t offset, std::span<uint8_t> to) {
+  if (offset > size_ || to.size() > size_ - offset)
+    return make_error(ErrorCode::internal, "image/filesystem", "{}: {} bytes at {} of {}", kName,
+                      to.size(), offset, size_);
   while (!to.empty()) {
     size_t within = offset % kPageSize;
     ByteView found = TRY(page(offset / kPageSize)).subspan(within);

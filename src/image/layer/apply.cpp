@@ -246,8 +246,10 @@ Result<void> LayerMerger::fill_file(tar::TarReader& reader, const tar::TarEntry&
 // The writer's current file ends and is the content of that inode.
 Result<void> LayerMerger::place_file(filesystem::InodeId id, filesystem::Attributes& attributes) {
   auto content = TRY(writer_.end_file(attributes.xattrs.size()));
+  // A tail that was only counted takes its space all the same, for the tree reads it back.
   bool copied = contents_ == Contents::copied;
-  if (copied) attributes.tail = as_text(content.tail);
+  attributes.tail =
+      copied ? std::string(as_text(content.tail)) : std::string(content.tail.size(), '\0');
   TRY(tree_.set_attributes(id, attributes));
   filesystem::Inode& inode = tree_.inode(id);
   inode.size = content.size;

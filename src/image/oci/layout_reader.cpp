@@ -2,6 +2,8 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "base/json.hpp"
+#include "crypto/hash.hpp"
 #include "image/oci/blob.hpp"
 #include "image/oci/image_manifest.hpp"
 
@@ -158,6 +160,19 @@ Result<FirstOfSeveral> read_first(const Layout& layout) {
 Result<SourceImage> read_layout(const Layout& layout, const std::string& reference) {
   const auto images = TRY(read_index(layout));
   return read_image(layout, TRY(choose_by_tag(images, reference, layout.path())), 0);
+}
+
+std::string SourceImage::content_digest() const {
+  if (added.empty()) return manifest.digest;
+  crypto::Hasher hasher(crypto::HashKind::sha256);
+  hasher.update(as_bytes(manifest.digest));
+  for (const AddedFile& file : added) {
+    const std::string head = fmt::format("\n{} {:o} {}\n", json_quoted(tar::join_path(file.path)),
+                                         file.mode, file.content.size());
+    hasher.update(as_bytes(head));
+    hasher.update(file.content);
+  }
+  return "sha256:" + to_hex(hasher.finish());
 }
 
 }  // namespace bartizan::image::oci

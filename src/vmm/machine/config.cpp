@@ -97,9 +97,9 @@ Result<void> check_broker_is_reachable(const std::string& url, const NetworkDeci
 }
 
 Result<void> check_vsock(const MachineOptions& options) {
-  std::set<uint32_t> taken = {guest_abi::kReportVsockPort,   guest_abi::kKeyVsockPort,
-                              guest_abi::kSignalVsockPort,   guest_abi::kInputVsockPort,
-                              guest_abi::kOutputVsockPort,   guest_abi::kTerminalVsockPort,
+  std::set<uint32_t> taken = {guest_abi::kReportVsockPort,    guest_abi::kKeyVsockPort,
+                              guest_abi::kSignalVsockPort,    guest_abi::kInputVsockPort,
+                              guest_abi::kOutputVsockPort,    guest_abi::kTerminalVsockPort,
                               guest_abi::kListeningVsockPort, guest_abi::kBrokerVsockPort};
   for (const VsockPort& port : options.vsock) {
     if (port.path.empty()) {
@@ -215,10 +215,11 @@ Result<std::optional<guest_abi::Manifest::Broker>> decide_broker(
   if (!broker)
     return invalid(kOrigin, "broker_url {}: the image names no broker", options.broker_url);
   if (!manifest.host.broker) {
-    return make_error(ErrorCode::permission_denied, kOrigin,
-                      "broker_url {}: the image lets no host say where its broker is: build it with "
-                      "host_may \"broker\"",
-                      options.broker_url);
+    return make_error(
+        ErrorCode::permission_denied, kOrigin,
+        "broker_url {}: the image lets no host say where its broker is: build it with "
+        "host_may \"broker\"",
+        options.broker_url);
   }
   broker->url = TRY(Endpoint::parse(options.broker_url)).url;
   return broker;

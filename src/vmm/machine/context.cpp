@@ -61,9 +61,9 @@ struct Context::Impl {
   Tee tee = Tee::none;
   std::optional<LuksDisk> disk;
   UniqueFd disk_file;
-  guest_abi::Manifest manifest;                 // of `disk`
+  guest_abi::Manifest manifest;                       // of `disk`
   std::optional<guest_abi::Manifest::Broker> broker;  // that gives the key; decided by start()
-  uint32_t image_vcpus = 0, image_ram_mib = 0;  // of an attached image
+  uint32_t image_vcpus = 0, image_ram_mib = 0;        // of an attached image
   std::shared_ptr<Impl> kept;  // itself, in a child or without a thread to end it: never destroyed
   mutable Mutex mutex;
   std::shared_ptr<RunningMachine> running BARTIZAN_GUARDED_BY(mutex);
@@ -243,8 +243,8 @@ Result<vmm::machine::DeviceOptions> Context::Impl::device_options(
   devices.manifest = disk->manifest;
   devices.host = manifest.host;
   devices.scratch = TRY(vmm::machine::open_scratch(options, manifest));
-  auto network = TRY(vmm::machine::decide_network(options, manifest,
-                                                  asks_broker() ? broker->url : std::string()));
+  auto network = TRY(
+      vmm::machine::decide_network(options, manifest, asks_broker() ? broker->url : std::string()));
   devices.network = network.mode;
   devices.allow = std::move(network.allow);
   devices.publish = options.publish;
@@ -283,8 +283,7 @@ Result<vmm::machine::RunningMachineOptions> Context::Impl::running_options(
   how.binding = TRY(vmm::machine::make_binding(options.tee_options, plan,
                                                guest_abi::workload_digest(disk->manifest)));
   TRY(vmm::machine::resolve_guest_owner(
-      *how.kernel, {options.tee_options, broker, disk->disk_key.has_value()}, plan,
-      &how.binding));
+      *how.kernel, {options.tee_options, broker, disk->disk_key.has_value()}, plan, &how.binding));
   how.backing = vmm::machine::backing_of(options.huge_pages);
   how.setups = TRY(confinement());
   how.before_run = [this] {

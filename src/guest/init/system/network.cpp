@@ -22,7 +22,7 @@ namespace {
 constexpr const char* kInterface = "eth0";
 constexpr const char* kSettings6 = "/proc/sys/net/ipv6/conf/eth0/";
 constexpr const char* kOneAddress = "255.255.255.255";  // as a mask
-constexpr int kWaits = 200;  // of 10 ms, for the driver's probe
+constexpr int kWaits = 200;                             // of 10 ms, for the driver's probe
 constexpr long kWaitNanoseconds = 10'000'000;
 
 Result<UniqueFd> control_socket(int family = AF_INET) {

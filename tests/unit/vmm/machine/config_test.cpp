@@ -99,7 +99,8 @@ TEST(Options, ABrokerOutOfReachIsNoLaunch) {
   EXPECT_EQ(decide("https://10.0.2.2:8443", {"loopback"}), "ok");
   EXPECT_THAT(decide("https://broker.example", {}, NetworkMode::isolated),
               HasSubstr("network isolated: the guest could not ask its broker"));
-  EXPECT_THAT(decide("https://127.0.0.1:8443", {"loopback"}), HasSubstr("that is the guest itself"));
+  EXPECT_THAT(decide("https://127.0.0.1:8443", {"loopback"}),
+              HasSubstr("that is the guest itself"));
 }
 
 TEST(Options, TheBrokersAddressIsTheImagesUnlessItSaysOtherwise) {
