@@ -118,7 +118,7 @@ struct MachineOptions {
   // host fetches its credentials), "metadata:PORT".
   std::vector<std::string> allow = {};
   // Where the image's broker is in this deployment, "https://host:port", if the image lets a host
-  // say so (BuildOptions::host_may "broker"). Only the address: the authority that is believed stays
+  // choose it (BuildOptions::host_may "broker"). Only the address: the authority that is believed stays
   // the image's. Empty: the image's own address.
   std::string broker_url = {};
   std::vector<PublishedPort> publish = {};

@@ -197,8 +197,8 @@ Result<HostAccess> host_access_from_string(std::string_view words) {
     }
     if (!known) {
       return make_error(ErrorCode::invalid_argument, "manifest",
-                        "\"{}\" in \"{}\": must be some of input, output, signals, broker, or none", word,
-                        words);
+                        "\"{}\" in \"{}\": must be some of input, output, signals, broker, or none",
+                        word, words);
     }
     start = end + 1;
   }

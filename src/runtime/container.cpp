@@ -75,9 +75,10 @@ Result<void> check_key(const ImageFacts& image, const Wishes& wishes) {
 
 Result<void> check_broker(const ImageFacts& image, const Wishes& wishes) {
   if (wishes.broker.empty() || image.manifest.host.broker) return {};
-  return invalid(kOrigin,
-                 "annotation org.bartizan.broker: the image lets no host say where its broker is: "
-                 "leave the annotation out, or build the image with `--host-may broker`");
+  return invalid(
+      kOrigin,
+      "annotation org.bartizan.broker: the image lets no host choose its broker's address: "
+      "leave the annotation out, or build the image with `--host-may broker`");
 }
 
 Result<Tee> choose_tee(const ImageFacts& image, const Wishes& wishes, const Settings& settings) {

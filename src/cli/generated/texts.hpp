@@ -240,9 +240,9 @@ inline constexpr OptionText kScratch = {
     "", false, false, false, false};
 inline constexpr OptionText kHostMay = {
     "--host-may", "WORDS",
-    "What a host may do to the workload: some of input, output, signals and broker (say "
-    "where the broker is), comma separated, or none; default: output if there is a "
-    "--broker, else input, output and signals. A stop can always be asked for",
+    "What a host may do to the workload: some of input, output, signals and broker (give "
+    "its address), comma separated, or none; default: output if there is a --broker, else "
+    "input, output and signals. A stop can always be asked for",
     "", false, false, false, false};
 inline constexpr OptionText kAddFile = {
     "--add-file", "SOURCE:PATH",

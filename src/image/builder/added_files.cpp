@@ -26,7 +26,7 @@ Result<AddedName> parse_added(const std::string& text) {
     return invalid(kOrigin, "add_files \"{}\": not SOURCE:/PATH/IN/THE/IMAGE", text);
   auto path = tar::split_path(place, kOrigin);
   if (!path.ok() || path->empty() || place.ends_with('/'))
-    return invalid(kOrigin, "add_files \"{}\": \"{}\" is no name of a file", text, place);
+    return invalid(kOrigin, "add_files \"{}\": \"{}\" is not a name of a file", text, place);
   if ("/" + tar::join_path(*path) == guest_abi::kProcessConfigPath)
     return invalid(kOrigin, "add_files \"{}\": that file is written by the build", text);
   return AddedName{text.substr(0, colon), *std::move(path)};

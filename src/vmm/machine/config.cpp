@@ -217,7 +217,7 @@ Result<std::optional<guest_abi::Manifest::Broker>> decide_broker(
   if (!manifest.host.broker) {
     return make_error(
         ErrorCode::permission_denied, kOrigin,
-        "broker_url {}: the image lets no host say where its broker is: build it with "
+        "broker_url {}: the image lets no host choose its broker's address: build it with "
         "host_may \"broker\"",
         options.broker_url);
   }

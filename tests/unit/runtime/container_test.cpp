@@ -75,7 +75,7 @@ TEST_F(ContainerTest, WhatTheImageDemandsIsNotLowered) {
   config["annotations"].erase("org.bartizan.tee");
   config["annotations"]["org.bartizan.broker"] = "https://elsewhere:8443";
   write("config.json", config.dump());
-  EXPECT_NE(refusal().message.find("the image lets no host say where its broker is"),
+  EXPECT_NE(refusal().message.find("the image lets no host choose its broker's address"),
             std::string::npos);
 }
 
