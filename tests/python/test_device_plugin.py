@@ -93,7 +93,7 @@ class Running:
         monkeypatch.setattr(program, "TEND_S", 0.05)
         self.services = {name: Service(name, folder, "/dev/kvm", self.log) for name in offers}
         self.stop = threading.Event()
-        plugin = program.DevicePlugin(self.services, offers, types.SimpleNamespace(kvm_device="/dev/kvm", interval=0.05), self.log)
+        plugin = program.DevicePlugin(self.services, offers, "/dev/kvm", 0.05)
         self.thread = threading.Thread(target=plugin.run, args=[self.stop])
         self.thread.start()
 
@@ -292,6 +292,19 @@ def test_program_on_this_host_until_sigterm(kubelet, folder):
     assert watch.next() == "end"
     watch.close()
     assert not (folder / "bartizan-simulated.sock").exists()
+
+
+def test_program_whose_socket_another_one_took_ends(kubelet, folder):
+    first = call("--folder", folder, "--offer", "simulated=1")
+    kubelet.registered()
+    second = call("--folder", folder, "--offer", "simulated=1")
+    kubelet.registered()
+    _, errors = first.communicate(timeout=20)
+    assert first.returncode == 1 and f"another process listens at {folder}/bartizan-simulated.sock" in errors, errors
+    assert second.poll() is None and kubelet.call("bartizan-simulated.sock", "GetDevicePluginOptions") == b""
+    second.terminate()
+    second.communicate(timeout=20)
+    assert second.returncode == 0
 
 
 def test_program_without_the_kubelets_folder(folder):

@@ -1,7 +1,8 @@
-"""The kubelet's interface for device plugins, version v1beta1: the messages and fields that are used here, as a table.
+"""The kubelet's interface for device plugins, v1beta1: the messages and fields that are used here.
 
-Built when it is imported, so that no compiler of protocol buffers is needed to build or install this package. Fields that are not in
-the table keep their defaults, and are passed over where a newer kubelet sends them.
+Built when it is imported, so that nobody needs a compiler of protocol buffers to build or install
+this package. Fields that are not in the table keep their defaults, and are passed over where a
+newer kubelet sends them.
 """
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -14,18 +15,19 @@ DEVICE_PLUGIN = "v1beta1.DevicePlugin"
 # message -> field -> number and type. "*": repeated; "map": of texts to texts.
 _TABLE = {
     "Empty": {},
-    "DevicePluginOptions": {"pre_start_required": (1, "bool"), "get_preferred_allocation_available": (2, "bool")},
-    "RegisterRequest": {"version": (1, "text"), "endpoint": (2, "text"), "resource_name": (3, "text"), "options": (4, "DevicePluginOptions")},
+    "DevicePluginOptions": {},  # of its options, which are calls to make, none is wanted
+    "RegisterRequest": {"version": (1, "text"), "endpoint": (2, "text"),
+                        "resource_name": (3, "text")},
     "Device": {"ID": (1, "text"), "health": (2, "text")},
     "ListAndWatchResponse": {"devices": (1, "*Device")},
     "ContainerAllocateRequest": {"devices_ids": (1, "*text")},
     "AllocateRequest": {"container_requests": (1, "*ContainerAllocateRequest")},
-    "DeviceSpec": {"container_path": (1, "text"), "host_path": (2, "text"), "permissions": (3, "text")},
+    "DeviceSpec": {"container_path": (1, "text"), "host_path": (2, "text"),
+                   "permissions": (3, "text")},
     "ContainerAllocateResponse": {"devices": (3, "*DeviceSpec"), "annotations": (4, "map")},
     "AllocateResponse": {"container_responses": (1, "*ContainerAllocateResponse")},
 }
 _Field = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {"bool": _Field.TYPE_BOOL, "text": _Field.TYPE_STRING}
 
 
 def _add_field(message, name, number, kind):
@@ -39,21 +41,24 @@ def _add_field(message, name, number, kind):
     if kind.startswith("*"):
         field.label = _Field.LABEL_REPEATED
     kind = kind.lstrip("*")
-    if kind in _SCALARS:
-        field.type = _SCALARS[kind]
+    if kind == "text":
+        field.type = _Field.TYPE_STRING
     else:
         field.type, field.type_name = _Field.TYPE_MESSAGE, f".v1beta1.{kind}"
 
 
 def _build():
-    file = descriptor_pb2.FileDescriptorProto(name="bartizan/deviceplugin.proto", package="v1beta1", syntax="proto3")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="bartizan/deviceplugin.proto", package="v1beta1", syntax="proto3")
     for name, fields in _TABLE.items():
         message = file.message_type.add(name=name)
         for field, (number, kind) in fields.items():
             _add_field(message, field, number, kind)
-    pool = descriptor_pool.DescriptorPool()  # of its own: the process may have the whole interface, under the same names
+    # A pool of its own: the process may have the whole interface, under the same names.
+    pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"v1beta1.{name}")) for name in _TABLE}
+    found = {name: pool.FindMessageTypeByName(f"v1beta1.{name}") for name in _TABLE}
+    return {name: message_factory.GetMessageClass(message) for name, message in found.items()}
 
 
 _CLASSES = _build()

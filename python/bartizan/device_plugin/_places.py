@@ -1,14 +1,14 @@
-"""How many places each TEE has on this host, by what the probe says and what the operator wants. No gRPC here."""
+"""How many places each TEE has on this host, by the probe and by the operator. No gRPC here."""
 
 import dataclasses
 from typing import Dict, List, Optional
 
 from bartizan import HostProbe, TeeProbe
 
-RESOURCES = ("snp", "sev", "sev-es", "tdx")   # in the order in which TEEs that share places take them
-DEVELOPMENT = ("simulated",)                  # no host counts its places: only with a count
+RESOURCES = ("snp", "sev", "sev-es", "tdx")  # in the order in which those of a pool take places
+DEVELOPMENT = ("simulated",)  # no host counts its places: only with a count
 _POOLS = {"snp": "sev_es", "sev-es": "sev_es"}  # guests of both take the ASIDs of SEV-ES
-# More than any processor has; a count above it is a mistake, and the kubelet would hold a list of them.
+# More than any processor has; a count above it is a mistake, and the kubelet would list them all.
 MAX_PLACES = 4096
 
 
@@ -22,7 +22,7 @@ class Places:
 
 
 def parse_offer(text: str) -> Dict[str, Optional[int]]:
-    """{TEE: count} of "TEE" or "TEE=COUNT"; None: as many as the host has. ValueError says what is wrong."""
+    """{TEE: count} of "TEE" or "TEE=COUNT"; None: all of the host. ValueError: what is wrong."""
     tee, equals, number = text.partition("=")
     if tee not in RESOURCES + DEVELOPMENT:
         raise ValueError(f"{tee!r}: no such TEE; there are {', '.join(RESOURCES + DEVELOPMENT)}")
@@ -36,14 +36,15 @@ def parse_offer(text: str) -> Dict[str, Optional[int]]:
 
 
 def count_places(host: HostProbe, offers: Dict[str, Optional[int]]) -> Dict[str, Places]:
-    """Places of each TEE that is offered. Those of one pool of ASIDs are never given out twice: what one TEE takes, the next in
-    RESOURCES does not have."""
+    """Places of each TEE that is offered. Those of a pool of ASIDs are never given out twice: what
+    one TEE takes, the next in RESOURCES does not have."""
     probes = {_name_of(each): each for each in host.tees}
     left: Dict[str, int] = {}
-    places = {}
-    for tee in [tee for tee in RESOURCES + DEVELOPMENT if tee in offers]:
-        places[tee] = _places_of(probes[tee], offers[tee], left)
-    return places
+    return {
+        tee: _places_of(probes[tee], offers[tee], left)
+        for tee in RESOURCES + DEVELOPMENT
+        if tee in offers
+    }
 
 
 def _name_of(probe: TeeProbe) -> str:
@@ -52,25 +53,37 @@ def _name_of(probe: TeeProbe) -> str:
 
 def _places_of(probe: TeeProbe, wanted: Optional[int], left: Dict[str, int]) -> Places:
     tee = _name_of(probe)
-    # A host whose places are all in use, to the probe not available, is as it should be: the kubelet knows by whom. What else may be
-    # missing shows when one is free again.
+    # To the probe a host whose places are all in use is not available. To the kubelet, which knows
+    # by whom, it is healthy. What else may be missing shows when a place is free again.
     full = 0 < probe.capacity <= probe.in_use
     if not probe.available and not full:
         return Places(wanted or 0, 0, f"{probe.missing}; {probe.advice}")
     if probe.capacity == 0:
-        if wanted is None:
-            return Places(0, 0, "this host tells no count of places: let this process see the host's /sys/fs/cgroup/misc.capacity, or give "
-                                f"--offer {tee}=COUNT")
-        return Places(wanted, wanted)
+        return _places_without_count(tee, wanted)
     pool = _POOLS.get(tee, tee)
     free = left.get(pool, min(probe.capacity, MAX_PLACES))
     taken = free if wanted is None else min(wanted, free)
     left[pool] = free - taken
     count = taken if wanted is None else wanted
-    if taken == count and count > 0:
+    if taken == count > 0:
         return Places(count, taken)
-    return Places(count, taken, f"the host has {probe.capacity} places, and {free} of them are left for {tee}: divide them, for example by "
-                                "--offer snp=COUNT --offer sev-es=COUNT")
+    return Places(
+        count,
+        taken,
+        f"the host has {probe.capacity} places, and {free} of them are left for {tee}: divide "
+        "them, for example by --offer snp=COUNT --offer sev-es=COUNT",
+    )
+
+
+def _places_without_count(tee: str, wanted: Optional[int]) -> Places:
+    if wanted is not None:
+        return Places(wanted, wanted)
+    return Places(
+        0,
+        0,
+        "this host tells no count of places: let this process see the host's "
+        f"/sys/fs/cgroup/misc.capacity, or give --offer {tee}=COUNT",
+    )
 
 
 def device_ids(tee: str, places: Places) -> List[str]:
