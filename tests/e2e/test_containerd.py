@@ -1,5 +1,6 @@
-"""Confidential containers by Debian's own containerd, unpatched, through bartizan-runtime: by `ctr`, and in pods, for which this file
-speaks as the kubelet does (CRI v1, by the field numbers of its api.proto). The device plugin gives out the place of the TEE."""
+"""Confidential containers by Debian's own containerd, unpatched, through bartizan-runtime: by `ctr`, and in pods, for which
+this file speaks as the kubelet does (CRI v1, by the field numbers of its api.proto). The device plugin gives out the place of
+the TEE."""
 
 import contextlib
 import json
@@ -33,6 +34,7 @@ class Containerd:
     def __init__(self, folder, work):
         self.folder, self.work, self.address = folder, work, folder / "containerd.sock"
         (folder / "etc/containerd").mkdir(parents=True)
+        (folder / "logs").mkdir()
         config = folder / "etc/containerd/config.toml"
         config.write_text(f"""version = 2
 root = "{folder}/root"
@@ -79,9 +81,9 @@ state = "{folder}/state"
         self.process.wait(60)
         self.log.close()
 
-    def ctr(self, *words, namespace="k8s.io", **options):
-        return subprocess.run(list(map(str, ["ctr", "--address", self.address, "--namespace", namespace, *words])), capture_output=True,
-                              timeout=LAUNCH_TIME_LIMIT_S, **options)
+    def ctr(self, *words, **options):
+        command = ["ctr", "--address", self.address, "--namespace", "k8s.io", *words]
+        return subprocess.run(list(map(str, command)), capture_output=True, timeout=LAUNCH_TIME_LIMIT_S, **options)
 
     def load(self, layout, name):
         archive = subprocess.run(["tar", "-C", layout, "-cf", "-", "."], check=True, stdout=subprocess.PIPE).stdout
@@ -89,7 +91,8 @@ state = "{folder}/state"
         assert done.returncode == 0, done
 
     def run(self, name, *options):
-        done = self.ctr("run", "--rm", "--snapshotter", "native", "--net-host", "--runc-binary", RUNTIME, *options, f"localhost/{name}:latest", name)
+        done = self.ctr("run", "--rm", "--snapshotter", "native", "--net-host", "--runc-binary", RUNTIME, *options,
+                        f"localhost/{name}:latest", name)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     def cri(self, method, *fields):
@@ -115,7 +118,8 @@ class Pod:
             path = self.containerd.folder / name
             path.mkdir(exist_ok=True) if name == "token" else path.touch()
         environment = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_PORT_443_TCP": "tcp://10.96.0.1:443"}
-        mounts = {"hosts": "/etc/hosts", "log": "/dev/termination-log", "token": "/var/run/secrets/kubernetes.io/serviceaccount"}
+        mounts = {"hosts": "/etc/hosts", "log": "/dev/termination-log",
+                  "token": "/var/run/secrets/kubernetes.io/serviceaccount"}
         config = [(1, [(1, image)]), (2, [(1, f"localhost/{image}:latest")]), *pairs(6, environment),
                   *[(7, [(1, place), (2, str(self.containerd.folder / name))]) for name, place in mounts.items()],
                   *pairs(10, {"io.kubernetes.container.restartCount": "0", **annotations}), (11, f"{image}.log"),
@@ -182,7 +186,7 @@ def pod(containerd):
 
 
 @pytest.fixture
-def place(tmp_path_factory):
+def place():
     """What the device plugin answers a kubelet that allocates a place of this host: nodes and annotations."""
     folder = pathlib.Path(f"/run/bartizan-kubelet-{os.getpid()}")
     folder.mkdir()
@@ -246,19 +250,19 @@ def fetch_when_there(port):
 
 
 REFUSALS = {
-    "command": ({"fields": [(3, "/bin/sh")]}, "command \"/bin/sh\" of 1 words: "),
-    "service link": ({"fields": pairs(6, {"WEB_PORT": "tcp://10.96.0.9:80"})}, "environment variable \"WEB_PORT\": "),
-    "volume": ({"fields": [(7, [(1, "/data"), (2, "/srv")])]}, "mount of \"/srv\" at \"/data\": nothing of the host is mounted"),
-    "user": ({"security": [(5, [(1, 1000)])]}, "user 1000:0, or a group: "),
-    "memory": ({"resources": [(4, 200 << 20)]}, "memory limit of 200 MiB: the image's VM has 256 MiB"),
-    "annotation": ({"annotations": {"org.bartizan.allow": "loopback"}}, "annotation org.bartizan.allow: not allowed on this host"),
+    "command": ([(3, "/bin/sh")], {}, "command \"/bin/sh\" of 1 words: "),
+    "service link": ([(6, [(1, "WEB_PORT"), (2, "tcp://10.96.0.9:80")])], {}, "environment variable \"WEB_PORT\": "),
+    "volume": ([(7, [(1, "/data"), (2, "/srv")])], {}, "mount of \"/srv\" at \"/data\": nothing of the host"),
+    "user": ([], {"security": [(5, [(1, 1000)])]}, "user 1000:0, or a group: "),
+    "memory": ([], {"resources": [(4, 200 << 20)]}, "memory limit of 200 MiB: the image's VM has 256 MiB"),
+    "annotation": ([], {"annotations": {"org.bartizan.allow": "loopback"}}, "annotation org.bartizan.allow: not allowed"),
 }
 
 
 def test_refusals_reach_the_kubelet(containerd, pod):
     """Each is one line of the pod's events."""
-    for what, (options, line) in REFUSALS.items():
-        container = pod.create("served", *options.pop("fields", []), **options)
+    for what, (fields, options, line) in REFUSALS.items():
+        container = pod.create("served", *fields, **options)
         with pytest.raises(grpc.RpcError) as refused:
             pod.start(container)
         assert f"bartizan-runtime: create: {line}" in refused.value.details(), what
