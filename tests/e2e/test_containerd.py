@@ -46,6 +46,7 @@ state = "{folder}/state"
 [plugins]
   [plugins."io.containerd.grpc.v1.cri"]
     sandbox_image = "localhost/pause:latest"
+    restrict_oom_score_adj = true
     [plugins."io.containerd.grpc.v1.cri".containerd]
       snapshotter = "native"
     [plugins."io.containerd.grpc.v1.cri".cni]
@@ -230,7 +231,7 @@ def test_pod_with_a_confidential_and_an_ordinary_container(containerd, pod, plac
     ordinary = pod.create("ordinary")
     pod.start(ordinary)
     assert pod.wait(ordinary) == 7
-    assert fetch_when_there(7005) == b"hello\n"
+    assert fetch_from(pod, served, 7005) == b"hello\n"
     assert pod.status(served)[0] == RUNNING
     with pytest.raises(grpc.RpcError) as refused:
         containerd.cri("ExecSync", (1, served), (2, "/bin/sh"), (3, 60))
@@ -241,10 +242,12 @@ def test_pod_with_a_confidential_and_an_ordinary_container(containerd, pod, plac
     assert pod.log("ordinary").count("of the workload's own output") == 3
 
 
-def fetch_when_there(port):
+def fetch_from(pod, container, port):
+    """When it serves."""
     for _ in range(LAUNCH_TIME_LIMIT_S * 2):
         with contextlib.suppress(OSError):
             return fetch(socket.AF_INET, ("127.0.0.1", port))
+        assert pod.status(container)[0] == RUNNING, pod.log("served")
         time.sleep(0.5)
     raise AssertionError(f"nobody answers at port {port}")
 
