@@ -81,7 +81,7 @@ def _places_without_count(tee: str, wanted: Optional[int]) -> Places:
     return Places(
         0,
         0,
-        "this host tells no count of places: let this process see the host's "
+        "this host has no count of places: let this process see the host's "
         f"/sys/fs/cgroup/misc.capacity, or give --offer {tee}=COUNT",
     )
 
