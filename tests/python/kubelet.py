@@ -8,6 +8,8 @@ import threading
 import grpc
 from wire import decode, encode, text
 
+TIME_LIMIT_S = 90  # of one answer, on a machine under load
+
 
 class Kubelet:
     """Serves Registration on kubelet.sock, and removes all sockets of the folder first, as the kubelet does."""
@@ -31,14 +33,14 @@ class Kubelet:
         return b""
 
     def registered(self):
-        return self.registrations.get(timeout=20)
+        return self.registrations.get(timeout=TIME_LIMIT_S)
 
     def stop(self):
         self.server.stop(0).wait()
 
     def call(self, endpoint, method, request=b""):
         with grpc.insecure_channel(f"unix:{self.folder}/{endpoint}") as channel:
-            return channel.unary_unary(f"/v1beta1.DevicePlugin/{method}")(request, timeout=20)
+            return channel.unary_unary(f"/v1beta1.DevicePlugin/{method}")(request, timeout=TIME_LIMIT_S)
 
     def allocate(self, endpoint, *containers):
         """[(devices as (host, inside, permissions), annotations)] of lists of device names."""
@@ -73,7 +75,7 @@ class Watch:
             self.lists.put(error.code())
 
     def next(self):
-        return self.lists.get(timeout=20)
+        return self.lists.get(timeout=TIME_LIMIT_S)
 
     def close(self):
         self.stream.cancel()

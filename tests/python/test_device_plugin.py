@@ -15,7 +15,7 @@ import types
 
 import grpc
 import pytest
-from kubelet import Kubelet, Watch
+from kubelet import TIME_LIMIT_S, Kubelet, Watch
 
 import bartizan
 from bartizan.device_plugin import __main__ as program
@@ -108,7 +108,7 @@ class Running:
 
     def end(self):
         self.stop.set()
-        self.thread.join(20)
+        self.thread.join(TIME_LIMIT_S)
         assert not self.thread.is_alive()
 
 
@@ -274,12 +274,23 @@ def test_plugin_that_was_there_before_the_kubelet_and_the_tee(run, folder):
 
 # ---- the program
 
-def call(*words, **options):
-    return subprocess.Popen([sys.executable, "-m", "bartizan.device_plugin", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            **options)
+@pytest.fixture
+def call():
+    processes = []
+
+    def call(*words, **options):
+        command = [sys.executable, "-m", "bartizan.device_plugin", *map(str, words)]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options))
+        return processes[-1]
+
+    yield call
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
-def test_program_on_this_host_until_sigterm(kubelet, folder):
+def test_program_on_this_host_until_sigterm(call, kubelet, folder):
     """The real probe: the simulated TEE is as healthy as it says."""
     process = call("--folder", folder, "--offer", "simulated=2", "--json")
     health = {each.tee: each.available for each in bartizan.probe().tees}[bartizan.Tee.simulated]
@@ -287,7 +298,7 @@ def test_program_on_this_host_until_sigterm(kubelet, folder):
     watch = Watch(kubelet, "bartizan-simulated.sock")
     assert watch.next() == {f"simulated-{number}": "Healthy" if health else "Unhealthy" for number in range(2)}
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=TIME_LIMIT_S)
     assert process.returncode == 0 and errors == "", errors
     assert [json.loads(line)["event"] for line in output.splitlines()] == ["places", "registered", "stopped"]
     assert watch.next() == "end"
@@ -295,12 +306,12 @@ def test_program_on_this_host_until_sigterm(kubelet, folder):
     assert not (folder / "bartizan-simulated.sock").exists()
 
 
-def test_program_whose_socket_another_one_took_ends(kubelet, folder):
+def test_program_whose_socket_another_one_took_ends(call, kubelet, folder):
     first = call("--folder", folder, "--offer", "simulated=1")
     kubelet.registered()
     second = call("--folder", folder, "--offer", "simulated=1")
     kubelet.registered()
-    _, errors = first.communicate(timeout=20)
+    _, errors = first.communicate(timeout=TIME_LIMIT_S)
     assert first.returncode == 1 and f"another process listens at {folder}/bartizan-simulated.sock" in errors, errors
     # gRPC of the first removes what is at its socket's name, as it ends: the second notices and registers again.
     for _ in range(100):
@@ -310,22 +321,22 @@ def test_program_whose_socket_another_one_took_ends(kubelet, folder):
         time.sleep(0.2)
     assert second.poll() is None and kubelet.call("bartizan-simulated.sock", "GetDevicePluginOptions") == b""
     second.terminate()
-    second.communicate(timeout=20)
+    second.communicate(timeout=TIME_LIMIT_S)
     assert second.returncode == 0
 
 
-def test_program_without_the_kubelets_folder(folder):
+def test_program_without_the_kubelets_folder(call, folder):
     process = call("--folder", folder / "none")
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=TIME_LIMIT_S)
     assert process.returncode == 1
     assert errors == f"bartizan.device_plugin: {folder}/none: no such folder: mount the kubelet's, or name it with --folder\n"
 
 
 @pytest.mark.parametrize("missing", ["grpc", "google"])
-def test_program_without_the_extra_says_what_to_install(folder, missing):
+def test_program_without_the_extra_says_what_to_install(call, folder, missing):
     (folder / missing).mkdir()
     (folder / missing / "__init__.py").write_text(f"raise ModuleNotFoundError('No module named {missing}')")
     process = call(env={**os.environ, "PYTHONPATH": str(folder)})
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=TIME_LIMIT_S)
     assert process.returncode == 1
     assert errors == f"bartizan.device_plugin: No module named {missing}: install what it needs with `pip install 'bartizan[kubernetes]'`\n"
