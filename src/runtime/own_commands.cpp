@@ -77,6 +77,31 @@ Result<std::vector<DropIn>> all_drop_ins() {
   return ::geteuid() == 0 ? drop_ins_of_root(program) : drop_ins_of_user(program, home_config());
 }
 
+// What `install` would make of containerd's configuration. not_found: there is none.
+Result<std::string> own_containerd_config(const fs::path& path) {
+  const Bytes own = TRY(read_regular_file(path, kMaxContainerdConfig));
+  return containerd_config(as_text(own), TRY(own_program()));
+}
+
+Result<void> install_containerd(const InstallOptions& options) {
+  const fs::path path = options.root / fs::path(kContainerdConfig).relative_path();
+  const auto text = own_containerd_config(path);
+  if (!text.ok() && text.error().code == ErrorCode::not_found) {
+    std::printf("%scontainerd: left out, there is no %s\n", options.dry_run ? "# " : "",
+                path.c_str());
+    return {};
+  }
+  const std::string content = TRY(text);
+  if (options.dry_run) {
+    std::printf("# %s, at its end\n%s\n", path.c_str(),
+                content.substr(content.find(kWrittenHere)).c_str());
+    return {};
+  }
+  TRY(write_containerd_config(TRY(own_program()), options.root));
+  std::printf("containerd: %s, at its end; restart containerd\n", path.c_str());
+  return {};
+}
+
 Result<int> install(const std::vector<std::string>& words) {
   const auto options = TRY(install_options(words));
   for (const DropIn& file : TRY(all_drop_ins())) {
@@ -88,6 +113,7 @@ Result<int> install(const std::vector<std::string>& words) {
     TRY(write_drop_in(file, options.root));
     std::printf("%s: %s\n", file.engine.c_str(), path.c_str());
   }
+  if (::geteuid() == 0) TRY(install_containerd(options));
   return 0;
 }
 
@@ -140,14 +166,17 @@ void check_engine(const DropIn& file, Checks& to) {
                         state == DropInState::missing ? "is missing" : "has another content"));
 }
 
-// What is in a drop-in counts for containerd only if its own configuration names the folder.
 void check_containerd(Checks& to) {
-  constexpr uint64_t kMaxText = 1 << 20;
-  auto text = read_regular_file("/etc/containerd/config.toml", kMaxText);
-  if (text.ok() && as_text(*text).find("/etc/containerd/conf.d/") == std::string_view::npos)
-    to.note(
-        "containerd: /etc/containerd/config.toml does not read the drop-in: add imports = "
-        "[\"/etc/containerd/conf.d/*.toml\"] at its head and restart containerd");
+  const auto own = read_regular_file(kContainerdConfig, kMaxContainerdConfig);
+  if (!own.ok()) return to.note("containerd: " + own.error().message);
+  const auto wanted = own_containerd_config(kContainerdConfig);
+  if (wanted.ok() && *wanted == as_text(*own))
+    return to.good(fmt::format("containerd: {}", kContainerdConfig));
+  to.note("containerd: " + (wanted.ok() ? fmt::format("{} does not have the runtime: "
+                                                      "`bartizan-runtime install`, then restart "
+                                                      "containerd",
+                                                      kContainerdConfig)
+                                        : wanted.error().message));
 }
 
 Result<int> check(const RuntimeCommand& command) {

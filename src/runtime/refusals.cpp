@@ -17,10 +17,30 @@ constexpr char kRebuild[] = "set it in the source image and build again with `ba
 constexpr size_t kMaxShown = 200;  // of a text that the caller chose, in an error
 
 // Variables that engines set by themselves. The guest sees none of them.
-constexpr std::array<std::string_view, 15> kEngineVariables = {
-    "PATH",       "HOME",        "HOSTNAME",  "TERM",      "container",
-    "http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy",
-    "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"};
+// The kubelet gives each container the address of the cluster's API.
+constexpr std::array<std::string_view, 23> kEngineVariables = {"PATH",
+                                                               "HOME",
+                                                               "HOSTNAME",
+                                                               "TERM",
+                                                               "container",
+                                                               "http_proxy",
+                                                               "https_proxy",
+                                                               "ftp_proxy",
+                                                               "all_proxy",
+                                                               "no_proxy",
+                                                               "HTTP_PROXY",
+                                                               "HTTPS_PROXY",
+                                                               "FTP_PROXY",
+                                                               "ALL_PROXY",
+                                                               "NO_PROXY",
+                                                               "KUBERNETES_SERVICE_HOST",
+                                                               "KUBERNETES_SERVICE_PORT",
+                                                               "KUBERNETES_SERVICE_PORT_HTTPS",
+                                                               "KUBERNETES_PORT",
+                                                               "KUBERNETES_PORT_443_TCP",
+                                                               "KUBERNETES_PORT_443_TCP_ADDR",
+                                                               "KUBERNETES_PORT_443_TCP_PORT",
+                                                               "KUBERNETES_PORT_443_TCP_PROTO"};
 
 // Where engines mount what is theirs, of any type.
 constexpr std::array<std::string_view, 15> kEngineMounts = {"/proc",
@@ -93,7 +113,7 @@ Result<void> check_environment(const Json& process) {
       return invalid(
           kOrigin,
           "environment variable {}: the environment of a confidential image is encrypted "
-          "in it: leave it out (--env), or {}",
+          "in it: leave it out (--env; of a pod: env, and enableServiceLinks: false), or {}",
           shown(name), kRebuild);
   }
   return {};
