@@ -136,6 +136,7 @@ typedef struct bartizan_string bartizan_string;
 typedef struct bartizan_secret bartizan_secret;
 typedef struct bartizan_exit bartizan_exit;
 typedef struct bartizan_context bartizan_context;
+typedef struct bartizan_bundle bartizan_bundle;
 typedef struct bartizan_broker bartizan_broker;
 
 /* Receives one log line of `size` bytes, without a newline and without a final zero. `level` is one
@@ -724,6 +725,35 @@ BARTIZAN_TOOLS_API int32_t bartizan_bundle_create(
  */
 BARTIZAN_API int32_t bartizan_bundle_read(
     const char* path, bartizan_string** json, bartizan_error** err);
+
+/* Reads a guest bundle into memory and verifies it, once. It keeps no descriptor and needs the
+ * files no more; any number of machines may start from it, also in a process that was forked from
+ * this one.
+ *
+ *   path    The folder; NULL or "": the default path.
+ *   bundle  Receives the bundle; bartizan_bundle_free frees it.
+ *
+ * Blocks while it reads and hashes; any thread.
+ * Errors: not_found; corrupt: a digest differs, or a malformed file; permission_denied, io.
+ * On failure: *bundle unchanged.
+ */
+BARTIZAN_API int32_t bartizan_bundle_load(
+    const char* path, bartizan_bundle** bundle, bartizan_error** err);
+
+/* Describes a bundle that is in memory.
+ *
+ *   json  Receives a JSON object: BundleInfo.
+ *
+ * Does not block; any thread.
+ * Errors: only those of the contract above.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_bundle_info(
+    const bartizan_bundle* bundle, bartizan_string** json, bartizan_error** err);
+
+/* Frees a bundle. Machines that were created with it keep what they need. NULL: does nothing.
+ * Does not block; any thread. */
+BARTIZAN_API void bartizan_bundle_free(bartizan_bundle* bundle);
 
 /* Returns the path that is used where none is given: $BARTIZAN_BUNDLE, else
  * $XDG_CACHE_HOME/bartizan/bundle, else ~/.cache/bartizan/bundle, else /usr/share/bartizan/bundle.
@@ -1582,6 +1612,10 @@ typedef struct bartizan_machine_options {
    * built with host_may "broker". Only the address: the authority that is believed stays the
    * image's. Default: the image's own. */
   const char* broker_url;
+
+  /* A guest bundle that is in memory, instead of a folder. It may be freed once the machine is
+   * created. Default: the folder `bundle`. */
+  const bartizan_bundle* loaded_bundle;
 } bartizan_machine_options;
 
 /* The disk of a confidential image, and how its key reaches the guest. */

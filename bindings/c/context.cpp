@@ -1,6 +1,7 @@
 // Machines: the four verbs, and what can be asked of a running guest.
 #include "bartizan/machine.hpp"
 
+#include "c/bundle_handle.hpp"
 #include "c/options.hpp"
 
 struct bartizan_context {
@@ -19,6 +20,7 @@ Result<void> finish(const bartizan_machine_options& from, MachineOptions& to) {
     to.stdin_fd = from.stdin_fd;
     to.stdout_fd = from.stdout_fd;
   }
+  if (from.loaded_bundle) to.loaded_bundle = from.loaded_bundle->bundle;
   return {};
 }
 

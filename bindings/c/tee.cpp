@@ -1,4 +1,5 @@
 // TEEs, and reading guest bundles.
+#include "c/bundle_handle.hpp"
 #include "c/options.hpp"
 
 namespace bartizan::c {
@@ -75,6 +76,29 @@ int32_t bartizan_bundle_read(const char* path, bartizan_string** json, bartizan_
     if (!json) return missing("json");
     return give_json(bz::read_bundle(path && *path ? path : bz::default_bundle_path()), json);
   });
+}
+
+int32_t bartizan_bundle_load(const char* path, bartizan_bundle** bundle, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!bundle) return missing("bundle");
+    auto loaded = TRY(bz::LoadedBundle::load(text(path)));
+    *bundle = new bartizan_bundle{std::move(loaded)};
+    return {};
+  });
+}
+
+int32_t bartizan_bundle_info(const bartizan_bundle* bundle, bartizan_string** json,
+                             bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!bundle) return missing("bundle");
+    if (!json) return missing("json");
+    *json = make_json(bundle->bundle.info()).release();
+    return {};
+  });
+}
+
+void bartizan_bundle_free(bartizan_bundle* bundle) {
+  delete bundle;
 }
 
 int32_t bartizan_bundle_default_path(bartizan_string** path, bartizan_error** err) {

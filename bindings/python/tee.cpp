@@ -8,14 +8,28 @@ namespace bartizan::python {
 
 namespace {
 
-BundleInfo load_bundle(const std::optional<Path>& path) {
-  const Path from = path ? *path : default_bundle_path();
-  return unlocked([&] { return read_bundle(from); });
+BundleInfo read_bundle_at(const std::optional<Path>& path) {
+  return unlocked([&] { return read_bundle(path.value_or(Path())); });
+}
+
+LoadedBundle load_bundle_at(const std::optional<Path>& path) {
+  return unlocked([&] { return LoadedBundle::load(path.value_or(Path())); });
+}
+
+void bind_loaded_bundle(py::module_& module) {
+  py::class_<LoadedBundle>(module, "LoadedBundle",
+                           "A guest bundle in memory, read and verified once: it needs its files "
+                           "no more, and any number of machines may start from it.")
+      .def(py::init(&load_bundle_at), py::arg("path") = py::none(),
+           "path: Folder of the guest bundle. Default: default_bundle_path().")
+      .def_property_readonly(
+          "info", [](const LoadedBundle& self) { return self.info(); }, "What it is.");
 }
 
 }  // namespace
 
 void bind_tee(py::module_& module) {
+  bind_loaded_bundle(module);
   with_arguments_of_probe(definer(module, "probe"), [](const ProbeOptions& options) {
     return unlocked([&] { return probe(options); });
   });
@@ -36,7 +50,7 @@ void bind_tee(py::module_& module) {
         options.progress = callback.progress_sink();
         return unlocked_with(callback, [&] { return create_bundle(options); });
       });
-  module.def("read_bundle", &load_bundle, py::arg("path") = py::none(),
+  module.def("read_bundle", &read_bundle_at, py::arg("path") = py::none(),
              "Reads a guest bundle and verifies its digests.");
   module.def("default_bundle_path", &default_bundle_path,
              "Returns the path of the bundle that is used where none is given.");

@@ -102,12 +102,47 @@ Result<MachineEvent> machine_event_from_string(std::string_view name);
 // what any thread may, but neither wait for the guest nor destroy the Context.
 using EventSink = std::function<void(MachineEvent event)>;
 
+// A guest bundle: kernel, initrd and default command line, in one folder.
+struct BundleInfo {
+  std::filesystem::path path = {};
+  std::string kernel_release = {};
+  std::string kernel_sha256 = {}, initrd_sha256 = {};  // hex
+  uint64_t kernel_bytes = 0, initrd_bytes = 0;
+  std::string command_line = {};
+  // That the kernel can be a guest of, by its configuration and modules; others are refused.
+  std::vector<Tee> tees = {};
+  // SHA-256 of bundle.json, hex: another one means other measurements.
+  std::string digest = {};
+  // Of create_bundle(): the digest of the bundle that was there before, `digest` if nothing had to
+  // be written; "damaged": it could not be read as one; empty: none was.
+  std::string replaced_digest = {};
+};
+
+// A guest bundle in memory: read and verified once, then unchangeable. It keeps no descriptor and
+// needs its files no more. Copies share the bytes; any number of machines may start from it, also
+// in a process that was forked from the one that loaded it. Any thread.
+class LoadedBundle {
+ public:
+  // Empty: default_bundle_path(). Errors as read_bundle().
+  static Result<LoadedBundle> load(const std::filesystem::path& folder = {});
+  const BundleInfo& info() const;
+
+  struct Content;
+  const Content& content() const { return *content_; }  // for the library itself
+
+ private:
+  explicit LoadedBundle(std::shared_ptr<const Content> content) : content_(std::move(content)) {}
+  std::shared_ptr<const Content> content_;
+};
+
 struct MachineOptions {
   std::string name = "machine";  // appears in errors and logs
   // 0: that of the attached image, which its owner measured; without an image 1 and 512.
   uint32_t vcpus = 0;
   uint32_t ram_mib = 0;
-  std::filesystem::path bundle = {};    // empty: default_bundle_path()
+  std::filesystem::path bundle = {};  // empty: default_bundle_path()
+  // Instead of `bundle`: one that is in memory.
+  std::optional<LoadedBundle> loaded_bundle = {};
   std::string extra_command_line = {};  // appended to the bundle's command line, and measured
   std::filesystem::path kvm_device = "/dev/kvm";
   // The most that the guest gets: an image that was built without a network has none anyway, and
@@ -290,7 +325,7 @@ class Context {
   std::shared_ptr<Impl> impl_;
 };
 
-// Guest bundles: kernel + initrd + default command line, in one folder.
+// What create_bundle() makes a guest bundle of.
 struct BundleOptions {
   // bzImage, with config-RELEASE beside it or "config" in the folder of its modules; empty: the
   // Debian kernel under /boot that can be a guest of most TEEs, of equal ones the newest
@@ -301,20 +336,6 @@ struct BundleOptions {
   std::filesystem::path output = {};  // folder to make; empty: default_bundle_path()
   std::string extra_command_line = {};
   ProgressSink progress = {};
-};
-struct BundleInfo {
-  std::filesystem::path path = {};
-  std::string kernel_release = {};
-  std::string kernel_sha256 = {}, initrd_sha256 = {};  // hex
-  uint64_t kernel_bytes = 0, initrd_bytes = 0;
-  std::string command_line = {};
-  // That the kernel can be a guest of, by its configuration and modules; others are refused.
-  std::vector<Tee> tees = {};
-  // SHA-256 of bundle.json, hex: another one means other measurements.
-  std::string digest = {};
-  // Of create_bundle(): the digest of the bundle that was there before, `digest` if nothing had to
-  // be written; "damaged": it could not be read as one; empty: none was.
-  std::string replaced_digest = {};
 };
 // Replaces another bundle that is there, and leaves an equal one alone. Errors: invalid_argument
 // (an init that is not a static program for x86-64, a kernel command line), not_found (kernel, its

@@ -582,6 +582,16 @@ class PublishedPort:
     def protocol(self) -> str:
         """"tcp" or "udp"."""
 
+class LoadedBundle:
+    """A guest bundle in memory, read and verified once: it needs its files no more, and any number of machines may start
+    from it.
+    """
+    def __init__(self, path: _Path | None = None) -> None:
+        """path: Folder of the guest bundle. Default: default_bundle_path()."""
+    @property
+    def info(self) -> BundleInfo:
+        """What it is."""
+
 class VsockPort:
     """A guest vsock port joined to a unix socket of the host."""
     def __init__(self, port: int, path: _Path, listen: bool = False) -> None:
@@ -757,6 +767,7 @@ class Context:
         events: _Event | None = None,
         harden: str = "off",
         broker_url: str = "",
+        loaded_bundle: LoadedBundle | None = None,
     ) -> None:
         """Creates a machine. Nothing of the host is touched before the start.
 
@@ -808,6 +819,8 @@ class Context:
         broker_url: Where the image's broker is in this deployment, "https://host:port", for an
             image that was built with host_may "broker". Only the address: the authority that is
             believed stays the image's. Default: the image's own.
+        loaded_bundle: A guest bundle that is in memory, instead of a folder. Default: the
+            folder `bundle`.
         """
     # end of generated: arguments of Context
     def set_tee(self, tee: Tee | str) -> None:

@@ -26,7 +26,7 @@ static bartizan_context* machine_with(bartizan_machine_options options) {
   if (!file || !fgets(key, sizeof key, file)) exit(1);
   fclose(file);
   key[strcspn(key, "\n")] = 0;
-  options.bundle = argument[3];
+  if (!options.loaded_bundle) options.bundle = argument[3];
   options.kvm_device = "/fake/kvm";
   must(bartizan_context_create(&options, &context, &error), error);
   must(
@@ -162,6 +162,41 @@ static void size_of_the_image(void) {
   }
 }
 
+/* The bundle's files are gone before a machine is made, and its handle before one is started. */
+static int status_without_files(bartizan_bundle* bundle) {
+  bartizan_machine_options options = BARTIZAN_OPTIONS_INIT(bartizan_machine_options);
+  bartizan_context* context;
+  bartizan_exit* reason = NULL;
+  int status;
+  options.loaded_bundle = bundle;
+  context = machine_with(options);
+  bartizan_bundle_free(bundle);
+  must(bartizan_context_start(context, NULL), NULL);
+  must(bartizan_context_wait(context, 20000, &reason, NULL), NULL);
+  status = bartizan_exit_process_status(reason);
+  bartizan_exit_free(reason);
+  bartizan_context_free(context);
+  return status;
+}
+
+static void bundle_in_memory(void) {
+  bartizan_bundle *bundle = NULL, *none = NULL;
+  bartizan_error* error = NULL;
+  char gone[4096];
+  int status, of_child = -1;
+  pid_t child;
+  must(bartizan_bundle_load(argument[3], &bundle, &error), error);
+  snprintf(gone, sizeof gone, "%s.gone", argument[3]);
+  if (rename(argument[3], gone) != 0) exit(1);
+  printf("%s\n", bartizan_code_name(bartizan_bundle_load(argument[3], &none, NULL)));
+  fflush(stdout);
+  child = fork();
+  status = status_without_files(bundle);
+  if (child == 0) _exit(status);
+  waitpid(child, &of_child, 0);
+  printf("%d %d\n", status, WEXITSTATUS(of_child));
+}
+
 int main(int count, char** arguments) {
   argument = arguments;
   if (count < 5) return 2;
@@ -170,5 +205,6 @@ int main(int count, char** arguments) {
   if (!strcmp(arguments[1], "stop-before")) stop_before_the_start();
   if (!strcmp(arguments[1], "events")) events_and_pause();
   if (!strcmp(arguments[1], "size")) size_of_the_image();
+  if (!strcmp(arguments[1], "loaded")) bundle_in_memory();
   return 0;
 }

@@ -25,7 +25,7 @@ constexpr std::chrono::milliseconds kBefore{300};  // until the other thread wai
 char** argument;
 
 Context machine(MachineOptions options = {}) {
-  options.bundle = argument[3];
+  if (!options.loaded_bundle) options.bundle = argument[3];
   options.kvm_device = "/fake/kvm";
   auto context = Context::create(std::move(options)).value();
   std::ifstream file(argument[4]);
@@ -149,6 +149,22 @@ void size_of_the_image() {
   std::cout << machine(std::move(options)).memory_size() << "\n";
 }
 
+// The files are gone before a machine is made; a child of this process starts from the same memory.
+void bundle_in_memory() {
+  MachineOptions options;
+  options.loaded_bundle = LoadedBundle::load(argument[3]).value();
+  std::filesystem::rename(argument[3], std::string(argument[3]) + ".gone");
+  std::cout << to_string(LoadedBundle::load(argument[3]).error().code) << "\n" << std::flush;
+  const pid_t child = ::fork();
+  auto context = machine(std::move(options));
+  context.start().value();
+  const auto status = context.wait(std::chrono::seconds(20)).value().process_status();
+  if (child == 0) ::_exit(status);
+  int of_child = -1;
+  ::waitpid(child, &of_child, 0);
+  std::cout << status << " " << WEXITSTATUS(of_child) << "\n";
+}
+
 }  // namespace
 
 int main(int, char** arguments) {
@@ -161,4 +177,5 @@ int main(int, char** arguments) {
   if (which == "destroy-in-callback") destroy_in_a_callback();
   if (which == "events") events_and_pause();
   if (which == "size") size_of_the_image();
+  if (which == "loaded") bundle_in_memory();
 }

@@ -16,7 +16,9 @@ BEFORE_S = 0.3  # until the other thread waits
 
 
 def machine(image, bundle, key_file, **options):
-    context = bartizan.Context(bundle=bundle, kvm_device="/fake/kvm", **options)
+    if "loaded_bundle" not in options:
+        options["bundle"] = bundle
+    context = bartizan.Context(kvm_device="/fake/kvm", **options)
     context.attach_image(image, disk_key=pathlib.Path(key_file).read_bytes().rstrip(b"\n"))
     return context
 
@@ -211,7 +213,23 @@ def await_unstarted(*arguments):
         print(type(error).__name__)
 
 
-CASES = {"close": close, "fork": fork, "stop-before": stop_before, "size": size, "events": events_and_pause,
+def loaded(image, folder, key_file):
+    """The bundle's files are gone before a machine is made; a child of this process starts from the same memory."""
+    bundle = bartizan.LoadedBundle(folder)
+    assert bundle.info == bartizan.read_bundle(folder)
+    os.rename(folder, folder + ".gone")
+    print(code_of(bartizan.LoadedBundle, folder), flush=True)
+    child = os.fork()
+    with machine(image, None, key_file, loaded_bundle=bundle) as context:
+        del bundle
+        context.start()
+        status = context.wait(20).process_status
+    if child == 0:
+        os._exit(status)
+    print(status, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+CASES = {"loaded": loaded, "close": close, "fork": fork, "stop-before": stop_before, "size": size, "events": events_and_pause,
          "collected": collected_in_a_callback, "close-in-callback": close_in_a_callback, "wait-limit": wait_limit, "cycles": cycles, "exit": exit_of_the_interpreter, "await": await_,
          "await-close": await_close, "await-unstarted": await_unstarted}
 

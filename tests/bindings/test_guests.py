@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -65,6 +66,20 @@ def test_guest_can_be_ended(interface, case, small_image, bundle, key_file):
     more, expected = CASES[case]
     done = run(interface, case, more, small_image, bundle, key_file)
     assert (done.stdout, done.returncode) == (expected, 0), done
+
+
+@pytest.mark.parametrize("interface", DRIVERS)
+def test_a_bundle_in_memory_needs_its_files_no_more(interface, small_image, bundle, key_file, tmp_path):
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle, copy)
+    done = run(interface, "loaded", {"FAKE_KVM_EXIT": "100:7"}, small_image, copy, key_file)
+    assert (done.stdout, done.returncode) == ("not_found\n7 7\n", 0), done
+    assert not copy.exists()
+
+
+def test_one_bundle_and_not_two(bundle):
+    with pytest.raises(bartizan.InvalidArgument, match="loaded_bundle .*: give one of them"):
+        bartizan.Context(bundle=bundle, loaded_bundle=bartizan.LoadedBundle(bundle))
 
 
 @pytest.mark.parametrize("interface, case", MORE)

@@ -38,7 +38,8 @@ Result<plan::tee::LaunchPlan> make_plan(const char* bundle_path, const std::stri
   options.bundle = bundle_path;
   options.ram_mib = kRamMib;
   auto plan = TRY(plan::measure::make_plan(options, false));
-  auto bundle = TRY(plan::bundle::load_bundle(bundle_path));
+  const auto loaded = TRY(LoadedBundle::load(bundle_path));
+  const auto& bundle = loaded.content();
   const bool sev = tee.starts_with("sev");
   auto image = TRY(plan::boot::make_boot_image(
       {bundle.kernel, bundle.initrd,

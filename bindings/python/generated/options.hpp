@@ -690,7 +690,8 @@ void with_arguments_of_Context(Define&& define, Work work) {
          uint64_t max_scratch_bytes,
          const py::object& events,
          const std::string& harden,
-         const std::string& broker_url) {
+         const std::string& broker_url,
+         const std::optional<LoadedBundle>& loaded_bundle) {
         MachineOptions options;
         assign(name, "name", options.name);
         assign(vcpus, "vcpus", options.vcpus);
@@ -715,6 +716,7 @@ void with_arguments_of_Context(Define&& define, Work work) {
         assign(events, "events", options.events);
         assign(harden, "harden", options.harden);
         assign(broker_url, "broker_url", options.broker_url);
+        assign(loaded_bundle, "loaded_bundle", options.loaded_bundle);
         return work(std::move(options), tee_options);
       },
       py::kw_only(),
@@ -742,6 +744,7 @@ void with_arguments_of_Context(Define&& define, Work work) {
       py::arg("events") = py::none(),
       py::arg("harden") = "off",
       py::arg("broker_url") = "",
+      py::arg("loaded_bundle") = py::none(),
       R"doc(Creates a machine. Nothing of the host is touched before the start.
 
 name: Name of the machine in errors and log lines.
@@ -791,7 +794,9 @@ harden: What the library's threads of the machine give up before its guest runs.
     "off", "preferred", "required".
 broker_url: Where the image's broker is in this deployment, "https://host:port", for an
     image that was built with host_may "broker". Only the address: the authority that is
-    believed stays the image's. Default: the image's own.)doc");
+    believed stays the image's. Default: the image's own.
+loaded_bundle: A guest bundle that is in memory, instead of a folder. Default: the
+    folder `bundle`.)doc");
 }
 
 }  // namespace bartizan::python

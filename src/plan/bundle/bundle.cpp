@@ -36,26 +36,29 @@ Result<std::shared_ptr<const Bytes>> load_part(const std::filesystem::path& path
 }
 
 }  // namespace
-
-Result<Bundle> load_bundle(const std::filesystem::path& path) {
-  auto folder = path.empty() ? default_bundle_path() : path;
-  auto text = read_regular_file(folder / "bundle.json", kMaxBundleJson);
-  if (!text.ok()) return not_a_bundle(folder, text.error());
-  Bundle bundle{TRY(parse_bundle_json(as_text(*text))), {}, {}};
-  bundle.kernel =
-      TRY(load_part(folder / "kernel", boot::kMaxKernelBytes, bundle.info.kernel_sha256));
-  bundle.initrd = TRY(load_part(folder / "initrd", kMaxInitrdBytes, bundle.info.initrd_sha256));
-  bundle.info.digest = to_hex(crypto::sha256(*text));
-  bundle.info.path = folder;
-  bundle.info.kernel_bytes = bundle.kernel->size();
-  bundle.info.initrd_bytes = bundle.initrd->size();
-  return bundle;
-}
-
 }  // namespace plan::bundle
 
+Result<LoadedBundle> LoadedBundle::load(const std::filesystem::path& folder) {
+  const auto path = folder.empty() ? default_bundle_path() : folder;
+  auto text = read_regular_file(path / "bundle.json", kMaxBundleJson);
+  if (!text.ok()) return not_a_bundle(path, text.error());
+  Content content{TRY(parse_bundle_json(as_text(*text))), {}, {}};
+  BundleInfo& info = content.info;
+  content.kernel = TRY(load_part(path / "kernel", plan::boot::kMaxKernelBytes, info.kernel_sha256));
+  content.initrd = TRY(load_part(path / "initrd", kMaxInitrdBytes, info.initrd_sha256));
+  info.digest = to_hex(crypto::sha256(*text));
+  info.path = path;
+  info.kernel_bytes = content.kernel->size();
+  info.initrd_bytes = content.initrd->size();
+  return LoadedBundle(std::make_shared<const Content>(std::move(content)));
+}
+
+const BundleInfo& LoadedBundle::info() const {
+  return content_->info;
+}
+
 Result<BundleInfo> read_bundle(const std::filesystem::path& path) {
-  return TRY(plan::bundle::load_bundle(path)).info;
+  return TRY(LoadedBundle::load(path)).info();
 }
 
 std::filesystem::path default_bundle_path() {

@@ -1,4 +1,4 @@
-// A bundle in memory, its digests checked: what a launch plan is made from.
+// What a loaded bundle consists of, its digests checked: what a launch plan is made from.
 #pragma once
 
 #include <memory>
@@ -7,19 +7,19 @@
 #include "base/bytes.hpp"
 #include "base/units.hpp"
 
-namespace bartizan::plan::bundle {
+namespace bartizan {
+
+// Each file was read once; what was hashed is what is here.
+struct LoadedBundle::Content {
+  BundleInfo info;
+  std::shared_ptr<const Bytes> kernel, initrd;
+};
+
+namespace plan::bundle {
 
 // The boot stub copies and hashes the whole initrd before the kernel starts, and the staging window
 // holds it beside the kernel: a larger one is a mistake.
 constexpr uint64_t kMaxInitrdBytes = 8 * kMiB;
 
-struct Bundle {
-  BundleInfo info;
-  std::shared_ptr<const Bytes> kernel, initrd;
-};
-
-// `path` empty: default_bundle_path(). Each file is read once; what was hashed is what is returned.
-// Errors: not_found, corrupt (names the file and both digests), unsupported (a newer version).
-Result<Bundle> load_bundle(const std::filesystem::path& path);
-
-}  // namespace bartizan::plan::bundle
+}  // namespace plan::bundle
+}  // namespace bartizan

@@ -127,9 +127,9 @@ Result<void> check_names_no_tee(std::string_view text) {
                     guest_abi::kTeeWord);
 }
 
-Result<boot::BootImage> boot_image(const LaunchOptions& options, bool key_from_caller, uint64_t ram,
-                                   uint8_t bit, ByteView stub) {
-  auto bundle = TRY(bundle::load_bundle(options.bundle));
+Result<boot::BootImage> boot_image(const LaunchOptions& options,
+                                   const LoadedBundle::Content& bundle, bool key_from_caller,
+                                   uint64_t ram, uint8_t bit, ByteView stub) {
   TRY(bundle::check_guest_of(bundle.info, options.tee));
   TRY(check_names_no_tee(bundle.info.command_line));
   TRY(check_names_no_tee(options.extra_command_line));
@@ -182,8 +182,10 @@ uint64_t default_guest_policy(Tee tee) {
   return kDefaultSnpPolicy;
 }
 
-Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller,
-                                  ByteView stub) {
+namespace {
+
+Result<tee::LaunchPlan> plan_of(const LaunchOptions& options, const LoadedBundle& bundle,
+                                bool key_from_caller, ByteView stub) {
   tee::LaunchPlan plan;
   plan.tee = options.tee;
   plan.c_bit = TRY(address_bit(options));
@@ -191,7 +193,7 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
   plan.guest_features = options.guest_features;
   uint64_t ram = TRY(ram_bytes(options.ram_mib));
   plan.ram = boot::ram_regions(ram, platform_of(options.tee));
-  auto image = TRY(boot_image(options, key_from_caller, ram, plan.c_bit, stub));
+  auto image = TRY(boot_image(options, bundle.content(), key_from_caller, ram, plan.c_bit, stub));
   if (options.tee == Tee::tdx) plan.extends = extends(image.table);
   if (image.secret_segment != 0) plan.secret = {image.secret_segment + kSecretOffset};
   TRY(check_size(image.items));
@@ -201,6 +203,18 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_ca
   plan.cpus.push_back(protected_mode(guest_abi::kStubAddress + guest_abi::kStubEntry32));
   plan.cpus.resize(options.vcpus, further_processor(options.tee));
   return plan;
+}
+
+}  // namespace
+
+Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, const LoadedBundle& bundle,
+                                  bool key_from_caller) {
+  return plan_of(options, bundle, key_from_caller, guest::stub::boot_stub());
+}
+
+Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller,
+                                  ByteView stub) {
+  return plan_of(options, TRY(LoadedBundle::load(options.bundle)), key_from_caller, stub);
 }
 
 Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller) {

@@ -1,8 +1,9 @@
-// From launch options to the launch plan: reads the bundle, lays out memory, states the vCPUs'
-// first registers. Pure but for reading the bundle's files; asks neither KVM nor the host. Any
-// thread.
+// From launch options to the launch plan: lays out memory around the bundle, states the vCPUs' first
+// registers. Pure but for reading the bundle's files, where a caller has not loaded it; asks neither
+// KVM nor the host. Any thread.
 #pragma once
 
+#include "bartizan/machine.hpp"
 #include "bartizan/tee.hpp"
 #include "base/units.hpp"
 #include "plan/tee/launch_plan.hpp"
@@ -17,7 +18,10 @@ namespace bartizan::plan::measure {
 // loaded and measured: at most tee::kMaxLoadedPages for any kernel and initrd, which are staged.
 // Errors: not_found and corrupt (bundle), unsupported (a TEE that the bundle's kernel cannot be a
 // guest of), invalid_argument (vCPUs, RAM, command line, C-bit, kernel and initrd larger than the
-// staging window).
+// staging window). `options.bundle` is not looked at: `bundle` is it.
+Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, const LoadedBundle& bundle,
+                                  bool key_from_caller);
+// Of the bundle at `options.bundle`.
 Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller);
 // With another stub, for tests.
 Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller,

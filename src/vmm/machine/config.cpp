@@ -134,6 +134,9 @@ Result<void> check_size(const std::string& whose, uint32_t vcpus, uint32_t ram_m
 
 Result<void> check_options(const MachineOptions& options) {
   TRY(check_size("", options.vcpus, options.ram_mib));
+  if (options.loaded_bundle && !options.bundle.empty())
+    return invalid(kOrigin, "bundle {} and loaded_bundle {}: give one of them",
+                   options.bundle.string(), options.loaded_bundle->info().path.string());
   TRY(check_published(options));
   TRY(check_tee_options(options.tee_options));
   TRY(egress_rules(options));

@@ -83,7 +83,9 @@ struct Context::Impl {
   uint32_t ram_mib() const { return first_of(options.ram_mib, image_ram_mib, kDefaultRamMib); }
   Result<vmm::machine::DeviceOptions> device_options(const plan::tee::LaunchPlan& plan);
   Result<vmm::machine::ServiceOptions> service_options(const plan::tee::LaunchPlan& plan) const;
+  Result<LoadedBundle> bundle() const;
   Result<vmm::machine::RunningMachineOptions> running_options(const LaunchOptions& launch,
+                                                              const BundleInfo& bundle,
                                                               plan::tee::LaunchPlan& plan);
   Result<vmm::harden::Setups> confinement() const;
   LaunchOptions launch_options() const;
@@ -269,7 +271,7 @@ Result<vmm::harden::Setups> Context::Impl::confinement() const {
 }
 
 Result<vmm::machine::RunningMachineOptions> Context::Impl::running_options(
-    const LaunchOptions& launch, plan::tee::LaunchPlan& plan) {
+    const LaunchOptions& launch, const BundleInfo& bundle, plan::tee::LaunchPlan& plan) {
   vmm::machine::RunningMachineOptions how;
   how.name = options.name;
   how.kernel = vmm::kvm::linux_kernel();
@@ -290,12 +292,17 @@ Result<vmm::machine::RunningMachineOptions> Context::Impl::running_options(
     return vmm::host::require_stock_kernels(vmm::kvm::linux_kernel(), options.kvm_device);
   };
   const vmm::machine::LaunchInputs inputs{launch, image_vcpus, image_ram_mib,
-                                          vmm::machine::bundle_text(launch)};
+                                          vmm::machine::bundle_text(bundle, launch)};
   warn_of_differences(inputs);
   how.explain = [inputs](ExitReason& reason) {
     vmm::machine::explain_refused_measurement(inputs, reason);
   };
   return how;
+}
+
+Result<LoadedBundle> Context::Impl::bundle() const {
+  if (options.loaded_bundle) return *options.loaded_bundle;
+  return LoadedBundle::load(options.bundle);
 }
 
 Result<void> Context::Impl::start() {
@@ -311,13 +318,14 @@ Result<void> Context::Impl::start() {
   TRY(vmm::machine::check_disk_key(*disk, disk_file.get(), manifest, tee));
   broker = TRY(vmm::machine::decide_broker(options, manifest));
   const LaunchOptions launch = launch_options();
-  auto plan = TRY(plan::measure::make_plan(launch, disk->disk_key.has_value()));
+  const LoadedBundle loaded = TRY(bundle());
+  auto plan = TRY(plan::measure::make_plan(launch, loaded, disk->disk_key.has_value()));
   plan.guest_policy = vmm::machine::guest_policy_of(options.tee_options, tee);
   auto devices = TRY(device_options(plan));
   if (tee == Tee::simulated) {
     warn("simulated TEE: it protects nothing; its evidence is signed by a throw-away key");
   }
-  auto how = TRY(running_options(launch, plan));
+  auto how = TRY(running_options(launch, loaded.info(), plan));
   auto started = RunningMachine::start(std::move(how), plan, std::move(devices));
   if (!started.ok()) return vmm::host::with_advice(std::move(started).error(), options.kvm_device);
   MutexLock lock(mutex);

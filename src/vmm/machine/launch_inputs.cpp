@@ -3,10 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "base/errors.hpp"
-#include "base/file.hpp"
-#include "plan/bundle/bundle_json.hpp"
-
 namespace bartizan::vmm::machine {
 namespace {
 
@@ -18,19 +14,12 @@ void compare(const char* name, uint32_t value, uint32_t image, std::vector<std::
     to.push_back(fmt::format("{} {} (the image has {})", name, value, image));
 }
 
-Result<BundleInfo> read_description(const std::filesystem::path& bundle) {
-  Bytes text = TRY(read_regular_file(bundle / "bundle.json", plan::bundle::kMaxBundleJson));
-  return plan::bundle::parse_bundle_json(as_text(text));
-}
-
 }  // namespace
 
-std::string bundle_text(const LaunchOptions& launch) {
-  auto bundle = read_description(launch.bundle.empty() ? default_bundle_path() : launch.bundle);
-  if (!bundle.ok()) return bundle.error().describe();
-  std::string command_line = bundle->command_line;
+std::string bundle_text(const BundleInfo& bundle, const LaunchOptions& launch) {
+  std::string command_line = bundle.command_line;
   if (!launch.extra_command_line.empty()) command_line += " " + launch.extra_command_line;
-  return fmt::format("kernel {}, command line \"{}\"", bundle->kernel_release, command_line);
+  return fmt::format("kernel {}, command line \"{}\"", bundle.kernel_release, command_line);
 }
 
 std::vector<std::string> differences(const LaunchInputs& inputs) {

@@ -17,9 +17,8 @@ struct LaunchInputs {
   std::string bundle;  // bundle_text()
 };
 
-// Kernel and command line as the bundle's description has them, or why it cannot be read. Before
-// the launch: a confined thread reads no files.
-std::string bundle_text(const LaunchOptions& launch);
+// Kernel and command line of this launch.
+std::string bundle_text(const BundleInfo& bundle, const LaunchOptions& launch);
 
 // "ram_mib 512 (the image has 256)", one for each input that is not the image's.
 std::vector<std::string> differences(const LaunchInputs& inputs);

@@ -11,8 +11,6 @@
 namespace bartizan {
 namespace {
 
-using plan::bundle::load_bundle;
-
 Bytes bytes(const std::filesystem::path& path) {
   return read_file(path, 64 << 20).value();
 }
@@ -28,8 +26,24 @@ TEST(Bundle, IsMadeAndRead) {
   EXPECT_EQ(read.initrd_bytes, made.initrd_bytes);
   EXPECT_TRUE(read.command_line.starts_with("quiet panic=-1 reboot=t "));
   EXPECT_TRUE(read.command_line.ends_with(" console=hvc0 loglevel=7"));
-  EXPECT_EQ(*plan::bundle::load_bundle(sample.options.output).value().kernel,
+  EXPECT_EQ(*LoadedBundle::load(sample.options.output).value().content().kernel,
             bytes(sample.options.kernel));
+}
+
+TEST(Bundle, InMemoryItNeedsItsFilesNoMore) {
+  Sample sample;
+  const auto made = create_bundle(sample.options).value();
+  const Bytes kernel = bytes(sample.options.output / "kernel");
+  auto loaded = LoadedBundle::load(sample.options.output);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().describe();
+  std::filesystem::remove_all(sample.options.output);
+  const LoadedBundle copy = *loaded;
+  EXPECT_EQ(*copy.content().kernel, kernel);
+  EXPECT_EQ(copy.content().kernel, loaded->content().kernel) << "copies share the bytes";
+  EXPECT_EQ(copy.info().digest, made.digest);
+  EXPECT_EQ(copy.info().path, sample.options.output);
+  auto gone = LoadedBundle::load(sample.options.output);
+  EXPECT_EQ(gone.error().code, ErrorCode::not_found);
 }
 
 // What scripts/setup unpacks lies below a folder of its own, as if that were the root.

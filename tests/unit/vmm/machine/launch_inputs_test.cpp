@@ -17,7 +17,10 @@ constexpr const char* kRefusal =
 
 LaunchInputs inputs() {
   LaunchInputs inputs{{Tee::simulated, "/nonexistent", 1, 512, "extra", 0, 0}, 1, 256, {}};
-  inputs.bundle = bundle_text(inputs.launch);
+  BundleInfo bundle;
+  bundle.kernel_release = "6.1.0-test";
+  bundle.command_line = "quiet";
+  inputs.bundle = bundle_text(bundle, inputs.launch);
   return inputs;
 }
 
@@ -37,7 +40,7 @@ TEST(LaunchInputs, ARefusedMeasurementNamesTheInputs) {
   EXPECT_THAT(reason.describe(), HasSubstr(kRefusal));
   EXPECT_THAT(reason.detail, HasSubstr("this launch: TEE simulated, vcpus 1, ram_mib 512, "));
   EXPECT_THAT(reason.detail, HasSubstr("differs: ram_mib 512 (the image has 256)"));
-  EXPECT_THAT(reason.detail, HasSubstr("/nonexistent")) << "the bundle that cannot be read";
+  EXPECT_THAT(reason.detail, HasSubstr("kernel 6.1.0-test, command line \"quiet extra\""));
   EXPECT_EQ(reason.detail.find('\n'), std::string::npos);
 }
 
