@@ -78,7 +78,7 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/BartizanConfig.cmake.in 
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Bartizan PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/BartizanConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 
-# Components: runtime (shared libraries, init, licence), cli, dev, doc.
+# Components: runtime (shared libraries, init, licence), krun (bindings/krun), cli, dev, doc.
 install(TARGETS bartizan_shared bartizan_tools_shared
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT dev)
 install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev)

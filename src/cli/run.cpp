@@ -17,6 +17,7 @@
 #include "cli/secret.hpp"
 #include "cli/stop_requests.hpp"
 #include "cli/tee_options.hpp"
+#include "container/signals.hpp"
 
 namespace bartizan::cli {
 
@@ -70,9 +71,8 @@ std::atomic<Context*> running{nullptr};
 std::atomic<uint32_t> grace_ms{10'000};
 static_assert(std::atomic<Context*>::is_always_lock_free);
 StopRequests stop_requests;
-std::atomic<int> asked_by{0};            // the signal that was the first to ask for the end
-std::string asked_note;                  // made before there is a handler
-std::atomic<uint64_t> early_signals{0};  // of a container without a machine yet, by their numbers
+std::atomic<int> asked_by{0};  // the signal that was the first to ask for the end
+std::string asked_note;        // made before there is a handler
 
 int64_t now_ms() {
   timespec now = {};
@@ -97,24 +97,6 @@ void on_forward(int number) {
   if (Context* context = running.load()) context->send_signal(number);
 }
 
-void on_container_signal(int number) {
-  if (running.load())
-    on_forward(number);
-  else
-    early_signals |= uint64_t{1} << number;
-}
-
-// All but those that no program takes, those that mean a fault of this program, and SIGCHLD.
-// SIGRTMIN + 4 is the library's.
-std::vector<int> container_signals() {
-  std::vector<int> numbers = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,  SIGUSR2,  SIGALRM, SIGTERM,
-                              SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU,  SIGURG,   SIGXCPU, SIGXFSZ,
-                              SIGPROF, SIGIO,   SIGPWR,  SIGWINCH, SIGVTALRM};
-  for (int number = SIGRTMIN; number < 64; ++number)
-    if (number != SIGRTMIN + 4) numbers.push_back(number);
-  return numbers;
-}
-
 void install(void (*handler)(int), std::span<const int> numbers) {
   struct sigaction action = {};
   action.sa_handler = handler;
@@ -122,39 +104,21 @@ void install(void (*handler)(int), std::span<const int> numbers) {
   for (int number : numbers) sigaction(number, &action, nullptr);
 }
 
-// While it lives, SIGINT and SIGTERM stop the guest, and some others are the workload's. Of a
-// container every signal is, and whoever starts it has deadlines of its own.
+// While it lives, SIGINT and SIGTERM stop the guest, and some others are the workload's.
 class SignalRoute {
  public:
-  SignalRoute(Context& context, const Arguments& arguments) {
+  SignalRoute(Context& context, uint32_t timeout_s) {
     ::signal(SIGPIPE, SIG_IGN);  // a reader of our messages that leaves takes no guest with it
     running = &context;
-    if (arguments.as_container)
-      pass_on_early_signals(context);
-    else
-      stop_by_signals(arguments.stop_timeout);
-  }
-  SignalRoute(const SignalRoute&) = delete;
-  SignalRoute& operator=(const SignalRoute&) = delete;
-  ~SignalRoute() { running = nullptr; }
-
-  // PID 1 of a container does not get a signal that it has no handler for. Those that come before
-  // there is a machine wait for it.
-  static void take_signals_of_container() { install(on_container_signal, container_signals()); }
-
- private:
-  static void stop_by_signals(uint32_t timeout_s) {
     grace_ms = timeout_s * 1000;
     asked_note = "bartizan: asked the workload to end, which may take " +
                  std::to_string(timeout_s) + " s; another signal ends it at once\n";
     install(on_stop, std::array{SIGINT, SIGTERM});
     install(on_forward, std::array{SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH});
   }
-  static void pass_on_early_signals(Context& context) {
-    const uint64_t early = early_signals.exchange(0);
-    for (int number = 1; number < 64; ++number)
-      if (early >> number & 1) context.send_signal(number);
-  }
+  SignalRoute(const SignalRoute&) = delete;
+  SignalRoute& operator=(const SignalRoute&) = delete;
+  ~SignalRoute() { running = nullptr; }
 };
 
 Result<void> fill_ports(const Arguments& arguments, MachineOptions& to) {
@@ -322,10 +286,16 @@ Result<std::string> read_pattern(const std::string& path) {
 
 Result<int> run(const Arguments& arguments, Printer& output) {
   output.verbose = arguments.verbose;
-  if (arguments.as_container) SignalRoute::take_signals_of_container();
+  std::optional<container::Signals> taken;
+  if (arguments.as_container) taken.emplace();
   auto pattern = TRY(read_pattern(arguments.find_in_memory));
   auto context = TRY(make_context(arguments, output));
-  SignalRoute route(context, arguments);
+  std::optional<container::SignalPath> passed_on;
+  std::optional<SignalRoute> route;
+  if (arguments.as_container)
+    passed_on.emplace(context);
+  else
+    route.emplace(context, arguments.stop_timeout);
   TRY(context.start());
   for (const PublishedPort& port : context.published_ports())
     output.note("published " + describe(port));

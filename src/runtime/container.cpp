@@ -2,9 +2,9 @@
 
 #include <sys/stat.h>
 
-#include "bartizan/machine.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "runtime/choices.hpp"
 #include "runtime/host.hpp"
 #include "runtime/launcher.hpp"
 #include "runtime/programs.hpp"
@@ -48,45 +48,13 @@ Result<fs::path> absolute(const fs::path& path, const char* what) {
 }
 
 Result<fs::path> find_bundle(const Wishes& wishes, const Settings& settings) {
-  const fs::path path = !wishes.bundle.empty()     ? wishes.bundle
-                        : !settings.bundle.empty() ? settings.bundle
-                                                   : default_bundle_path();
+  const fs::path path = bundle_of(wishes, settings);
   std::error_code error;
   if (fs::is_regular_file(path / "bundle.json", error)) return absolute(path, "guest bundle");
   return make_error(ErrorCode::not_found, kOrigin,
                     "guest bundle {}: no bundle.json in it: make it with `bartizan bundle create "
                     "--output {}`",
                     path.string(), path.string());
-}
-
-// Without a broker somebody gives the key; with one nobody else may.
-Result<void> check_key(const ImageFacts& image, const Wishes& wishes) {
-  if (!image.manifest.broker && wishes.key_file.empty())
-    return invalid(kOrigin,
-                   "the image names no broker, so its key has to be given: build it with `--broker "
-                   "URL`, or for development `--annotation org.bartizan.key-file=FILE`");
-  if (image.manifest.broker && !wishes.key_file.empty())
-    return invalid(kOrigin,
-                   "annotation org.bartizan.key-file: the image gets its key by attestation from "
-                   "{}, and from nobody else: leave the annotation out",
-                   image.manifest.broker->url);
-  return {};
-}
-
-Result<void> check_broker(const ImageFacts& image, const Wishes& wishes) {
-  if (wishes.broker.empty() || image.manifest.host.broker) return {};
-  return invalid(
-      kOrigin,
-      "annotation org.bartizan.broker: the image lets no host choose its broker's address: "
-      "leave the annotation out, or build the image with `--host-may broker`");
-}
-
-Result<Tee> choose_tee(const ImageFacts& image, const Wishes& wishes, const Settings& settings) {
-  const Tee tee = wishes.tee.value_or(settings.tee.value_or(image.tee));
-  if (tee != Tee::none || !image.manifest.broker) return tee;
-  return invalid(kOrigin,
-                 "TEE none: the image gets its key by attestation, and without a TEE there is no "
-                 "evidence: leave annotation org.bartizan.tee out");
 }
 
 Result<Launch> plan_launch(const Json& config, ImageFacts image, const Settings& settings) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/errors.hpp"
+#include "runtime/choices.hpp"
 
 namespace bartizan::runtime {
 namespace {
@@ -15,9 +16,6 @@ constexpr uint32_t kDeviceMode = 0666;
 constexpr const char* kMasked[] = {"/etc/ld.so.preload", "/etc/nsswitch.conf",
                                    "/usr/lib/ssl/openssl.cnf", "/etc/ssl/openssl.cnf",
                                    "/etc/gai.conf"};
-// Where an image built with --scratch gets its disk, if its root folder can be written to: space of
-// the host's disk, and gone with the container.
-constexpr char kScratch[] = "/.bartizan-scratch";
 constexpr char kKeepGroups[] = "run.oci.keep_original_groups";  // of crun
 
 // `object[key]`, made if it is absent.
@@ -102,11 +100,6 @@ Result<void> keep_groups(Json& config) {
   return {};
 }
 
-bool is_read_only(const Json& config) {
-  auto root = config.find("root");
-  return root != config.end() && root->is_object() && root->value("readonly", Json()) == true;
-}
-
 }  // namespace
 
 std::vector<std::string> launcher_command(const Json& config, const Launch& launch) {
@@ -132,7 +125,8 @@ std::vector<std::string> launcher_command(const Json& config, const Launch& laun
   if (!launch.wishes.broker.empty()) add("--broker", launch.wishes.broker);
   for (const std::string& place : launch.wishes.allow) add("--allow", place);
   if (launch.wishes.log_guest) add("--log-guest");
-  if (launch.image.manifest.scratch_bytes != 0 && !is_read_only(config)) add("--scratch", kScratch);
+  if (const auto place = scratch_of(launch.image, config); !place.empty())
+    add("--scratch", place.string());
   return words;
 }
 

@@ -1,0 +1,7 @@
+#include "krun/variant.hpp"
+
+namespace bartizan::krun {
+
+const Variant kVariant = {true};
+
+}  // namespace bartizan::krun
