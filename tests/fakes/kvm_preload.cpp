@@ -1,7 +1,9 @@
 // LD_PRELOAD=libfake_kvm.so: KVM for programs that are not ours to link, so that whole machines run
-// through C, Python and the command line on any host. Whoever opens /fake/kvm gets a FakeKvm of its
-// own; its guest does nothing until it is stopped, or, by FAKE_KVM_EXIT=MS:STATUS, marks that its
-// workload runs and ends by itself. The probe guest of a start answers as on hardware.
+// through C, Python and the command line on any host. Whoever opens /fake/kvm, or
+// $FAKE_KVM_DEVICE, gets a FakeKvm of its own; its guest does nothing until it is stopped, or, by
+// FAKE_KVM_EXIT=MS:STATUS, marks that its workload runs and ends by itself. The probe guest of a
+// start answers as on hardware. The environment is read as the library is loaded: a program may
+// clear it.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -14,6 +16,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <string>
 
 #include "fakes/fake_kvm.hpp"
 
@@ -21,7 +24,26 @@ namespace {
 
 using bartizan::fakes::FakeKvm;
 
-constexpr const char* kDevice = "/fake/kvm";
+std::string setting(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : otherwise;
+}
+
+// Never destroyed, like the world below.
+const std::string& device() {
+  static const auto* path = new std::string(setting("FAKE_KVM_DEVICE", "/fake/kvm"));
+  return *path;
+}
+// Empty: the guest does not end by itself.
+const std::string& planned_end() {
+  static const auto* plan = new std::string(setting("FAKE_KVM_EXIT", ""));
+  return *plan;
+}
+__attribute__((constructor)) void read_environment() {
+  device();
+  planned_end();
+}
+
 constexpr uint64_t kProbeRam = 1 << 20;
 constexpr uint16_t kMarkPort = 0x0b00, kExitPort = 0x0b04;
 constexpr uint32_t kRunningMark = 11;
@@ -46,8 +68,8 @@ std::vector<FakeKvm::Exit> script(const FakeKvm& kvm) {
     const bool probe = kvm.slots.size() == 1 && kvm.slots.begin()->second.memory_size == kProbeRam;
     return probe ? port_write(run, kProbeAnswer) : nothing(run);
   }};
-  const char* end = std::getenv("FAKE_KVM_EXIT");
-  if (end == nullptr) return steps;
+  if (planned_end().empty()) return steps;
+  const char* end = planned_end().c_str();
   const unsigned ms = static_cast<unsigned>(std::strtoul(end, nullptr, 10));
   const auto status = static_cast<uint32_t>(std::strtoul(std::strchr(end, ':') + 1, nullptr, 10));
   steps.push_back([](kvm_run& run) { return port_write(run, kRunningMark, kMarkPort); });
@@ -99,7 +121,7 @@ int open_fake() {
                        {KVM_CAP_X86_USER_SPACE_MSR, 1},
                        {KVM_CAP_X86_MSR_FILTER, 1}};
   kvm->scripts[0] = script(*kvm);
-  return remember(kvm->open(kDevice, 0), kvm);
+  return remember(kvm->open(device().c_str(), 0), kvm);
 }
 
 template <typename Function>
@@ -132,7 +154,7 @@ EXPORTED int open(const char* path, int flags, ...) {
   const mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(list, mode_t) : 0;
   va_end(list);
   static auto real = next<int (*)(const char*, int, ...)>("open64");
-  return std::strcmp(path, kDevice) == 0 ? open_fake() : real(path, flags, mode);
+  return path == device() ? open_fake() : real(path, flags, mode);
 }
 
 EXPORTED int open64(const char* path, int flags, ...) __attribute__((alias("open")));
