@@ -64,8 +64,8 @@ def sources():
 
 
 def target_of_include(included):
-    """bindings/common is on the include path as `common`."""
-    return f"bindings/{included}" if included.startswith(("common/", "c/", "python/")) else included
+    """bindings/common is on the include path as `common`, bindings/krun as `krun`."""
+    return f"bindings/{included}" if included.startswith(("common/", "c/", "krun/", "python/")) else included
 
 
 def includes(components, code):

@@ -7,19 +7,16 @@
 #include "base/bytes.hpp"
 #include "base/units.hpp"
 
-namespace bartizan {
-
 // Each file was read once; what was hashed is what is here.
-struct LoadedBundle::Content {
+struct bartizan::LoadedBundle::Content {
   BundleInfo info;
   std::shared_ptr<const Bytes> kernel, initrd;
 };
 
-namespace plan::bundle {
+namespace bartizan::plan::bundle {
 
 // The boot stub copies and hashes the whole initrd before the kernel starts, and the staging window
 // holds it beside the kernel: a larger one is a mistake.
 constexpr uint64_t kMaxInitrdBytes = 8 * kMiB;
 
-}  // namespace plan::bundle
-}  // namespace bartizan
+}  // namespace bartizan::plan::bundle
