@@ -59,9 +59,9 @@ Result<runtime::Wishes> wishes_of(const Json& config, const runtime::Settings& s
                  "container: name it in /etc/bartizan/runtime.json (\"bundle\")");
 }
 
-Result<Described> describe(const KrunContext& context, const runtime::Settings& settings) {
+Result<Described> describe(const fs::path& root, const runtime::Settings& settings) {
   Described to;
-  to.root = TRY(image_root(context));
+  to.root = root;
   const auto files = TRY(runtime::RootFiles::open(to.root));
   auto image = TRY(runtime::read_image_facts(files));
   if (!image)
@@ -156,8 +156,17 @@ void wait_for_end(Context& machine, const UniqueFd& shutdown) {
   }
 }
 
-Result<Context> make_machine(const KrunContext& context, const HostFiles& host) {
-  const Described from = TRY(describe(context, host.settings));
+// A library that crun does not use for confidential images has read nothing yet.
+Result<HostFiles> host_files_of(const KrunContext& context) {
+  if (auto* error = std::get_if<Error>(&context.host)) return *error;
+  if (auto* files = std::get_if<HostFiles>(&context.host)) return *files;
+  return read_host_files();
+}
+
+Result<Context> make_machine(const KrunContext& context) {
+  const fs::path root = TRY(image_root(context));
+  const HostFiles host = TRY(host_files_of(context));
+  const Described from = TRY(describe(root, host.settings));
   note_size(context, from.image);
   auto key = TRY(read_key(from.wishes.key_file));
   auto machine = TRY(Context::create(machine_options(context, from, host.bundle)));
@@ -165,13 +174,6 @@ Result<Context> make_machine(const KrunContext& context, const HostFiles& host) 
   TRY(machine.attach_image(from.root, std::move(key)));
   TRY(change_user(context));
   return machine;
-}
-
-// A library that crun does not use for confidential images has read nothing yet.
-Result<HostFiles> host_files_of(const KrunContext& context) {
-  if (auto* error = std::get_if<Error>(&context.host)) return *error;
-  if (auto* files = std::get_if<HostFiles>(&context.host)) return *files;
-  return read_host_files();
 }
 
 bool is_ordinary_end(const ExitReason& reason) {
@@ -182,8 +184,7 @@ bool is_ordinary_end(const ExitReason& reason) {
 
 Result<int> run_machine(const KrunContext& context) {
   const container::Signals taken;
-  const HostFiles host = TRY(host_files_of(context));
-  auto machine = TRY(make_machine(context, host));
+  auto machine = TRY(make_machine(context));
   const container::SignalPath passed_on(machine);
   TRY(machine.start());
   wait_for_end(machine, context.shutdown);
