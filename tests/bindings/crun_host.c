@@ -117,11 +117,14 @@ static void mount_root(const char* root) {
   must(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount /");
   must(mount(root, root, NULL, MS_BIND | MS_REC, NULL), root);
   must(chdir(root), root);
-  mkdir("proc", 0755), mkdir("dev", 0755), mkdir("tmp", 01777), mkdir("etc", 0755);
+  for (const char* const* name = (const char*[]){"proc", "sys", "dev", "tmp", NULL}; *name; ++name)
+    mkdir(*name, 0755);
   must(mount("proc", "proc", "proc", 0, NULL), "proc");
+  must(mount("sysfs", "sys", "sysfs", MS_RDONLY, NULL), "sys");
   must(mount("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=755"), "dev");
   must(mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"), "tmp");
   make_device("dev/null", 1, 3);
+  make_device("dev/urandom", 1, 9);
   make_device("dev/kvm", 10, 232);
   make_device("dev/sev", 10, 124);
   must(syscall(SYS_pivot_root, ".", "."), "pivot_root");
@@ -146,14 +149,21 @@ static uint64_t kept_capabilities(void) {
   return kept;
 }
 
-static void drop_capabilities(bool root) {
+static void bound_capabilities(void) {
   const uint64_t kept = kept_capabilities();
   for (int number = 0; prctl(PR_CAPBSET_READ, number, 0, 0, 0) >= 0; ++number)
     if (!(kept >> number & 1)) must(prctl(PR_CAPBSET_DROP, number, 0, 0, 0), "capability");
-  const uint32_t words[2] = {root ? (uint32_t)kept : 0, root ? (uint32_t)(kept >> 32) : 0};
+}
+
+/* Another user than root has none. */
+static void drop_capabilities(bool root) {
+  const uint64_t kept = root ? kept_capabilities() : 0;
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct data[2];
-  for (int i = 0; i < 2; ++i) data[i] = (struct __user_cap_data_struct){words[i], words[i], 0};
+  for (int i = 0; i < 2; ++i) {
+    const uint32_t word = (uint32_t)(kept >> (32 * i));
+    data[i] = (struct __user_cap_data_struct){word, word, 0};
+  }
   must(syscall(SYS_capset, &header, data), "capset");
 }
 
@@ -258,9 +268,9 @@ static int container(const struct wishes* wishes, const char* root, struct handl
   setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
   setenv("container", "podman", 1);
   install_filter();
+  bound_capabilities();
   if (wishes->user) {
     must(setresgid(wishes->user, wishes->user, wishes->user), "setresgid");
-    must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities");
     must(setresuid(wishes->user, wishes->user, wishes->user), "setresuid");
   }
   drop_capabilities(wishes->user == 0);

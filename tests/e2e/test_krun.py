@@ -90,7 +90,10 @@ def pid_of(process):
 
 def test_a_real_guest_after_all_that_crun_does(krun):
     """Main's sequence, another user, and input by a pipe; the host's files are gone."""
-    status, output, errors = ended(krun.start(krun.container("terminal"), "main", "user=1000", "net", stdin=subprocess.PIPE), b"typed\n")
+    container = krun.container("terminal")
+    for name in ("disk.img", "krun-sev.json", "run/secrets/key"):
+        (container.root / name).chmod(0o644)
+    status, output, errors = ended(krun.start(container, "main", "user=1000", "net", stdin=subprocess.PIPE), b"typed\n")
     assert status == 0, errors
     assert "input is a pipe\necho typed\n" in output, errors
 
