@@ -75,6 +75,7 @@ Result<Described> describe(const fs::path& root, const runtime::Settings& settin
   if (!to.config.is_null()) TRY(runtime::check_container(to.config, to.image.ram_mib));
   to.tee = TRY(runtime::choose_tee(to.image, to.wishes, settings));
   TRY(runtime::check_key(to.image, to.wishes));
+  TRY(runtime::check_broker(to.image, to.wishes));
   return to;
 }
 
@@ -120,6 +121,7 @@ MachineOptions machine_options(const KrunContext& context, const Described& from
     to.guest_log = [](LogLevel, std::string_view line) { log_guest(line); };
   to.harden = Hardening::preferred;
   to.scratch_disk = runtime::scratch_of(from.image, from.config);
+  to.broker_url = from.wishes.broker;
   set_ports(context, from, to);
   return to;
 }
