@@ -838,10 +838,12 @@ typedef struct bartizan_build_options {
    * "default/disk-key/<workload_id>". */
   const char* resource;
 
-  /* Default number of virtual CPUs of a launch, at most 254. Default: 1. */
+  /* Default number of virtual CPUs of a launch, at most 254. Default: as tee_config has it, else
+   * 1. */
   uint32_t vcpus;
 
-  /* Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB. Default: 512. */
+  /* Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB. Default: as tee_config
+   * has it, else 512. */
   uint32_t ram_mib;
 
   /* Any of BARTIZAN_BUILD_NO_NETWORK, BARTIZAN_BUILD_REPRODUCIBLE, BARTIZAN_BUILD_ANONYMOUS,
@@ -888,6 +890,23 @@ typedef struct bartizan_build_options {
    * permission bits of SOURCE, of root; at most 64 MiB in all. */
   const char* const* add_files;
   size_t add_files_count;
+
+  /* The TEE that the image names to whoever launches it without naming one: "sev", "sev-es",
+   * "snp" or "tdx". No launch is bound to it. Default: as tee_config has it, else "snp". */
+  const char* tee;
+
+  /* libkrun's data of that TEE, as JSON. Default: as tee_config has it for that TEE, else that
+   * of libkrun's examples. */
+  const char* tee_data;
+
+  /* Text of a TEE configuration of libkrun, oci2cw or buildah mkcw: JSON with workload_id, cpus,
+   * ram_mib, tee, tee_data and attestation_url. It fills the options that are not given:
+   * workload_id, vcpus, ram_mib, tee, tee_data and broker_url. Default: none. */
+  const char* tee_config;
+
+  /* The source is a confidential image that buildah mkcw or oci2cw made, and this opens its disk
+   * (LUKS, ext4). Default: none: an ordinary image. */
+  bartizan_blob source_passphrase;
 } bartizan_build_options;
 
 /* JSON object BuildReport: A confidential image that was built, and its key.

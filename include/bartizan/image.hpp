@@ -34,8 +34,9 @@ struct BuildOptions {
   // "default/disk-key/<workload_id>" when empty (KBS repository/type/tag)
   std::string resource = {};
   // Defaults for a launch, and part of krun-sev.json; limits: kMaxVcpus, kMinRamMib (tee.hpp).
-  uint32_t vcpus = 1;
-  uint32_t ram_mib = 512;
+  // 0: as tee_config has it, else 1 and 512.
+  uint32_t vcpus = 0;
+  uint32_t ram_mib = 0;
   bool network = true;
 
   // 32 bytes at least, for a shorter one can be guessed; empty: 256 fresh random bits, as 64 hex
@@ -87,6 +88,23 @@ struct BuildOptions {
   // confidential image, has no command, or lacks its program or its user. This accepts it where a
   // person may know better: all but the limits and broker_ca_pem.
   bool force = false;
+
+  // The TEE that the image names, in /krun-sev.json and at the end of its disk, to whoever launches
+  // it without naming one: "sev", "sev-es", "snp" or "tdx". Empty: as tee_config has it, else
+  // "snp". No launch is bound to it.
+  std::string tee = {};
+  // libkrun's data of that TEE, JSON. Empty: as tee_config has it for that TEE, else that of
+  // libkrun's examples, for SNP {"gen":"milan"}.
+  std::string tee_data = {};
+  // The text of a TEE configuration of libkrun, oci2cw or buildah mkcw: a JSON object of
+  // workload_id, cpus, ram_mib, tee, tee_data and attestation_url. It fills the options that are not
+  // given: workload_id, vcpus, ram_mib, tee, tee_data and broker_url.
+  std::string tee_config = {};
+
+  // The source is a confidential image that buildah mkcw or oci2cw made, and this opens its disk
+  // (LUKS1 or LUKS2, ext4); the workload's process is the one that its /.krun_config.json names. A
+  // passphrase that opens nothing: verification_failed, reason "source_passphrase".
+  std::optional<SecretBytes> source_passphrase = {};
 };
 
 struct BuildReport {

@@ -1044,8 +1044,8 @@ def build_image(
     broker_url: str = "",
     broker_ca_pem: str = "",
     resource: str = "",
-    vcpus: int = 1,
-    ram_mib: int = 512,
+    vcpus: int = None,
+    ram_mib: int = None,
     network: bool = True,
     disk_key: bytes | None = None,
     reproducible: bool = False,
@@ -1059,6 +1059,10 @@ def build_image(
     recovery_passphrase: bytes | None = None,
     host_may: str = "",
     add_files: Sequence[str] = (),
+    tee: str = "",
+    tee_data: str = "",
+    tee_config: str = "",
+    source_passphrase: bytes | None = None,
 ) -> BuildReport:
     """Builds a confidential image from an OCI image. Needs neither root nor KVM.
 
@@ -1080,8 +1084,10 @@ def build_image(
         PEM. Required with broker_url.
     resource: Name of the key at the broker (KBS: repository/type/tag). Default:
         "default/disk-key/<workload_id>".
-    vcpus: Default number of virtual CPUs of a launch, at most 254.
-    ram_mib: Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB.
+    vcpus: Default number of virtual CPUs of a launch, at most 254. Default: as tee_config
+        has it, else 1.
+    ram_mib: Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB. Default: as
+        tee_config has it, else 512.
     network: Whether the guest gets a network.
     disk_key: The disk key, of 32 bytes at least: a shorter one can be guessed. Default: 256
         fresh random bits, as 64 hexadecimal digits.
@@ -1113,6 +1119,17 @@ def build_image(
         Default: "output" with a broker_url, else "input,output,signals".
     add_files: Files of this machine that come on top of the source's, "SOURCE:/PATH" each,
         with the permission bits of SOURCE, of root; at most 64 MiB in all.
+    tee: The TEE that the image names to whoever launches it without naming one: "sev",
+        "sev-es", "snp" or "tdx". No launch is bound to it. Default: as tee_config has it,
+        else "snp".
+    tee_data: libkrun's data of that TEE, as JSON. Default: as tee_config has it for that
+        TEE, else that of libkrun's examples.
+    tee_config: Text of a TEE configuration of libkrun, oci2cw or buildah mkcw: JSON with
+        workload_id, cpus, ram_mib, tee, tee_data and attestation_url. It fills the options
+        that are not given: workload_id, vcpus, ram_mib, tee, tee_data and broker_url.
+        Default: none.
+    source_passphrase: The source is a confidential image that buildah mkcw or oci2cw made,
+        and this opens its disk (LUKS, ext4). Default: none: an ordinary image.
     """
 
 def verify_evidence(

@@ -15,6 +15,7 @@ namespace {
 struct Arguments {
   BuildOptions options;
   std::string ca, disk_key_file, key_from, key_out, created, scratch, recovery_file;
+  std::string tee_config, source_passphrase_file;
   bool no_network = false;
 };
 
@@ -32,8 +33,11 @@ void declare_options(CLI::App& command, Arguments& to) {
   declare(command, kBroker, to.options.broker_url);
   declare(command, kBrokerCa, to.ca);
   declare(command, kResource, to.options.resource);
-  declare(command, kVcpus, to.options.vcpus);
-  declare(command, kMemory, to.options.ram_mib);
+  declare(command, kVcpus, to.options.vcpus)->check(CLI::PositiveNumber);
+  declare(command, kMemory, to.options.ram_mib)->check(CLI::PositiveNumber);
+  declare(command, kTee, to.options.tee);
+  declare(command, kTeeData, to.options.tee_data);
+  declare(command, kTeeConfig, to.tee_config);
   declare(command, kScratch, to.scratch);
   declare(command, kHostMay, to.options.host_may);
   declare(command, kAddFile, to.options.add_files);
@@ -41,6 +45,7 @@ void declare_options(CLI::App& command, Arguments& to) {
   CLI::Option* key_file = declare(command, kKeyFile, to.disk_key_file);
   declare(command, kKeyFrom, to.key_from)->excludes(key_file);
   declare(command, kRecoveryFile, to.recovery_file);
+  declare(command, kSourcePassphraseFile, to.source_passphrase_file);
   declare(command, kKeyOut, to.key_out);
   declare(command, kForce, to.options.force);
 }
@@ -97,6 +102,10 @@ Result<void> prepare(Arguments& arguments, Printer& output) {
           : TRY(read_optional_secret("--key-file", arguments.disk_key_file));
   arguments.options.recovery_passphrase =
       TRY(read_optional_secret("--recovery-file", arguments.recovery_file));
+  arguments.options.source_passphrase =
+      TRY(read_optional_secret("--source-passphrase-file", arguments.source_passphrase_file));
+  if (!arguments.tee_config.empty())
+    arguments.options.tee_config = TRY(read_text("--tee-config", arguments.tee_config));
   if (!arguments.scratch.empty()) {
     arguments.options.scratch_bytes = TRY(parse_size("--scratch", arguments.scratch));
   }

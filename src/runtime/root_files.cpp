@@ -10,7 +10,6 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
-#include "base/json.hpp"
 #include "image/parts/krun.hpp"
 
 namespace bartizan::runtime {
@@ -43,9 +42,9 @@ Result<Bytes> read_bounded(int fd, uint64_t limit, const std::string& name) {
 Result<ImageFacts> facts_of(ByteView manifest, std::string_view krun) {
   ImageFacts facts;
   facts.manifest = TRY(guest_abi::Manifest::parse(manifest));
-  facts.ram_mib = TRY(image::parts::parse_krun_json(krun)).ram_mib;
-  const Json json = TRY(parse_json(krun, kKrun));
-  facts.tee = TRY(tee_from_string(TRY(json_string(json, "tee", kKrun))));
+  const auto settings = TRY(image::parts::parse_krun_json(krun));
+  facts.ram_mib = settings.ram_mib;
+  facts.tee = TRY(image::parts::tee_of(settings));
   return facts;
 }
 

@@ -43,7 +43,7 @@ usage() { # PROGRAM: without arguments it tells its usage and exits with 2
 usage "$work/launch_c" && usage "$work/protect_c" || { echo "a C example does not run" >&2; exit 1; }
 without_tools() { # PROGRAM, which launches: nothing of the builder and the broker is loaded
   LD_LIBRARY_PATH=$libraries ldd "$1" > "$work/loaded"
-  ! grep -E 'libbartizan_tools|libarchive|libcryptsetup|libsqlite3' "$work/loaded" >&2
+  ! grep -E 'libbartizan_tools|libarchive|libext2fs|libcryptsetup|libsqlite3' "$work/loaded" >&2
 }
 without_tools "$work/launch_c" || { echo "the C example loads more than it needs" >&2; exit 1; }
 

@@ -97,6 +97,9 @@ static int32_t build(bartizan_string** json, bartizan_error** error) {
   options.created = get("created") ? atol(get("created")) : 0;
   options.flags = get("anonymous") ? BARTIZAN_BUILD_ANONYMOUS : 0;
   options.disk_key = file_of("key_file", 1);
+  options.tee = get("tee");
+  options.tee_config = (const char*)file_of("tee_config", 0).data;
+  options.source_passphrase = file_of("source_passphrase_file", 1);
   return bartizan_image_build(&options, json, NULL, error);
 }
 

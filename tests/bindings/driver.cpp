@@ -94,6 +94,10 @@ Result<Json> do_build(const Arguments& arguments) {
   options.anonymous = !get(arguments, "anonymous").empty();
   if (!get(arguments, "created").empty()) options.created = std::stoll(get(arguments, "created"));
   options.disk_key = key_of(arguments);
+  options.tee = get(arguments, "tee");
+  if (const std::string file = get(arguments, "tee_config"); !file.empty())
+    options.tee_config = text_of(file);
+  options.source_passphrase = key_of(arguments, "source_passphrase_file");
   return shown(build_image(options));
 }
 

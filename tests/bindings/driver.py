@@ -17,9 +17,10 @@ def measure(tee, bundle, guest_features="0", **_):
     return bartizan.measure(tee=tee, bundle=bundle, guest_features=int(guest_features, 0))
 
 
-def build(source, output, key_file, base_image="", created=None, anonymous=""):
-    return bartizan.build_image(source, output, workload_id="tiny", disk_key=content(key_file), base_image=base_image,
-                                created=int(created) if created else None, anonymous=bool(anonymous)).to_dict()
+def build(source, output, key_file, base_image="", created=None, anonymous="", tee="", tee_config="", source_passphrase_file=""):
+    return bartizan.build_image(source, output, workload_id="tiny", disk_key=content(key_file), base_image=base_image, tee=tee,
+                                tee_config=pathlib.Path(tee_config).read_text() if tee_config else "",
+                                source_passphrase=content(source_passphrase_file), created=int(created) if created else None, anonymous=bool(anonymous)).to_dict()
 
 
 def verify(image, key_file=None):

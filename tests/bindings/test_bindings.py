@@ -177,6 +177,16 @@ def luks_disk(folder, key_file):
     return disk
 
 
+def tee_configs(folder):
+    """One as libkrun's examples are, and one with a slip of the pen."""
+    names = {}
+    for name, key in (("tee_config", "cpus"), ("odd_tee_config", "cpu")):
+        names[name] = folder / f"{name}.json"
+        names[name].write_text(json.dumps({"workload_id": "other", key: 2, "ram_mib": 1024, "tee": "snp", "tee_data": '{"gen":"milan"}',
+                                           "attestation_url": ""}))
+    return names
+
+
 @pytest.fixture(scope="session")
 def places(folder, layout, image, attested, unpacked, bundle, key_file, broker, taken, others, archive):
     (folder / "empty").mkdir()
@@ -190,7 +200,7 @@ def places(folder, layout, image, attested, unpacked, bundle, key_file, broker, 
     (folder / "ca.pem").write_text(broker.ca_pem)
     (folder / "other_ca.pem").write_text(certificate(folder / "other"))
     return {
-        **others, "archive": archive, "layout": layout, "image": image, "attested": attested, "unpacked": unpacked, "bundle": bundle, "key_file": key_file,
+        **others, **tee_configs(folder), "archive": archive, "layout": layout, "image": image, "attested": attested, "unpacked": unpacked, "bundle": bundle, "key_file": key_file,
         "empty": folder / "empty", "locked": locked, "locked_file": folder / "locked_file", "id_block": folder / "id_block", "id_auth": folder / "id_auth", "wrong_file": folder / "wrong", "repeated_file": folder / "repeated", "taken_port": taken,
         "url": broker.url, "ca": folder / "ca.pem", "other_ca": folder / "other_ca.pem",
         "token_file": broker.admin_token_path, "flipped": damaged(image, folder), "newer": newer(unpacked, folder),

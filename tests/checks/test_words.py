@@ -30,7 +30,7 @@ RETIRED = {
 }
 # A passphrase is what a person types; everything else is the disk key.
 PASSPHRASE = re.compile(r"passphrase", re.I)
-PASSPHRASE_ALLOWED = re.compile(r"recovery|register_workload|person|people|that opens the disk|also all else|the only type", re.I)
+PASSPHRASE_ALLOWED = re.compile(r"recovery|source_passphrase|register_workload|person|people|that opens the disk|also all else|the only type", re.I)
 
 
 def offences(text):

@@ -20,7 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto again = image::parts::parse_krun_json(*json);
   bool same = again.ok() && again->workload_id == config->workload_id &&
               again->attestation_url == config->attestation_url && again->vcpus == config->vcpus &&
-              again->ram_mib == config->ram_mib;
+              again->ram_mib == config->ram_mib && again->tee == config->tee &&
+              again->tee_data == config->tee_data;
   if (!same) std::abort();
   return 0;
 }

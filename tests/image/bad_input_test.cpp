@@ -233,7 +233,13 @@ TEST_F(BadInput, WrongOptions) {
   wrong([](BuildOptions& o) { o.broker_url = "https://x"; }, "broker_ca_pem");
   wrong([](BuildOptions& o) { o.resource = "a/b"; }, "resource");
   wrong([](BuildOptions& o) { o.disk_key = SecretBytes(); }, "disk_key");
-  wrong([](BuildOptions& o) { o.vcpus = 0; }, "vcpus");
+  wrong([](BuildOptions& o) { o.tee = "simulated"; }, "tee \"simulated\"");
+  wrong([](BuildOptions& o) { o.tee_data = "{"; }, "tee_data \"{\"");
+  wrong([](BuildOptions& o) { o.tee_config = R"({"cpus":300})"; }, "tee_config: \"cpus\" 300");
+  wrong([](BuildOptions& o) { o.tee_config = R"({"workload_id":"a/b"})"; },
+        "\"workload_id\" \"a/b\"");
+  wrong([](BuildOptions& o) { o.tee_config = R"({"attestation_url":"http://x"})"; },
+        "tee_config: \"attestation_url\"");
   // No launch could have as many.
   wrong([](BuildOptions& o) { o.vcpus = kMaxVcpus + 1; }, "vcpus 255: must be 1 to 254");
   wrong([](BuildOptions& o) { o.ram_mib = 127; }, "ram_mib 127: must be 128 to 262144");

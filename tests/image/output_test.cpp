@@ -400,6 +400,40 @@ TEST_F(Base, BadOnesAreRefusedAndLeaveNothing) {
   refused(ErrorCode::corrupt, hex);
 }
 
+// ---- what an image says of its launch
+
+constexpr char kTeeConfig[] =
+    R"({"workload_id":"from-file","cpus":3,"ram_mib":1024,"tee":"sev",)"
+    R"("tee_data":"{\"vendor_chain\":\"/sev.chain\"}","attestation_url":""})";
+
+TEST_F(Output, SaysWhatTheTeeConfigSays) {
+  BuildOptions told = options("out-1");
+  told.workload_id = "";
+  told.tee_config = kTeeConfig;
+  EXPECT_EQ(build(std::move(told)).workload_id, "from-file");
+  auto info = inspect_image(scratch_ / "out-1").value();
+  EXPECT_EQ(info.vcpus, 3u);
+  EXPECT_EQ(info.ram_mib, 1024u);
+  EXPECT_EQ(info.workload_id, "from-file");
+  EXPECT_EQ(Json::parse(info.krun_config), Json::parse(kTeeConfig));
+  must("umoci unpack --rootless --image out-1:latest unpacked");
+  EXPECT_EQ(must("cat unpacked/rootfs/krun-sev.json"), info.krun_config);
+}
+
+TEST_F(Output, OptionsWinOverTheTeeConfig) {
+  BuildOptions told = options("out-1");
+  told.tee_config = kTeeConfig;
+  told.vcpus = 1;
+  told.ram_mib = 512;
+  told.tee = "snp";
+  build(std::move(told));
+  auto info = inspect_image(scratch_ / "out-1").value();
+  EXPECT_EQ(Json::parse(info.krun_config),
+            Json::parse(R"({"workload_id":"w","cpus":1,"ram_mib":512,"tee":"snp",)"
+                        R"("tee_data":"{\"gen\":\"milan\"}","attestation_url":""})"))
+      << "the file's data is that of another TEE";
+}
+
 // ---- history, annotations, labels
 
 // ---- files added, and places that skopeo copies to

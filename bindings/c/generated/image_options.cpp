@@ -36,6 +36,10 @@ Result<BuildOptions> from_c(const bartizan_build_options* from) {
   TRY(assign(options.recovery_passphrase, "recovery_passphrase", to.recovery_passphrase));
   TRY(assign(options.host_may, "host_may", to.host_may));
   TRY(assign_list(options.add_files, options.add_files_count, "add_files", to.add_files, 1024));
+  TRY(assign(options.tee, "tee", to.tee));
+  TRY(assign(options.tee_data, "tee_data", to.tee_data));
+  TRY(assign(options.tee_config, "tee_config", to.tee_config));
+  TRY(assign(options.source_passphrase, "source_passphrase", to.source_passphrase));
   return to;
 }
 

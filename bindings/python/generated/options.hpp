@@ -336,7 +336,11 @@ void with_arguments_of_build_image(Define&& define, Work work) {
          uint64_t scratch_bytes,
          const std::optional<py::bytes>& recovery_passphrase,
          const std::string& host_may,
-         const std::vector<std::string>& add_files) {
+         const std::vector<std::string>& add_files,
+         const std::string& tee,
+         const std::string& tee_data,
+         const std::string& tee_config,
+         const std::optional<py::bytes>& source_passphrase) {
         BuildOptions options;
         assign(source, "source", options.source);
         assign(output, "output", options.output);
@@ -360,6 +364,10 @@ void with_arguments_of_build_image(Define&& define, Work work) {
         assign(recovery_passphrase, "recovery_passphrase", options.recovery_passphrase);
         assign(host_may, "host_may", options.host_may);
         assign(add_files, "add_files", options.add_files);
+        assign(tee, "tee", options.tee);
+        assign(tee_data, "tee_data", options.tee_data);
+        assign(tee_config, "tee_config", options.tee_config);
+        assign(source_passphrase, "source_passphrase", options.source_passphrase);
         return work(std::move(options), progress);
       },
       py::arg("source"),
@@ -371,8 +379,8 @@ void with_arguments_of_build_image(Define&& define, Work work) {
       py::arg("broker_url") = "",
       py::arg("broker_ca_pem") = "",
       py::arg("resource") = "",
-      py::arg("vcpus") = 1,
-      py::arg("ram_mib") = 512,
+      py::arg("vcpus") = None,
+      py::arg("ram_mib") = None,
       py::arg("network") = true,
       py::arg("disk_key") = py::none(),
       py::arg("reproducible") = false,
@@ -386,6 +394,10 @@ void with_arguments_of_build_image(Define&& define, Work work) {
       py::arg("recovery_passphrase") = py::none(),
       py::arg("host_may") = "",
       py::arg("add_files") = std::vector<std::string>(),
+      py::arg("tee") = "",
+      py::arg("tee_data") = "",
+      py::arg("tee_config") = "",
+      py::arg("source_passphrase") = py::none(),
       R"doc(Builds a confidential image from an OCI image. Needs neither root nor KVM.
 
 source: The image to protect: an OCI layout folder. Where skopeo is installed also an
@@ -406,8 +418,10 @@ broker_ca_pem: The only certificate authority that the guest accepts for the bro
     PEM. Required with broker_url.
 resource: Name of the key at the broker (KBS: repository/type/tag). Default:
     "default/disk-key/<workload_id>".
-vcpus: Default number of virtual CPUs of a launch, at most 254.
-ram_mib: Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB.
+vcpus: Default number of virtual CPUs of a launch, at most 254. Default: as tee_config
+    has it, else 1.
+ram_mib: Default size of the guest's memory, 128 MiB to 256 GiB. Unit: MiB. Default: as
+    tee_config has it, else 512.
 network: Whether the guest gets a network.
 disk_key: The disk key, of 32 bytes at least: a shorter one can be guessed. Default: 256
     fresh random bits, as 64 hexadecimal digits.
@@ -438,7 +452,18 @@ host_may: What a host may do to the workload that runs: some of "input" (standar
     comma separated, or "none". The manifest records it, and the guest enforces it.
     Default: "output" with a broker_url, else "input,output,signals".
 add_files: Files of this machine that come on top of the source's, "SOURCE:/PATH" each,
-    with the permission bits of SOURCE, of root; at most 64 MiB in all.)doc");
+    with the permission bits of SOURCE, of root; at most 64 MiB in all.
+tee: The TEE that the image names to whoever launches it without naming one: "sev",
+    "sev-es", "snp" or "tdx". No launch is bound to it. Default: as tee_config has it,
+    else "snp".
+tee_data: libkrun's data of that TEE, as JSON. Default: as tee_config has it for that
+    TEE, else that of libkrun's examples.
+tee_config: Text of a TEE configuration of libkrun, oci2cw or buildah mkcw: JSON with
+    workload_id, cpus, ram_mib, tee, tee_data and attestation_url. It fills the options
+    that are not given: workload_id, vcpus, ram_mib, tee, tee_data and broker_url.
+    Default: none.
+source_passphrase: The source is a confidential image that buildah mkcw or oci2cw made,
+    and this opens its disk (LUKS, ext4). Default: none: an ordinary image.)doc");
 }
 
 template <typename Define, typename Work>

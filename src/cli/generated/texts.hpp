@@ -81,7 +81,10 @@ inline constexpr LibraryName kLibraryNames[] = {
     {"scratch_disk", "--scratch"},
     {"sev_roots", "--sev-root"},
     {"show_policy", "--show-policy"},
+    {"source_passphrase", "--source-passphrase-file"},
     {"stop_timeout", "--stop-timeout"},
+    {"tee_config", "--tee-config"},
+    {"tee_data", "--tee-data"},
     {"time_limit", "--time-limit"},
     {"tls_names", "--tls-name"},
     {"token_file", "--token-file"},
@@ -169,7 +172,10 @@ inline constexpr CommandText kCommand = {
     "  # one file, on a base image that shows people what to do\n"
     "  bartizan build oci/ -o confidential.tar --base-image oci:base/ --key-out disk.key\n"
     "  # a workload that writes much, and a recovery passphrase\n"
-    "  bartizan build oci/ -o confidential/ --key-out disk.key --scratch 1G --recovery-file -\n",
+    "  bartizan build oci/ -o confidential/ --key-out disk.key --scratch 1G --recovery-file -\n"
+    "  # what buildah mkcw made, with the same number of CPUs and the same memory\n"
+    "  bartizan build mkcw/ -o confidential/ --key-out disk.key --source-passphrase-file pass \\\n"
+    "      --tee-config tee.json\n",
     ""};
 inline constexpr OptionText kSource = {
     "SOURCE", "",
@@ -226,12 +232,27 @@ inline constexpr OptionText kResource = {
     "", false, false, false, false};
 inline constexpr OptionText kVcpus = {
     "--vcpus", "N",
-    "Default number of virtual CPUs of a launch",
-    "", false, true, false, false};
+    "Default number of virtual CPUs of a launch; default: of --tee-config, else 1",
+    "", false, false, false, false};
 inline constexpr OptionText kMemory = {
     "--memory", "MIB",
-    "Default memory of a launch in MiB",
-    "", false, true, false, false};
+    "Default memory of a launch in MiB; default: of --tee-config, else 512",
+    "", false, false, false, false};
+inline constexpr OptionText kTee = {
+    "--tee", "TEE",
+    "TEE that the image names to whoever launches it without naming one: sev, sev-es, snp "
+    "or tdx; default: of --tee-config, else snp",
+    "", false, false, false, false};
+inline constexpr OptionText kTeeData = {
+    "--tee-data", "JSON",
+    "libkrun's data of that TEE; default: of --tee-config, else that of libkrun's "
+    "examples",
+    "", false, false, false, false};
+inline constexpr OptionText kTeeConfig = {
+    "--tee-config", "FILE",
+    "TEE configuration of libkrun, oci2cw or buildah mkcw (JSON: workload_id, cpus, "
+    "ram_mib, tee, tee_data, attestation_url), for what no option here gives",
+    "", false, false, false, false};
 inline constexpr OptionText kScratch = {
     "--scratch", "SIZE",
     "Encrypted, authenticated disk of this size (16M to 1T) for what the workload writes, "
@@ -266,6 +287,11 @@ inline constexpr OptionText kKeyFrom = {
 inline constexpr OptionText kRecoveryFile = {
     "--recovery-file", "FILE",
     "Passphrase that also opens the disk, hardened by Argon2id; \"-\": standard input",
+    "", false, false, false, false};
+inline constexpr OptionText kSourcePassphraseFile = {
+    "--source-passphrase-file", "FILE",
+    "Passphrase of SOURCE, a confidential image that buildah mkcw or oci2cw made; \"-\": "
+    "standard input",
     "", false, false, false, false};
 inline constexpr OptionText kKeyOut = {
     "--key-out", "FILE",

@@ -7,6 +7,8 @@
 #include "base/timestamp.hpp"
 #include "image/builder/added_files.hpp"
 #include "image/builder/confidential_disk.hpp"
+#include "image/builder/foreign_source.hpp"
+#include "image/builder/krun_settings.hpp"
 #include "image/builder/launchable.hpp"
 #include "image/builder/output_image.hpp"
 #include "image/builder/partial.hpp"
@@ -22,32 +24,25 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr char kOrigin[] = "image/builder";
-constexpr size_t kMaxWorkloadId = 128;
+using image::parts::KrunConfig;
 
-bool is_plain_name(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxWorkloadId &&
-         text.find_first_not_of(
-             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
-             std::string_view::npos;
-}
-
-Result<void> check_public(const BuildOptions& options) {
+Result<void> check_public(const BuildOptions& options, const KrunConfig& settings) {
   constexpr int64_t kYear10000 = 253'402'300'800;  // RFC 3339 ends there
   if (options.created && (*options.created < 0 || *options.created >= kYear10000))
     return invalid(kOrigin, "created {}: not a time from 1970 to 9999", *options.created);
-  if (options.anonymous && options.workload_id.empty())
+  if (options.anonymous && settings.workload_id.empty())
     return invalid(kOrigin, "workload_id: required for an anonymous image");
   return {};
 }
 
 // A host from which a broker withholds the key is not trusted with the workload's input either.
-Result<guest_abi::HostAccess> host_access(const BuildOptions& options) {
+Result<guest_abi::HostAccess> host_access(const BuildOptions& options, const KrunConfig& settings) {
   if (options.host_may.empty())
-    return options.broker_url.empty() ? guest_abi::HostAccess()
-                                      : guest_abi::HostAccess{false, true, false, false};
+    return settings.attestation_url.empty() ? guest_abi::HostAccess()
+                                            : guest_abi::HostAccess{false, true, false, false};
   auto access = guest_abi::host_access_from_string(options.host_may);
   if (!access.ok()) return invalid(kOrigin, "host_may: {}", access.error().message);
-  if (access->broker && options.broker_url.empty())
+  if (access->broker && settings.attestation_url.empty())
     return invalid(kOrigin, "host_may \"{}\": broker: the image names none (broker_url)",
                    options.host_may);
   return access;
@@ -62,7 +57,8 @@ Result<void> check_scratch(uint64_t bytes) {
                  guest_abi::kScratchUnit, guest_abi::kMinScratchBytes, guest_abi::kMaxScratchBytes);
 }
 
-Result<void> check_options(const BuildOptions& options) {
+// Gives what the image will say about its launch.
+Result<KrunConfig> check_options(const BuildOptions& options) {
   if (options.source.empty()) return invalid(kOrigin, "source: no folder given");
   if (options.output.empty()) return invalid(kOrigin, "output: no folder and no archive given");
   if (!options.workload_id.empty() && !is_plain_name(options.workload_id)) {
@@ -70,15 +66,17 @@ Result<void> check_options(const BuildOptions& options) {
                    "workload_id \"{}\": letters, digits, \".\", \"_\" and \"-\" only, at most {}",
                    options.workload_id, kMaxWorkloadId);
   }
+  KrunConfig settings = TRY(krun_settings(options));
   if (!options.base_reference.empty() && options.base_image.empty())
     return invalid(kOrigin, "base_reference \"{}\": without a base_image", options.base_reference);
-  if (!options.resource.empty() && options.broker_url.empty())
+  if (!options.resource.empty() && settings.attestation_url.empty())
     return invalid(kOrigin, "resource \"{}\": without a broker_url, which would release it",
                    options.resource);
   TRY(check_scratch(options.scratch_bytes));
-  TRY(host_access(options));
-  TRY(check_launchable(options));
-  return check_public(options);
+  TRY(host_access(options, settings));
+  TRY(check_launchable(options, settings));
+  TRY(check_public(options, settings));
+  return settings;
 }
 
 Result<void> check_absent(const fs::path& output) {
@@ -154,28 +152,40 @@ Result<OpenedImage> open_image(const fs::path& from, const std::string& referenc
 // One build, step by step, inside a folder that vanishes unless all of it succeeds.
 class Build {
  public:
-  Build(const BuildOptions& options, OpenedImage source, std::optional<OpenedImage> base,
-        fs::path folder)
+  Build(const BuildOptions& options, KrunConfig settings, OpenedImage source,
+        std::optional<OpenedImage> base, fs::path folder)
       : options_(options),
         layout_(std::move(source.layout)),
         source_(std::move(source.image)),
         base_(std::move(base)),
-        folder_(std::move(folder)) {}
+        folder_(std::move(folder)),
+        settings_(std::move(settings)) {}
 
   // The image is made at `output`: a folder that exists, or an archive that does not.
   Result<BuildReport> run(const image::oci::ImageName& output) {
-    report_.workload_id =
-        options_.workload_id.empty()
-            ? TRY(image::oci::parse_digest(source_.manifest.digest, "manifest")).hex.substr(0, 32)
-            : options_.workload_id;
+    if (settings_.workload_id.empty())
+      settings_.workload_id =
+          TRY(image::oci::parse_digest(source_.manifest.digest, "manifest")).hex.substr(0, 32);
+    report_.workload_id = settings_.workload_id;
     report_.resource = TRY(resource_of(options_, report_.workload_id));
     auto writer = output.archive ? image::oci::LayoutWriter::create_archive(output.path)
                                  : TRY(image::oci::LayoutWriter::create(output.path));
-    TRY(make_image(writer, TRY(Process::of(source_, options_.force))));
+    TRY(open_foreign());
+    TRY(make_image(writer, TRY(Process::of(contents_ ? *contents_ : source_, options_.force))));
     return std::move(report_);
   }
 
  private:
+  // The configuration that it has inside is confidential: what is published is that of `source_`.
+  Result<void> open_foreign() {
+    if (!options_.source_passphrase) return {};
+    foreign_ = TRY(ForeignSource::open(TRY(image::oci::Layout::open(layout_)), source_,
+                                       *options_.source_passphrase, folder_, options_.progress));
+    contents_ = source_;
+    contents_->config = foreign_->config();
+    return {};
+  }
+
   Result<DiskSecrets> secrets() const {
     DiskSecrets secrets = TRY(
         options_.reproducible ? DiskSecrets::derive(*options_.disk_key, source_.content_digest())
@@ -189,13 +199,13 @@ class Build {
     guest_abi::Manifest manifest;
     manifest.workload_id = report_.workload_id;
     manifest.network = options_.network;
-    manifest.host = host_access(options_).value();  // checked before
+    manifest.host = host_access(options_, settings_).value();  // checked before
     manifest.scratch_bytes = options_.scratch_bytes;
     manifest.luks2 = header.numbers;
     manifest.verity.salt = secrets.verity_salt;
-    if (!options_.broker_url.empty()) {
-      manifest.broker = guest_abi::Manifest::Broker{options_.broker_url, options_.broker_ca_pem,
-                                                    report_.resource};
+    if (!settings_.attestation_url.empty()) {
+      manifest.broker = guest_abi::Manifest::Broker{settings_.attestation_url,
+                                                    options_.broker_ca_pem, report_.resource};
     }
     return manifest;
   }
@@ -204,18 +214,19 @@ class Build {
     DiskSecrets secrets = TRY(this->secrets());
     LuksHeader header = TRY(make_checked_header(secrets));
     guest_abi::Manifest manifest = draft(header, secrets);
-    std::string krun = TRY(image::parts::krun_json(
-        {report_.workload_id, options_.broker_url, options_.vcpus, options_.ram_mib}));
+    std::string krun = TRY(image::parts::krun_json(settings_));
     auto [file, origin] = writer.layer_place();
     auto layer = TRY(OutputLayer::create(file, origin, krun));
     DiskPlace place{layer.fd(), layer.disk_start(), file.string(), folder_};
-    auto prediction = predict_filesystem(layout_, source_, folder_, options_.progress);
+    auto prediction =
+        foreign_ ? std::nullopt : predict_filesystem(layout_, source_, folder_, options_.progress);
     if (prediction) {
       place.prediction = &*prediction;
       place.stream = layer.begin_hashing(disk_bytes_for(prediction->size));
     }
-    auto totals = TRY(make_disk(place, {layout_, source_, process}, secrets, header.bytes, manifest,
-                                options_.progress));
+    DiskSource source{layout_, contents_ ? *contents_ : source_, process,
+                      foreign_ ? &*foreign_ : nullptr};
+    auto totals = TRY(make_disk(place, source, secrets, header.bytes, manifest, options_.progress));
     report_.entries = totals.entries;
     report_.content_bytes = totals.content_bytes;
     TRY(take_manifest(manifest));
@@ -282,6 +293,9 @@ class Build {
   image::oci::SourceImage source_;
   std::optional<OpenedImage> base_;
   fs::path folder_;  // for temporary files
+  KrunConfig settings_;
+  std::optional<ForeignSource> foreign_;
+  std::optional<image::oci::SourceImage> contents_;  // of the foreign disk; else source_
   BuildReport report_;
 };
 
@@ -293,7 +307,7 @@ Result<std::string> check_build(const BuildOptions& options) {
   if (image::oci::needs_fetch(options.source)) return std::string();
   TRY(check_present(options.source));
   auto source = TRY(image::oci::read_layout(options.source, options.reference));
-  TRY(Process::of(source, options.force));
+  if (!options.source_passphrase) TRY(Process::of(source, options.force));
   return source.manifest.digest;
 }
 
@@ -301,7 +315,7 @@ namespace {
 
 // At `partial`'s path, or the archive `archive` in it.
 Result<BuildReport> build_in(const PartialFolder& partial, const fs::path& archive,
-                             const BuildOptions& options) {
+                             const BuildOptions& options, const KrunConfig& settings) {
   fs::path fetched = partial.path() / "source", fetched_base = partial.path() / "base";
   auto added = TRY(read_added_files(options.add_files));
   OpenedImage source =
@@ -314,7 +328,7 @@ Result<BuildReport> build_in(const PartialFolder& partial, const fs::path& archi
   }
   image::oci::ImageName made{archive.empty() ? partial.path() : archive, !archive.empty()};
   BuildReport report =
-      TRY(Build(options, std::move(source), std::move(base), partial.path()).run(made));
+      TRY(Build(options, settings, std::move(source), std::move(base), partial.path()).run(made));
   for (const fs::path& folder : {fetched, fetched_base}) {
     std::error_code failed;
     fs::remove_all(folder, failed);
@@ -325,10 +339,10 @@ Result<BuildReport> build_in(const PartialFolder& partial, const fs::path& archi
 }
 
 // To where skopeo copies it. What is fetched on the way may be nobody else's to read.
-Result<BuildReport> build_elsewhere(const BuildOptions& options) {
+Result<BuildReport> build_elsewhere(const BuildOptions& options, const KrunConfig& settings) {
   PartialFolder partial =
       TRY(PartialFolder::create(TRY(temporary_folder()) / "bartizan-image", 0700));
-  BuildReport report = TRY(build_in(partial, {}, options));
+  BuildReport report = TRY(build_in(partial, {}, options, settings));
   TRY(image::oci::push(partial.path(), options.output_reference, options.output, options.progress));
   report.output = options.output;
   return report;
@@ -338,14 +352,14 @@ Result<BuildReport> build_elsewhere(const BuildOptions& options) {
 
 Result<BuildReport> build_image(const BuildOptions& options) {
   const BlockedSignal quiet(SIGXFSZ);
-  TRY(check_options(options));
-  if (image::oci::needs_push(options.output)) return build_elsewhere(options);
+  const KrunConfig settings = TRY(check_options(options));
+  if (image::oci::needs_push(options.output)) return build_elsewhere(options, settings);
   image::oci::ImageName output = TRY(image::oci::parse_output_name(options.output));
   TRY(check_absent(output.path));
   TRY(require_parent("`output`", output.path));
   PartialFolder partial = TRY(PartialFolder::create(output.path));
   const fs::path archive = output.archive ? partial.path() / "image.tar" : fs::path();
-  BuildReport report = TRY(build_in(partial, archive, options));
+  BuildReport report = TRY(build_in(partial, archive, options, settings));
   TRY(output.archive ? partial.publish_file(archive, output.path) : partial.publish(output.path));
   report.output = output.path;
   return report;

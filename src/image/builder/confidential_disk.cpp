@@ -72,8 +72,11 @@ Result<DiskTotals> make_disk(const DiskPlace& place, const DiskSource& source,
   PredictedSuperblockSink sink(segment, place.stream != nullptr ? place.prediction : nullptr);
   TRY(sink.begin());
   FilesystemBuilder builder(sink, place.folder);
-  Meter layers(progress, "layers", bytes_of(source.image.layers));
+  const bool foreign = source.foreign != nullptr;
+  Meter layers(progress, "layers",
+               foreign ? source.foreign->used_bytes() : bytes_of(source.image.layers));
   builder.check_process(source.process);
+  if (foreign) builder.read_from(*source.foreign);
   manifest.luks2.size = TRY(builder.build(source.layout, source.image, layers));
   TRY(segment.finish());
   uint64_t data_end = manifest.luks2.offset + manifest.luks2.size;

@@ -29,7 +29,8 @@ struct DiskPlace {
 struct DiskSource {
   const oci::Layout& layout;
   const oci::SourceImage& image;
-  const Process& process;  // is checked against the files
+  const Process& process;                  // is checked against the files
+  const ForeignSource* foreign = nullptr;  // where the files are, if not in the layers of `image`
 };
 
 struct DiskTotals {

@@ -34,6 +34,26 @@ class FirstBlock : public filesystem::BlockSink {
   Bytes block_;
 };
 
+// Shows how far a tree was read.
+class MeteredEntries : public tar::EntryReader {
+ public:
+  MeteredEntries(std::unique_ptr<tar::EntryReader> reader, Meter& meter)
+      : reader_(std::move(reader)), meter_(meter) {}
+  Result<std::optional<tar::TarEntry>> next() override {
+    TRY(meter_.ask());
+    return reader_->next();
+  }
+  Result<ByteView> take(std::span<uint8_t> space) override {
+    const ByteView part = TRY(reader_->take(space));
+    TRY(meter_.advance(part.size()));
+    return part;
+  }
+
+ private:
+  std::unique_ptr<tar::EntryReader> reader_;
+  Meter& meter_;
+};
+
 }  // namespace
 
 layer::Compression compression_of(const oci::Descriptor& layer) {
@@ -50,15 +70,16 @@ uint64_t bytes_of(const std::vector<oci::Descriptor>& layers) {
 
 Result<uint64_t> FilesystemBuilder::build(const oci::Layout& layout, const oci::SourceImage& source,
                                           Meter& meter) {
-  auto count = static_cast<uint16_t>(source.layers.size());
+  auto count = static_cast<uint16_t>(foreign_ != nullptr ? 1 : source.layers.size());
   // Above all layers, so that it replaces whatever the image has there.
   tar::Path config = TRY(tar::split_path(guest_abi::kProcessConfigPath, kOrigin));
   TRY(merger_.add_file(static_cast<uint16_t>(count + 2), config, kConfigMode, source.config));
   for (const oci::AddedFile& file : source.added)
     TRY(merger_.add_file(static_cast<uint16_t>(count + 1), file.path, file.mode, file.content));
-  for (uint16_t number = count; number > 0; --number) {
+  for (uint16_t number = count; number > 0 && foreign_ == nullptr; --number) {
     TRY(apply(layout, source.layers[number - 1], number, meter));
   }
+  if (foreign_ != nullptr) TRY(apply_foreign(meter));
   filesystem::Tree* tree = TRY(merger_.finish());
   if (process_ != nullptr) TRY(process_->check(*tree));
   return writer_.finish(*tree, filesystem_uuid(source));
@@ -77,6 +98,13 @@ Result<void> FilesystemBuilder::apply(const oci::Layout& layout, const oci::Desc
   auto blob = TRY(oci::BlobReader::open(layout, layer, nullptr));
   TRY(blob->skip(UINT64_MAX));
   return applied;
+}
+
+Result<void> FilesystemBuilder::apply_foreign(Meter& meter) {
+  return merger_.apply_entries(1, "source", [&]() -> Result<std::unique_ptr<tar::EntryReader>> {
+    return std::unique_ptr<tar::EntryReader>(
+        std::make_unique<MeteredEntries>(TRY(foreign_->entries()), meter));
+  });
 }
 
 std::optional<PredictedFilesystem> predict_filesystem(const oci::Layout& layout,

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/progress.hpp"
+#include "image/builder/foreign_source.hpp"
 #include "image/builder/launchable.hpp"
 #include "image/filesystem/erofs_writer.hpp"
 #include "image/layer/apply.hpp"
@@ -28,6 +29,9 @@ class FilesystemBuilder {
   // The tree of the layers is to hold what the process needs. Borrowed.
   void check_process(const Process& process) { process_ = &process; }
 
+  // The files come from there, and not from the layers of the source. Borrowed.
+  void read_from(const ForeignSource& foreign) { foreign_ = &foreign; }
+
   // Returns the file system's size. The superblock is written last, at offset 0.
   Result<uint64_t> build(const oci::Layout& layout, const oci::SourceImage& source, Meter& meter);
   const filesystem::Tree::Totals& totals() const { return merger_.totals(); }
@@ -35,8 +39,10 @@ class FilesystemBuilder {
  private:
   Result<void> apply(const oci::Layout& layout, const oci::Descriptor& layer, uint16_t number,
                      Meter& meter);
+  Result<void> apply_foreign(Meter& meter);
 
   const Process* process_ = nullptr;
+  const ForeignSource* foreign_ = nullptr;
   filesystem::ErofsWriter writer_;
   layer::LayerMerger::Contents contents_;
   layer::LayerMerger merger_;

@@ -21,11 +21,11 @@ constexpr int kMaxLinkHops = 40;  // as Linux follows
 constexpr uint16_t kExecutable = 0111;
 constexpr std::string_view kForce = "`force` accepts it";
 
-Result<void> check_limits(const BuildOptions& options) {
-  if (options.vcpus == 0 || options.vcpus > kMaxVcpus)
-    return invalid(kOrigin, "vcpus {}: must be 1 to {}", options.vcpus, kMaxVcpus);
-  if (options.ram_mib >= kMinRamMib && options.ram_mib <= kMaxRamMib) return {};
-  return invalid(kOrigin, "ram_mib {}: must be {} to {}", options.ram_mib, kMinRamMib, kMaxRamMib);
+Result<void> check_limits(const parts::KrunConfig& settings) {
+  if (settings.vcpus == 0 || settings.vcpus > kMaxVcpus)
+    return invalid(kOrigin, "vcpus {}: must be 1 to {}", settings.vcpus, kMaxVcpus);
+  if (settings.ram_mib >= kMinRamMib && settings.ram_mib <= kMaxRamMib) return {};
+  return invalid(kOrigin, "ram_mib {}: must be {} to {}", settings.ram_mib, kMinRamMib, kMaxRamMib);
 }
 
 // Of text that repeats itself from its first bytes to its last: how many are repeated. Else all.
@@ -87,11 +87,11 @@ Result<void> check_authority(const BuildOptions& options) {
 }
 
 // The host of a SEV launch asks before it, so that there may be reasons for no network.
-Result<void> check_broker(const BuildOptions& options) {
-  if (!options.broker_ca_pem.empty() && options.broker_url.empty())
+Result<void> check_broker(const BuildOptions& options, const std::string& url) {
+  if (!options.broker_ca_pem.empty() && url.empty())
     return invalid(kOrigin, "broker_ca_pem: without a broker_url; the key would be the caller's");
-  if (options.broker_url.empty()) return {};
-  auto endpoint = Endpoint::parse(options.broker_url);
+  if (url.empty()) return {};
+  auto endpoint = Endpoint::parse(url);
   if (!endpoint.ok()) return invalid(kOrigin, "broker_url {}", endpoint.error().message);
   TRY(check_authority(options));
   if (options.force) return {};
@@ -104,7 +104,7 @@ Result<void> check_broker(const BuildOptions& options) {
   return invalid(kOrigin,
                  "broker_url \"{}\": in the guest that is the guest itself; the host is 10.0.2.2 "
                  "there; {}",
-                 options.broker_url, kForce);
+                 url, kForce);
 }
 
 std::string text_of(const Json& config, const char* key) {
@@ -207,6 +207,12 @@ Result<void> check_is_ordinary(const filesystem::Tree& tree) {
     return tree.find(filesystem::Tree::kRoot, name) != 0;
   };
   if (!has(parts::kDiskFile) || (!has(parts::kManifestFile) && !has(parts::kKrunFile))) return {};
+  if (!has(parts::kManifestFile)) {
+    return invalid(kOrigin,
+                   "source: a confidential image of buildah mkcw or oci2cw: give its passphrase as "
+                   "source_passphrase, or build from the one that it was made of; {}",
+                   kForce);
+  }
   return invalid(
       kOrigin,
       "source: already a confidential image, and a guest cannot open an image in its image: "
@@ -216,11 +222,11 @@ Result<void> check_is_ordinary(const filesystem::Tree& tree) {
 
 }  // namespace
 
-Result<void> check_launchable(const BuildOptions& options) {
-  TRY(check_limits(options));
+Result<void> check_launchable(const BuildOptions& options, const parts::KrunConfig& settings) {
+  TRY(check_limits(settings));
   TRY(check_key(options));
   TRY(check_recovery(options));
-  return check_broker(options);
+  return check_broker(options, settings.attestation_url);
 }
 
 namespace {

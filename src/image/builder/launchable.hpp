@@ -6,12 +6,13 @@
 #include "bartizan/image.hpp"
 #include "image/filesystem/tree.hpp"
 #include "image/oci/layout_reader.hpp"
+#include "image/parts/krun.hpp"
 
 namespace bartizan::image::builder {
 
 // Before any work: limits of a launch, disk key and passphrase, the broker's address and its
-// certificate.
-Result<void> check_launchable(const BuildOptions& options);
+// certificate. `settings`: what krun_settings() made of the options.
+Result<void> check_launchable(const BuildOptions& options, const parts::KrunConfig& settings);
 
 // The process that a source's configuration describes.
 class Process {

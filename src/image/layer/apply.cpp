@@ -34,6 +34,25 @@ filesystem::FileType type_of(tar::TarKind kind) {
   return filesystem::FileType::regular;
 }
 
+// A tar with the stream that it comes from, which is read to its very end.
+class Archive : public tar::EntryReader {
+ public:
+  Archive(std::unique_ptr<tar::ByteSource> source, const std::string& name)
+      : source_(std::move(source)), name_(name), reader_(*source_, name_) {}
+
+  Result<std::optional<tar::TarEntry>> next() override {
+    auto entry = TRY(reader_.next());
+    if (!entry) TRY(source_->skip(UINT64_MAX));
+    return entry;
+  }
+  Result<ByteView> take(std::span<uint8_t> space) override { return reader_.take(space); }
+
+ private:
+  std::unique_ptr<tar::ByteSource> source_;
+  std::string name_;
+  tar::TarReader reader_;
+};
+
 uint32_t device_number(const tar::TarEntry& entry) {  // Linux new_encode_dev()
   return (entry.device_minor & 0xff) | entry.device_major << 8 |
          (entry.device_minor & ~0xffu) << 12;
@@ -47,14 +66,26 @@ Error LayerMerger::corrupt(std::string_view path, std::string_view why) const {
 }
 
 Result<void> LayerMerger::apply(uint16_t number, const std::string& name, const Open& open) {
+  has_whiteouts_ = true;
+  return apply_all(number, name, [&]() -> Result<std::unique_ptr<tar::EntryReader>> {
+    return std::unique_ptr<tar::EntryReader>(std::make_unique<Archive>(TRY(open()), name));
+  });
+}
+
+Result<void> LayerMerger::apply_entries(uint16_t number, const std::string& name,
+                                        const OpenEntries& open) {
+  has_whiteouts_ = false;
+  return apply_all(number, name, open);
+}
+
+Result<void> LayerMerger::apply_all(uint16_t number, const std::string& name,
+                                    const OpenEntries& open) {
   name_ = name;
   merged_.begin_layer(number, name);
   hidden_.clear();
   wanted_.clear();
-  auto source = TRY(open());
-  tar::TarReader reader(*source, name_);
-  for (entry_ = 0; auto entry = TRY(reader.next()); ++entry_) TRY(take(reader, *entry));
-  TRY(source->skip(UINT64_MAX));
+  auto reader = TRY(open());
+  for (entry_ = 0; auto entry = TRY(reader->next()); ++entry_) TRY(take(*reader, *entry));
   return wanted_.empty() ? Result<void>() : read_again(open);
 }
 
@@ -135,9 +166,9 @@ Result<filesystem::InodeId> LayerMerger::make_placeholder() {
   return id;
 }
 
-Result<void> LayerMerger::take(tar::TarReader& reader, const tar::TarEntry& entry) {
+Result<void> LayerMerger::take(tar::EntryReader& reader, const tar::TarEntry& entry) {
   tar::Path path = TRY(tar::split_path(entry.path, name_));
-  if (!path.empty() && TRY(apply_whiteout(path))) return {};
+  if (!path.empty() && has_whiteouts_ && TRY(apply_whiteout(path))) return {};
   filesystem::FileType type = type_of(entry.kind);
   if (path.empty() && entry.kind != tar::TarKind::directory)
     return corrupt(entry.path, "the root is not a folder");
@@ -199,7 +230,7 @@ Result<filesystem::InodeId> LayerMerger::link_inode(tar::Path target) {
   return corrupt(tar::join_path(target), "hard links in a circle");
 }
 
-Result<void> LayerMerger::copy_content(tar::TarReader& reader, uint64_t size) {
+Result<void> LayerMerger::copy_content(tar::EntryReader& reader, uint64_t size) {
   if (contents_ == Contents::counted) {
     writer_.count(size);
     return {};
@@ -211,7 +242,7 @@ Result<void> LayerMerger::copy_content(tar::TarReader& reader, uint64_t size) {
   }
 }
 
-Result<void> LayerMerger::fill(tar::TarReader& reader, const tar::TarEntry& entry,
+Result<void> LayerMerger::fill(tar::EntryReader& reader, const tar::TarEntry& entry,
                                filesystem::InodeId id) {
   filesystem::Inode& inode = tree_.inode(id);
   inode.type = type_of(entry.kind);
@@ -230,7 +261,7 @@ Result<void> LayerMerger::fill(tar::TarReader& reader, const tar::TarEntry& entr
   return tree_.set_attributes(id, attributes);
 }
 
-Result<void> LayerMerger::fill_file(tar::TarReader& reader, const tar::TarEntry& entry,
+Result<void> LayerMerger::fill_file(tar::EntryReader& reader, const tar::TarEntry& entry,
                                     filesystem::InodeId id, filesystem::Attributes& attributes) {
   written_ += entry.size;
   if (written_ > kMaxContentBytes) {
@@ -258,14 +289,12 @@ Result<void> LayerMerger::place_file(filesystem::InodeId id, filesystem::Attribu
   return {};
 }
 
-Result<void> LayerMerger::read_again(const Open& open) {
-  auto source = TRY(open());
-  tar::TarReader reader(*source, name_);
-  for (entry_ = 0; auto entry = TRY(reader.next()); ++entry_) {
+Result<void> LayerMerger::read_again(const OpenEntries& open) {
+  auto reader = TRY(open());
+  for (entry_ = 0; auto entry = TRY(reader->next()); ++entry_) {
     auto wanted = wanted_.find(entry_);
-    if (wanted != wanted_.end()) TRY(fill(reader, *entry, wanted->second));
+    if (wanted != wanted_.end()) TRY(fill(*reader, *entry, wanted->second));
   }
-  TRY(source->skip(UINT64_MAX));
   return {};
 }
 

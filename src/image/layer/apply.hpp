@@ -27,6 +27,7 @@ class LayerMerger {
  public:
   // Opens the layer's tar stream, decompressed. Called once or twice a layer.
   using Open = std::function<Result<std::unique_ptr<tar::ByteSource>>()>;
+  using OpenEntries = std::function<Result<std::unique_ptr<tar::EntryReader>>()>;
 
   // `counted`: contents are passed over, for the sake of their sizes alone.
   enum class Contents { copied, counted };
@@ -39,6 +40,9 @@ class LayerMerger {
   // errors.
   Result<void> apply(uint16_t number, const std::string& name, const Open& open);
 
+  // The same for a file system, where no name is a whiteout.
+  Result<void> apply_entries(uint16_t number, const std::string& name, const OpenEntries& open);
+
   // A regular file that is in no layer, as layer `number`.
   Result<void> add_file(uint16_t number, const tar::Path& path, uint32_t mode, ByteView content);
 
@@ -50,7 +54,7 @@ class LayerMerger {
  private:
   static constexpr size_t kBufferBytes = 256 * kKiB;
 
-  Result<void> take(tar::TarReader& reader, const tar::TarEntry& entry);
+  Result<void> take(tar::EntryReader& reader, const tar::TarEntry& entry);
   Result<bool> apply_whiteout(tar::Path path);
   Result<void> take_link(const tar::TarEntry& entry, const tar::Path& path,
                          filesystem::NodeId node);
@@ -58,11 +62,12 @@ class LayerMerger {
   Result<filesystem::InodeId> link_inode(tar::Path target);
   Result<filesystem::InodeId> make_placeholder();
   Result<void> hold_link(size_t bytes);
-  Result<void> fill(tar::TarReader& reader, const tar::TarEntry& entry, filesystem::InodeId id);
-  Result<void> copy_content(tar::TarReader& reader, uint64_t size);
-  Result<void> read_again(const Open& open);
-  Result<void> fill_file(tar::TarReader& reader, const tar::TarEntry& entry, filesystem::InodeId id,
-                         filesystem::Attributes& attributes);
+  Result<void> fill(tar::EntryReader& reader, const tar::TarEntry& entry, filesystem::InodeId id);
+  Result<void> copy_content(tar::EntryReader& reader, uint64_t size);
+  Result<void> apply_all(uint16_t number, const std::string& name, const OpenEntries& open);
+  Result<void> read_again(const OpenEntries& open);
+  Result<void> fill_file(tar::EntryReader& reader, const tar::TarEntry& entry,
+                         filesystem::InodeId id, filesystem::Attributes& attributes);
   Result<void> place_file(filesystem::InodeId id, filesystem::Attributes& attributes);
   filesystem::InodeId take_pending(const std::string& path);
   Error corrupt(std::string_view path, std::string_view why) const;
@@ -73,6 +78,7 @@ class LayerMerger {
   MergedTree merged_{tree_};
   Bytes buffer_;
   std::string name_;
+  bool has_whiteouts_ = true;  // the current layer: in a file system they are names
   // Of the current layer: what higher layers hide, by the path's digest (paths are long, and there
   // may be as many as names). An entry is known by its number, as a path may come twice.
   struct Hidden {

@@ -6,17 +6,29 @@
 #include <string>
 
 #include "bartizan/result.hpp"
+#include "bartizan/tee.hpp"
 #include "base/bytes.hpp"
 #include "base/units.hpp"
 
 namespace bartizan::image::parts {
 
+// The six keys of the JSON. libkrun knows "sev", "snp" and "tdx" as a TEE, and gives it no other
+// word for SEV-ES: that is "sev" whose data has a member "es" that is true, which it passes over.
 struct KrunConfig {
   std::string workload_id, attestation_url;
   uint32_t vcpus = 1, ram_mib = 512;
+  std::string tee = "snp";
+  std::string tee_data = R"({"gen":"milan"})";  // JSON in a string
 };
 
+// Which TEE the two members say. corrupt: none that bartizan can launch.
+Result<Tee> tee_of(const KrunConfig& config);
+// Sets the two members. `data`: JSON as above, empty for what libkrun's examples have for that TEE.
+// invalid_argument: no TEE that libkrun knows, no JSON object, or one that says another TEE.
+Result<void> set_tee(KrunConfig& config, Tee tee, std::string_view data);
+
 Result<std::string> krun_json(const KrunConfig& config);
+// Of any builder: what is not one of the keys is passed over, and `tee` is any word.
 Result<KrunConfig> parse_krun_json(std::string_view text);
 
 // A whole number of blocks of 4096 bytes, to be put behind the disk.

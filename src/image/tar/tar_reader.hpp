@@ -8,27 +8,12 @@
 #include <optional>
 #include <string>
 
-#include "image/tar/byte_source.hpp"
+#include "image/tar/entry_reader.hpp"
 #include "image/tar/sparse.hpp"
 
 namespace bartizan::image::tar {
 
-enum class TarKind { regular, hard_link, symlink, char_device, block_device, directory, fifo };
-
-struct TarEntry {
-  TarKind kind = TarKind::regular;
-  std::string path, link;
-  uint32_t mode = 0;  // permission bits, 07777
-  uint32_t uid = 0, gid = 0;
-  uint64_t size = 0;    // of what read() gives
-  bool sparse = false;  // read() adds zeros to what is stored
-  int64_t mtime = 0;
-  uint32_t mtime_nsec = 0;
-  uint32_t device_major = 0, device_minor = 0;
-  std::map<std::string, std::string> xattrs;
-};
-
-class TarReader {
+class TarReader : public EntryReader {
  public:
   // `what` names the archive in errors. Both must outlive the reader.
   TarReader(ByteSource& source, std::string_view what) : source_(source), what_(what) {}
@@ -36,12 +21,12 @@ class TarReader {
   // The next entry; nothing at the end. Data of the entry before that was not read is passed over.
   // Errors: corrupt (cut off, bad checksum, bad number), unsupported (an entry type that we do not
   // know), resource_exhausted.
-  Result<std::optional<TarEntry>> next();
+  Result<std::optional<TarEntry>> next() override;
 
   // Data of the current entry; 0 at its end.
   Result<size_t> read(std::span<uint8_t> to);
   // The same without a copy where that is possible, as ByteSource::take().
-  Result<ByteView> take(std::span<uint8_t> space);
+  Result<ByteView> take(std::span<uint8_t> space) override;
 
   // Where in the archive the current entry's data begins, and how much of it is left.
   uint64_t data_offset() const { return data_offset_; }

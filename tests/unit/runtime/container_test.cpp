@@ -65,6 +65,17 @@ TEST_F(ContainerTest, ConfidentialImageIsJudged) {
   EXPECT_EQ(refusal().message.substr(0, 22), "working folder \"/srv\":");
 }
 
+TEST_F(ContainerTest, TeeIsTheImages) {
+  make_confidential();
+  for (Tee tee : {Tee::sev, Tee::sev_es, Tee::snp, Tee::tdx}) {
+    image::parts::KrunConfig config{"web", "", 1, 512};
+    ASSERT_TRUE(image::parts::set_tee(config, tee, "").ok());
+    write("rootfs/krun-sev.json", image::parts::krun_json(config).value());
+    auto root = RootFiles::open(bundle_.path() / "rootfs").value();
+    EXPECT_EQ(read_image_facts(root).value()->tee, tee) << to_string(tee);
+  }
+}
+
 // The manifest names a broker: a key of the host's is not asked for, and no machine without a TEE.
 TEST_F(ContainerTest, WhatTheImageDemandsIsNotLowered) {
   make_confidential();
