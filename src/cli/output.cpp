@@ -1,5 +1,6 @@
 #include "cli/output.hpp"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include "base/environment.hpp"
 #include "base/errors.hpp"
@@ -63,6 +65,39 @@ void print_raw(FILE* to, std::string_view line) {
 
 void print_line(FILE* to, std::string_view line) {
   print_raw(to, harmless(line));
+}
+
+// Of a pipe that can be written, poll(2) promises room for so much (pipe(7), PIPE_BUF).
+constexpr size_t kLongestLine = 4000;
+constexpr int kPatienceMs = 1000;
+
+// Lines on stderr come from threads that stops and signals wait for: a reader that pauses for
+// longer than a second loses lines, and nobody waits for it until it reads again.
+class Stderr {
+ public:
+  void line(std::string_view text) {
+    const std::scoped_lock lock(mutex_);
+    if (!has_room()) {
+      ++lost_;
+      return;
+    }
+    if (lost_ != 0) print_line(stderr, fmt::format("bartizan: {} lines were not read", lost_));
+    lost_ = 0;
+    if (has_room()) print_line(stderr, text.substr(0, kLongestLine));
+  }
+
+ private:
+  bool has_room() const {
+    pollfd wish{STDERR_FILENO, POLLOUT, 0};
+    return ::poll(&wish, 1, lost_ == 0 ? kPatienceMs : 0) != 0;  // whatever else it is, no wait
+  }
+  std::mutex mutex_;
+  uint64_t lost_ = 0;
+};
+
+Stderr& lines_on_stderr() {
+  static Stderr lines;
+  return lines;
 }
 
 void flush(FILE* to) {
@@ -124,7 +159,7 @@ void Printer::text(const std::string& text) const {
 }
 
 void Printer::note(std::string_view line) const {
-  print_line(stderr, "bartizan: " + std::string(line));
+  lines_on_stderr().line("bartizan: " + std::string(line));
 }
 
 void Printer::error(const Error& error) const {
@@ -141,12 +176,15 @@ void Printer::error(const Error& error) const {
 }
 
 LogSink Printer::guest_log() {
-  return [](LogLevel, std::string_view line) { print_line(stderr, "guest| " + std::string(line)); };
+  return [](LogLevel, std::string_view line) {
+    lines_on_stderr().line("guest| " + std::string(line));
+  };
 }
 
 LogSink Printer::log() const {
   return [verbose = verbose](LogLevel level, std::string_view line) {
-    if (verbose || level <= LogLevel::warning) print_line(stderr, "bartizan: " + std::string(line));
+    if (verbose || level <= LogLevel::warning)
+      lines_on_stderr().line("bartizan: " + std::string(line));
   };
 }
 

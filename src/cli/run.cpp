@@ -80,6 +80,14 @@ int64_t now_ms() {
   return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
 }
 
+// A reader that pauses holds up no signal. Of a pipe that can be written this is the room for
+// PIPE_BUF bytes (poll(2), pipe(7)).
+void write_if_room(const std::string& line) {
+  pollfd wish{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&wish, 1, 0) == 1 && (wish.revents & POLLOUT) != 0)
+    (void)!::write(STDERR_FILENO, line.data(), line.size());
+}
+
 // The first asks the workload to end; whoever asks again has waited long enough.
 void on_stop(int number) {
   Context* context = running.load();
@@ -87,10 +95,9 @@ void on_stop(int number) {
   const int saved = errno;
   const StopRequest request = stop_requests.take(now_ms());
   if (request == StopRequest::first) asked_by = number;
-  if (request == StopRequest::first)
-    (void)!write(STDERR_FILENO, asked_note.data(), asked_note.size());
   if (request != StopRequest::repeated)
     context->request_stop(request == StopRequest::first ? grace_ms.load() : 0);
+  if (request == StopRequest::first) write_if_room(asked_note);
   errno = saved;
 }
 void on_forward(int number) {
@@ -118,7 +125,11 @@ class SignalRoute {
   }
   SignalRoute(const SignalRoute&) = delete;
   SignalRoute& operator=(const SignalRoute&) = delete;
-  ~SignalRoute() { running = nullptr; }
+  // Whoever asks now ends this program, which may be writing to somebody who does not read.
+  ~SignalRoute() {
+    running = nullptr;
+    install(SIG_DFL, std::array{SIGINT, SIGTERM});
+  }
 };
 
 Result<void> fill_ports(const Arguments& arguments, MachineOptions& to) {
@@ -300,6 +311,7 @@ Result<int> run(const Arguments& arguments, Printer& output) {
   for (const PublishedPort& port : context.published_ports())
     output.note("published " + describe(port));
   auto reason = TRY(context.wait());
+  route.reset();
   return report(context, reason, arguments, pattern, output);
 }
 

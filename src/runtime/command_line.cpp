@@ -1,8 +1,8 @@
 #include "runtime/command_line.hpp"
 
 #include <algorithm>
-#include <array>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "base/errors.hpp"
@@ -10,57 +10,115 @@
 namespace bartizan::runtime {
 namespace {
 
-// Options of crun and runc that take a value, for only these can hide a command or a container's
-// name behind them. Others are flags, or have their value in the same word.
-constexpr std::array<std::string_view, 8> kGlobalValues = {
-    "--cgroup-manager", "--criu",     "--log",         "--log-format",
-    "--root",           "--rootless", "--oci-runtime", "--config"};
-constexpr std::array<std::string_view, 26> kCommandValues = {"--bundle",
-                                                             "-b",
-                                                             "--config",
-                                                             "-f",
-                                                             "--console-socket",
-                                                             "--pid-file",
-                                                             "--pidfd-socket",
-                                                             "-p",
-                                                             "--process",
-                                                             "-u",
-                                                             "--preserve-fds",
-                                                             "--image-path",
-                                                             "--work-path",
-                                                             "-e",
-                                                             "--env",
-                                                             "-c",
-                                                             "--parent-path",
-                                                             "--cwd",
-                                                             "--user",
-                                                             "-g",
-                                                             "--cap",
-                                                             "-s",
-                                                             "--additional-gids",
-                                                             "--apparmor",
-                                                             "--cgroup",
-                                                             "--process-label"};
+// The options of crun (1.8 to main) and runc (1.1, 1.2). Both take other spellings too (`-root DIR`,
+// `--roo DIR`), behind which a command or a container's name could hide: where these count, a word
+// that is not listed is refused. What takes a value may have it in the next word.
+struct KnownOptions {
+  std::span<const std::string_view> with_value, flags;
+};
 
-template <size_t N>
-bool takes_value(const std::array<std::string_view, N>& options, std::string_view word) {
-  return std::find(options.begin(), options.end(), word) != options.end();
+constexpr std::string_view kGlobalValues[] = {"--cgroup-manager", "--criu",        "--log",
+                                              "--log-format",     "--log-level",   "--root",
+                                              "--rootless",       "--oci-runtime", "--config"};
+constexpr std::string_view kGlobalFlags[] = {"--debug", "--systemd-cgroup", "--help", "-h", "-?",
+                                             "--usage", "--version",        "-v",     "-V"};
+constexpr std::string_view kCommandValues[] = {"--bundle",
+                                               "-b",
+                                               "--config",
+                                               "-f",
+                                               "--console-socket",
+                                               "--pid-file",
+                                               "--pidfd-socket",
+                                               "-p",
+                                               "--process",
+                                               "-u",
+                                               "--preserve-fds",
+                                               "--image-path",
+                                               "--work-path",
+                                               "-e",
+                                               "--env",
+                                               "-c",
+                                               "--parent-path",
+                                               "--cwd",
+                                               "--user",
+                                               "-g",
+                                               "--cap",
+                                               "-s",
+                                               "--additional-gids",
+                                               "--apparmor",
+                                               "--cgroup",
+                                               "--process-label",
+                                               "--status-fd",
+                                               "--page-server",
+                                               "--manage-cgroups-mode",
+                                               "--network-lock",
+                                               "--empty-ns",
+                                               "--lsm-profile",
+                                               "--lsm-mount-context"};
+constexpr std::string_view kCommandFlags[] = {"--detach",
+                                              "-d",
+                                              "--keep",
+                                              "--no-pivot",
+                                              "--no-new-keyring",
+                                              "--tty",
+                                              "-t",
+                                              "--no-new-privs",
+                                              "--ignore-paused",
+                                              "--no-subreaper",
+                                              "--leave-running",
+                                              "-R",
+                                              "--tcp-established",
+                                              "--tcp-close",
+                                              "--tcp-skip-in-flight",
+                                              "--skip-in-flight",
+                                              "--link-remap",
+                                              "--ext-unix-sk",
+                                              "--shell-job",
+                                              "-j",
+                                              "--lazy-pages",
+                                              "--file-locks",
+                                              "--pre-dump",
+                                              "--auto-dedup",
+                                              "--help",
+                                              "-h",
+                                              "-?",
+                                              "--usage",
+                                              "--version",
+                                              "-V"};
+constexpr KnownOptions kGlobal{kGlobalValues, kGlobalFlags};
+constexpr KnownOptions kOfCommand{kCommandValues, kCommandFlags};
+
+bool is_one_of(std::span<const std::string_view> options, std::string_view word) {
+  return std::ranges::find(options, word) != options.end();
 }
 
 struct Option {
   std::string name, value;
 };
 
+Error unknown_option(const std::string& word) {
+  return invalid("runtime",
+                 "{}: not an option that is known here, and a container's name could hide behind "
+                 "it: write options in full, as --root FOLDER",
+                 word.substr(0, 200));
+}
+
 // One option of `words` at `at`, which is moved behind it.
-template <size_t N>
 Result<Option> next_option(const std::vector<std::string>& words, size_t& at,
-                           const std::array<std::string_view, N>& with_value) {
+                           const KnownOptions& known) {
   const std::string& word = words[at++];
-  const size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
-  if (equals != std::string::npos) return Option{word.substr(0, equals), word.substr(equals + 1)};
-  if (word.size() > 2 && takes_value(with_value, word.substr(0, 2)))  // -bFOLDER
-    return Option{word.substr(0, 2), word.substr(2)};
-  if (!takes_value(with_value, word)) return Option{word, ""};
+  if (word.starts_with("--")) {
+    const size_t equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    const bool with_value = is_one_of(known.with_value, name);
+    if (!with_value && !is_one_of(known.flags, name)) return unknown_option(word);
+    if (equals != std::string::npos) return Option{name, word.substr(equals + 1)};
+  } else if (is_one_of(known.with_value, word.substr(0, 2)) && word.size() > 2 && word[2] != '=' &&
+             !is_one_of(known.with_value, "-" + word) && !is_one_of(known.flags, "-" + word)) {
+    return Option{word.substr(0, 2), word.substr(2)};  // -bFOLDER
+  }
+  if (is_one_of(known.flags, word)) return Option{word, ""};
+  if (!is_one_of(known.with_value, word)) return unknown_option(word);
   if (at == words.size()) return invalid("runtime", "{}: its value is missing", word);
   return Option{word, words[at++]};
 }
@@ -85,7 +143,7 @@ Result<size_t> parse_global(const std::vector<std::string>& words, RuntimeComman
   size_t at = 0;
   while (at < words.size() && words[at].starts_with('-')) {
     const auto begin = words.begin() + static_cast<ptrdiff_t>(at);
-    auto option = TRY(next_option(words, at, kGlobalValues));
+    auto option = TRY(next_option(words, at, kGlobal));
     take_global(option, to);
     if (!is_ours(option))
       to.global.insert(to.global.end(), begin, words.begin() + static_cast<ptrdiff_t>(at));
@@ -96,11 +154,13 @@ Result<size_t> parse_global(const std::vector<std::string>& words, RuntimeComman
 // Words after the container's name are its command (`exec`), whatever they look like.
 Result<void> parse_arguments(RuntimeCommand& to) {
   for (size_t at = 0; at < to.arguments.size();) {
-    if (!to.arguments[at].starts_with('-')) {
+    if (to.arguments[at] == "--") ++at;
+    if (at == to.arguments.size()) return {};
+    if (!to.arguments[at].starts_with('-') || (at > 0 && to.arguments[at - 1] == "--")) {
       to.id = to.arguments[at];
       return {};
     }
-    take_argument(TRY(next_option(to.arguments, at, kCommandValues)), to);
+    take_argument(TRY(next_option(to.arguments, at, kOfCommand)), to);
   }
   return {};
 }

@@ -47,6 +47,14 @@ Result<fs::path> absolute(const fs::path& path, const char* what) {
   return errno_error(error.value(), kOrigin, fmt::format("{} {}", what, path.string()));
 }
 
+// The launcher would wait for whoever writes to a FIFO.
+Result<fs::path> regular_file(const fs::path& path, const char* what) {
+  const fs::path full = TRY(absolute(path, what));
+  std::error_code error;
+  if (fs::is_regular_file(full, error)) return full;
+  return invalid(kOrigin, "{} {}: not a regular file", what, path.string());
+}
+
 Result<fs::path> find_bundle(const Wishes& wishes, const Settings& settings) {
   const fs::path path = bundle_of(wishes, settings);
   std::error_code error;
@@ -67,7 +75,7 @@ Result<Launch> plan_launch(const Json& config, ImageFacts image, const Settings&
   launch.devices = TRY(devices_of(launch.tee));
   launch.bundle = TRY(find_bundle(launch.wishes, settings));
   if (!launch.wishes.key_file.empty())
-    launch.wishes.key_file = TRY(absolute(launch.wishes.key_file, "key file"));
+    launch.wishes.key_file = TRY(regular_file(launch.wishes.key_file, "key file"));
   launch.files = TRY(launcher_files());
   launch.keep_groups = in_user_namespace();
   launch.image = std::move(image);

@@ -58,6 +58,9 @@ constexpr std::array<std::string_view, 15> kEngineMounts = {"/proc",
                                                             "/run/secrets",
                                                             "/var/run/secrets",
                                                             "/etc/mtab"};
+// Of these, what the kernel gives. Some engines bind the host's own, at the same place.
+constexpr std::array<std::string_view, 6> kKernelMounts = {"/proc", "/sys",     "/sys/fs/cgroup",
+                                                           "/dev",  "/dev/pts", "/dev/mqueue"};
 // With --read-only they are memory.
 constexpr std::array<std::string_view, 3> kEngineMemory = {"/run", "/tmp", "/var/tmp"};
 constexpr std::array<std::string_view, 2> kSecretFolders = {"/run/secrets/", "/var/run/secrets/"};
@@ -150,13 +153,24 @@ Result<void> check_folder(const Json& process) {
 }
 
 bool is_secret(std::string_view place) {
-  return std::ranges::any_of(kSecretFolders,
+  return place.find("/..") == place.npos &&
+         std::ranges::any_of(kSecretFolders,
                              [&](std::string_view folder) { return place.starts_with(folder); });
+}
+
+bool is_bind(const Json& mount) {
+  const Json& options = member(mount, "options");
+  return text_of(mount, "type") == "bind" ||
+         (options.is_array() && std::ranges::any_of(options, [](const Json& option) {
+            return option == "bind" || option == "rbind";
+          }));
 }
 
 bool is_engines(const Json& mount) {
   const std::string place = text_of(mount, "destination");
   if (contains(kEngineMemory, place)) return text_of(mount, "type") == "tmpfs";
+  if (contains(kKernelMounts, place) && is_bind(mount))
+    return place != "/dev" && text_of(mount, "source") == place;
   return contains(kEngineMounts, place) || is_secret(place);
 }
 
@@ -209,12 +223,12 @@ Result<void> check_privileges(const Json& config) {
 Result<void> check_namespaces(const Json& linux_part) {
   const Json& namespaces = member(linux_part, "namespaces");
   const bool own = namespaces.is_array() && std::ranges::any_of(namespaces, [](const Json& each) {
-                     return text_of(each, "type") == "pid";
+                     return text_of(each, "type") == "pid" && text_of(each, "path").empty();
                    });
   if (own) return {};
   return invalid(kOrigin,
-                 "PID namespace of the host: a confidential container has processes of its own: "
-                 "leave --pid=host out");
+                 "PID namespace of the host or of others: a confidential container has processes "
+                 "of its own: leave --pid out");
 }
 
 // Bytes; 0: no limit.

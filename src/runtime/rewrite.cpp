@@ -89,6 +89,16 @@ Result<void> add_devices(Json& linux_part, const std::vector<HostDevice>& nodes)
   return {};
 }
 
+// Where OpenSSL and the C library look for code and settings by themselves: nowhere, for what is in
+// the image at their usual places is not ours.
+Result<void> set_environment(Json& process) {
+  Json& environment = *TRY(part(process, "env", Json::value_t::array));
+  for (const char* name : {"OPENSSL_MODULES", "OPENSSL_ENGINES", "OPENSSL_CONF", "GCONV_PATH",
+                           "LOCPATH", "NLSPATH", "TERMINFO"})
+    environment.push_back(fmt::format("{}={}/none", name, kLauncherFolder));
+  return {};
+}
+
 Result<void> mask_files(Json& linux_part) {
   Json& masked = *TRY(part(linux_part, "maskedPaths", Json::value_t::array));
   for (const char* path : kMasked) masked.push_back(path);
@@ -133,6 +143,7 @@ std::vector<std::string> launcher_command(const Json& config, const Launch& laun
 Result<Json> rewrite_config(Json config, const Launch& launch) {
   Json& process = *TRY(part(config, "process", Json::value_t::object));
   process["args"] = launcher_command(config, launch);
+  TRY(set_environment(process));
   process.erase("commandLine");
   TRY(add_mounts(config, launch));
   Json& linux_part = *TRY(part(config, "linux", Json::value_t::object));

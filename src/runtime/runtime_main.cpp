@@ -16,7 +16,10 @@ constexpr int kFailed = 1;  // of crun and runc too
 
 // Returns only with an error.
 Result<void> pass_on(const RuntimeCommand& command) {
-  const Settings settings = TRY(read_settings(command.settings));
+  auto read = read_settings(command.settings);
+  // A container that runs can be stopped, whatever became of our settings.
+  if (!read.ok() && (command.starts_container() || command.enters_container())) return read.error();
+  const Settings settings = read.ok() ? *std::move(read) : Settings();
   const auto stock = TRY(find_stock_runtime(command.oci_runtime, settings.oci_runtime));
   if (command.starts_container()) TRY(prepare_container(command, settings));
   if (command.enters_container()) TRY(check_entering(command, stock));

@@ -265,7 +265,7 @@ REFUSALS = {
     "volume": ([], ["--volume", "/srv:/data"], "mount of \"/srv\" at \"/data\": nothing of the host is mounted"),
     "device": ([], ["--device", "/dev/random"], "device \"/dev/random\": no device of the host"),
     "privileged": ([], ["--privileged"], "privileged container: the VM of a confidential image is confined"),
-    "pid": ([], ["--pid", "host"], "PID namespace of the host: a confidential container has processes of its own"),
+    "pid": ([], ["--pid", "host"], "PID namespace of the host or of others: a confidential container has processes of its own"),
     "memory": ([], ["--memory", "200m"], "memory limit of 200 MiB: the image's VM has 256 MiB and needs 64 MiB beside them"),
     "bundle": ([], ["--annotation", "org.bartizan.bundle=/nowhere"], "guest bundle /nowhere: no bundle.json in it: make it with"),
     "hardware": ([], ["--annotation", "org.bartizan.tee=snp"], "/dev/sev"),

@@ -96,8 +96,19 @@ Result<LocatedImage> search_layout(const oci::Layout& layout, const std::string&
   return found;
 }
 
+// Opened by its name again later, so that a link would be another file's name.
+Result<void> require_regular(const fs::path& file) {
+  std::error_code error;
+  const auto status = fs::symlink_status(file, error);
+  if (fs::is_regular_file(status)) return {};
+  const bool absent = status.type() == fs::file_type::not_found;
+  return make_error(absent ? ErrorCode::not_found : ErrorCode::corrupt, kOrigin, "{}: {}",
+                    file.string(), absent ? "no such file" : "not a regular file of the image");
+}
+
 Result<LocatedImage> search_folder(const fs::path& root) {
   LocatedImage found;
+  TRY(require_regular(root / kDiskFile));
   UniqueFd fd = TRY(open_file(root / kDiskFile, O_RDONLY | O_NONBLOCK));
   found.disk_path = root / kDiskFile;
   found.disk_bytes = TRY(file_size(fd.get(), found.disk_path));
@@ -151,8 +162,9 @@ Result<oci::SourceImage> read_confidential(const oci::Layout& layout,
 Result<LocatedImage> locate_image(const fs::path& name, const std::string& reference) {
   fs::path image = oci::path_of_image(name);
   std::error_code ignored;
-  bool unpacked =
-      !fs::exists(image / "oci-layout", ignored) && fs::exists(image / kDiskFile, ignored);
+  // Whatever else is there: who judged the manifest in a root folder must not get another image.
+  const bool unpacked = fs::exists(fs::symlink_status(image / kDiskFile, ignored)) ||
+                        fs::exists(fs::symlink_status(image / kManifestFile, ignored));
   LocatedImage found = unpacked ? TRY(search_folder(image))
                                 : TRY(search_layout(TRY(oci::Layout::open(image)), reference));
   if (found.disk_path.empty() && found.manifest_bytes.empty()) return ordinary_image(image);

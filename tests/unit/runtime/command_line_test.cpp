@@ -55,6 +55,22 @@ TEST(RuntimeCommandLine, OtherCommandsPassUnread) {
   EXPECT_EQ(parse_command_line({}).value().command, "");
 }
 
+// Spellings of the stock runtimes' parsers, behind which a name or a command could hide.
+TEST(RuntimeCommandLine, OtherSpellingsAreRefused) {
+  for (const Words& words :
+       {Words{"exec", "-env", "A=b", "one", "sh"}, Words{"exec", "-user", "0", "one", "sh"},
+        Words{"exec", "--en", "A=b", "one", "sh"}, Words{"exec", "-pid-file", "F", "one", "sh"},
+        Words{"-root", "/r", "exec", "one", "sh"}, Words{"--roo", "/r", "exec", "one", "sh"},
+        Words{"-root", "/r", "create", "one"}, Words{"create", "-b=/bundle", "one"},
+        Words{"create", "-bundle", "/b", "one"}, Words{"create", "--bund", "/b", "one"},
+        Words{"checkpoint", "-image-path", "/x", "one"}}) {
+    auto parsed = parse_command_line(words);
+    ASSERT_FALSE(parsed.ok()) << words[0] << " " << words[1];
+    EXPECT_NE(parsed.error().message.find("write options in full"), std::string::npos);
+  }
+  EXPECT_EQ(parse_command_line({"exec", "--", "one", "sh"}).value().id, "one");
+}
+
 TEST(RuntimeCommandLine, MissingValue) {
   for (const Words& words : {Words{"--root"}, Words{"create", "--bundle"}, Words{"exec", "-p"}}) {
     auto parsed = parse_command_line(words);

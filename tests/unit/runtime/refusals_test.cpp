@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
                      "value":["CAP_SYS_RAWIO","CAP_SYS_ADMIN","CAP_SYS_MODULE"]}])",
                 kInvalid, "privileged container: "},
         Refusal{"HostsProcesses", R"([{"op":"remove","path":"/linux/namespaces/0"}])", kInvalid,
-                "PID namespace of the host: "},
+                "PID namespace of the host or of others: "},
         Refusal{"Memory",
                 R"([{"op":"add","path":"/linux/resources/memory","value":{"limit":603979775}}])",
                 ErrorCode::resource_exhausted,

@@ -79,8 +79,8 @@ TEST(RewriteConfig, FilesThatLoadCodeAreMasked) {
 TEST(RewriteConfig, AllElseStays) {
   const Json before = sample_config();
   Json after = rewrite_config(before, sample_launch()).value();
-  for (const char* part : {"/process/args", "/mounts", "/linux/devices", "/linux/resources/devices",
-                           "/linux/maskedPaths"}) {
+  for (const char* part : {"/process/args", "/process/env", "/mounts", "/linux/devices",
+                           "/linux/resources/devices", "/linux/maskedPaths"}) {
     const Json::json_pointer place(part);
     if (before.contains(place))
       after[place] = before.at(place);
@@ -88,6 +88,14 @@ TEST(RewriteConfig, AllElseStays) {
       after["linux"].erase("devices");
   }
   EXPECT_EQ(after, before);
+}
+
+// The image's root folder has these at the places where libraries look by themselves.
+TEST(RewriteConfig, LibrariesFindNoCodeOfTheImage) {
+  const Json config = rewrite_config(sample_config(), sample_launch()).value();
+  const std::vector<std::string> environment = config["process"]["env"];
+  for (const char* name : {"OPENSSL_MODULES", "OPENSSL_ENGINES", "OPENSSL_CONF", "GCONV_PATH"})
+    EXPECT_THAT(environment, Contains(std::string(name) + "=/run/.bartizan/none"));
 }
 
 TEST(RewriteConfig, WishesBecomeOptions) {
