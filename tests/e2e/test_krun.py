@@ -152,4 +152,5 @@ def test_terminal_with_its_size(krun):
     os.kill(pid, signal.SIGWINCH)
     said += read_until(host, b"size 24 80")
     assert process.wait(LAUNCH_TIME_LIMIT_S) == 0, said
+    process.stderr.close()
     os.close(host)

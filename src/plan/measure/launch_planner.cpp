@@ -214,6 +214,8 @@ Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, const LoadedBund
 
 Result<tee::LaunchPlan> make_plan(const LaunchOptions& options, bool key_from_caller,
                                   ByteView stub) {
+  TRY(address_bit(options));  // what needs no file is judged before it is looked for
+  TRY(ram_bytes(options.ram_mib));
   return plan_of(options, TRY(LoadedBundle::load(options.bundle)), key_from_caller, stub);
 }
 
