@@ -27,9 +27,10 @@ int32_t ordinary(const char* function) {
 }
 
 int32_t measured(const char* function) {
-  return refuse(ENOTSUP, function,
-                "kernel, firmware and what they are told are in the guest bundle and measured: no "
-                "others are taken");
+  return refuse(
+      ENOTSUP, function,
+      "kernel, firmware and their settings are in the guest bundle and measured: no others "
+      "are taken");
 }
 
 int32_t own_network(const char* function) {

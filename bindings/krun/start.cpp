@@ -88,7 +88,7 @@ Result<std::optional<SecretBytes>> read_key(const fs::path& path) {
   auto bytes = buffer.bytes().first(size);
   if (!bytes.empty() && bytes.back() == '\n') bytes = bytes.first(size - 1);
   if (bytes.empty() || bytes.size() > kMaxKeyBytes)
-    return make_error(ErrorCode::corrupt, kOrigin, "key file {}: {} bytes are no disk key",
+    return make_error(ErrorCode::corrupt, kOrigin, "key file {}: {} bytes are not a disk key",
                       path.string(), bytes.size());
   return std::optional<SecretBytes>(SecretBytes(bytes));
 }

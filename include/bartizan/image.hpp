@@ -97,8 +97,8 @@ struct BuildOptions {
   // libkrun's examples, for SNP {"gen":"milan"}.
   std::string tee_data = {};
   // The text of a TEE configuration of libkrun, oci2cw or buildah mkcw: a JSON object of
-  // workload_id, cpus, ram_mib, tee, tee_data and attestation_url. It fills the options that are not
-  // given: workload_id, vcpus, ram_mib, tee, tee_data and broker_url.
+  // workload_id, cpus, ram_mib, tee, tee_data and attestation_url. It fills the options that are
+  // not given: workload_id, vcpus, ram_mib, tee, tee_data and broker_url.
   std::string tee_config = {};
 
   // The source is a confidential image that buildah mkcw or oci2cw made, and this opens its disk

@@ -10,10 +10,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 
 #include "base/environment.hpp"
 #include "base/errors.hpp"
+#include "base/mutex.hpp"
 #include "base/printable.hpp"
 
 namespace bartizan::cli {
@@ -76,7 +76,7 @@ constexpr int kPatienceMs = 1000;
 class Stderr {
  public:
   void line(std::string_view text) {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!has_room()) {
       ++lost_;
       return;
@@ -87,12 +87,12 @@ class Stderr {
   }
 
  private:
-  bool has_room() const {
+  bool has_room() const BARTIZAN_REQUIRES(mutex_) {
     pollfd wish{STDERR_FILENO, POLLOUT, 0};
     return ::poll(&wish, 1, lost_ == 0 ? kPatienceMs : 0) != 0;  // whatever else it is, no wait
   }
-  std::mutex mutex_;
-  uint64_t lost_ = 0;
+  Mutex mutex_;
+  uint64_t lost_ BARTIZAN_GUARDED_BY(mutex_) = 0;
 };
 
 Stderr& lines_on_stderr() {

@@ -10,9 +10,9 @@
 namespace bartizan::runtime {
 namespace {
 
-// The options of crun (1.8 to main) and runc (1.1, 1.2). Both take other spellings too (`-root DIR`,
-// `--roo DIR`), behind which a command or a container's name could hide: where these count, a word
-// that is not listed is refused. What takes a value may have it in the next word.
+// The options of crun (1.8 to main) and runc (1.1, 1.2). Both take other spellings too (`-root
+// DIR`, `--roo DIR`), behind which a command or a container's name could hide: where these count, a
+// word that is not listed is refused. What takes a value may have it in the next word.
 struct KnownOptions {
   std::span<const std::string_view> with_value, flags;
 };

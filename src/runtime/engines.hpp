@@ -29,8 +29,8 @@ Result<void> write_drop_in(const DropIn& file, const std::filesystem::path& root
 
 // containerd's own configuration file, as it is to be: its text `own` with a block of ours at the
 // end, which replaces one of an earlier installation. A drop-in would not do: containerd 1.6 and
-// 1.7 replace the whole table of its Kubernetes plugin by that of an imported file. invalid_argument
-// if the text is not one that a block can be added to.
+// 1.7 replace the whole table of its Kubernetes plugin by that of an imported file.
+// invalid_argument if the text is not one that a block can be added to.
 constexpr char kContainerdConfig[] = "/etc/containerd/config.toml";
 constexpr uint64_t kMaxContainerdConfig = 1 << 20;
 Result<std::string> containerd_config(std::string_view own, const std::filesystem::path& program);

@@ -96,10 +96,10 @@ Result<CopiedDisk> find_disk(const oci::Layout& layout, const oci::SourceImage& 
 }
 
 // The decrypted bytes of the copy.
-class OpenedDisk : public ext4::DiskBytes {
+class DecryptedDisk : public ext4::DiskBytes {
  public:
-  OpenedDisk(UniqueFd file, const luks2::LuksPayload& payload, crypto::AesXts cipher,
-             std::string name)
+  DecryptedDisk(UniqueFd file, const luks2::LuksPayload& payload, crypto::AesXts cipher,
+                std::string name)
       : file_(std::move(file)),
         offset_(payload.offset),
         size_(payload.size),
@@ -138,7 +138,7 @@ Result<std::unique_ptr<ext4::DiskBytes>> open_disk(CopiedDisk disk, const Secret
   auto cipher = TRY(crypto::AesXts::create(payload.volume_key.bytes(), payload.sector_size,
                                            crypto::AesXts::Direction::decrypt));
   return std::unique_ptr<ext4::DiskBytes>(
-      std::make_unique<OpenedDisk>(std::move(disk.file), payload, std::move(cipher), name));
+      std::make_unique<DecryptedDisk>(std::move(disk.file), payload, std::move(cipher), name));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Blocks: what libext2fs reads its metadata through, instead of a device: blocks of a DiskBytes,
 // the last ones remembered, each counted against an allowance. A hostile tree of extents can lead
-// the library to the same blocks again and again, for years; with an allowance for each call it ends
-// with an error. One thread.
+// the library to the same blocks again and again, for years; with an allowance for each call it
+// ends with an error. One thread.
 #pragma once
 
 #include <ext2fs/ext2fs.h>

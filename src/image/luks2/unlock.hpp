@@ -17,8 +17,8 @@ struct LuksPayload {
 // `disk`: a regular file that nobody else can write, as libcryptsetup reads it again (and repairs
 // it); `head`: its first kMaxLuksHeadBytes, or all of it. Errors: verification_failed, reason
 // "source_passphrase": it opens no key slot; unsupported: another cipher than aes-xts-plain64, or
-// more than one segment; resource_exhausted: a header that wants more work or memory than its makers'
-// defaults ever do; corrupt.
+// more than one segment; resource_exhausted: a header that wants more work or memory than its
+// makers' defaults ever do; corrupt.
 Result<LuksPayload> unlock_luks(const std::filesystem::path& disk, ByteView head,
                                 uint64_t disk_bytes, const SecretBytes& passphrase,
                                 std::string_view name);

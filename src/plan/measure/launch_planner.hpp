@@ -1,6 +1,6 @@
-// From launch options to the launch plan: lays out memory around the bundle, states the vCPUs' first
-// registers. Pure but for reading the bundle's files, where a caller has not loaded it; asks neither
-// KVM nor the host. Any thread.
+// From launch options to the launch plan: lays out memory around the bundle, states the vCPUs'
+// first registers. Pure but for reading the bundle's files, where a caller has not loaded it; asks
+// neither KVM nor the host. Any thread.
 #pragma once
 
 #include "bartizan/machine.hpp"
