@@ -63,7 +63,7 @@ Result<std::string> without_block(std::string_view text) {
 
 // What decides about the block.
 struct ContainerdFacts {
-  std::string_view version;  // of the file's format
+  std::string version;  // of the file's format
   bool has_runtimes = false, has_ours = false, has_systemd_cgroups = false;
 };
 

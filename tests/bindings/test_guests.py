@@ -1,12 +1,15 @@
 """Whole machines through C++, C and Python on libfake_kvm.so (tests/fakes/kvm_preload.cpp): how they are ended."""
 
+import contextlib
 import errno
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import bartizan
 import pytest
@@ -110,6 +113,33 @@ def test_command_line_writes_events(small_image, bundle, key_file):
 def test_command_line_wants_a_descriptor_to_write_to(small_image, bundle, key_file):
     done, events = events_of_run(small_image, bundle, key_file, reading=False)
     assert (done.returncode, events) == (2, []) and "open for writing" in done.stderr, done
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_reader_that_pauses_holds_up_no_stop(small_image, bundle, key_file, number):
+    """Standard error is full: the second signal, a second later, ends the guest all the same."""
+    read, write = os.pipe()
+    environment = {**os.environ, "LD_PRELOAD": str(BUILD / "tests/fakes/libfake_kvm.so"), "FAKE_KVM_EXIT": "60000:7"}
+    command = [BUILD / "src/cli/bartizan", "run", small_image, "--bundle", bundle, "--key-file", key_file, "--kvm-device", "/fake/kvm",
+               "--event-fd", 1]
+    with subprocess.Popen(list(map(str, command)), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=write) as process:
+        assert b"ready" in process.stdout.readline()
+        fill(write)
+        process.send_signal(number)
+        time.sleep(1.2)
+        process.send_signal(number)
+        assert process.wait(TIME_LIMIT_S) == 128 + number
+    os.close(read)
+    os.close(write)
+
+
+def fill(pipe):
+    with contextlib.suppress(BlockingIOError):
+        os.set_blocking(pipe, False)
+        while True:
+            os.write(pipe, b"x" * 4096)
+    os.set_blocking(pipe, True)
 
 
 def test_limit_of_file_sizes_is_an_error(layout, tmp_path):
