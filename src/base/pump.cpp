@@ -7,19 +7,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/room.hpp"
+
 namespace bartizan {
-namespace {
-
-// What a file that polls writable takes at once: PIPE_BUF for a pipe; a terminal promises less, but
-// takes it while anybody looks at it.
-constexpr size_t kAtOnce = 4096;
-
-bool has_room(int fd) {
-  pollfd wish{fd, POLLOUT, 0};
-  return ::poll(&wish, 1, 0) > 0;
-}
-
-}  // namespace
 
 Pump::Pump(UniqueFd from, UniqueFd to) : from_(std::move(from)), to_(std::move(to)) {
   to_blocks_ = (::fcntl(to_.get(), F_GETFL) & O_NONBLOCK) == 0;
@@ -48,7 +38,7 @@ ssize_t Pump::put() {
   ssize_t count = ::send(to_.get(), held_.data(), held_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (count >= 0 || errno != ENOTSOCK) return count;
   if (!to_blocks_) return ::write(to_.get(), held_.data(), held_.size());
-  if (has_room(to_.get())) return ::write(to_.get(), held_.data(), std::min(held_.size(), kAtOnce));
+  if (has_room(to_.get())) return ::write(to_.get(), held_.data(), std::min(held_.size(), kRoom));
   errno = EAGAIN;
   return -1;
 }

@@ -1,6 +1,5 @@
 #include "cli/output.hpp"
 
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "base/errors.hpp"
 #include "base/mutex.hpp"
 #include "base/printable.hpp"
+#include "base/room.hpp"
 
 namespace bartizan::cli {
 
@@ -67,8 +67,7 @@ void print_line(FILE* to, std::string_view line) {
   print_raw(to, harmless(line));
 }
 
-// Of a pipe that can be written, poll(2) promises room for so much (pipe(7), PIPE_BUF).
-constexpr size_t kLongestLine = 4000;
+constexpr size_t kLongestLine = 4000;  // below kRoom, as it goes at once
 constexpr int kPatienceMs = 1000;
 
 // Lines on stderr come from threads that stops and signals wait for: a reader that pauses for
@@ -77,20 +76,17 @@ class Stderr {
  public:
   void line(std::string_view text) {
     const MutexLock lock(mutex_);
-    if (!has_room()) {
-      ++lost_;
-      return;
+    if (lost_ != 0 && has_room(STDERR_FILENO)) {
+      print_line(stderr, fmt::format("bartizan: {} lines were not read", lost_));
+      lost_ = 0;
     }
-    if (lost_ != 0) print_line(stderr, fmt::format("bartizan: {} lines were not read", lost_));
-    lost_ = 0;
-    if (has_room()) print_line(stderr, text.substr(0, kLongestLine));
+    if (has_room(STDERR_FILENO, lost_ == 0 ? kPatienceMs : 0))
+      print_line(stderr, text.substr(0, kLongestLine));
+    else
+      ++lost_;
   }
 
  private:
-  bool has_room() const BARTIZAN_REQUIRES(mutex_) {
-    pollfd wish{STDERR_FILENO, POLLOUT, 0};
-    return ::poll(&wish, 1, lost_ == 0 ? kPatienceMs : 0) != 0;  // whatever else it is, no wait
-  }
   Mutex mutex_;
   uint64_t lost_ BARTIZAN_GUARDED_BY(mutex_) = 0;
 };

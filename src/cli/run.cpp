@@ -1,6 +1,5 @@
 // bartizan run
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "bartizan/machine.hpp"
+#include "base/room.hpp"
 #include "cli/launch.hpp"
 #include "cli/parse.hpp"
 #include "cli/secret.hpp"
@@ -80,12 +80,9 @@ int64_t now_ms() {
   return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
 }
 
-// A reader that pauses holds up no signal. Of a pipe that can be written this is the room for
-// PIPE_BUF bytes (poll(2), pipe(7)).
-void write_if_room(const std::string& line) {
-  pollfd wish{STDERR_FILENO, POLLOUT, 0};
-  if (::poll(&wish, 1, 0) == 1 && (wish.revents & POLLOUT) != 0)
-    (void)!::write(STDERR_FILENO, line.data(), line.size());
+// A line that a reader who pauses does not get: false, as if the write failed.
+bool write_if_room(int fd, const std::string& line) {
+  return has_room(fd) && ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
 }
 
 // The first asks the workload to end; whoever asks again has waited long enough.
@@ -97,7 +94,7 @@ void on_stop(int number) {
   if (request == StopRequest::first) asked_by = number;
   if (request != StopRequest::repeated)
     context->request_stop(request == StopRequest::first ? grace_ms.load() : 0);
-  if (request == StopRequest::first) write_if_room(asked_note);
+  if (request == StopRequest::first) write_if_room(STDERR_FILENO, asked_note);
   errno = saved;
 }
 void on_forward(int number) {
@@ -157,9 +154,7 @@ Result<EventSink> event_sink(std::optional<uint32_t> number, const LogSink& log)
     return invalid_value("--event-fd", std::to_string(*number), "a descriptor open for writing");
   return EventSink([fd, log](MachineEvent event) {
     const std::string line = "{\"event\":\"" + std::string(to_string(event)) + "\"}\n";
-    pollfd wish{fd, POLLOUT, 0};
-    const bool room = ::poll(&wish, 1, 0) == 1 && (wish.revents & POLLOUT) != 0;
-    if (room && ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size())) return;
+    if (write_if_room(fd, line)) return;
     log(LogLevel::warning, "--event-fd " + std::to_string(fd) + ": nobody reads it: no word of \"" +
                                std::string(to_string(event)) + "\"");
   });

@@ -103,24 +103,29 @@ Error unknown_option(const std::string& word) {
                  word.substr(0, 200));
 }
 
+// "-bFOLDER". runc takes "-bundle" for "--bundle", and "-b=FOLDER" is one folder to it and another
+// one to crun.
+Result<Option> short_with_value(const std::string& word, const KnownOptions& known) {
+  const std::string name = word.substr(0, 2), as_long = "-" + word;
+  const bool good = is_one_of(known.with_value, name) && word[2] != '=' &&
+                    !is_one_of(known.with_value, as_long) && !is_one_of(known.flags, as_long);
+  if (good) return Option{name, word.substr(2)};
+  return unknown_option(word);
+}
+
 // One option of `words` at `at`, which is moved behind it.
 Result<Option> next_option(const std::vector<std::string>& words, size_t& at,
                            const KnownOptions& known) {
   const std::string& word = words[at++];
-  if (word.starts_with("--")) {
-    const size_t equals = word.find('=');
-    const std::string name = word.substr(0, equals);
-    const bool with_value = is_one_of(known.with_value, name);
-    if (!with_value && !is_one_of(known.flags, name)) return unknown_option(word);
-    if (equals != std::string::npos) return Option{name, word.substr(equals + 1)};
-  } else if (is_one_of(known.with_value, word.substr(0, 2)) && word.size() > 2 && word[2] != '=' &&
-             !is_one_of(known.with_value, "-" + word) && !is_one_of(known.flags, "-" + word)) {
-    return Option{word.substr(0, 2), word.substr(2)};  // -bFOLDER
-  }
-  if (is_one_of(known.flags, word)) return Option{word, ""};
-  if (!is_one_of(known.with_value, word)) return unknown_option(word);
+  if (!word.starts_with("--") && word.size() > 2) return short_with_value(word, known);
+  const size_t equals = word.find('=');
+  const std::string name = word.substr(0, equals);
+  const bool flag = is_one_of(known.flags, name);
+  if (!flag && !is_one_of(known.with_value, name)) return unknown_option(word);
+  if (equals != std::string::npos) return Option{name, word.substr(equals + 1)};
+  if (flag) return Option{name, ""};
   if (at == words.size()) return invalid("runtime", "{}: its value is missing", word);
-  return Option{word, words[at++]};
+  return Option{name, words[at++]};
 }
 
 void take_global(const Option& option, RuntimeCommand& to) {
@@ -153,15 +158,12 @@ Result<size_t> parse_global(const std::vector<std::string>& words, RuntimeComman
 
 // Words after the container's name are its command (`exec`), whatever they look like.
 Result<void> parse_arguments(RuntimeCommand& to) {
-  for (size_t at = 0; at < to.arguments.size();) {
-    if (to.arguments[at] == "--") ++at;
-    if (at == to.arguments.size()) return {};
-    if (!to.arguments[at].starts_with('-') || (at > 0 && to.arguments[at - 1] == "--")) {
-      to.id = to.arguments[at];
-      return {};
-    }
-    take_argument(TRY(next_option(to.arguments, at, kOfCommand)), to);
-  }
+  const auto& words = to.arguments;
+  size_t at = 0;
+  while (at < words.size() && words[at].starts_with('-') && words[at] != "--")
+    take_argument(TRY(next_option(words, at, kOfCommand)), to);
+  if (at < words.size() && words[at] == "--") ++at;
+  if (at < words.size()) to.id = words[at];
   return {};
 }
 

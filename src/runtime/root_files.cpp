@@ -10,19 +10,19 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "image/parts/files.hpp"
 #include "image/parts/krun.hpp"
 
 namespace bartizan::runtime {
 namespace {
 
 constexpr char kOrigin[] = "runtime";
-constexpr char kManifest[] = "bartizan.json", kKrun[] = "krun-sev.json";
 
-int open_below(int root, const char* name) {
+int open_below(int root, const std::string& name) {
   open_how how{};
   how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
-  return static_cast<int>(::syscall(SYS_openat2, root, name, &how, sizeof how));
+  return static_cast<int>(::syscall(SYS_openat2, root, name.c_str(), &how, sizeof how));
 }
 
 bool is_regular(int fd) {
@@ -54,7 +54,7 @@ Result<RootFiles> RootFiles::open(const std::filesystem::path& root) {
   return RootFiles(TRY(open_file(root, O_PATH | O_DIRECTORY)), root);
 }
 
-Result<std::optional<Bytes>> RootFiles::read(const char* name, uint64_t limit) const {
+Result<std::optional<Bytes>> RootFiles::read(const std::string& name, uint64_t limit) const {
   const std::string shown = (name_ / name).string();
   UniqueFd fd(open_below(root_.get(), name));
   if (!fd.valid() && errno == ENOENT) return std::optional<Bytes>();
@@ -66,13 +66,14 @@ Result<std::optional<Bytes>> RootFiles::read(const char* name, uint64_t limit) c
 }
 
 Result<std::optional<ImageFacts>> read_image_facts(const RootFiles& root) {
-  auto manifest = TRY(root.read(kManifest, guest_abi::kMaxManifestBytes));
+  auto manifest =
+      TRY(root.read(std::string(image::parts::kManifestFile), guest_abi::kMaxManifestBytes));
   if (!manifest) return std::optional<ImageFacts>();
-  auto krun = TRY(root.read(kKrun, image::parts::kMaxKrunJson));
+  auto krun = TRY(root.read(std::string(image::parts::kKrunFile), image::parts::kMaxKrunJson));
   if (!krun)
     return make_error(ErrorCode::corrupt, kOrigin,
                       "the image has /{} but no /{}: build it again with `bartizan build`",
-                      kManifest, kKrun);
+                      image::parts::kManifestFile, image::parts::kKrunFile);
   return std::optional<ImageFacts>(TRY(facts_of(*manifest, as_text(*krun))));
 }
 

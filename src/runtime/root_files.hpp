@@ -19,7 +19,7 @@ class RootFiles {
 
   // Absent: there is no such file. Errors: invalid_argument (not a regular file),
   // resource_exhausted (larger than `limit`).
-  Result<std::optional<Bytes>> read(const char* name, uint64_t limit) const;
+  Result<std::optional<Bytes>> read(const std::string& name, uint64_t limit) const;
 
  private:
   RootFiles(UniqueFd root, std::filesystem::path name)

@@ -436,6 +436,21 @@ TEST_F(Output, OptionsWinOverTheTeeConfig) {
 
 // ---- history, annotations, labels
 
+// Who judged the manifest of a root folder must not get the image of a layout that lies there too.
+TEST_F(Output, LayoutInARootFolderIsNotTheImage) {
+  build(options("out"));
+  BuildOptions hidden = options("hidden");
+  hidden.workload_id = "hidden";
+  build(std::move(hidden));
+  must("umoci unpack --rootless --image out:latest b && cp -r hidden/. b/rootfs/");
+  const fs::path root = scratch_ / "b/rootfs";
+  EXPECT_EQ(inspect_image(root)->workload_id, "w");
+  fs::rename(root / "disk.img", root / "disk");
+  EXPECT_REFUSAL(inspect_image(root).error(), not_found, "disk.img");
+  fs::create_symlink("disk", root / "disk.img");
+  EXPECT_REFUSAL(inspect_image(root).error(), corrupt, "not a regular file");
+}
+
 // ---- files added, and places that skopeo copies to
 
 TEST_F(Output, AddedFilesReplaceWhatIsThere) {

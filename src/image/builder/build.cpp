@@ -13,9 +13,9 @@
 #include "image/builder/output_image.hpp"
 #include "image/builder/partial.hpp"
 #include "image/builder/publication.hpp"
-#include "image/oci/fetch.hpp"
 #include "image/oci/image_name.hpp"
 #include "image/oci/layout_writer.hpp"
+#include "image/oci/skopeo.hpp"
 #include "image/parts/krun.hpp"
 
 namespace bartizan {

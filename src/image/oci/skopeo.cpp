@@ -1,4 +1,4 @@
-#include "image/oci/fetch.hpp"
+#include "image/oci/skopeo.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
