@@ -179,6 +179,12 @@ Result<MachineOptions> options_of_words(const Arguments& arguments) {
   return to;
 }
 
+// main() puts a descriptor that can only be used the other way in the place of a closed one.
+bool is_open_for(int fd, int access) {
+  const int mode = fcntl(fd, F_GETFL) & O_ACCMODE;
+  return mode == access || mode == O_RDWR;
+}
+
 Result<MachineOptions> machine_options(const Arguments& arguments, MachineOptions to,
                                        const LaunchOptions& launch, const ImageInfo& image,
                                        const Printer& output) {
@@ -189,8 +195,15 @@ Result<MachineOptions> machine_options(const Arguments& arguments, MachineOption
   to.extra_command_line = launch.extra_command_line;
   to.tee_options = TRY(tee_options(arguments.tee));
   to.tee_options.guest_features = launch.guest_features;
-  to.stdin_fd = STDIN_FILENO;
+  // Closed by `<&-`: the workload has no input.
+  to.stdin_fd = is_open_for(STDIN_FILENO, O_RDONLY) ? STDIN_FILENO : -1;
   to.stdout_fd = output.json ? STDERR_FILENO : STDOUT_FILENO;  // stdout is the result's then
+  if (!is_open_for(to.stdout_fd, O_WRONLY)) {
+    return invalid("cli",
+                   "run: {} is closed or cannot be written, and takes the workload's output: "
+                   "redirect it to /dev/null if nobody wants it",
+                   output.json ? "standard error" : "standard output");
+  }
   to.log = output.log();
   to.events = TRY(event_sink(arguments.event_fd, to.log));
   if (arguments.log_guest) to.guest_log = Printer::guest_log();

@@ -115,6 +115,16 @@ def test_command_line_wants_a_descriptor_to_write_to(small_image, bundle, key_fi
     assert (done.returncode, events) == (2, []) and "open for writing" in done.stderr, done
 
 
+@pytest.mark.parametrize("closed, status, words", [("<&-", 7, ""), (">&-", 2, "standard output is closed")])
+def test_closed_stream_of_the_command_line(small_image, bundle, key_file, closed, status, words):
+    environment = {**os.environ, "LD_PRELOAD": str(BUILD / "tests/fakes/libfake_kvm.so"), "FAKE_KVM_EXIT": "100:7"}
+    command = ["sh", "-c", f'"$@" {closed}', "sh", BUILD / "src/cli/bartizan", "run", small_image, "--bundle", bundle, "--key-file",
+               key_file, "--kvm-device", "/fake/kvm"]
+    done = subprocess.run(list(map(str, command)), env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=TIME_LIMIT_S)
+    assert done.returncode == status and words in done.stderr and "_fd" not in done.stderr, done
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_reader_that_pauses_holds_up_no_stop(small_image, bundle, key_file, number):
     """Standard error is full: the second signal, a second later, ends the guest all the same."""

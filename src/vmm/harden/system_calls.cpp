@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -22,7 +24,7 @@
 namespace bartizan::vmm::harden {
 namespace {
 
-// The call, if (argument & mask) == value for both; the kernel takes the low 32 bits of all that
+// The call, if (argument & mask) == value for all; the kernel takes the low 32 bits of all that
 // are listed.
 struct ArgumentTest {
   int argument = 0;
@@ -30,7 +32,7 @@ struct ArgumentTest {
 };
 struct Rule {
   int number;
-  ArgumentTest first = {}, second = {};
+  ArgumentTest first = {}, second = {}, third = {};
 };
 
 constexpr Rule if_equal(int number, int argument, unsigned long value) {
@@ -42,9 +44,13 @@ constexpr Rule if_clear(int number, int argument, uint32_t mask) {
 constexpr Rule if_set(int number, int argument, uint32_t mask) {
   return {number, {argument, mask, mask}};
 }
-// A new socket; what else its type's argument holds are flags.
-constexpr Rule if_socket(int number, uint32_t family, uint32_t type) {
-  return {number, {0, UINT32_MAX, family}, {1, 0xf, type}};
+// A new socket; what else its type's argument holds are flags. Protocol 0 is the type's usual one:
+// others (SCTP, UDP-Lite, MPTCP) are code of the kernel that nothing here needs.
+constexpr Rule if_socket(int number, uint32_t family, uint32_t type, uint32_t protocol = 0) {
+  return {number, {0, UINT32_MAX, family}, {1, 0xf, type}, {2, UINT32_MAX, protocol}};
+}
+constexpr Rule if_option(int number, uint32_t level, uint32_t name) {
+  return {number, {1, UINT32_MAX, level}, {2, UINT32_MAX, name}};
 }
 
 // What C and C++ need of any thread: memory, locks, time, descriptors that are open, threads.
@@ -100,7 +106,8 @@ constexpr Rule kQuotes[] = {
     if_socket(SYS_socket, AF_UNIX, SOCK_STREAM),
     if_socket(SYS_socket, AF_VSOCK, SOCK_STREAM),
     {SYS_connect},
-    {SYS_setsockopt},
+    if_option(SYS_setsockopt, SOL_SOCKET, SO_RCVTIMEO),
+    if_option(SYS_setsockopt, SOL_SOCKET, SO_SNDTIMEO),
     {SYS_sendto},
     {SYS_recvfrom},
 };
@@ -135,12 +142,15 @@ constexpr Rule kJoins[] = {
     {SYS_connect},
 };
 
-// libslirp's. Its datagram sockets are for pings too.
+// libslirp's. Its datagram sockets are for pings too. The options are those that its versions 4.7
+// to 4.9 set; one that a later version wants besides is refused, and it goes on without.
 constexpr Rule kNetwork[] = {
     if_socket(SYS_socket, AF_INET, SOCK_STREAM),
     if_socket(SYS_socket, AF_INET, SOCK_DGRAM),
     if_socket(SYS_socket, AF_INET6, SOCK_STREAM),
     if_socket(SYS_socket, AF_INET6, SOCK_DGRAM),
+    if_socket(SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_ICMP),
+    if_socket(SYS_socket, AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6),
     {SYS_connect},
     if_equal(SYS_ioctl, 1, FIONREAD),
     if_equal(SYS_ioctl, 1, FIONBIO),
@@ -151,8 +161,15 @@ constexpr Rule kNetwork[] = {
     {SYS_recvmsg},
     {SYS_getsockname},
     {SYS_getpeername},
-    {SYS_getsockopt},
-    {SYS_setsockopt},
+    if_option(SYS_getsockopt, SOL_SOCKET, SO_ERROR),
+    if_option(SYS_setsockopt, SOL_SOCKET, SO_REUSEADDR),
+    if_option(SYS_setsockopt, SOL_SOCKET, SO_OOBINLINE),
+    if_option(SYS_setsockopt, IPPROTO_TCP, TCP_NODELAY),
+    if_option(SYS_setsockopt, IPPROTO_IP, IP_TTL),
+    if_option(SYS_setsockopt, IPPROTO_IP, IP_RECVERR),
+    if_option(SYS_setsockopt, IPPROTO_IPV6, IPV6_V6ONLY),
+    if_option(SYS_setsockopt, IPPROTO_IPV6, IPV6_UNICAST_HOPS),
+    if_option(SYS_setsockopt, IPPROTO_IPV6, IPV6_RECVERR),
 };
 
 // A sanitizer's own: it looks whether memory is there, and around when it reports.
@@ -191,7 +208,7 @@ class Filter {
     for (const Rule& rule : rules) {
       // The tests of a number that is another's are skipped.
       std::vector<sock_filter> tests;
-      for (const ArgumentTest& condition : {rule.second, rule.first}) {
+      for (const ArgumentTest& condition : {rule.third, rule.second, rule.first}) {
         if (condition.mask == 0) continue;
         const size_t low_half =
             offsetof(seccomp_data, args) + 8 * static_cast<size_t>(condition.argument);

@@ -70,6 +70,19 @@ Result<std::vector<virtio::EgressRule>> egress_rules(const MachineOptions& optio
   return rules;
 }
 
+Result<void> check_allowed(const std::string& url, const std::string& port,
+                           const NetworkDecision& decision, virtio::Reserved where) {
+  for (const virtio::EgressRule& rule : decision.allow) {
+    if (rule.where == where && (rule.port == 0 || std::to_string(rule.port) == port)) return {};
+  }
+  const bool loopback = where == virtio::Reserved::loopback;
+  return make_error(ErrorCode::permission_denied, kOrigin,
+                    "the broker {} is {}, which its guests reach if this host's owner allows it: "
+                    "`allow` {}:{}",
+                    url, loopback ? "at this host's loopback" : "link-local or a metadata service",
+                    loopback ? "loopback" : "metadata", port);
+}
+
 // Better now than after the boot.
 Result<void> check_broker_is_reachable(const std::string& url, const NetworkDecision& decision) {
   const auto broker = TRY(Endpoint::parse(url));
@@ -82,18 +95,19 @@ Result<void> check_broker_is_reachable(const std::string& url, const NetworkDeci
     return make_error(ErrorCode::permission_denied, kOrigin,
                       "network isolated: the guest could not ask its broker {} for the key", url);
   }
-  if (broker.host != guest_abi::kGatewayAddress && broker.host != guest_abi::kGatewayAddress6)
-    return {};
-  for (const virtio::EgressRule& rule : decision.allow) {
-    const bool every = rule.port == 0;
-    if (rule.where == virtio::Reserved::loopback &&
-        (every || std::to_string(rule.port) == broker.port))
+  const auto address = broker.address();
+  if (address.empty()) return {};  // a name: its addresses are the guest's to ask for
+  switch (virtio::destination_of(address)) {
+    case virtio::Destination::outside:
       return {};
+    case virtio::Destination::nowhere:
+      return invalid(kOrigin, "broker {}: from a guest this address leads nowhere", url);
+    case virtio::Destination::gateway:
+      return check_allowed(url, broker.port, decision, virtio::Reserved::loopback);
+    case virtio::Destination::metadata:
+      return check_allowed(url, broker.port, decision, virtio::Reserved::metadata);
   }
-  return make_error(ErrorCode::permission_denied, kOrigin,
-                    "the broker {} is at this host's loopback, which its guests reach if "
-                    "this host's owner allows it: `allow` loopback:{}",
-                    url, broker.port);
+  return {};
 }
 
 Result<void> check_vsock(const MachineOptions& options) {

@@ -71,6 +71,9 @@ std::optional<guest_abi::TerminalSize> WorkloadStreams::terminal_size() const {
 }
 
 Result<UniqueFd> WorkloadStreams::open_input() {
+  if (input_given_)
+    return make_error(ErrorCode::invalid_state, "machine", "input: it has its reader");
+  input_given_ = true;
   auto [ours, guests] = TRY(make_stream_pair());
   if (input_.valid()) to_guest_.start(std::move(input_), std::move(ours));
   return std::move(guests);  // otherwise ours closes: the end

@@ -41,7 +41,7 @@ class WorkloadStreams {
   LogSink log_;
   UniqueFd input_, output_;
   const bool input_is_terminal_, output_is_terminal_;
-  bool terminal_given_ = false;
+  bool input_given_ = false, terminal_given_ = false;
   UniqueFd size_of_;  // the caller's terminal; may be invalid
   LoopPump to_guest_, from_guest_, to_terminal_, from_terminal_;
 };

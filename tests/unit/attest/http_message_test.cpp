@@ -65,10 +65,43 @@ TEST(Url, Parses) {
   EXPECT_EQ(endpoint->port, "8443");
   EXPECT_EQ(Endpoint::parse("https://broker.example/").value().port, "443");
   EXPECT_EQ(Endpoint::parse("https://[::1]:8443").value().host, "::1");
-  for (const char* bad : {"", "http://a:1", "https://", "https://:1", "https://a:", "https://a:0",
-                          "https://a:65536", "https://a:12345678901", "https://a:1x", "https://a/b",
-                          "https://u@a", "https://a b", "https://[::1", "https://a:1:2",
-                          "https://a\n", "https://a?b", "https://a#b", "https://\xc3\xa9"}) {
+  EXPECT_EQ(Endpoint::parse("https://Broker.Example").value().host, "broker.example");
+  EXPECT_EQ(Endpoint::parse("https://[::ffff:1.2.3.4]").value().address(), (Bytes{1, 2, 3, 4}));
+  EXPECT_TRUE(Endpoint::parse("https://broker.example").value().address().empty());
+  for (const char* loopback : {"LocalHost", "x.localhost", "127.0.0.1", "127.255.0.9", "0.0.0.0",
+                               "[::]", "[::1]", "[0:0::1]", "[::ffff:127.0.0.1]"})
+    EXPECT_TRUE(Endpoint::parse(std::string("https://") + loopback).value().is_loopback());
+  for (const char* other :
+       {"10.0.2.2", "[::2]", "[::ffff:10.0.0.1]", "localhost.example", "1.0.0.127"})
+    EXPECT_FALSE(Endpoint::parse(std::string("https://") + other).value().is_loopback());
+  for (const char* bad : {"",
+                          "http://a:1",
+                          "https://",
+                          "https://:1",
+                          "https://a:",
+                          "https://a:0",
+                          "https://a:65536",
+                          "https://a:12345678901",
+                          "https://a:1x",
+                          "https://a/b",
+                          "https://u@a",
+                          "https://a b",
+                          "https://[::1",
+                          "https://a:1:2",
+                          "https://a\n",
+                          "https://a?b",
+                          "https://a#b",
+                          "https://\xc3\xa9",
+                          "https://127.1",
+                          "https://0x7f000001",
+                          "https://2130706433",
+                          "https://0177.0.0.1",
+                          "https://1.2.3.4.",
+                          "https://a.",
+                          "https://.",
+                          "https://[1]",
+                          "https://[::1::]",
+                          "https://[::1%lo]"}) {
     EXPECT_FALSE(Endpoint::parse(bad).ok()) << bad;
   }
 }

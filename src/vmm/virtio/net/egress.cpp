@@ -66,7 +66,7 @@ struct Places {
   // Scaleway, Akamai.
   Networks metadata;
   Networks nowhere;  // multicast, reserved, broadcast: lost, and the guest need not hear so
-  Bytes gateway, name_server;
+  Bytes gateway, name_server, guest;
 };
 
 const Places& places_like(ByteView address) {
@@ -77,7 +77,8 @@ const Places& places_like(ByteView address) {
        {{"169.254.0.0", 16}, {"168.63.129.16", 32}, {"100.100.100.200", 32}, {"192.0.0.192", 32}}},
       {AF_INET, {{"224.0.0.0", 3}, {kNetworkBroadcast, 32}}},
       address_bytes(AF_INET, kGatewayAddress),
-      address_bytes(AF_INET, kNameServerAddress)};
+      address_bytes(AF_INET, kNameServerAddress),
+      address_bytes(AF_INET, kGuestAddress)};
   static const Places v6{// ::/96 holds ::1, and addresses compatible with IPv4
                          {AF_INET6, {{"::", 96}, {"::ffff:0:0", 96}, {kNetwork6, kNetworkPrefix6}}},
                          {AF_INET6,
@@ -90,7 +91,8 @@ const Places& places_like(ByteView address) {
                            {"fd00:a9fe:a9fe::1", 128}}},
                          {AF_INET6, {{"ff00::", 8}}},
                          address_bytes(AF_INET6, kGatewayAddress6),
-                         address_bytes(AF_INET6, kNameServerAddress6)};
+                         address_bytes(AF_INET6, kNameServerAddress6),
+                         address_bytes(AF_INET6, kGuestAddress6)};
   return address.size() == 4 ? v4 : v6;
 }
 
@@ -131,6 +133,15 @@ void append(Bytes& to, ByteView bytes) {
 }
 
 }  // namespace
+
+Destination destination_of(ByteView address) {
+  const ByteView target = translated(address);
+  const Places& places = places_like(target);
+  if (equal(target, places.gateway)) return Destination::gateway;
+  if (places.metadata.hold(target)) return Destination::metadata;
+  if (places.loopback.hold(target) || places.nowhere.hold(target)) return Destination::nowhere;
+  return Destination::outside;
+}
 
 // What of a packet counts here. Views into the frame.
 struct Egress::Packet {
@@ -222,6 +233,7 @@ Verdict Egress::judge(ByteView frame) const {
   if (is_neighbour_message(frame)) return {};
   const auto packet = parse(frame);
   if (!packet) return {Verdict::Kind::drop};
+  if (!equal(packet->source, places_like(packet->source).guest)) return {Verdict::Kind::drop};
   if (packet->fragment) return {.kind = Verdict::Kind::drop, .fragment = true};
   if (packet->continues_a_stream()) return {};
   const ByteView destination = translated(packet->destination);

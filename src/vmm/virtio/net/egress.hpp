@@ -2,7 +2,8 @@
 // address a frame names, on the host's behalf: the host's loopback, its link-local neighbours and
 // its cloud's metadata service trust that host, and must not meet a guest instead.
 //
-// Only what opens a flow is judged by its destination; what answers one that was opened from
+// A source that is not the guest's own address is dropped: nobody else is behind this device. Only
+// what opens a flow is judged by its destination; what answers one that was opened from
 // outside (a published port) passes. Pure functions of the frame and of what was heard before.
 //
 // What libslirp does not handle well never reaches it: fragments of IPv4 (the reassembly of 4.7.0
@@ -32,6 +33,15 @@ struct EgressRule {
 
 // "loopback", "loopback:8443", "metadata", "metadata:80". invalid_argument names the forms.
 Result<EgressRule> parse_egress_rule(const std::string& text);
+
+// Where an address leads, 4 or 16 bytes, if the guest connects to it.
+enum class Destination : uint8_t {
+  outside,
+  gateway,   // the host's loopback, where that is allowed
+  metadata,  // link-local, and metadata services elsewhere
+  nowhere,   // the guest itself, its own network, multicast, reserved
+};
+Destination destination_of(ByteView address);
 
 struct Verdict {
   enum class Kind : uint8_t { pass, drop, refuse };  // refuse: drop, and say so to the guest

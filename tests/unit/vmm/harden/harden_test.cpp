@@ -6,6 +6,7 @@
 #include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -41,6 +42,18 @@ int attempt(long number, Arguments... arguments) {
   return error_of(::syscall(number, arguments...));
 }
 
+// A host without this family or type refuses it with another error than a filter does.
+int attempt_socket(int family, int type, int protocol = 0) {
+  const int fd = static_cast<int>(::syscall(SYS_socket, family, type, protocol));
+  if (fd < 0) return errno == EPERM ? EPERM : 0;
+  ::close(fd);
+  return 0;
+}
+
+int attempt_option(long number, int level, int name) {
+  return attempt(number, -1, level, name, nullptr, nullptr) == EBADF ? 0 : EPERM;
+}
+
 const char* const kNobody[] = {nullptr};
 uint8_t page[4096] __attribute__((aligned(4096)));
 
@@ -62,6 +75,17 @@ constexpr Attempt kNobodyMay[] = {
     {"packet socket", [] { return attempt(SYS_socket, AF_PACKET, SOCK_RAW, 0); }},
     {"raw socket", [] { return attempt(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP); }},
     {"raw IPv6 socket", [] { return attempt(SYS_socket, AF_INET6, SOCK_RAW, IPPROTO_RAW); }},
+    {"SCTP", [] { return attempt(SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_SCTP); }},
+    {"MPTCP", [] { return attempt(SYS_socket, AF_INET6, SOCK_STREAM, 262); }},
+    {"UDP-Lite", [] { return attempt(SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE); }},
+    {"bind to a device",
+     [] { return attempt(SYS_setsockopt, -1, SOL_SOCKET, SO_BINDTODEVICE, "eth0", 4); }},
+    {"a filter of packets",
+     [] { return attempt(SYS_setsockopt, -1, SOL_SOCKET, SO_ATTACH_FILTER, page, 16); }},
+    {"another level's options",
+     [] { return attempt(SYS_setsockopt, -1, IPPROTO_TCP, TCP_ULP, "tls", 3); }},
+    {"who is at the other end",
+     [] { return attempt(SYS_getsockopt, -1, SOL_SOCKET, SO_PEERCRED, page, page); }},
     {"unix datagrams", [] { return attempt(SYS_socket, AF_UNIX, SOCK_DGRAM, 0); }},
     {"unix datagrams in pairs",
      [] { return attempt(SYS_socketpair, AF_UNIX, SOCK_DGRAM, 0, page); }},
@@ -106,14 +130,15 @@ constexpr Attempt kDevicesMay[] = {
 };
 // Docker's, systemd's and others' sockets start programs for whoever connects.
 constexpr Attempt kJoiningMay[] = {
-    {"unix socket",
-     [] { return attempt(SYS_socket, AF_UNIX, SOCK_STREAM, -1) == EPERM ? EPERM : 0; }},
+    {"unix socket", [] { return attempt_socket(AF_UNIX, SOCK_STREAM); }},
     {"connect", [] { return attempt(SYS_connect, -1, page, 0) == EBADF ? 0 : EPERM; }},
 };
 constexpr Attempt kNetworkMay[] = {
-    {"IPv4", [] { return attempt(SYS_socket, AF_INET, SOCK_STREAM, -1) == EPERM ? EPERM : 0; }},
-    {"IPv6, datagrams",
-     [] { return attempt(SYS_socket, AF_INET6, SOCK_DGRAM, -1) == EPERM ? EPERM : 0; }},
+    {"IPv4", [] { return attempt_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC); }},
+    {"IPv6, datagrams", [] { return attempt_socket(AF_INET6, SOCK_DGRAM); }},
+    {"no delay", [] { return attempt_option(SYS_setsockopt, IPPROTO_TCP, TCP_NODELAY); }},
+    {"IPv6 alone", [] { return attempt_option(SYS_setsockopt, IPPROTO_IPV6, IPV6_V6ONLY); }},
+    {"what failed", [] { return attempt_option(SYS_getsockopt, SOL_SOCKET, SO_ERROR); }},
     {"listen", [] { return attempt(SYS_listen, -1, 1) == EBADF ? 0 : EPERM; }},
 };
 constexpr Attempt kVcpusMay[] = {

@@ -99,8 +99,25 @@ TEST(Options, ABrokerOutOfReachIsNoLaunch) {
   EXPECT_EQ(decide("https://10.0.2.2:8443", {"loopback"}), "ok");
   EXPECT_THAT(decide("https://broker.example", {}, NetworkMode::isolated),
               HasSubstr("network isolated: the guest could not ask its broker"));
-  EXPECT_THAT(decide("https://127.0.0.1:8443", {"loopback"}),
-              HasSubstr("that is the guest itself"));
+  for (const char* itself : {"127.0.0.1", "127.8.9.1", "LOCALHOST", "a.localhost", "[::1]",
+                             "0.0.0.0", "[::ffff:127.0.0.1]", "[0:0:0:0:0:0:0:0]"}) {
+    EXPECT_THAT(decide(fmt::format("https://{}:8443", itself), {"loopback"}),
+                HasSubstr("that is the guest itself"))
+        << itself;
+  }
+  for (const char* nowhere : {"10.0.2.15", "10.0.2.77", "224.0.0.1", "255.255.255.255", "[ff02::1]",
+                              "[fd62:7a6e::15]", "[::2]", "[::ffff:10.0.2.15]"}) {
+    EXPECT_THAT(decide(fmt::format("https://{}", nowhere), {"loopback", "metadata"}),
+                HasSubstr("leads nowhere"))
+        << nowhere;
+  }
+  for (const char* reserved : {"169.254.169.254", "169.254.1.1", "[fe80::1]", "[fd00:ec2::254]"}) {
+    const std::string url = fmt::format("https://{}", reserved);
+    EXPECT_THAT(decide(url, {"loopback", "metadata:80"}), HasSubstr("`allow` metadata:443")) << url;
+    EXPECT_EQ(decide(url, {"metadata:443"}), "ok") << url;
+  }
+  for (const char* odd : {"0x7f000001", "2130706433", "127.1", "0177.0.0.1", "localhost."})
+    EXPECT_THAT(decide(fmt::format("https://{}", odd), {"loopback"}), HasSubstr(odd));
 }
 
 TEST(Options, TheBrokersAddressIsTheImagesUnlessItSaysOtherwise) {

@@ -160,6 +160,38 @@ TEST(Egress, NameServerIsForNames) {
   }
 }
 
+// Whoever answers a spoofed source answers a stranger, and a flow of libslirp's is opened for it.
+TEST(Egress, DropsWhatIsNotFromTheGuestsOwnAddress) {
+  for (const char* source : {"10.0.2.16", "10.0.2.2", "127.0.0.1", "0.0.0.0", "203.0.113.1"}) {
+    for (uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP}) {
+      for (uint8_t flags : {kSyn, kAck}) {
+        const Segment segment{.protocol = protocol, .flags = flags};
+        EXPECT_EQ(Egress().judge(frame_v4(source, "1.1.1.1", segment)).kind, Kind::drop) << source;
+      }
+    }
+  }
+  for (const char* source : {"fd62:7a6e::16", "fe80::1", "::", "::1", "2001:db8::1"})
+    EXPECT_EQ(Egress().judge(frame_v6(source, "2606:4700::1111", {})).kind, Kind::drop) << source;
+}
+
+TEST(Egress, KnowsWhereAnAddressLeads) {
+  const std::pair<const char*, Destination> rows[] = {
+      {"1.1.1.1", Destination::outside},          {"192.168.1.1", Destination::outside},
+      {"10.0.2.2", Destination::gateway},         {"fd62:7a6e::2", Destination::gateway},
+      {"10.0.2.15", Destination::nowhere},        {"10.0.2.3", Destination::nowhere},
+      {"127.0.0.1", Destination::nowhere},        {"0.0.0.0", Destination::nowhere},
+      {"224.0.0.1", Destination::nowhere},        {"255.255.255.255", Destination::nowhere},
+      {"169.254.169.254", Destination::metadata}, {"169.254.1.1", Destination::metadata},
+      {"fe80::1", Destination::metadata},         {"::1", Destination::nowhere},
+      {"ff02::1", Destination::nowhere},          {"64:ff9b::a9fe:a9fe", Destination::metadata},
+      {"2606:4700::1111", Destination::outside}};
+  for (const auto& [text, destination] : rows) {
+    Bytes address(is_v6(text) ? 16 : 4);
+    ASSERT_EQ(::inet_pton(is_v6(text) ? AF_INET6 : AF_INET, text, address.data()), 1) << text;
+    EXPECT_EQ(destination_of(address), destination) << text;
+  }
+}
+
 // The host's clients of a published port come from the gateway's address.
 TEST(Egress, AnswersPass) {
   for (uint8_t flags : {uint8_t(kSyn | kAck), kAck, uint8_t(kAck | 0x01), uint8_t(0x04)}) {
