@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "attest/broker/store.hpp"
 #include "bartizan/result.hpp"
 #include "bartizan/tee.hpp"
 #include "base/bytes.hpp"
@@ -31,8 +32,7 @@ struct KbsSession {  // NOLINT(bugprone-exception-escape)
   std::string nonce;        // standard base64 of 32 random bytes
   bool consumed = false;    // its nonce has been shown to /attest
   std::string workload_id;  // after a good /attest
-  Bytes workload_digest;    // the same workload's: another one may have its id by now
-  std::string resource;     // the one that may be released
+  JudgedBy judged;          // by a good /attest; what is released is of this registration
   Json tee_public_key;
   std::shared_ptr<const SevLaunch> sev;  // of a SEV launch, which has no other use for a session
 };

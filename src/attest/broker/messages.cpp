@@ -19,7 +19,8 @@ constexpr size_t kDigestSize = 32;
 constexpr size_t kMaxMeasurements = 64;  // each is compared with each launch
 constexpr size_t kMaxDiskKey = 4096;     // what libcryptsetup takes is below
 constexpr size_t kMaxId = 128;
-constexpr size_t kMaxNonce = 128;  // ours have 44 characters
+constexpr uint64_t kMaxExpiry = 253'402'300'799;  // the end of the year 9999
+constexpr size_t kMaxNonce = 128;                 // ours have 44 characters
 
 Error invalid_workload(std::string_view what) {
   return invalid(std::string(kOrigin), "workload: {}", what);
@@ -101,9 +102,7 @@ Result<void> check_workload(const Workload& workload) {
   }
   if (evidence::is_pre_attested(workload.tee) && workload.minimum_tcb != 0)
     return invalid_workload("minimum_tcb is SNP's; SEV has the least firmware in its guest policy");
-  if (workload.disk_key.empty() || workload.disk_key.size() > kMaxDiskKey)
-    return invalid_workload("disk_key is not 1 to 4096 bytes");
-  return {};
+  return check_disk_key(workload.disk_key);
 }
 
 // {"format":"toml","body":"…"} or null. Its content is bound by HOST_DATA, which must be a
@@ -152,6 +151,24 @@ Result<Workload> workload_from_json(const Json& json) {
 }
 
 }  // namespace
+
+Result<void> check_disk_key(const SecretBytes& key) {
+  if (!key.empty() && key.size() <= kMaxDiskKey) return {};
+  return invalid_workload("disk_key is not 1 to 4096 bytes");
+}
+
+Result<SecretBytes> disk_key_of(ByteView body) {
+  SecretBytes key(body);
+  TRY(check_disk_key(key));
+  return key;
+}
+
+Result<int64_t> parse_expiry(ByteView body) {
+  const Json json = TRY(parse_json(as_text(body), "expiry"));
+  const uint64_t expires = TRY(json_unsigned(json, "expires", "expiry"));
+  if (expires <= kMaxExpiry) return static_cast<int64_t>(expires);
+  return invalid(std::string(kOrigin), "expiry: {} is later than {}", expires, kMaxExpiry);
+}
 
 Result<Tee> parse_auth(ByteView body) {
   Json json = TRY(parse_json(as_text(body), "auth"));
@@ -296,12 +313,18 @@ Result<SecretBytes> write_registration(const Workload& workload, bool replace) {
   return body;
 }
 
-Json list_of(const std::vector<Workload>& workloads) {
+Json public_part(const Registration& registration) {
+  Json json = public_part(registration.workload);
+  json["tee"] = evidence::kbs_tee_name(registration.workload.tee);
+  json["generation"] = registration.generation;
+  json["registered"] = registration.registered;
+  json["expires"] = registration.expires;
+  return json;
+}
+
+Json list_of(const std::vector<Registration>& registrations) {
   Json list = Json::array();
-  for (const Workload& workload : workloads) {
-    list.push_back(public_part(workload));
-    list.back()["tee"] = evidence::kbs_tee_name(workload.tee);
-  }
+  for (const Registration& registration : registrations) list.push_back(public_part(registration));
   return list;
 }
 

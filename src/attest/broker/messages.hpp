@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "attest/broker/store.hpp"
 #include "attest/sev/launch.hpp"
 #include "bartizan/attest.hpp"
 #include "bartizan/broker.hpp"
@@ -43,7 +44,15 @@ struct RegistrationMessage {
 Result<RegistrationMessage> parse_registration(ByteView body);
 Result<SecretBytes> write_registration(const Workload& workload, bool replace);
 
-// GET /bartizan/v1/workloads: no secret.
-Json list_of(const std::vector<Workload>& workloads);
+// PUT /bartizan/v1/workloads/…/key: the key's bytes.
+Result<SecretBytes> disk_key_of(ByteView body);
+Result<void> check_disk_key(const SecretBytes& key);
+
+// PUT /bartizan/v1/workloads/…/expiry: {"expires": seconds since the epoch, 0: never}.
+Result<int64_t> parse_expiry(ByteView body);
+
+// GET /bartizan/v1/workloads/… and /bartizan/v1/workloads: no secret.
+Json public_part(const Registration& registration);
+Json list_of(const std::vector<Registration>& registrations);
 
 }  // namespace bartizan::attest::broker

@@ -17,9 +17,14 @@ namespace {
 constexpr std::string_view kOrigin = "attest/broker";
 constexpr std::string_view kResourcePrefix = "/kbs/v0/resource/";
 constexpr std::string_view kWorkloadsPath = "/bartizan/v1/workloads";
-constexpr std::string_view kAuditSuffix = "/audit";
 constexpr std::string_view kBearer = "Bearer ";
 constexpr size_t kMaxCookie = 4096;
+// What an owner changed, in the words of the audit.
+constexpr const char* kRegistered = "registered";
+constexpr const char* kReplaced = "registered, replacing another";
+constexpr const char* kRemoved = "removed";
+constexpr const char* kKeyRotated = "key rotated";
+constexpr const char* kExpirySet = "expiry set";
 
 BrokerReply reply_json(const Json& json) {
   return BrokerReply{200, "application/json", {}, SecretBytes::from_string(json.dump())};
@@ -117,15 +122,20 @@ Result<BrokerReply> Service::route(const BrokerRequest& request, Subject& subjec
 
 Result<BrokerReply> Service::route_admin(const BrokerRequest& request) {
   std::string_view below = std::string_view(request.path).substr(kWorkloadsPath.size());
-  if (below.empty() && request.method == "POST") return put_workload(request);
-  if (below.empty() && request.method == "GET") return list_workloads(request);
+  const std::string& method = request.method;
+  if (below.empty() && method == "POST") return put_workload(request);
+  if (below.empty() && method == "GET") return list_workloads(request);
   if (!below.starts_with('/')) return no_such_request(request);
   below.remove_prefix(1);
-  if (request.method == "GET" && below.size() > kAuditSuffix.size() &&
-      below.ends_with(kAuditSuffix))
-    return audit(request, std::string(below.substr(0, below.size() - kAuditSuffix.size())));
-  if (request.method == "DELETE" && !below.empty())
-    return remove_workload(request, std::string(below));
+  const size_t slash = std::min(below.find('/'), below.size());
+  const std::string reference(below.substr(0, slash));
+  const std::string_view part = below.substr(slash);
+  if (reference.empty()) return no_such_request(request);
+  if (part.empty() && method == "GET") return show_workload(request, reference);
+  if (part.empty() && method == "DELETE") return remove_workload(request, reference);
+  if (part == "/audit" && method == "GET") return audit(request, reference);
+  if (part == "/key" && method == "PUT") return rotate_key(request, reference);
+  if (part == "/expiry" && method == "PUT") return set_expiry(request, reference);
   return no_such_request(request);
 }
 
@@ -153,16 +163,16 @@ Result<BrokerReply> Service::attest(const BrokerRequest& request, Subject& subje
       TRY(client::report_data(message.nonce, message.tee_public_key, message.additional_evidence));
   Evidence evidence = TRY(evidence_from_json(message.primary_evidence, session->tee));
   auto report = TRY(evidence::SnpReport::parse(evidence.report));
-  Workload workload = TRY(store_.registered_workload(report.host_data));
+  const Registration registration = TRY(store_.registered(report.host_data, options_.clock()));
+  const Workload& workload = registration.workload;
   subject.workload_id = workload.id;
   Result<VerifiedEvidence> verified = appraise(workload, evidence, report_data);
-  TRY(store_.add_decision(workload.id, decision_of(verified.ok() ? nullptr : &verified.error(),
-                                                   options_.clock(), message.primary_evidence)));
+  TRY(add_decision(request, workload, verified.ok() ? nullptr : &verified.error(),
+                   message.primary_evidence));
   VerifiedEvidence good = TRY(std::move(verified));
 
   session->workload_id = workload.id;
-  session->workload_digest = workload.workload_digest;
-  session->resource = workload.resource;
+  session->judged = judged_by(registration);
   session->tee_public_key = message.tee_public_key;
   sessions_.bind(id, *session);
   Json runtime = {{"nonce", message.nonce}, {"tee-pubkey", message.tee_public_key}};
@@ -177,9 +187,11 @@ Result<BrokerReply> Service::attest(const BrokerRequest& request, Subject& subje
 Result<BrokerReply> Service::sev_launch(const BrokerRequest& request, std::string_view below,
                                         Subject& subject) {
   if (below.empty())
-    return reply_json(TRY(sev_launches_.open(request.body, options_.clock(), subject)));
+    return reply_json(
+        TRY(sev_launches_.open(request.body, request.address, options_.clock(), subject)));
   std::string id(below.substr(below.starts_with('/') ? 1 : 0));
-  return reply_json(TRY(sev_launches_.judge(id, request.body, options_.clock(), subject)));
+  return reply_json(
+      TRY(sev_launches_.judge(id, request.body, request.address, options_.clock(), subject)));
 }
 
 Result<VerifiedEvidence> Service::appraise(const Workload& workload, const Evidence& evidence,
@@ -202,16 +214,24 @@ Result<BrokerReply> Service::get_resource(const BrokerRequest& request, const st
       sessions_.attested(session_id(request.cookie), options_.clock());
   if (!session) return no_session();
   subject = {session->workload_id, session->tee};
-  if (path != session->resource) {
-    return make_error(ErrorCode::permission_denied, std::string(kOrigin),
-                      "resource \"{}\" is not of workload \"{}\"", path, session->workload_id);
+  Result<SecretBytes> secret = store_.release(session->judged, path, options_.clock());
+  if (!secret.ok()) {
+    Workload workload;
+    workload.id = session->workload_id;
+    workload.workload_digest = session->judged.digest;
+    TRY(add_decision(request, workload, &secret.error(), "null"));
+    return std::move(secret).error();
   }
-  // Since it attested, it may have been removed or replaced.
-  TRY(store_.registered_workload(session->workload_digest));
-  std::optional<SecretBytes> secret = TRY(store_.resource(path));
-  if (!secret)
-    return make_error(ErrorCode::not_found, std::string(kOrigin), "resource \"{}\"", path);
   return reply_json(TRY(crypto::jwe_encrypt(session->tee_public_key, secret->bytes())));
+}
+
+Result<void> Service::add_decision(const BrokerRequest& request, const Workload& workload,
+                                   const Error* refusal, std::string evidence) {
+  AuditEntry entry = decision_of(refusal, options_.clock(), std::move(evidence));
+  entry.workload_id = workload.id;
+  entry.digest = workload.workload_digest;
+  entry.address = request.address;
+  return store_.add_to_audit(entry);
 }
 
 // The hashes are compared, and in constant time: neither content nor length of the token shows in
@@ -229,41 +249,82 @@ Result<void> Service::require_admin(const BrokerRequest& request) const {
 Result<BrokerReply> Service::put_resource(const BrokerRequest& request, const std::string& path) {
   TRY(require_admin(request));
   TRY(client::check_resource_path(path));
-  TRY(store_.put_resource(path, request.body));
+  const SecretBytes key = TRY(disk_key_of(request.body));
+  const Registration changed = TRY(store_.put_resource(path, key));
+  TRY(note_change(request, kKeyRotated, changed.workload));
   return BrokerReply{200, "text/xml", {}, {}};
 }
 
 Result<BrokerReply> Service::put_workload(const BrokerRequest& request) {
   TRY(require_admin(request));
   RegistrationMessage registration = TRY(parse_registration(request.body));
-  const std::string& id = registration.workload.id;
-  const bool replaced = TRY(store_.put_workload(registration.workload, registration.replace));
-  log_change(request, replaced ? "registered, replacing another" : "registered", id);
-  return reply_json({{"id", id}, {"replaced", replaced}});
-}
-
-Result<BrokerReply> Service::remove_workload(const BrokerRequest& request,
-                                             const std::string& workload_id) {
-  TRY(require_admin(request));
-  TRY(store_.remove_workload(workload_id));
-  log_change(request, "unregistered", workload_id);
-  return reply_json({{"id", workload_id}});
+  const Workload& workload = registration.workload;
+  const size_t replaced =
+      TRY(store_.put_workload(workload, registration.replace, options_.clock()));
+  TRY(note_change(request, replaced ? kReplaced : kRegistered, workload));
+  return reply_json({{"id", workload.id},
+                     {"workload_digest", to_hex(workload.workload_digest)},
+                     {"replaced", replaced != 0}});
 }
 
 Result<BrokerReply> Service::list_workloads(const BrokerRequest& request) {
   TRY(require_admin(request));
-  return reply_json(list_of(TRY(store_.workloads())));
+  return reply_json(list_of(TRY(store_.registrations())));
 }
 
-Result<BrokerReply> Service::audit(const BrokerRequest& request, const std::string& workload_id) {
+Result<BrokerReply> Service::show_workload(const BrokerRequest& request,
+                                           const std::string& reference) {
+  TRY(require_admin(request));
+  return reply_json(public_part(TRY(store_.find(reference))));
+}
+
+Result<BrokerReply> Service::remove_workload(const BrokerRequest& request,
+                                             const std::string& reference) {
+  TRY(require_admin(request));
+  const Registration removed = TRY(store_.remove(reference));
+  TRY(note_change(request, kRemoved, removed.workload));
+  return reply_json({{"id", removed.workload.id}});
+}
+
+Result<BrokerReply> Service::rotate_key(const BrokerRequest& request,
+                                        const std::string& reference) {
+  TRY(require_admin(request));
+  const SecretBytes key = TRY(disk_key_of(request.body));
+  const Registration changed = TRY(store_.rotate_key(reference, key));
+  TRY(note_change(request, kKeyRotated, changed.workload));
+  return reply_json(public_part(changed));
+}
+
+Result<BrokerReply> Service::set_expiry(const BrokerRequest& request,
+                                        const std::string& reference) {
+  TRY(require_admin(request));
+  const Registration changed = TRY(store_.set_expiry(reference, TRY(parse_expiry(request.body))));
+  TRY(note_change(request, kExpirySet, changed.workload));
+  return reply_json(public_part(changed));
+}
+
+Result<BrokerReply> Service::audit(const BrokerRequest& request, const std::string& reference) {
   TRY(require_admin(request));
   // Decisions remain when a registration is removed.
-  std::string decisions = TRY(store_.decisions(workload_id));
-  if (decisions == "[]" && !TRY(store_.workload_by_id(workload_id))) {
-    return make_error(ErrorCode::not_found, std::string(kOrigin),
-                      "workload \"{}\" is not registered", workload_id);
-  }
-  return BrokerReply{200, "application/json", {}, SecretBytes::from_string(decisions)};
+  std::string entries = TRY(store_.audit_of(reference));
+  if (entries == "[]") TRY(store_.find(reference));
+  return BrokerReply{200, "application/json", {}, SecretBytes::from_string(entries)};
+}
+
+Result<void> Service::note_change(const BrokerRequest& request, const char* kind,
+                                  const Workload& workload) {
+  AuditEntry entry;
+  entry.workload_id = workload.id;
+  entry.digest = workload.workload_digest;
+  entry.time = options_.clock();
+  entry.kind = kind;
+  entry.address = request.address;
+  TRY(store_.add_to_audit(entry));
+  if (!options_.log) return {};
+  options_.log(LogLevel::info, client::one_line(fmt::format(
+                                   "broker: workload \"{}\" (digest {}): {} from {}", workload.id,
+                                   to_hex(workload.workload_digest), kind, request.address)));
+  return {};
 }
 
 // One line for each decision about a guest, and one for each other request that was refused.
@@ -283,13 +344,6 @@ void Service::log_decision(const BrokerRequest& request, const Subject& subject,
     text += fmt::format(", TEE {}", evidence::kbs_tee_name(subject.tee));
   if (refusal != nullptr) text += ": " + refusal->describe();
   options_.log(level, client::one_line(std::move(text)));
-}
-
-void Service::log_change(const BrokerRequest& request, std::string_view what,
-                         const std::string& workload_id) const {
-  if (!options_.log) return;
-  options_.log(LogLevel::info, client::one_line(fmt::format("broker: workload \"{}\" {} from {}",
-                                                            workload_id, what, request.address)));
 }
 
 }  // namespace bartizan::attest::broker

@@ -59,17 +59,25 @@ class Service {
                                    Subject& subject);
   Result<BrokerReply> put_resource(const BrokerRequest& request, const std::string& path);
   Result<BrokerReply> put_workload(const BrokerRequest& request);
-  Result<BrokerReply> remove_workload(const BrokerRequest& request, const std::string& workload_id);
   Result<BrokerReply> list_workloads(const BrokerRequest& request);
-  Result<BrokerReply> audit(const BrokerRequest& request, const std::string& workload_id);
+  // `reference`: Store::find().
+  Result<BrokerReply> show_workload(const BrokerRequest& request, const std::string& reference);
+  Result<BrokerReply> remove_workload(const BrokerRequest& request, const std::string& reference);
+  Result<BrokerReply> rotate_key(const BrokerRequest& request, const std::string& reference);
+  Result<BrokerReply> set_expiry(const BrokerRequest& request, const std::string& reference);
+  Result<BrokerReply> audit(const BrokerRequest& request, const std::string& reference);
 
   Result<void> require_admin(const BrokerRequest& request) const;
   Result<VerifiedEvidence> appraise(const Workload& workload, const Evidence& evidence,
                                     ByteView report_data);
   void log_decision(const BrokerRequest& request, const Subject& subject,
                     const Error* refusal) const;
-  void log_change(const BrokerRequest& request, std::string_view what,
-                  const std::string& workload_id) const;
+  // An owner's change, into audit and log.
+  Result<void> note_change(const BrokerRequest& request, const char* kind,
+                           const Workload& workload);
+  // A decision about a guest, into the audit. `refusal` null: allowed.
+  Result<void> add_decision(const BrokerRequest& request, const Workload& workload,
+                            const Error* refusal, std::string evidence);
 
   Store store_;
   Options options_;

@@ -13,7 +13,9 @@ namespace bartizan::attest::broker {
 struct SevLaunch {
   sev::OwnerSession keys;
   sev::Firmware firmware;
+  uint32_t policy = 0;
   std::string workload_id;
+  JudgedBy judged;
   Json evidence;
 };
 
@@ -68,22 +70,28 @@ std::string list_of(const std::vector<Bytes>& digests) {
 
 }  // namespace
 
-Result<Json> SevLaunches::open(ByteView body, int64_t now, Subject& subject) {
+Result<Json> SevLaunches::open(ByteView body, const std::string& address, int64_t now,
+                               Subject& subject) {
   SevOpenMessage message = TRY(parse_sev_open(body));
   subject.tee = message.tee;
-  Workload workload = TRY(store_.registered_workload(message.workload_digest));
-  subject.workload_id = workload.id;
+  const Registration registration = TRY(store_.registered(message.workload_digest, now));
+  subject.workload_id = registration.workload.id;
   Json evidence = evidence_of(message);
-  auto answer = start(workload, message, now, evidence);
-  if (!answer.ok())
-    TRY(store_.add_decision(workload.id, decision_of(&answer.error(), now, evidence.dump())));
+  auto answer = start(registration, message, now, evidence);
+  if (!answer.ok()) {
+    AuditEntry entry = decision_of(&answer.error(), now, evidence.dump());
+    entry.workload_id = registration.workload.id;
+    entry.digest = registration.workload.workload_digest;
+    entry.address = address;
+    TRY(store_.add_to_audit(entry));
+  }
   return answer;
 }
 
-Result<Json> SevLaunches::start(const Workload& workload, const SevOpenMessage& message,
+Result<Json> SevLaunches::start(const Registration& registration, const SevOpenMessage& message,
                                 int64_t now, Json& evidence) {
-  TRY(check_tee(workload, message.tee));
-  TRY(check_guest_policy(workload, message.policy));
+  TRY(check_tee(registration.workload, message.tee));
+  TRY(check_guest_policy(registration.workload, message.policy));
   sev::Platform platform = TRY(sev::verify_platform_chain(message.certificates, roots_));
   evidence["chip"] = to_hex(platform.chip);
   auto [keys, wrapped] = TRY(sev::OwnerSession::open(platform.diffie_hellman, message.policy));
@@ -91,15 +99,16 @@ Result<Json> SevLaunches::start(const Workload& workload, const SevOpenMessage& 
   KbsSession session;
   session.tee = message.tee;
   session.sev = std::make_shared<const SevLaunch>(
-      SevLaunch{std::move(keys), message.firmware, workload.id, evidence});
+      SevLaunch{std::move(keys), message.firmware, message.policy, registration.workload.id,
+                judged_by(registration), evidence});
   sessions_.bind(opened.id, session);
   return Json{{"id", opened.id},
               {"certificate", to_base64(wrapped.certificate)},
               {"session", to_base64(wrapped.session)}};
 }
 
-Result<Json> SevLaunches::judge(const std::string& id, ByteView body, int64_t now,
-                                Subject& subject) {
+Result<Json> SevLaunches::judge(const std::string& id, ByteView body, const std::string& address,
+                                int64_t now, Subject& subject) {
   std::optional<KbsSession> session = sessions_.consume(id, now);
   if (!session || session->sev == nullptr) {
     return refused(kOrigin, "nonce", "a launch that was not judged before", "none",
@@ -109,29 +118,32 @@ Result<Json> SevLaunches::judge(const std::string& id, ByteView body, int64_t no
   const SevLaunch& launch = *session->sev;
   subject = {launch.workload_id, session->tee};
   Json evidence = launch.evidence;
-  auto answer = release(launch, body, evidence);
-  TRY(store_.add_decision(launch.workload_id, decision_of(answer.ok() ? nullptr : &answer.error(),
-                                                          now, evidence.dump())));
+  auto answer = release(launch, session->tee, body, now, evidence);
+  AuditEntry entry = decision_of(answer.ok() ? nullptr : &answer.error(), now, evidence.dump());
+  entry.workload_id = launch.workload_id;
+  entry.digest = launch.judged.digest;
+  entry.address = address;
+  TRY(store_.add_to_audit(entry));
   return answer;
 }
 
-Result<Json> SevLaunches::release(const SevLaunch& launch, ByteView body, Json& evidence) {
+// All that open() judged is judged again, by the registration that the key is taken from.
+Result<Json> SevLaunches::release(const SevLaunch& launch, Tee tee, ByteView body, int64_t now,
+                                  Json& evidence) {
   SevMeasurement seen = TRY(parse_sev_measured(body));
   evidence["measure"] = to_hex(seen.measure);
   evidence["nonce"] = to_hex(seen.nonce);
-  std::optional<Workload> workload = TRY(store_.workload_by_id(launch.workload_id));
-  if (!workload)
-    return make_error(ErrorCode::not_found, kOrigin, "workload \"{}\"", launch.workload_id);
-  if (!TRY(is_one_of(workload->measurements, launch, seen))) {
-    return refused(kOrigin, "measurement", list_of(workload->measurements), to_hex(seen.measure),
+  const Workload workload = TRY(store_.registered(launch.judged.digest, now)).workload;
+  TRY(check_tee(workload, tee));
+  TRY(check_guest_policy(workload, launch.policy));
+  if (!TRY(is_one_of(workload.measurements, launch, seen))) {
+    return refused(kOrigin, "measurement", list_of(workload.measurements), to_hex(seen.measure),
                    "the firmware's HMAC is over none of the workload's measurements, or its API "
                    "version and build differ from those announced");
   }
-  std::optional<SecretBytes> key = TRY(store_.resource(workload->resource));
-  if (!key) return make_error(ErrorCode::not_found, kOrigin, "resource \"{}\"", workload->resource);
   guest_abi::LaunchSecret secret;
-  std::ranges::copy(workload->workload_digest, secret.workload_digest.begin());
-  secret.disk_key = std::move(*key);
+  std::ranges::copy(workload.workload_digest, secret.workload_digest.begin());
+  secret.disk_key = TRY(store_.release(launch.judged, workload.resource, now));
   SevSecret sealed = TRY(launch.keys.seal(TRY(guest_abi::write_launch_secret(secret)), seen));
   return Json{{"header", to_base64(sealed.header)}, {"ciphertext", to_base64(sealed.ciphertext)}};
 }

@@ -18,14 +18,16 @@ class SevLaunches {
 
   // The two requests of attest/sev/launch.hpp: bodies in, bodies out. What was decided is in the
   // workload's audit; `subject` learns whom it is about, even if it is refused.
-  Result<Json> open(ByteView body, int64_t now, Subject& subject);
+  Result<Json> open(ByteView body, const std::string& address, int64_t now, Subject& subject);
   // Once a launch, good or bad.
-  Result<Json> judge(const std::string& id, ByteView body, int64_t now, Subject& subject);
+  Result<Json> judge(const std::string& id, ByteView body, const std::string& address, int64_t now,
+                     Subject& subject);
 
  private:
-  Result<Json> start(const Workload& workload, const struct SevOpenMessage& message, int64_t now,
-                     Json& evidence);
-  Result<Json> release(const SevLaunch& launch, ByteView body, Json& evidence);
+  Result<Json> start(const Registration& registration, const struct SevOpenMessage& message,
+                     int64_t now, Json& evidence);
+  Result<Json> release(const SevLaunch& launch, Tee tee, ByteView body, int64_t now,
+                       Json& evidence);
 
   Store& store_;
   KbsSessions& sessions_;

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <optional>
 #include <tuple>
 
 #include "attest/broker/statement.hpp"
@@ -10,30 +12,50 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "base/mutex.hpp"
+#include "crypto/hash.hpp"
 
 namespace bartizan::attest::broker {
 namespace {
 
-constexpr int64_t kSchemaVersion = 2;
+constexpr const char* kOrigin = "attest/broker";
+constexpr size_t kDigestDigits = 64;
+constexpr int64_t kSchemaVersion = 3;
+// `generation` counts all changes of registrations; a number is never used again.
 constexpr std::string_view kSchema =
-    "CREATE TABLE workloads(id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, measurements TEXT "
-    "NOT NULL,"
-    "  allow_simulated INTEGER NOT NULL, allow_debug INTEGER NOT NULL, minimum_tcb INTEGER NOT "
-    "NULL,"
-    "  resource TEXT NOT NULL UNIQUE);"
-    "CREATE TABLE resources(path TEXT PRIMARY KEY, content BLOB NOT NULL);"
-    "CREATE TABLE audit(number INTEGER PRIMARY KEY AUTOINCREMENT, workload TEXT NOT NULL, time "
-    "INTEGER NOT NULL,"
-    "  released INTEGER NOT NULL, reason TEXT NOT NULL, expected TEXT NOT NULL, got TEXT NOT NULL,"
-    "  evidence TEXT NOT NULL);"
+    "CREATE TABLE workloads(digest BLOB PRIMARY KEY, id TEXT NOT NULL, generation INTEGER NOT NULL "
+    "UNIQUE,"
+    "  measurements TEXT NOT NULL, allow_simulated INTEGER NOT NULL, allow_debug INTEGER NOT NULL,"
+    "  minimum_tcb INTEGER NOT NULL, resource TEXT NOT NULL, tee TEXT NOT NULL,"
+    "  registered INTEGER NOT NULL, expires INTEGER NOT NULL, disk_key BLOB NOT NULL);"
+    "CREATE INDEX workloads_of_id ON workloads(id);"
+    "CREATE TABLE counter(generation INTEGER NOT NULL); INSERT INTO counter VALUES(0);"
+    "CREATE TABLE audit(number INTEGER PRIMARY KEY AUTOINCREMENT, workload TEXT NOT NULL,"
+    "  digest BLOB NOT NULL, time INTEGER NOT NULL, first INTEGER NOT NULL, times INTEGER NOT NULL,"
+    "  kind TEXT NOT NULL, reason TEXT NOT NULL, expected TEXT NOT NULL, got TEXT NOT NULL,"
+    "  address TEXT NOT NULL, evidence TEXT, evidence_hash BLOB NOT NULL, chain BLOB);"
     "CREATE INDEX audit_of_workload ON audit(workload, number);"
-    "PRAGMA user_version = 1;";
+    "CREATE INDEX audit_of_digest ON audit(digest, number);"
+    "PRAGMA user_version = 3;";
+// Version 2 had one registration for an id, and keys in a table of their own. Its audit could be
+// emptied by strangers; what is left of it is kept as refusals are, outside of the chain.
+constexpr std::string_view kSetAside =
+    "ALTER TABLE workloads RENAME TO old_workloads; ALTER TABLE audit RENAME TO old_audit;"
+    "DROP INDEX audit_of_workload;";
+constexpr std::string_view kTakeOver =
+    "INSERT INTO workloads SELECT digest, id, old_workloads.rowid, measurements, allow_simulated,"
+    "  allow_debug, minimum_tcb, resource, tee, 0, 0, content FROM old_workloads"
+    "  JOIN resources ON path = resource;"
+    "UPDATE counter SET generation = (SELECT IFNULL(MAX(generation), 0) FROM workloads);"
+    "INSERT INTO audit SELECT number, workload, x'', time, time, 1,"
+    "  CASE released WHEN 0 THEN 'refused' ELSE 'allowed' END, reason, expected, got, '', evidence,"
+    "  x'', NULL FROM old_audit;"
+    "DROP TABLE old_workloads; DROP TABLE old_audit; DROP TABLE resources;";
 // Since version 2: which TEE the measurements are of, as kbs_tee_name() spells it.
 constexpr std::string_view kAddTee =
     "ALTER TABLE workloads ADD COLUMN tee TEXT NOT NULL DEFAULT 'snp'; PRAGMA user_version = 2;";
-constexpr std::string_view kSelectWorkload =
-    "SELECT id, digest, measurements, allow_simulated, allow_debug, minimum_tcb, resource, tee "
-    "FROM workloads WHERE ";
+constexpr std::string_view kSelectRegistration =
+    "SELECT id, digest, measurements, allow_simulated, allow_debug, minimum_tcb, resource, tee, "
+    "generation, registered, expires FROM workloads WHERE ";
 
 struct CloseDatabase {
   void operator()(sqlite3* database) const { sqlite3_close(database); }
@@ -51,15 +73,16 @@ Result<std::vector<Bytes>> measurements_of(const std::string& text) {
   std::vector<Bytes> measurements;
   for (const Json& one : list) {
     if (!one.is_string())
-      return make_error(ErrorCode::corrupt, "attest/broker", "store: measurement is not text");
+      return make_error(ErrorCode::corrupt, kOrigin, "store: measurement is not text");
     measurements.push_back(TRY(from_hex(one.get<std::string>())));
   }
   return measurements;
 }
 
-Result<std::optional<Workload>> read_workload(Statement& statement) {
-  if (!TRY(statement.step())) return std::optional<Workload>();
-  Workload workload;
+Result<std::optional<Registration>> read_registration(Statement& statement) {
+  if (!TRY(statement.step())) return std::optional<Registration>();
+  Registration registration;
+  Workload& workload = registration.workload;
   workload.id = statement.text(0);
   ByteView digest = statement.bytes(1);
   workload.workload_digest.assign(digest.begin(), digest.end());
@@ -69,24 +92,50 @@ Result<std::optional<Workload>> read_workload(Statement& statement) {
   workload.minimum_tcb = static_cast<uint64_t>(statement.number(5));
   workload.resource = statement.text(6);
   auto tee = evidence::tee_of_kbs_name(statement.text(7));
-  if (!tee) return make_error(ErrorCode::corrupt, "attest/broker", "store: unknown TEE");
+  if (!tee) return make_error(ErrorCode::corrupt, kOrigin, "store: unknown TEE");
   workload.tee = *tee;
-  return std::optional<Workload>(std::move(workload));
+  registration.generation = statement.number(8);
+  registration.registered = statement.number(9);
+  registration.expires = statement.number(10);
+  return std::optional<Registration>(std::move(registration));
 }
 
-// All but the key, of two of the same id.
+// All but the key, of two of the same digest.
 bool same_values(const Workload& a, const Workload& b) {
-  return std::tie(a.workload_digest, a.measurements, a.allow_simulated, a.allow_debug,
-                  a.minimum_tcb, a.resource, a.tee) == std::tie(b.workload_digest, b.measurements,
-                                                                b.allow_simulated, b.allow_debug,
-                                                                b.minimum_tcb, b.resource, b.tee);
+  return std::tie(a.id, a.measurements, a.allow_simulated, a.allow_debug, a.minimum_tcb, a.resource,
+                  a.tee) == std::tie(b.id, b.measurements, b.allow_simulated, b.allow_debug,
+                                     b.minimum_tcb, b.resource, b.tee);
 }
 
 Error is_registered(const Workload& workload) {
-  return make_error(ErrorCode::already_exists, "attest/broker",
-                    "workload \"{}\" is registered with other values (digest {}); `replace` puts "
-                    "this one in its place, and launches of that one get no key any more",
-                    workload.id, to_hex(workload.workload_digest));
+  return make_error(
+      ErrorCode::already_exists, kOrigin,
+      "workload \"{}\": its digest {} is registered with other values; `replace` puts "
+      "these in their place, and guests that were judged by those get no key",
+      workload.id, to_hex(workload.workload_digest));
+}
+
+Error not_registered(std::string_view reference) {
+  return make_error(ErrorCode::not_found, kOrigin, "workload \"{}\" is not registered", reference);
+}
+
+std::optional<Bytes> digest_of(const std::string& reference) {
+  if (reference.size() != kDigestDigits) return std::nullopt;
+  auto bytes = from_hex(reference);
+  if (!bytes.ok()) return std::nullopt;
+  return *std::move(bytes);
+}
+
+// One of all that a reference or a resource names.
+Result<Registration> only_one(std::vector<Registration> all, std::string_view name) {
+  if (all.empty()) return not_registered(name);
+  if (all.size() == 1) return std::move(all.front());
+  std::string digests;
+  for (const Registration& each : all)
+    digests += (digests.empty() ? "" : ", ") + to_hex(each.workload.workload_digest);
+  return make_error(ErrorCode::already_exists, kOrigin,
+                    "\"{}\" is that of {} registrations; name one by its digest: {}", name,
+                    all.size(), digests);
 }
 
 Result<void> execute(sqlite3* database, std::string_view text) {
@@ -119,34 +168,36 @@ class Transaction {
   bool open_ = false;
 };
 
+Result<void> migrate(sqlite3* database, int64_t version) {
+  if (version == 1) TRY(execute(database, kAddTee));
+  if (version != 0) TRY(execute(database, kSetAside));
+  TRY(execute(database, kSchema));
+  return version == 0 ? Result<void>() : execute(database, kTakeOver);
+}
+
 Result<void> prepare_schema(sqlite3* database) {
-  // secure_delete: a replaced key is overwritten in the file.
+  // secure_delete: a replaced key is overwritten in the file. Another process (fsck, a backup) may
+  // hold the file for a moment.
+  sqlite3_busy_timeout(database, 5000);
   TRY(execute(database, "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;"));
   Statement query = TRY(Statement::prepare(database, "PRAGMA user_version"));
   TRY(query.step());
   int64_t version = query.number(0);
   if (version > kSchemaVersion) {
-    return make_error(ErrorCode::unsupported, "attest/broker",
+    return make_error(ErrorCode::unsupported, kOrigin,
                       "store: version {}; this program knows up to {}", version, kSchemaVersion);
   }
   if (version == kSchemaVersion) return {};
   Transaction transaction(database);
   TRY(transaction.begin());
-  if (version < 1) TRY(execute(database, kSchema));
-  TRY(execute(database, kAddTee));
+  TRY(migrate(database, version));
   return transaction.commit();
 }
 
 }  // namespace
 
-Decision decision_of(const Error* refusal, int64_t time, std::string evidence) {
-  Decision decision{time, refusal == nullptr, {}, {}, {}, std::move(evidence)};
-  if (refusal == nullptr) return decision;
-  decision.reason =
-      refusal->reason.empty() ? std::string(to_string(refusal->code)) : refusal->reason;
-  decision.expected = refusal->expected;
-  decision.got = refusal->got;
-  return decision;
+JudgedBy judged_by(const Registration& registration) {
+  return {registration.workload.workload_digest, registration.generation};
 }
 
 struct Store::State {
@@ -155,58 +206,140 @@ struct Store::State {
 
   sqlite3* handle() const { return database.get(); }
 
-  Result<void> check_free(const Workload& workload) {
+  // All that `condition`, with one parameter, names.
+  template <typename Value>
+  Result<std::vector<Registration>> select(std::string_view condition, const Value& value) {
     Statement query = TRY(Statement::prepare(
-        handle(), "SELECT id FROM workloads WHERE id <> ? AND (digest = ? OR resource = ?)"));
-    query.bind(workload.id).bind(workload.workload_digest).bind(workload.resource);
-    if (!TRY(query.step())) return {};
-    return make_error(ErrorCode::already_exists, "attest/broker",
-                      "workload \"{}\": workload \"{}\" has the same digest or resource",
-                      workload.id, query.text(0));
+        handle(), fmt::format("{}{} ORDER BY id, generation", kSelectRegistration, condition)));
+    query.bind(value);
+    std::vector<Registration> all;
+    while (auto one = TRY(read_registration(query))) all.push_back(std::move(*one));
+    return all;
   }
 
-  Result<std::optional<Workload>> by_id(const std::string& id) {
-    Statement query = TRY(Statement::prepare(handle(), std::string(kSelectWorkload) + "id = ?"));
-    return read_workload(query.bind(id));
+  Result<Registration> find(const std::string& reference) {
+    if (auto digest = digest_of(reference)) {
+      auto found = TRY(select("digest = ?", ByteView(*digest)));
+      if (!found.empty()) return std::move(found.front());
+    }
+    return only_one(TRY(select("id = ?", std::string_view(reference))), reference);
   }
 
-  Result<std::optional<SecretBytes>> resource(const std::string& path) {
+  Result<int64_t> next_generation() {
+    TRY(execute(handle(), "UPDATE counter SET generation = generation + 1"));
+    Statement query = TRY(Statement::prepare(handle(), "SELECT generation FROM counter"));
+    TRY(query.step());
+    return query.number(0);
+  }
+
+  Result<bool> has_key(const Registration& registration, const SecretBytes& key) {
     Statement query =
-        TRY(Statement::prepare(handle(), "SELECT content FROM resources WHERE path = ?"));
-    if (!TRY(query.bind(path).step())) return std::optional<SecretBytes>();
-    return std::optional<SecretBytes>(SecretBytes(query.bytes(0)));
+        TRY(Statement::prepare(handle(), "SELECT disk_key FROM workloads WHERE digest = ?"));
+    TRY(query.bind(ByteView(registration.workload.workload_digest)).step());
+    return SecretBytes(query.bytes(0)).equals(key);
   }
 
-  // What a registration of this id would put an end to; nothing if it has the same values.
-  Result<std::optional<Workload>> replaced_by(const Workload& workload) {
-    std::optional<Workload> before = TRY(by_id(workload.id));
-    if (!before) return before;
-    std::optional<SecretBytes> key = TRY(resource(before->resource));
-    const bool same = key && key->equals(workload.disk_key) && same_values(*before, workload);
-    return same ? std::optional<Workload>() : std::move(before);
+  Result<void> remove(const Registration& registration) {
+    Statement row = TRY(Statement::prepare(handle(), "DELETE FROM workloads WHERE digest = ?"));
+    return row.bind(ByteView(registration.workload.workload_digest)).run();
   }
 
-  Result<void> remove(const Workload& workload) {
-    Statement row = TRY(Statement::prepare(handle(), "DELETE FROM workloads WHERE id = ?"));
-    TRY(row.bind(workload.id).run());
-    Statement key = TRY(Statement::prepare(handle(), "DELETE FROM resources WHERE path = ?"));
-    return key.bind(workload.resource).run();
-  }
-
-  Result<void> put_row(const Workload& workload) {
+  Result<void> put_row(const Workload& workload, int64_t now) {
+    const int64_t generation = TRY(next_generation());
     Statement row = TRY(Statement::prepare(
-        handle(), "INSERT OR REPLACE INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?, ?)"));
+        handle(), "INSERT INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"));
     std::string measurements = measurements_text(workload.measurements);
-    row.bind(workload.id).bind(workload.workload_digest).bind(measurements);
-    row.bind(int64_t{workload.allow_simulated}).bind(int64_t{workload.allow_debug});
-    row.bind(static_cast<int64_t>(workload.minimum_tcb)).bind(workload.resource);
-    return row.bind(evidence::kbs_tee_name(workload.tee)).run();
+    row.bind(ByteView(workload.workload_digest)).bind(workload.id).bind(generation);
+    row.bind(measurements).bind(int64_t{workload.allow_simulated});
+    row.bind(int64_t{workload.allow_debug}).bind(static_cast<int64_t>(workload.minimum_tcb));
+    row.bind(workload.resource).bind(evidence::kbs_tee_name(workload.tee)).bind(now);
+    return row.bind(workload.disk_key.bytes()).run();
   }
 
-  Result<void> put_resource(const std::string& path, ByteView content) {
+  // Sets one column, and gives the registration a generation of its own.
+  template <typename Value>
+  Result<Registration> change(Registration registration, const char* column, const Value& value) {
+    registration.generation = TRY(next_generation());
+    Statement row = TRY(Statement::prepare(
+        handle(),
+        fmt::format("UPDATE workloads SET {} = ?, generation = ? WHERE digest = ?", column)));
+    row.bind(value).bind(registration.generation);
+    TRY(row.bind(ByteView(registration.workload.workload_digest)).run());
+    return registration;
+  }
+
+  Result<Bytes> chain_head() {
+    Statement query = TRY(Statement::prepare(
+        handle(), "SELECT chain FROM audit WHERE chain IS NOT NULL ORDER BY number DESC LIMIT 1"));
+    if (!TRY(query.step())) return Bytes();
+    ByteView head = query.bytes(0);
+    return Bytes(head.begin(), head.end());
+  }
+
+  Result<bool> count_again(const AuditEntry& entry) {
+    Statement row = TRY(Statement::prepare(
+        handle(),
+        "UPDATE audit SET time = ?, times = times + 1 WHERE kind = 'refused' AND workload = ? AND "
+        "digest = ? AND reason = ? AND expected = ? AND got = ? AND address = ?"));
+    row.bind(entry.time).bind(entry.workload_id).bind(ByteView(entry.digest)).bind(entry.reason);
+    TRY(row.bind(entry.expected).bind(entry.got).bind(entry.address).run());
+    return sqlite3_changes(handle()) != 0;
+  }
+
+  Result<int64_t> add_row(const AuditEntry& entry, ByteView evidence_hash) {
+    Statement row = TRY(Statement::prepare(
+        handle(),
+        "INSERT INTO audit(workload, digest, time, first, times, kind, reason, expected, got, "
+        "address, evidence, evidence_hash) VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)"));
+    row.bind(entry.workload_id).bind(ByteView(entry.digest)).bind(entry.time).bind(entry.time);
+    row.bind(entry.kind).bind(entry.reason).bind(entry.expected).bind(entry.got);
+    TRY(row.bind(entry.address).bind(entry.evidence).bind(evidence_hash).run());
+    return sqlite3_last_insert_rowid(handle());
+  }
+
+  Result<void> set_chain(int64_t number, ByteView chain) {
     Statement row =
-        TRY(Statement::prepare(handle(), "INSERT OR REPLACE INTO resources VALUES(?, ?)"));
-    return row.bind(path).bind(content).run();
+        TRY(Statement::prepare(handle(), "UPDATE audit SET chain = ? WHERE number = ?"));
+    return row.bind(chain).bind(number).run();
+  }
+
+  Result<void> trim(std::string_view statement, const AuditEntry& entry, int most) {
+    Statement row = TRY(Statement::prepare(handle(), statement));
+    return row.bind(entry.workload_id).bind(ByteView(entry.digest)).bind(int64_t{most}).run();
+  }
+
+  Result<void> add_to_audit(const AuditEntry& entry) {
+    const bool refusal = entry.kind == "refused";
+    if (refusal && TRY(count_again(entry))) return {};
+    const auto evidence_hash = crypto::sha256(as_bytes(entry.evidence));
+    const Bytes head = refusal ? Bytes() : TRY(chain_head());
+    const int64_t number = TRY(add_row(entry, evidence_hash));
+    if (refusal) {
+      return trim(
+          "DELETE FROM audit WHERE kind = 'refused' AND workload = ?1 AND digest = ?2 AND number "
+          "NOT IN (SELECT number FROM audit WHERE kind = 'refused' AND workload = ?1 AND digest = "
+          "?2 ORDER BY time DESC, number DESC LIMIT ?3)",
+          entry, kMaxRefusals);
+    }
+    TRY(set_chain(number, chained(head, number, entry, evidence_hash)));
+    return trim(
+        "UPDATE audit SET evidence = NULL WHERE kind <> 'refused' AND workload = ?1 AND digest = "
+        "?2 "
+        "AND evidence IS NOT NULL AND number NOT IN (SELECT number FROM audit WHERE kind <> "
+        "'refused' AND workload = ?1 AND digest = ?2 ORDER BY number DESC LIMIT ?3)",
+        entry, kMaxKeptEvidence);
+  }
+
+  // Runs `body` in a transaction under the lock.
+  template <typename Body>
+  auto transact(Body body) -> decltype(body()) {
+    MutexLock lock(mutex);
+    Transaction transaction(handle());
+    TRY(transaction.begin());
+    auto result = body();
+    if (!result.ok()) return result;
+    TRY(transaction.commit());
+    return result;
   }
 };
 
@@ -226,106 +359,176 @@ Result<Store> Store::open(const std::filesystem::path& path) {
   return Store(std::move(state));
 }
 
-Result<bool> Store::put_workload(const Workload& workload, bool replace) {
-  MutexLock lock(state_->mutex);
-  Transaction transaction(state_->handle());
-  TRY(transaction.begin());
-  TRY(state_->check_free(workload));
-  std::optional<Workload> before = TRY(state_->replaced_by(workload));
-  if (before && !replace) return is_registered(*before);
-  if (before) TRY(state_->remove(*before));
-  TRY(state_->put_row(workload));
-  TRY(state_->put_resource(workload.resource, workload.disk_key.bytes()));
-  TRY(transaction.commit());
-  return before.has_value();
+Result<size_t> Store::put_workload(const Workload& workload, bool replace, int64_t now) {
+  return state_->transact([&]() -> Result<size_t> {
+    auto same = TRY(state_->select("digest = ?", ByteView(workload.workload_digest)));
+    const bool again = !same.empty() && same_values(same.front().workload, workload) &&
+                       TRY(state_->has_key(same.front(), workload.disk_key));
+    if (!same.empty() && !again && !replace) return is_registered(same.front().workload);
+    size_t replaced = 0;
+    auto others = replace ? TRY(state_->select("id = ?", std::string_view(workload.id)))
+                          : std::vector<Registration>();
+    for (const Registration& other : others) {
+      if (other.workload.workload_digest == workload.workload_digest) continue;
+      TRY(state_->remove(other));
+      ++replaced;
+    }
+    if (again) return replaced;
+    for (const Registration& before : same) {
+      TRY(state_->remove(before));
+      ++replaced;
+    }
+    TRY(state_->put_row(workload, now));
+    return replaced;
+  });
 }
 
-Result<void> Store::remove_workload(const std::string& id) {
+Result<Registration> Store::find(const std::string& reference) {
   MutexLock lock(state_->mutex);
-  Transaction transaction(state_->handle());
-  TRY(transaction.begin());
-  std::optional<Workload> workload = TRY(state_->by_id(id));
-  if (!workload)
-    return make_error(ErrorCode::not_found, "attest/broker", "workload \"{}\" is not registered",
-                      id);
-  TRY(state_->remove(*workload));
-  return transaction.commit();
+  return state_->find(reference);
 }
 
-Result<std::vector<Workload>> Store::workloads() {
+Result<std::vector<Registration>> Store::registrations() {
   MutexLock lock(state_->mutex);
-  Statement query =
-      TRY(Statement::prepare(state_->handle(), std::string(kSelectWorkload) + "TRUE ORDER BY id"));
-  std::vector<Workload> all;
-  while (auto workload = TRY(read_workload(query))) all.push_back(std::move(*workload));
-  return all;
+  return state_->select("?", int64_t{1});
 }
 
-Result<std::optional<Workload>> Store::workload_by_digest(ByteView digest) {
-  MutexLock lock(state_->mutex);
-  Statement query =
-      TRY(Statement::prepare(state_->handle(), std::string(kSelectWorkload) + "digest = ?"));
-  return read_workload(query.bind(digest));
+Result<Registration> Store::remove(const std::string& reference) {
+  return state_->transact([&]() -> Result<Registration> {
+    Registration registration = TRY(state_->find(reference));
+    TRY(state_->remove(registration));
+    return registration;
+  });
 }
 
-Result<Workload> Store::registered_workload(ByteView digest) {
-  std::optional<Workload> workload = TRY(workload_by_digest(digest));
-  if (workload) return std::move(*workload);
-  return refused("attest/broker", "host_data", "the digest of a registered workload",
-                 to_hex(digest), "no workload with this digest is registered");
+Result<Registration> Store::rotate_key(const std::string& reference, const SecretBytes& key) {
+  return state_->transact([&]() -> Result<Registration> {
+    return state_->change(TRY(state_->find(reference)), "disk_key", key.bytes());
+  });
 }
 
-Result<std::optional<Workload>> Store::workload_by_id(const std::string& id) {
-  MutexLock lock(state_->mutex);
-  return state_->by_id(id);
+Result<Registration> Store::set_expiry(const std::string& reference, int64_t expires) {
+  return state_->transact([&]() -> Result<Registration> {
+    auto changed = TRY(state_->change(TRY(state_->find(reference)), "expires", expires));
+    changed.expires = expires;
+    return changed;
+  });
 }
 
-Result<void> Store::put_resource(const std::string& path, ByteView content) {
-  MutexLock lock(state_->mutex);
-  return state_->put_resource(path, content);
+Result<Registration> Store::put_resource(const std::string& path, const SecretBytes& content) {
+  return state_->transact([&]() -> Result<Registration> {
+    auto all = TRY(state_->select("resource = ?", std::string_view(path)));
+    return state_->change(TRY(only_one(std::move(all), path)), "disk_key", content.bytes());
+  });
 }
 
-Result<std::optional<SecretBytes>> Store::resource(const std::string& path) {
+Result<Registration> Store::registered(ByteView digest, int64_t now) {
   MutexLock lock(state_->mutex);
-  return state_->resource(path);
+  auto found = TRY(state_->select("digest = ?", digest));
+  if (found.empty()) {
+    return refused(kOrigin, "host_data", "the digest of a registered workload", to_hex(digest),
+                   "no workload with this digest is registered");
+  }
+  const int64_t expires = found.front().expires;
+  if (expires != 0 && expires <= now) {
+    return refused(kOrigin, "expired", fmt::format("a launch before {}", expires),
+                   std::to_string(now), "the registration of workload \"{}\" has expired",
+                   found.front().workload.id);
+  }
+  return std::move(found.front());
 }
 
-Result<void> Store::add_decision(const std::string& workload_id, const Decision& decision) {
+Result<SecretBytes> Store::release(const JudgedBy& judged, std::string_view resource, int64_t now) {
   MutexLock lock(state_->mutex);
-  Statement row = TRY(Statement::prepare(state_->handle(),
-                                         "INSERT INTO audit(workload, time, released, reason, "
-                                         "expected, got, evidence) VALUES(?,?,?,?,?,?,?)"));
-  row.bind(workload_id).bind(decision.time).bind(int64_t{decision.released});
-  TRY(row.bind(decision.reason)
-          .bind(decision.expected)
-          .bind(decision.got)
-          .bind(decision.evidence)
-          .run());
-  Statement trim = TRY(Statement::prepare(
+  Statement query = TRY(Statement::prepare(
       state_->handle(),
-      "DELETE FROM audit WHERE workload = ?1 AND number NOT IN"
-      " (SELECT number FROM audit WHERE workload = ?1 ORDER BY number DESC LIMIT ?2)"));
-  return trim.bind(workload_id).bind(int64_t{kMaxAuditEntries}).run();
+      "SELECT disk_key, resource FROM workloads WHERE digest = ? AND generation = ? AND (expires = "
+      "0 OR expires > ?)"));
+  query.bind(ByteView(judged.digest)).bind(judged.generation).bind(now);
+  if (!TRY(query.step())) {
+    return refused(kOrigin, "registration", "the registration that the evidence was judged by",
+                   "another, or none",
+                   "the registration was changed or removed, or has expired, since the evidence "
+                   "was judged: attest again");
+  }
+  if (query.text(1) != resource) {
+    return make_error(ErrorCode::permission_denied, kOrigin,
+                      "resource \"{}\" is not of the workload that attested", resource);
+  }
+  return SecretBytes(query.bytes(0));
 }
 
-Result<std::string> Store::decisions(const std::string& workload_id) {
+Result<void> Store::add_to_audit(const AuditEntry& entry) {
+  const AuditEntry cleaned = clean(entry);
+  return state_->transact([&] { return state_->add_to_audit(cleaned); });
+}
+
+Result<std::string> Store::audit_of(const std::string& reference) {
   MutexLock lock(state_->mutex);
-  Statement query =
-      TRY(Statement::prepare(state_->handle(),
-                             "SELECT time, released, reason, expected, got, evidence FROM audit"
-                             " WHERE workload = ? ORDER BY number DESC"));
-  query.bind(workload_id);
+  const std::optional<Bytes> digest = digest_of(reference);
+  Statement query = TRY(Statement::prepare(
+      state_->handle(),
+      fmt::format("SELECT time, kind, reason, expected, got, evidence, workload, digest, address, "
+                  "first, times FROM audit WHERE {} = ? ORDER BY number DESC",
+                  digest ? "digest" : "workload")));
+  if (digest) {
+    query.bind(ByteView(*digest));
+  } else {
+    query.bind(reference);
+  }
   Json list = Json::array();
   while (TRY(query.step())) {
-    Json evidence = TRY(parse_json(query.text(5), "store: evidence"));
+    auto evidence = parse_json(query.text(5), "store: evidence");
     list.push_back({{"time", query.number(0)},
-                    {"decision", query.number(1) ? "allowed" : "refused"},
+                    {"decision", query.text(1)},
                     {"reason", query.text(2)},
                     {"expected", query.text(3)},
                     {"got", query.text(4)},
-                    {"evidence", std::move(evidence)}});
+                    {"evidence", evidence.ok() ? std::move(*evidence) : Json()},
+                    {"workload", query.text(6)},
+                    {"workload_digest", to_hex(query.bytes(7))},
+                    {"address", query.text(8)},
+                    {"first", query.number(9)},
+                    {"times", query.number(10)}});
   }
-  return list.dump();
+  return list.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<AuditChain> Store::verify_audit() {
+  MutexLock lock(state_->mutex);
+  Statement query = TRY(Statement::prepare(
+      state_->handle(),
+      "SELECT number, workload, digest, time, kind, reason, expected, got, address, evidence_hash, "
+      "chain, evidence FROM audit WHERE chain IS NOT NULL ORDER BY number"));
+  AuditChain result;
+  while (TRY(query.step())) {
+    const int64_t number = query.number(0);
+    const ByteView digest = query.bytes(2), chain = query.bytes(10);
+    AuditEntry entry{query.text(1),
+                     Bytes(digest.begin(), digest.end()),
+                     query.number(3),
+                     query.text(4),
+                     query.text(5),
+                     query.text(6),
+                     query.text(7),
+                     query.text(8),
+                     {}};
+    const Bytes evidence_hash(query.bytes(9).begin(), query.bytes(9).end());
+    const Bytes expected = chained(result.head, number, entry, evidence_hash);
+    const ByteView evidence = query.bytes(11);
+    const auto kept = crypto::sha256(evidence);
+    const bool evidence_holds =
+        evidence.empty() ||
+        std::equal(kept.begin(), kept.end(), evidence_hash.begin(), evidence_hash.end());
+    if (!std::equal(chain.begin(), chain.end(), expected.begin(), expected.end()) ||
+        !evidence_holds) {
+      return make_error(ErrorCode::corrupt, kOrigin,
+                        "audit: entry {} or one before it was changed, removed or put in", number);
+    }
+    result.head = expected;
+    ++result.entries;
+  }
+  return result;
 }
 
 }  // namespace bartizan::attest::broker

@@ -1,37 +1,38 @@
-// Store: workloads, resources and the audit trail in one SQLite file (0600). Keys lie in it in the
+// Store: registrations, their keys and the audit in one SQLite file (0600). Keys lie in it in the
 // clear: the folder is the broker owner's and nobody else's. Any thread may call; calls are
 // serialised.
+//
+// A registration is found by its workload digest: two builds of one source have one id and stand
+// side by side. Each change of one (other values, another key, an expiry) gives it a generation
+// that nothing had before, and release() gives the key of exactly the generation that evidence was
+// judged by, in one statement.
 #pragma once
 
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "attest/broker/audit.hpp"
 #include "bartizan/broker.hpp"
 #include "base/bytes.hpp"
 
 namespace bartizan::attest::broker {
 
-// Decisions kept for each workload: a guest that keeps knocking must not fill the disk.
-constexpr int kMaxAuditEntries = 100;
-
-struct Decision {
-  int64_t time = 0;
-  bool released = false;  // "allowed" or "refused"
-  std::string reason, expected, got;
-  std::string evidence;  // JSON as the guest sent it
+struct Registration {
+  Workload workload;  // without disk_key
+  int64_t generation = 0;
+  int64_t registered = 0;  // seconds since the epoch: when it got these values
+  int64_t expires = 0;     // seconds since the epoch; 0: never
 };
 
-// Whom a decision is about, for the log; no workload: no decision.
-struct Subject {
-  std::string workload_id;
-  Tee tee = Tee::none;
+// The registration that evidence was judged by.
+struct JudgedBy {
+  Bytes digest;
+  int64_t generation = 0;
 };
-
-// `refusal` null: allowed.
-Decision decision_of(const Error* refusal, int64_t time, std::string evidence);
+JudgedBy judged_by(const Registration& registration);
 
 class Store {
  public:
@@ -40,25 +41,38 @@ class Store {
   Store(Store&&) noexcept;
   ~Store();
 
-  // already_exists: another id has this digest or resource; or this id has other values, and
-  // `replace` is false. Whether it took the place of such a registration.
-  Result<bool> put_workload(const Workload& workload, bool replace);
-  // With its key; decisions remain. not_found.
-  Result<void> remove_workload(const std::string& id);
-  // By id, without disk_key.
-  Result<std::vector<Workload>> workloads();
-  // Without disk_key. Nothing: not registered.
-  Result<std::optional<Workload>> workload_by_digest(ByteView digest);
-  // The same for a stranger's digest: verification_failed, reason "host_data", if it is not
-  // registered.
-  Result<Workload> registered_workload(ByteView digest);
-  Result<std::optional<Workload>> workload_by_id(const std::string& id);
+  // already_exists: this digest is registered with other values, and `replace` is false. With
+  // `replace` it takes the place of every registration of the same digest or id. How many it
+  // replaced; the same values again change nothing.
+  Result<size_t> put_workload(const Workload& workload, bool replace, int64_t now);
 
-  Result<void> put_resource(const std::string& path, ByteView content);
-  Result<std::optional<SecretBytes>> resource(const std::string& path);
+  // `reference`: the digest in 64 hexadecimal digits, or the id. not_found; already_exists: several
+  // registrations have this id, and the error lists their digests.
+  Result<Registration> find(const std::string& reference);
+  // By id. Without keys.
+  Result<std::vector<Registration>> registrations();
+  // Removes it and its key; what the audit has remains. Gives what it was.
+  Result<Registration> remove(const std::string& reference);
+  Result<Registration> rotate_key(const std::string& reference, const SecretBytes& key);
+  // From `expires` on there is no release; 0: never.
+  Result<Registration> set_expiry(const std::string& reference, int64_t expires);
 
-  Result<void> add_decision(const std::string& workload_id, const Decision& decision);
-  Result<std::string> decisions(const std::string& workload_id);  // JSON array, newest first
+  // For a stranger's digest: verification_failed, reason "host_data", if it is not registered,
+  // "expired" if it is no more.
+  Result<Registration> registered(ByteView digest, int64_t now);
+  // verification_failed, reason "registration", if what evidence was judged by has changed since,
+  // has expired or was removed. permission_denied: `resource` is not its.
+  Result<SecretBytes> release(const JudgedBy& judged, std::string_view resource, int64_t now);
+
+  // The key of the one registration with this resource: rotate_key() in the words of the KBS
+  // protocol. not_found; already_exists: several.
+  Result<Registration> put_resource(const std::string& path, const SecretBytes& content);
+
+  Result<void> add_to_audit(const AuditEntry& entry);
+  // Of a digest or an id, registered or not: JSON array, newest first.
+  Result<std::string> audit_of(const std::string& reference);
+  // Reads all of the chain. corrupt: names the first entry that was changed or is missing.
+  Result<AuditChain> verify_audit();
 
  private:
   struct State;

@@ -2,11 +2,12 @@
 #include "attest/broker/service.hpp"
 
 #include <gmock/gmock.h>
-
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <ctime>
 #include <filesystem>
+#include <functional>
 
 #include "attest/client/kbs_protocol.hpp"
 #include "attest/evidence/simulated_signer.hpp"
@@ -75,9 +76,9 @@ class ServiceTest : public ::testing::Test {
   }
   // The body of /attest for `nonce`, as a guest of workload "one" with key `jwk` sends it.
   std::string attest_body(const std::string& nonce, const Json& jwk,
-                          std::string_view additional = "") {
+                          std::string_view additional = "", std::string_view digest = "aa") {
     evidence::SimulatedSigner::Fields fields;
-    fields.host_data.fill(0xaa);
+    fields.host_data.fill(from_hex(digest).value().front());
     fields.measurement.fill(0xbb);
     fields.report_data = client::report_data(nonce, jwk, additional).value();
     Evidence evidence = evidence::SimulatedSigner::create().value().sign(fields).value();
@@ -87,6 +88,24 @@ class ServiceTest : public ::testing::Test {
         {"runtime-data", {{"nonce", nonce}, {"tee-pubkey", jwk}}},
         {"tee-evidence", {{"primary_evidence", primary}, {"additional_evidence", additional}}}}
         .dump();
+  }
+
+  // A session that attested.
+  BrokerReply attested(std::string_view digest = "aa") {
+    BrokerReply challenge = auth();
+    BrokerReply reply =
+        send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_, "", digest),
+             cookie(challenge));
+    EXPECT_EQ(reply.status, 200) << reply.body.view();
+    return challenge;
+  }
+  // What a guest gets whose workload digest is all bytes `digest`.
+  std::string key_of(std::string_view digest) {
+    BrokerReply reply =
+        send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(attested(digest)));
+    EXPECT_EQ(reply.status, 200) << reply.body.view();
+    auto key = crypto::jwe_decrypt(key_, reply.body.view());
+    return key.ok() ? std::string(key->view()) : key.error().describe();
   }
 
   std::filesystem::path folder_;
@@ -253,15 +272,13 @@ TEST_F(ServiceTest, AdminCallsNeedTheToken) {
   EXPECT_EQ(send("GET", "/bartizan/v1/workloads/one/audit", "", {}, true).status, 404);
 }
 
-// A second image of the same source must not put an end to the first by accident.
-TEST_F(ServiceTest, AnotherRegistrationOfAnIdWantsReplace) {
+TEST_F(ServiceTest, OtherValuesOfADigestWantReplace) {
   add_workload();
   EXPECT_EQ(add(workload()).status, 200) << "the same values";
-  for (auto [member, value] :
-       {std::pair<const char*, Json>{"workload_digest", std::string(64, 'c')},
-        {"measurements", {std::string(96, 'd')}},
-        {"allow_simulated", false},
-        {"disk_key", "b3RoZXI="}}) {
+  for (auto [member, value] : {std::pair<const char*, Json>{"id", "two"},
+                               {"measurements", {std::string(96, 'd')}},
+                               {"allow_simulated", false},
+                               {"disk_key", "b3RoZXI="}}) {
     Json other = workload();
     other[member] = value;
     BrokerReply refused = add(other);
@@ -283,7 +300,98 @@ TEST_F(ServiceTest, AnotherRegistrationOfAnIdWantsReplace) {
   EXPECT_EQ(json(replaced)["replaced"], true);
   // Who attested as the first must not get the second's key.
   BrokerReply late = send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge));
-  EXPECT_EQ(json(late)["reason"], "host_data") << late.status;
+  EXPECT_EQ(json(late)["reason"], "registration") << late.status;
+}
+
+// A second image of the same source stands beside the first, and each guest gets its own key.
+TEST_F(ServiceTest, BuildsOfOneSourceStandSideBySide) {
+  add_workload();
+  Json second = workload();
+  second["workload_digest"] = std::string(64, 'c');
+  second["disk_key"] = "b3RoZXI=";
+  ASSERT_EQ(json(add(second))["replaced"], false);
+  EXPECT_EQ(json(send("GET", "/bartizan/v1/workloads", "", {}, true)).size(), 2u);
+  for (const char* method : {"GET", "DELETE"}) {
+    BrokerReply which = send(method, "/bartizan/v1/workloads/one", "", {}, true);
+    EXPECT_EQ(which.status, 409);
+    EXPECT_THAT(json(which)["detail"].get<std::string>(), HasSubstr(std::string(64, 'c')));
+  }
+  EXPECT_EQ(key_of("aa"), "secret");
+  EXPECT_EQ(key_of("cc"), "other");
+  const std::string path = "/bartizan/v1/workloads/" + std::string(64, 'a');
+  EXPECT_EQ(json(send("GET", path, "", {}, true))["workload_digest"], std::string(64, 'a'));
+  EXPECT_EQ(send("DELETE", path, "", {}, true).status, 200);
+  EXPECT_EQ(key_of("cc"), "other");
+  EXPECT_EQ(json(send("GET", "/bartizan/v1/workloads/one", "", {}, true))["workload_digest"],
+            std::string(64, 'c'));
+  EXPECT_EQ(send("POST", "/kbs/v0/resource/default/disk-key/one", "x", {}, true).status, 200);
+}
+
+// Whoever was judged by one registration gets nothing by another.
+TEST_F(ServiceTest, EveryChangeOfARegistrationEndsItsSessions) {
+  const std::string one = "/bartizan/v1/workloads/one";
+  Json strict = workload();
+  strict["allow_simulated"] = false;
+  strict["disk_key"] = "cHJvZHVjdGlvbg==";
+  strict["replace"] = true;
+  const std::pair<const char*, std::function<int()>> changes[] = {
+      {"registered anew", [&] { return add(strict).status; }},
+      {"removed and registered",
+       [&] {
+         const int gone = send("DELETE", one, "", {}, true).status;
+         return gone == 200 ? add(workload()).status : gone;
+       }},
+      {"key rotated", [&] { return send("PUT", one + "/key", "new", {}, true).status; }},
+      {"expiry set",
+       [&] {
+         return send("PUT", one + "/expiry", R"({"expires": 99999999999})", {}, true).status;
+       }},
+      {"resource put", [&] {
+         return send("POST", "/kbs/v0/resource/default/disk-key/one", "new", {}, true).status;
+       }}};
+  for (const auto& [name, change] : changes) {
+    SCOPED_TRACE(name);
+    Json fresh = workload();
+    fresh["replace"] = true;
+    ASSERT_EQ(add(fresh).status, 200);
+    BrokerReply challenge = attested();
+    ASSERT_EQ(change(), 200);
+    BrokerReply late = send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge));
+    EXPECT_EQ(json(late)["reason"], "registration") << late.status;
+    Json audit = json(send("GET", one + "/audit", "", {}, true));
+    EXPECT_EQ(audit[0]["reason"], "registration");
+    EXPECT_EQ(audit[0]["address"], "192.0.2.1");
+  }
+  // The same values again are no change.
+  Json fresh = workload();
+  fresh["replace"] = true;
+  ASSERT_EQ(add(fresh).status, 200);
+  BrokerReply challenge = attested();
+  EXPECT_EQ(json(add(workload()))["replaced"], false);
+  EXPECT_EQ(send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge)).status,
+            200);
+}
+
+TEST_F(ServiceTest, AnExpiredRegistrationReleasesNothing) {
+  add_workload();
+  const std::string expiry = "/bartizan/v1/workloads/one/expiry";
+  EXPECT_EQ(send("PUT", expiry, "{}", {}, true).status, 400);
+  EXPECT_EQ(send("PUT", expiry, R"({"expires": -1})", {}, true).status, 400);
+  EXPECT_EQ(send("PUT", expiry, R"({"expires": 9999999999999})", {}, true).status, 400);
+  EXPECT_EQ(send("PUT", expiry, R"({"expires": 0})").status, 403);
+  BrokerReply set = send("PUT", expiry, Json{{"expires", now_ + 10}}.dump(), {}, true);
+  EXPECT_EQ(json(set)["expires"], now_ + 10);
+  EXPECT_EQ(key_of("aa"), "secret");
+  BrokerReply challenge = attested();
+  now_ += 10;
+  BrokerReply late = send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge));
+  EXPECT_EQ(json(late)["reason"], "registration");
+  challenge = auth();
+  late = send("POST", "/kbs/v0/attest", attest_body(json(challenge)["nonce"], jwk_),
+              cookie(challenge));
+  EXPECT_EQ(json(late)["reason"], "expired");
+  EXPECT_EQ(send("PUT", expiry, R"({"expires": 0})", {}, true).status, 200);
+  EXPECT_EQ(key_of("aa"), "secret");
 }
 
 TEST_F(ServiceTest, RegistrationsAreListedAndRemoved) {
@@ -306,8 +414,11 @@ TEST_F(ServiceTest, RegistrationsAreListedAndRemoved) {
   EXPECT_EQ(json(send("GET", "/bartizan/v1/workloads", "", {}, true)), Json::array());
   EXPECT_NE(send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge)).status,
             200);
-  // What was decided stays.
-  EXPECT_EQ(json(send("GET", "/bartizan/v1/workloads/one/audit", "", {}, true)).size(), 1u);
+  // What was decided stays, and what the owner did: registered, allowed, removed, refused.
+  const Json audit = json(send("GET", "/bartizan/v1/workloads/one/audit", "", {}, true));
+  std::vector<std::string> kinds;
+  for (const Json& entry : audit) kinds.push_back(entry["decision"]);
+  EXPECT_THAT(kinds, ::testing::ElementsAre("refused", "removed", "allowed", "registered"));
   EXPECT_EQ(add(workload()).status, 200);
 }
 
@@ -330,7 +441,8 @@ TEST_F(ServiceTest, EachDecisionIsOneLine) {
   ASSERT_EQ(log_.size(), 4u);
   EXPECT_EQ(log_[0], "broker: allowed: POST /kbs/v0/attest" + who);
   EXPECT_EQ(log_[1], "broker: allowed: GET /kbs/v0/resource/default/disk-key/one" + who);
-  EXPECT_EQ(log_[2], "broker: workload \"one\" registered, replacing another from 192.0.2.1");
+  EXPECT_EQ(log_[2], "broker: workload \"one\" (digest " + std::string(64, 'a') +
+                         "): registered, replacing another from 192.0.2.1");
   EXPECT_THAT(log_[3], HasSubstr("broker: refused: POST /kbs/v0/attest" + who + ": "));
   EXPECT_THAT(log_[3], HasSubstr("simulated"));
 }
@@ -393,19 +505,172 @@ TEST(SessionsTest, AreBounded) {
   EXPECT_TRUE(sessions.consume(last, 2).has_value());
 }
 
-TEST(StoreTest, AuditIsBounded) {
-  std::filesystem::path file =
-      std::filesystem::temp_directory_path() / ("bartizan-store-" + std::to_string(::getpid()));
-  {
-    Store store = Store::open(file).value();
-    for (int i = 0; i < kMaxAuditEntries + 5; ++i) {
-      ASSERT_TRUE(store.add_decision("one", {i, false, "measurement", "a", "b", "{}"}).ok());
-    }
-    Json list = parse_json(store.decisions("one").value(), "audit").value();
-    ASSERT_EQ(list.size(), static_cast<size_t>(kMaxAuditEntries));
-    EXPECT_EQ(list[0]["time"], kMaxAuditEntries + 4);
+class StoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/bartizan-store-XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    folder_ = name;
   }
-  std::filesystem::remove(file);
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  Store open() { return Store::open(folder_ / "store").value(); }
+  void sql(const std::string& text) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open((folder_ / "store").c_str(), &database), SQLITE_OK);
+    char* message = nullptr;
+    EXPECT_EQ(sqlite3_exec(database, text.c_str(), nullptr, nullptr, &message), SQLITE_OK)
+        << message;
+    sqlite3_close(database);
+  }
+  static AuditEntry entry(int64_t time, std::string kind, std::string got = "b") {
+    return {"one", Bytes(32, 0xaa), time,        std::move(kind), "measurement",
+            "a",   std::move(got),  "192.0.2.1", R"({"time": 1})"};
+  }
+  static Json audit(Store& store) {
+    return parse_json(store.audit_of("one").value(), "audit").value();
+  }
+  static Workload workload(uint8_t digest) {
+    Workload one;
+    one.id = "one";
+    one.workload_digest.assign(32, digest);
+    one.measurements = {Bytes(48, 0xbb)};
+    one.resource = "default/disk-key/one";
+    one.disk_key = SecretBytes::from_string("secret");
+    return one;
+  }
+
+  // Version 2.
+  void make_old_store() {
+    sql("CREATE TABLE workloads(id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, measurements "
+        "TEXT "
+        "NOT NULL, allow_simulated INTEGER NOT NULL, allow_debug INTEGER NOT NULL, minimum_tcb "
+        "INTEGER "
+        "NOT NULL, resource TEXT NOT NULL UNIQUE, tee TEXT NOT NULL DEFAULT 'snp');"
+        "CREATE TABLE resources(path TEXT PRIMARY KEY, content BLOB NOT NULL);"
+        "CREATE TABLE audit(number INTEGER PRIMARY KEY AUTOINCREMENT, workload TEXT NOT NULL, time "
+        "INTEGER NOT NULL, released INTEGER NOT NULL, reason TEXT NOT NULL, expected TEXT NOT "
+        "NULL, got "
+        "TEXT NOT NULL, evidence TEXT NOT NULL);"
+        "CREATE INDEX audit_of_workload ON audit(workload, number);"
+        "INSERT INTO workloads VALUES('one', zeroblob(32), '[]', 1, 0, 5, 'a/b/c', 'snp');"
+        "INSERT INTO resources VALUES('a/b/c', x'6b6579');"
+        "INSERT INTO audit VALUES(7, 'one', 3, 1, '', '', '', '{}');"
+        "PRAGMA user_version = 2;");
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(StoreTest, RefusalsDisplaceNeitherKeysNorChanges) {
+  Store store = open();
+  ASSERT_TRUE(store.add_to_audit(entry(1, "allowed")).ok());
+  for (int i = 0; i < kMaxRefusals + 5; ++i)
+    ASSERT_TRUE(store.add_to_audit(entry(10 + i, "refused", std::to_string(i))).ok());
+  Json list = audit(store);
+  ASSERT_EQ(list.size(), static_cast<size_t>(kMaxRefusals) + 1);
+  EXPECT_EQ(list[0]["time"], kMaxRefusals + 14);
+  EXPECT_EQ(list.back()["decision"], "allowed");
+}
+
+TEST_F(StoreTest, TheSameRefusalAgainIsCounted) {
+  Store store = open();
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(store.add_to_audit(entry(i, "refused")).ok());
+  Json list = audit(store);
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0]["times"], 1000);
+  EXPECT_EQ(list[0]["first"], 0);
+  EXPECT_EQ(list[0]["time"], 999);
+}
+
+TEST_F(StoreTest, AllKeysThatWereAllowedStayButNotTheirEvidence) {
+  Store store = open();
+  for (int i = 0; i < kMaxKeptEvidence + 5; ++i)
+    ASSERT_TRUE(store.add_to_audit(entry(i, "allowed")).ok());
+  Json list = audit(store);
+  ASSERT_EQ(list.size(), static_cast<size_t>(kMaxKeptEvidence) + 5);
+  EXPECT_EQ(list[0]["evidence"], (Json{{"time", 1}}));
+  EXPECT_TRUE(list.back()["evidence"].is_null());
+  EXPECT_EQ(store.verify_audit().value().entries, kMaxKeptEvidence + 5);
+}
+
+TEST_F(StoreTest, AChangedAuditIsNoticed) {
+  const char* const changes[] = {
+      "UPDATE audit SET got = 'c' WHERE number = 2",
+      "UPDATE audit SET time = 9 WHERE number = 3",
+      "DELETE FROM audit WHERE number = 2",
+      "UPDATE audit SET evidence = '{}' WHERE number = 1",
+      "UPDATE audit SET kind = 'removed' WHERE number = 1",
+      "INSERT INTO audit SELECT 9, workload, digest, time, first, times, kind, reason, expected, "
+      "got, address, evidence, evidence_hash, chain FROM audit WHERE number = 4"};
+  for (const char* change : changes) {
+    std::filesystem::remove(folder_ / "store");
+    {
+      Store store = open();
+      for (int i = 1; i <= 4; ++i) ASSERT_TRUE(store.add_to_audit(entry(i, "allowed")).ok());
+      ASSERT_TRUE(store.add_to_audit(entry(5, "refused")).ok());
+      EXPECT_EQ(store.verify_audit().value().entries, 4);
+    }
+    sql(change);
+    auto verified = open().verify_audit();
+    ASSERT_FALSE(verified.ok()) << change;
+    EXPECT_EQ(verified.error().code, ErrorCode::corrupt);
+    EXPECT_THAT(verified.error().message, HasSubstr("entry "));
+  }
+}
+
+// What a peer chose is kept as text that every reader takes.
+TEST_F(StoreTest, PoisonIsKeptAsText) {
+  Store store = open();
+  AuditEntry poison = entry(1, "refused", "\xff\xfe\x1b[31m" + std::string(100'000, 'x'));
+  poison.reason = std::string("a\0b", 3);
+  poison.evidence = "{not json";
+  ASSERT_TRUE(store.add_to_audit(poison).ok());
+  Json list = audit(store);
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_LE(list[0]["got"].get<std::string>().size(), kMaxAuditText + 8);
+  EXPECT_TRUE(list[0]["evidence"].is_null());
+}
+
+TEST_F(StoreTest, ReleasesWhatWasJudgedAndNothingElse) {
+  Store store = open();
+  ASSERT_EQ(store.put_workload(workload(1), false, 10).value(), 0u);
+  const JudgedBy first = judged_by(store.find("one").value());
+  EXPECT_EQ(store.release(first, "default/disk-key/one", 11).value().view(), "secret");
+  EXPECT_EQ(store.release(first, "default/disk-key/two", 11).error().code,
+            ErrorCode::permission_denied);
+  EXPECT_FALSE(
+      store.release({first.digest, first.generation + 1}, "default/disk-key/one", 11).ok());
+  ASSERT_TRUE(store.remove("one").ok());
+  ASSERT_EQ(store.put_workload(workload(1), false, 10).value(), 0u);
+  EXPECT_EQ(store.release(first, "default/disk-key/one", 11).error().reason, "registration");
+}
+
+TEST_F(StoreTest, ReplacesAllOfItsId) {
+  Store store = open();
+  for (uint8_t digest : {1, 2, 3})
+    ASSERT_EQ(store.put_workload(workload(digest), false, 10).value(), 0u);
+  EXPECT_EQ(store.put_workload(workload(2), true, 10).value(), 2u);
+  EXPECT_EQ(store.registrations().value().size(), 1u);
+}
+
+// The forms before this one: an id for each registration, keys apart; the first without a TEE.
+TEST_F(StoreTest, TakesOverOlderVersions) {
+  for (int version : {1, 2}) {
+    SCOPED_TRACE(version);
+    std::filesystem::remove(folder_ / "store");
+    make_old_store();
+    if (version == 1) sql("ALTER TABLE workloads DROP COLUMN tee; PRAGMA user_version = 1;");
+    Store store = open();
+    const Registration one = store.find("one").value();
+    EXPECT_EQ(one.workload.minimum_tcb, 5u);
+    EXPECT_EQ(one.workload.tee, Tee::snp);
+    EXPECT_EQ(store.release(judged_by(one), "a/b/c", 1).value().view(), "key");
+    EXPECT_EQ(audit(store)[0]["decision"], "allowed");
+    ASSERT_TRUE(store.add_to_audit(entry(8, "allowed")).ok());
+    EXPECT_EQ(store.verify_audit().value().entries, 1);
+    EXPECT_GT(store.rotate_key("one", SecretBytes::from_string("x")).value().generation,
+              one.generation);
+  }
 }
 
 }  // namespace

@@ -333,26 +333,6 @@ TEST_F(SevBroker, ALaunchOpensNoResource) {
   EXPECT_EQ(service_->answer(request).status, 401);
 }
 
-// As the broker before this column left it.
-TEST_F(SevBroker, AnOlderStoreIsTakenOver) {
-  Json body = workload();
-  body.erase("tee");
-  body["measurements"] = {std::string(96, 'b')};
-  ASSERT_EQ(add(body).status, 200);
-  service_.reset();
-  sqlite3* database = nullptr;
-  ASSERT_EQ(sqlite3_open((folder_->path() / "store").c_str(), &database), SQLITE_OK);
-  EXPECT_EQ(
-      sqlite3_exec(database, "ALTER TABLE workloads DROP COLUMN tee; PRAGMA user_version = 1;",
-                   nullptr, nullptr, nullptr),
-      SQLITE_OK);
-  sqlite3_close(database);
-  auto store = broker::Store::open(folder_->path() / "store").value();
-  auto taken = store.workload_by_id("one").value().value();
-  EXPECT_EQ(taken.tee, Tee::snp);
-  EXPECT_EQ(taken.measurements.at(0), Bytes(48, 0xbb));
-}
-
 TEST_F(SevBroker, RegistrationsMustFitTheTee) {
   Json body = workload();
   body["measurements"] = {std::string(96, 'b')};
