@@ -47,12 +47,14 @@ if(BARTIZAN_SANITIZE)
 endif()
 
 if(CMAKE_UNITY_BUILD)
-  # The presets of the sanitizers compile several files of a component as one: most of a file's time goes into headers.
-  # The dev preset compiles each file by itself. Files with names that meet those of a neighbour are APART
+  # Several files of a component are compiled as one: most of a file's time goes into headers. The presets clang and fuzz
+  # compile each file by itself. Files with names that meet those of a neighbour are APART
   # (bartizan_component).
   set(CMAKE_UNITY_BUILD_UNIQUE_ID BARTIZAN_FILE)
-  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-include${CMAKE_CURRENT_LIST_DIR}/unity_build.hpp>)
-  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)  # means types of a main file
+  # In two words: ccache then knows that it is a path, and checkouts beside each other share their objects.
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-include ${CMAKE_CURRENT_LIST_DIR}/unity_build.hpp>")
+  # The first means types of a main file; the second errs where more is inlined than in one file.
+  add_compile_options("$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage;-Wno-maybe-uninitialized>")
 endif()
 
 find_package(PkgConfig REQUIRED)

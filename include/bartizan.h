@@ -1376,15 +1376,16 @@ BARTIZAN_TOOLS_API int32_t bartizan_broker_kind_from_name(
     const char* name, int32_t* kind, bartizan_error** err);
 
 /* Registers a workload and its key. With BARTIZAN_REGISTER_REPLACE it may take the place of an
- * earlier registration of the same id. The key goes into the body of a request over verified TLS.
+ * earlier registrations of the same digest or id. The key goes into the body of a request over
+ * verified TLS.
  *
  *   access    Where the broker is; url and ca_pem are required.
  *   workload  The workload.
  *
  * Blocks for the time of a request; any thread. In libbartizan_tools.
- * Errors: already_exists: the id is registered with other values, or another id has the digest; io:
- * the broker cannot be reached; permission_denied: the token; unsupported: a TEE that the broker
- * cannot verify; protocol; verification_failed: with reason "tls".
+ * Errors: already_exists: the digest is registered with other values; io: the broker cannot be
+ * reached; permission_denied: the token; unsupported: a TEE that the broker cannot verify;
+ * protocol; verification_failed: with reason "tls".
  */
 BARTIZAN_TOOLS_API int32_t bartizan_broker_register(
     const bartizan_broker_access* access, const bartizan_workload* workload, bartizan_error** err);
@@ -1403,23 +1404,25 @@ BARTIZAN_TOOLS_API int32_t bartizan_broker_trustee_policy(
     const bartizan_workload* workload, bartizan_string** policy, bartizan_error** err);
 
 /* Removes a registration and its key from bartizan's own broker, so that no launch gets it any
- * more. The decisions about it remain.
+ * more. The audit of it remains.
  *
- *   access       Where the broker is.
- *   workload_id  Name of the workload.
+ *   access    Where the broker is.
+ *   workload  Id of a registration, or its workload digest in hexadecimal.
  *
  * Blocks for the time of a request; any thread. In libbartizan_tools.
- * Errors: not_found: the workload; io: the broker cannot be reached; permission_denied: the token;
- * unsupported: another kind of broker; protocol; verification_failed: with reason "tls".
+ * Errors: not_found: the workload; already_exists: several registrations have this id; io: the
+ * broker cannot be reached; permission_denied: the token; unsupported: another kind of broker;
+ * protocol; verification_failed: with reason "tls".
  */
 BARTIZAN_TOOLS_API int32_t bartizan_broker_unregister(
-    const bartizan_broker_access* access, const char* workload_id, bartizan_error** err);
+    const bartizan_broker_access* access, const char* workload, bartizan_error** err);
 
 /* Returns all registrations of bartizan's own broker, by id.
  *
  *   access  Where the broker is.
  *   json    Receives a JSON array of objects {id, workload_digest, measurements, allow_simulated,
- *           allow_debug, minimum_tcb, resource, tee}; they hold no secret.
+ *           allow_debug, minimum_tcb, resource, tee, generation, registered, expires}; they hold no
+ *           secret.
  *
  * Blocks for the time of a request; any thread. In libbartizan_tools.
  * Errors: io: the broker cannot be reached; permission_denied: the token; unsupported: another kind
@@ -1429,21 +1432,84 @@ BARTIZAN_TOOLS_API int32_t bartizan_broker_unregister(
 BARTIZAN_TOOLS_API int32_t bartizan_broker_list(
     const bartizan_broker_access* access, bartizan_string** json, bartizan_error** err);
 
-/* Returns the last decisions of a broker about a workload, newest first.
+/* Returns one registration of bartizan's own broker.
  *
- *   access       Where the broker is.
- *   workload_id  Name of the workload.
- *   json         Receives a JSON array of objects {time, decision, reason, expected, got,
- *                evidence}; they hold no secret.
+ *   access    Where the broker is.
+ *   workload  Id of a registration, or its workload digest in hexadecimal.
+ *   json      Receives a JSON object as bartizan_broker_list has them.
  *
  * Blocks for the time of a request; any thread. In libbartizan_tools.
- * Errors: io: the broker cannot be reached; permission_denied: the token; not_found: the workload;
+ * Errors: not_found: the workload; already_exists: several registrations have this id; io: the
+ * broker cannot be reached; permission_denied: the token; unsupported: another kind of broker;
+ * protocol; verification_failed: with reason "tls".
+ * On failure: *json unchanged.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_show(
+    const bartizan_broker_access* access, const char* workload, bartizan_string** json,
+    bartizan_error** err);
+
+/* Puts another key in the place of a registration's. Guests whose evidence was judged before get
+ * none: they attest again.
+ *
+ *   access         Where the broker is.
+ *   workload       Id of a registration, or its workload digest in hexadecimal.
+ *   disk_key       The key.
+ *   disk_key_size  Its bytes, 1 to 4096.
+ *
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: not_found: the workload; invalid_argument: size of the key; already_exists: several
+ * registrations have this id; io: the broker cannot be reached; permission_denied: the token;
+ * unsupported: another kind of broker; protocol; verification_failed: with reason "tls".
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_rotate_key(
+    const bartizan_broker_access* access, const char* workload, const void* disk_key, size_t
+    disk_key_size, bartizan_error** err);
+
+/* Sets the time from which on a registration releases nothing.
+ *
+ *   access    Where the broker is.
+ *   workload  Id of a registration, or its workload digest in hexadecimal.
+ *   at        Seconds since the epoch, up to the year 9999; 0: it has no end.
+ *
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: not_found: the workload; invalid_argument: the time; already_exists: several
+ * registrations have this id; io: the broker cannot be reached; permission_denied: the token;
+ * unsupported: another kind of broker; protocol; verification_failed: with reason "tls".
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_expire(
+    const bartizan_broker_access* access, const char* workload, int64_t at, bartizan_error** err);
+
+/* Returns what a broker decided about a workload, and what its owner changed, newest first. The
+ * same refusal again is counted.
+ *
+ *   access    Where the broker is.
+ *   workload  Id of a registration, or its workload digest in hexadecimal.
+ *   json      Receives a JSON array of objects {time, decision, reason, expected, got, evidence,
+ *             workload, workload_digest, address, first, times}; they hold no secret.
+ *
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: not_found: the workload; already_exists: several registrations have this id; io: the
+ * broker cannot be reached; permission_denied: the token; unsupported: another kind of broker;
  * protocol; verification_failed: with reason "tls".
  * On failure: *json unchanged.
  */
 BARTIZAN_TOOLS_API int32_t bartizan_broker_audit(
-    const bartizan_broker_access* access, const char* workload_id, bartizan_string** json,
+    const bartizan_broker_access* access, const char* workload, bartizan_string** json,
     bartizan_error** err);
+
+/* Follows the chain of hashes through the audit of a broker's state folder, whether it serves or
+ * not. Refusals, which strangers can cause, are not part of it.
+ *
+ *   state  The broker's state folder.
+ *   json   Receives a JSON object {entries, head}: a head that was noted elsewhere shows whether
+ *          later entries were cut off.
+ *
+ * Does not block; any thread. In libbartizan_tools.
+ * Errors: not_found: the store; corrupt: an entry was changed, removed or put in; io.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_verify_audit(
+    const char* state, bartizan_string** json, bartizan_error** err);
 
 /* clang-format on */
 /* end of generated: api/broker.toml */

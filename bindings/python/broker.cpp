@@ -1,4 +1,4 @@
-// The broker and the two calls of its administrator.
+// The broker and the calls of its administrator.
 #include "bartizan/broker.hpp"
 
 #include "python/generated/options.hpp"
@@ -51,10 +51,13 @@ py::object from_json(const std::string& json) {
   return py::module_::import("json").attr("loads")(json);
 }
 
-py::object audit(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token,
-                 const std::string& workload_id) {
+using Answer = Result<std::string> (*)(const BrokerAccess&, const std::string&);
+
+template <Answer kCall>
+py::object answer_about(const std::string& url, const std::string& ca_pem,
+                        const py::bytes& admin_token, const std::string& workload) {
   const BrokerAccess access = admin_access(url, ca_pem, admin_token);
-  return from_json(unlocked([&] { return broker_audit(access, workload_id); }));
+  return from_json(unlocked([&] { return kCall(access, workload); }));
 }
 
 py::object list(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token) {
@@ -63,9 +66,34 @@ py::object list(const std::string& url, const std::string& ca_pem, const py::byt
 }
 
 void unregister(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token,
-                const std::string& workload_id) {
+                const std::string& workload) {
   const BrokerAccess access = admin_access(url, ca_pem, admin_token);
-  unlocked([&] { return unregister_workload(access, workload_id); });
+  unlocked([&] { return unregister_workload(access, workload); });
+}
+
+void rotate(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token,
+            const std::string& workload, const py::bytes& disk_key) {
+  const BrokerAccess access = admin_access(url, ca_pem, admin_token);
+  const SecretBytes key = to_secret(disk_key);
+  unlocked([&] { return rotate_key(access, workload, key); });
+}
+
+void expire(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token,
+            const std::string& workload, int64_t at) {
+  const BrokerAccess access = admin_access(url, ca_pem, admin_token);
+  unlocked([&] { return expire_workload(access, workload, at); });
+}
+
+py::object check_audit(const std::filesystem::path& state) {
+  return from_json(unlocked([&] { return verify_audit(state); }));
+}
+
+// A call of the administrator about one workload, all by keyword.
+template <typename Function, typename... More>
+void define_about(py::module_& module, const char* name, Function function, const char* doc,
+                  More... more) {
+  module.def(name, function, py::kw_only(), py::arg("url"), py::arg("ca_pem"),
+             py::arg("admin_token"), py::arg("workload_id"), more..., doc);
 }
 
 void bind_class(py::module_& module) {
@@ -107,15 +135,25 @@ void bind_broker(py::module_& module) {
       definer(module, "trustee_resource_policy"), [](Workload workload) {
         return unwrap(trustee_resource_policy(with_resource(std::move(workload))));
       });
-  module.def("broker_audit", &audit, py::kw_only(), py::arg("url"), py::arg("ca_pem"),
-             py::arg("admin_token"), py::arg("workload_id"),
-             "The last decisions about a workload, newest first: a list of dicts.");
   module.def("list_workloads", &list, py::kw_only(), py::arg("url"), py::arg("ca_pem"),
              py::arg("admin_token"),
              "All registrations of bartizan's own broker: a list of dicts.");
-  module.def("unregister_workload", &unregister, py::kw_only(), py::arg("url"), py::arg("ca_pem"),
-             py::arg("admin_token"), py::arg("workload_id"),
-             "Removes a registration and its key from bartizan's own broker. Decisions remain.");
+  define_about(module, "show_workload", &answer_about<show_workload>,
+               "One registration of bartizan's own broker, by id or digest: a dict.");
+  define_about(
+      module, "broker_audit", &answer_about<broker_audit>,
+      "What was decided about a workload and changed by its owner, newest first: a list of "
+      "dicts.");
+  define_about(module, "unregister_workload", &unregister,
+               "Removes a registration and its key from bartizan's own broker. The audit remains.");
+  define_about(module, "rotate_key", &rotate,
+               "Puts another key in the place of a registration's; guests attest again.",
+               py::arg("disk_key"));
+  define_about(module, "expire_workload", &expire,
+               "From `at` on, seconds since the epoch, it releases nothing; 0: it has no end.",
+               py::arg("at"));
+  module.def("verify_audit", &check_audit, py::arg("state"),
+             "Follows the chain of a state folder's audit: a dict of entries and head.");
 }
 
 }  // namespace bartizan::python

@@ -96,13 +96,13 @@ struct BrokerAccess {
   // Replaces the KBS's policy for all resources by trustee_resource_policy().
   bool resource_policy = false;
 
-  // Of our broker alone: puts a workload in the place of an earlier registration of the same id,
-  // whose launches then get no key any more. The other kinds always do.
+  // Of our broker alone: puts a workload in the place of every earlier registration of the same
+  // digest or id, whose launches then get no key any more. The other kinds always do.
   bool replace = false;
 };
 
 // The key goes into the body of a request over verified TLS, and nowhere else. Errors:
-// already_exists (the id is registered with other values, and access.replace is false), io,
+// already_exists (the digest is registered with other values, and access.replace is false), io,
 // permission_denied (token), invalid_argument, unsupported (a TEE that the broker cannot verify),
 // protocol, verification_failed reason "tls".
 Result<void> register_workload(const BrokerAccess& access, const Workload& workload);
@@ -112,16 +112,41 @@ Result<void> register_workload(const BrokerAccess& access, const Workload& workl
 // no debug mode, and nothing else to anybody.
 Result<std::string> trustee_resource_policy(const Workload& workload);
 
-// Of our broker: removes a registration and its key, so that no launch gets it any more; the
-// decisions remain. Errors: not_found, and as of register_workload.
-Result<void> unregister_workload(const BrokerAccess& access, const std::string& workload_id);
+// What follows is of our broker alone. `workload` is the id of a registration, or its workload
+// digest in 64 hexadecimal digits: several builds of one source have one id. Errors of all:
+// not_found, already_exists (several registrations have this id; the error lists their digests),
+// and as of register_workload.
 
-// Of our broker: all registrations by id, as a JSON array of {id, workload_digest, measurements,
-// allow_simulated, allow_debug, minimum_tcb, resource, tee}. It holds no secret.
+// Removes a registration and its key, so that no launch gets it any more; the audit remains.
+Result<void> unregister_workload(const BrokerAccess& access, const std::string& workload);
+
+// All registrations by id, as a JSON array of {id, workload_digest, measurements, allow_simulated,
+// allow_debug, minimum_tcb, resource, tee, generation, registered, expires}. It holds no secret.
 Result<std::string> list_workloads(const BrokerAccess& access);
 
-// The last decisions about a workload, newest first, for its owner: JSON array of {time, decision,
-// reason, expected, got, evidence}. `evidence` is what the guest sent; it holds no secret.
-Result<std::string> broker_audit(const BrokerAccess& access, const std::string& workload_id);
+// One of them, as a JSON object.
+Result<std::string> show_workload(const BrokerAccess& access, const std::string& workload);
+
+// Puts another key in the place of a registration's. Guests that were judged before get none: they
+// attest again.
+Result<void> rotate_key(const BrokerAccess& access, const std::string& workload,
+                        const SecretBytes& disk_key);
+
+// From `at` on (seconds since the epoch, up to the year 9999) the registration releases nothing; 0:
+// it has no end.
+Result<void> expire_workload(const BrokerAccess& access, const std::string& workload, int64_t at);
+
+// What was decided about a workload, and what its owner changed, newest first: JSON array of {time,
+// decision, reason, expected, got, evidence, workload, workload_digest, address, first, times}.
+// `decision` is "allowed", "refused" or a change ("registered", "removed", "key rotated" …). The
+// same refusal again is counted (`times`, since `first`). `evidence` is what the guest sent, null
+// for old entries; it holds no secret.
+Result<std::string> broker_audit(const BrokerAccess& access, const std::string& workload);
+
+// Of a broker's state folder, whether it serves or not: follows the chain of hashes through all
+// that the audit has but refusals. JSON object {entries, head}: a head that was noted elsewhere
+// shows whether later entries were cut off. Errors: not_found, corrupt (an entry was changed,
+// removed or put in), io.
+Result<std::string> verify_audit(const std::filesystem::path& state);
 
 }  // namespace bartizan

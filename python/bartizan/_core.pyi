@@ -1273,8 +1273,20 @@ def check_disk_key(image: _Path, disk_key: bytes) -> None:
 def list_workloads(*, url: str, ca_pem: str, admin_token: bytes) -> list[dict[str, Any]]:
     """All registrations of bartizan's own broker: a list of dicts."""
 
+def show_workload(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> dict[str, Any]:
+    """One registration of bartizan's own broker, by id or digest: a dict."""
+
 def unregister_workload(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> None:
-    """Removes a registration and its key from bartizan's own broker. Decisions remain."""
+    """Removes a registration and its key from bartizan's own broker. The audit remains."""
+
+def rotate_key(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str, disk_key: bytes) -> None:
+    """Puts another key in the place of a registration's; guests attest again."""
+
+def expire_workload(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str, at: int) -> None:
+    """From `at` on, seconds since the epoch, it releases nothing; 0: it has no end."""
 
 def broker_audit(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> list[dict[str, Any]]:
-    """The last decisions about a workload, newest first: a list of dicts."""
+    """What was decided about a workload and changed by its owner, newest first: a list of dicts."""
+
+def verify_audit(state: _Path) -> dict[str, Any]:
+    """Follows the chain of a state folder's audit: a dict of entries and head."""

@@ -1,10 +1,8 @@
-// bartizan broker, bartizan audit
+// bartizan broker
 #include "bartizan/broker.hpp"
 
 #include <csignal>
-#include <filesystem>
 
-#include "bartizan/image.hpp"
 #include "cli/command.hpp"
 #include "cli/parse.hpp"
 #include "cli/secret.hpp"
@@ -12,24 +10,6 @@
 namespace bartizan::cli {
 
 namespace {
-
-struct AccessArguments {
-  std::string url, ca, token_file;
-};
-
-void add_access_options(CLI::App& command, AccessArguments& to) {
-  declare(command, text::audit::kBroker, to.url);
-  declare(command, text::audit::kCa, to.ca);
-  declare(command, text::audit::kTokenFile, to.token_file);
-}
-
-Result<BrokerAccess> access_of(const AccessArguments& arguments) {
-  auto pem = TRY(read_certificates("--ca", arguments.ca));
-  auto token = TRY(read_secret("--token-file", arguments.token_file));
-  return BrokerAccess{arguments.url, std::move(pem), std::move(token)};
-}
-
-// ---- broker
 
 struct ServeArguments {
   BrokerOptions options;
@@ -77,46 +57,6 @@ Result<int> serve(ServeArguments& arguments, Printer& output) {
   return 0;
 }
 
-// ---- audit
-
-struct AuditArguments {
-  AccessArguments access;
-  std::string workload_id;
-};
-
-// An id has no file of its name; an image has its id in it.
-Result<std::string> id_of(const std::string& workload) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(workload, ignored)) return workload;
-  return TRY(inspect_image(workload)).workload_id;
-}
-
-Result<int> audit(const AuditArguments& arguments, Printer& output) {
-  auto access = TRY(access_of(arguments.access));
-  const std::string workload_id = TRY(id_of(arguments.workload_id));
-  auto text = TRY(broker_audit(access, workload_id));
-  const view::Json list = view::Json::parse(text, nullptr, false);
-  if (!list.is_array())
-    return make_error(ErrorCode::protocol, "cli", "broker: the audit is not a JSON array");
-  std::vector<std::pair<std::string, std::string>> lines;
-  const auto word = [](const view::Json& entry, const char* key) {
-    const auto found = entry.find(key);
-    if (found == entry.end() || found->is_null()) return std::string();
-    return found->is_string() ? found->get<std::string>() : view::to_text(*found);
-  };
-  for (const view::Json& entry : list) {
-    if (!entry.is_object()) continue;
-    std::string line = word(entry, "decision");
-    if (!word(entry, "reason").empty())
-      line += " [" + word(entry, "reason") + "] expected " + word(entry, "expected") + ", got " +
-              word(entry, "got");
-    lines.emplace_back(word(entry, "time"), line);
-  }
-  if (lines.empty()) lines.emplace_back(workload_id, "no launch has asked for its key yet");
-  output.result(list, lines);
-  return 0;
-}
-
 }  // namespace
 
 void add_broker(CLI::App& app, Invocation& session) {
@@ -129,15 +69,6 @@ void add_broker(CLI::App& app, Invocation& session) {
   declare(command, text::broker::kTlsName, arguments->tls_names);
   declare(command, text::broker::kSevRoot, arguments->sev_roots);
   declare(command, text::broker::kVerbose, arguments->verbose);
-}
-
-void add_audit(CLI::App& app, Invocation& session) {
-  auto arguments = std::make_shared<AuditArguments>();
-  CLI::App& command =
-      add_command(app, session, text::audit::kCommand,
-                  [arguments](Printer& output) { return audit(*arguments, output); });
-  declare(command, text::audit::kWorkload, arguments->workload_id);
-  add_access_options(command, arguments->access);
 }
 
 }  // namespace bartizan::cli

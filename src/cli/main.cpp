@@ -32,7 +32,11 @@ void add_commands(CLI::App& app, Invocation& session) {
   add_register(app, session);
   add_unregister(app, session);
   add_list(app, session);
+  add_show(app, session);
+  add_rotate_key(app, session);
+  add_expire(app, session);
   add_audit(app, session);
+  add_verify_audit(app, session);
   add_run(app, session);
   add_up(app, session);
   add_probe(app, session);

@@ -1,4 +1,4 @@
-// bartizan register, unregister, list
+// bartizan register
 #include "bartizan/broker.hpp"
 #include "cli/launch.hpp"
 #include "cli/parse.hpp"
@@ -148,46 +148,6 @@ Result<int> register_image(const RegisterArguments& arguments, Printer& output) 
   return 0;
 }
 
-// ---- unregister, list
-
-struct AdminArguments {
-  std::string url, ca, token_file, workload_id;
-};
-
-Result<BrokerAccess> admin_access(const AdminArguments& arguments) {
-  BrokerAccess access;
-  access.url = arguments.url;
-  access.ca_pem = TRY(read_certificates("--ca", arguments.ca));
-  access.admin_token = TRY(read_secret("--token-file", arguments.token_file));
-  return access;
-}
-
-Result<int> unregister(const AdminArguments& arguments, Printer& output) {
-  auto access = TRY(admin_access(arguments));
-  TRY(unregister_workload(access, arguments.workload_id));
-  output.result({{"workload_id", arguments.workload_id}, {"unregistered", true}},
-                {{"unregistered", arguments.workload_id}});
-  return 0;
-}
-
-Result<int> list(const AdminArguments& arguments, Printer& output) {
-  auto access = TRY(admin_access(arguments));
-  auto text = TRY(list_workloads(access));
-  const view::Json all = view::Json::parse(text, nullptr, false);
-  if (!all.is_array())
-    return make_error(ErrorCode::protocol, "cli", "broker: the list is not a JSON array");
-  std::vector<std::pair<std::string, std::string>> lines;
-  for (const view::Json& one : all) {
-    if (!one.is_object()) continue;
-    const bool simulated = one.value("allow_simulated", false);
-    lines.emplace_back(one.value("id", ""), "digest " + one.value("workload_digest", "") +
-                                                (simulated ? ", simulated allowed" : ""));
-  }
-  if (lines.empty()) lines.emplace_back("workloads", "none are registered");
-  output.result(all, lines);
-  return 0;
-}
-
 void add_trustee_options(CLI::App& command, RegisterArguments& to) {
   declare(command, text::register_image::kAdminKey, to.admin_key_file);
   declare(command, text::register_image::kAdminRole, to.admin.admin_role);
@@ -219,27 +179,6 @@ void add_register(CLI::App& app, Invocation& session) {
   declare(command, text::register_image::kReplace, arguments->admin.replace);
   declare(command, text::register_image::kForce, arguments->force);
   add_trustee_options(command, *arguments);
-}
-
-void add_unregister(CLI::App& app, Invocation& session) {
-  auto arguments = std::make_shared<AdminArguments>();
-  CLI::App& command =
-      add_command(app, session, text::unregister::kCommand,
-                  [arguments](Printer& output) { return unregister(*arguments, output); });
-  declare(command, text::unregister::kWorkload, arguments->workload_id);
-  declare(command, text::unregister::kBroker, arguments->url);
-  declare(command, text::unregister::kCa, arguments->ca);
-  declare(command, text::unregister::kTokenFile, arguments->token_file);
-}
-
-void add_list(CLI::App& app, Invocation& session) {
-  auto arguments = std::make_shared<AdminArguments>();
-  CLI::App& command = add_command(app, session, text::list::kCommand, [arguments](Printer& output) {
-    return list(*arguments, output);
-  });
-  declare(command, text::list::kBroker, arguments->url);
-  declare(command, text::list::kCa, arguments->ca);
-  declare(command, text::list::kTokenFile, arguments->token_file);
 }
 
 }  // namespace bartizan::cli

@@ -142,10 +142,11 @@ TEST_F(Exchange, AuditTellsTheOwnerWhatWasDecided) {
   EXPECT_THAT(*text, Not(HasSubstr("the key of")));
   auto audit = parse_json(*text, "audit");
   ASSERT_TRUE(audit.ok());
-  ASSERT_EQ(audit->size(), 2u);
+  ASSERT_EQ(audit->size(), 3u);
   EXPECT_EQ((*audit)[0]["decision"], "refused");
   EXPECT_EQ((*audit)[0]["reason"], "measurement");
   EXPECT_EQ((*audit)[1]["decision"], "allowed");
+  EXPECT_EQ((*audit)[2]["decision"], "registered");
   auto evidence = evidence_from_json((*audit)[0]["evidence"].dump(), Tee::simulated);
   ASSERT_TRUE(evidence.ok());
   EXPECT_EQ(evidence->report, one.last->report);

@@ -1,4 +1,4 @@
-// The broker, and the two calls of its administrator.
+// The broker, and the calls of its administrator.
 #include "bartizan/broker.hpp"
 
 #include "c/options.hpp"
@@ -42,6 +42,20 @@ bz::Result<bz::BrokerAccess> access_of(const bartizan_broker_access* from) {
 bz::Result<bz::Workload> workload_of(const bartizan_workload* from) {
   if (!from) return missing("workload");
   return from_c(from);
+}
+
+// A call about one workload that answers in JSON.
+template <typename Call>
+int32_t answer_about(const bartizan_broker_access* access, const char* workload,
+                     bartizan_string** json, bartizan_error** err, Call call) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!json) return missing("json");
+    auto to = TRY(access_of(access));
+    TRY(require(workload, "workload"));
+    auto text = TRY(call(to, workload));
+    *json = make_string(text).release();
+    return {};
+  });
 }
 
 }  // namespace
@@ -115,12 +129,12 @@ int32_t bartizan_broker_trustee_policy(const bartizan_workload* workload, bartiz
   });
 }
 
-int32_t bartizan_broker_unregister(const bartizan_broker_access* access, const char* workload_id,
+int32_t bartizan_broker_unregister(const bartizan_broker_access* access, const char* workload,
                                    bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     auto to = TRY(access_of(access));
-    TRY(require(workload_id, "workload_id"));
-    return bz::unregister_workload(to, workload_id);
+    TRY(require(workload, "workload"));
+    return bz::unregister_workload(to, workload);
   });
 }
 
@@ -135,14 +149,44 @@ int32_t bartizan_broker_list(const bartizan_broker_access* access, bartizan_stri
   });
 }
 
-int32_t bartizan_broker_audit(const bartizan_broker_access* access, const char* workload_id,
+int32_t bartizan_broker_show(const bartizan_broker_access* access, const char* workload,
+                             bartizan_string** json, bartizan_error** err) {
+  return answer_about(access, workload, json, err, bz::show_workload);
+}
+
+int32_t bartizan_broker_audit(const bartizan_broker_access* access, const char* workload,
                               bartizan_string** json, bartizan_error** err) {
+  return answer_about(access, workload, json, err, bz::broker_audit);
+}
+
+int32_t bartizan_broker_rotate_key(const bartizan_broker_access* access, const char* workload,
+                                   const void* disk_key, size_t disk_key_size,
+                                   bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    auto to = TRY(access_of(access));
+    TRY(require(workload, "workload"));
+    if (!disk_key) return missing("disk_key");
+    const bz::SecretBytes key({static_cast<const uint8_t*>(disk_key), disk_key_size});
+    return bz::rotate_key(to, workload, key);
+  });
+}
+
+int32_t bartizan_broker_expire(const bartizan_broker_access* access, const char* workload,
+                               int64_t at, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    auto to = TRY(access_of(access));
+    TRY(require(workload, "workload"));
+    return bz::expire_workload(to, workload, at);
+  });
+}
+
+int32_t bartizan_broker_verify_audit(const char* state, bartizan_string** json,
+                                     bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!json) return missing("json");
-    auto to = TRY(access_of(access));
-    TRY(require(workload_id, "workload_id"));
-    auto audit = TRY(bz::broker_audit(to, workload_id));
-    *json = make_string(audit).release();
+    TRY(require(state, "state"));
+    auto chain = TRY(bz::verify_audit(state));
+    *json = make_string(chain).release();
     return {};
   });
 }

@@ -7,6 +7,7 @@
 #include "attest/broker/admin_post.hpp"
 #include "attest/broker/messages.hpp"
 #include "attest/broker/register_workload.hpp"
+#include "attest/broker/store.hpp"
 #include "attest/broker/trustee.hpp"
 #include "attest/client/https_client.hpp"
 #include "attest/client/kbs_protocol.hpp"
@@ -49,7 +50,8 @@ Result<void> check_id(std::string_view id) {
 Result<void> require_ours(const BrokerAccess& access) {
   if (access.kind == BrokerKind::bartizan) return {};
   return make_error(ErrorCode::unsupported, "attest/broker",
-                    "broker kind {}: its registrations can be neither listed nor removed",
+                    "broker kind {}: its registrations can be registered only: list, show, change "
+                    "and remove them with its own tools",
                     to_string(access.kind));
 }
 
@@ -83,21 +85,59 @@ Result<void> register_workload(const BrokerAccess& access, const Workload& workl
   return {};
 }
 
-Result<std::string> broker_audit(const BrokerAccess& access, const std::string& workload_id) {
-  TRY(check_id(workload_id));
-  return call(access, {"GET", fmt::format("{}/{}/audit", kWorkloads, workload_id), {}, {}});
+namespace {
+
+Result<std::string> call_for(const BrokerAccess& access, const char* method,
+                             const std::string& workload, const char* part, SecretBytes body = {}) {
+  TRY(require_ours(access));
+  TRY(check_id(workload));
+  attest::client::HttpRequest request{
+      method, fmt::format("{}/{}{}", kWorkloads, workload, part), {}, std::move(body)};
+  return call(access, std::move(request));
 }
 
-Result<void> unregister_workload(const BrokerAccess& access, const std::string& workload_id) {
-  TRY(require_ours(access));
-  TRY(check_id(workload_id));
-  TRY(call(access, {"DELETE", fmt::format("{}/{}", kWorkloads, workload_id), {}, {}}));
+}  // namespace
+
+Result<std::string> broker_audit(const BrokerAccess& access, const std::string& workload) {
+  return call_for(access, "GET", workload, "/audit");
+}
+
+Result<void> unregister_workload(const BrokerAccess& access, const std::string& workload) {
+  TRY(call_for(access, "DELETE", workload, ""));
   return {};
 }
 
 Result<std::string> list_workloads(const BrokerAccess& access) {
   TRY(require_ours(access));
   return call(access, {"GET", std::string(kWorkloads), {}, {}});
+}
+
+Result<std::string> show_workload(const BrokerAccess& access, const std::string& workload) {
+  return call_for(access, "GET", workload, "");
+}
+
+Result<void> rotate_key(const BrokerAccess& access, const std::string& workload,
+                        const SecretBytes& disk_key) {
+  TRY(check_disk_key(disk_key));
+  TRY(call_for(access, "PUT", workload, "/key", SecretBytes(disk_key.bytes())));
+  return {};
+}
+
+Result<void> expire_workload(const BrokerAccess& access, const std::string& workload, int64_t at) {
+  const Json body = {{"expires", at}};
+  TRY(call_for(access, "PUT", workload, "/expiry", SecretBytes::from_string(body.dump())));
+  return {};
+}
+
+Result<std::string> verify_audit(const std::filesystem::path& state) {
+  const auto path = state / kStoreFile;
+  std::error_code failure;
+  if (!std::filesystem::is_regular_file(path, failure)) {
+    return make_error(ErrorCode::not_found, "attest/broker", "{}: no store of a broker is there",
+                      path.string());
+  }
+  const AuditChain chain = TRY(TRY(Store::open(path)).verify_audit());
+  return Json{{"entries", chain.entries}, {"head", to_hex(chain.head)}}.dump();
 }
 
 }  // namespace bartizan

@@ -34,7 +34,8 @@ Result<Broker> Broker::start(BrokerOptions options) {
   UniqueFd listener = TRY(attest::broker::listen_at(options.address, options.port));
   attest::broker::Identity identity =
       TRY(attest::broker::load_identity(options.state, options.tls_names, options.clock()));
-  attest::broker::Store store = TRY(attest::broker::Store::open(options.state / "store.sqlite"));
+  attest::broker::Store store =
+      TRY(attest::broker::Store::open(options.state / attest::broker::kStoreFile));
   auto impl = std::make_unique<Impl>();
   impl->service = TRY(attest::broker::Service::create(
       std::move(store),

@@ -175,14 +175,19 @@ Result<void> migrate(sqlite3* database, int64_t version) {
   return version == 0 ? Result<void>() : execute(database, kTakeOver);
 }
 
+// By a statement that has ended: a table cannot be renamed beside one.
+Result<int64_t> schema_version(sqlite3* database) {
+  Statement query = TRY(Statement::prepare(database, "PRAGMA user_version"));
+  TRY(query.step());
+  return query.number(0);
+}
+
 Result<void> prepare_schema(sqlite3* database) {
   // secure_delete: a replaced key is overwritten in the file. Another process (fsck, a backup) may
   // hold the file for a moment.
   sqlite3_busy_timeout(database, 5000);
   TRY(execute(database, "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;"));
-  Statement query = TRY(Statement::prepare(database, "PRAGMA user_version"));
-  TRY(query.step());
-  int64_t version = query.number(0);
+  const int64_t version = TRY(schema_version(database));
   if (version > kSchemaVersion) {
     return make_error(ErrorCode::unsupported, kOrigin,
                       "store: version {}; this program knows up to {}", version, kSchemaVersion);
@@ -469,7 +474,7 @@ Result<std::string> Store::audit_of(const std::string& reference) {
   Statement query = TRY(Statement::prepare(
       state_->handle(),
       fmt::format("SELECT time, kind, reason, expected, got, evidence, workload, digest, address, "
-                  "first, times FROM audit WHERE {} = ? ORDER BY number DESC",
+                  "first, times FROM audit WHERE {} = ? ORDER BY time DESC, number DESC",
                   digest ? "digest" : "workload")));
   if (digest) {
     query.bind(ByteView(*digest));

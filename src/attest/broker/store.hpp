@@ -20,6 +20,9 @@
 
 namespace bartizan::attest::broker {
 
+// In a broker's state folder.
+constexpr const char* kStoreFile = "store.sqlite";
+
 struct Registration {
   Workload workload;  // without disk_key
   int64_t generation = 0;

@@ -82,9 +82,9 @@ Json path_parts(std::string_view resource) {
   return parts;
 }
 
-class Registration {
+class TrusteeRegistration {
  public:
-  Registration(const BrokerAccess& access, const Workload& workload)
+  TrusteeRegistration(const BrokerAccess& access, const Workload& workload)
       : access_(access), workload_(workload) {}
 
   Result<void> run(int64_t now) {
@@ -142,7 +142,7 @@ Result<void> register_with_trustee(const BrokerAccess& access, const Workload& w
   TRY(check(workload));
   if (workload.disk_key.empty())
     return make_error(ErrorCode::invalid_argument, kOrigin, "workload: disk_key is empty");
-  return Registration(access, workload).run(now);
+  return TrusteeRegistration(access, workload).run(now);
 }
 
 }  // namespace attest::broker

@@ -614,7 +614,7 @@ inline constexpr CommandText kCommand = {
     ""};
 inline constexpr OptionText kWorkload = {
     "WORKLOAD", "",
-    "Workload id",
+    "Workload id or digest, or the image",
     "", true, false, false, false};
 inline constexpr OptionText kBroker = {
     "--broker", "URL",
@@ -650,15 +650,95 @@ inline constexpr OptionText kTokenFile = {
     "", true, false, false, false};
 }  // namespace list
 
+namespace show {
+inline constexpr CommandText kCommand = {
+    "show", "Show a workload that is registered at the broker",
+    "  bartizan show WORKLOAD --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+inline constexpr OptionText kWorkload = {
+    "WORKLOAD", "",
+    "Workload id or digest, or the image",
+    "", true, false, false, false};
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "The broker's URL",
+    "", true, false, false, false};
+inline constexpr OptionText kCa = {
+    "--ca", "FILE",
+    "Certificate authority of the broker, PEM",
+    "", true, false, false, false};
+inline constexpr OptionText kTokenFile = {
+    "--token-file", "FILE",
+    "Admin token of the broker",
+    "", true, false, false, false};
+}  // namespace show
+
+namespace rotate_key {
+inline constexpr CommandText kCommand = {
+    "key", "Put another key in the place of a registered workload's",
+    "  bartizan rotate-key confidential/ --key-file new.key --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+inline constexpr OptionText kWorkload = {
+    "WORKLOAD", "",
+    "Workload id or digest, or the image",
+    "", true, false, false, false};
+inline constexpr OptionText kKeyFile = {
+    "--key-file", "FILE",
+    "The new key; of an image it must open the disk",
+    "", true, false, false, false};
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "The broker's URL",
+    "", true, false, false, false};
+inline constexpr OptionText kCa = {
+    "--ca", "FILE",
+    "Certificate authority of the broker, PEM",
+    "", true, false, false, false};
+inline constexpr OptionText kTokenFile = {
+    "--token-file", "FILE",
+    "Admin token of the broker",
+    "", true, false, false, false};
+}  // namespace rotate_key
+
+namespace expire {
+inline constexpr CommandText kCommand = {
+    "expire", "Set when a registered workload's key is released no more",
+    "  bartizan expire WORKLOAD --at 2027-01-31 --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+inline constexpr OptionText kWorkload = {
+    "WORKLOAD", "",
+    "Workload id or digest, or the image",
+    "", true, false, false, false};
+inline constexpr OptionText kAt = {
+    "--at", "TIME",
+    "never, now, YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ (UTC)",
+    "", true, false, false, false};
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "The broker's URL",
+    "", true, false, false, false};
+inline constexpr OptionText kCa = {
+    "--ca", "FILE",
+    "Certificate authority of the broker, PEM",
+    "", true, false, false, false};
+inline constexpr OptionText kTokenFile = {
+    "--token-file", "FILE",
+    "Admin token of the broker",
+    "", true, false, false, false};
+}  // namespace expire
+
 namespace audit {
 inline constexpr CommandText kCommand = {
-    "audit", "Show the broker's last decisions about a workload, newest first",
+    "audit", "Show what the broker decided about a workload and its owner changed, newest first",
     "  bartizan audit WORKLOAD --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
     "      --token-file state/admin.token\n",
     ""};
 inline constexpr OptionText kWorkload = {
     "WORKLOAD", "",
-    "Workload id, or the image",
+    "Workload id or digest, or the image",
     "", true, false, false, false};
 inline constexpr OptionText kBroker = {
     "--broker", "URL",
@@ -673,6 +753,17 @@ inline constexpr OptionText kTokenFile = {
     "Admin token of the broker",
     "", true, false, false, false};
 }  // namespace audit
+
+namespace verify_audit {
+inline constexpr CommandText kCommand = {
+    "audit", "Check that nobody changed the audit in a broker's state folder",
+    "  bartizan verify-audit --state state\n",
+    ""};
+inline constexpr OptionText kState = {
+    "--state", "DIR",
+    "The broker's state folder, whether it serves or not",
+    "", true, false, false, false};
+}  // namespace verify_audit
 
 namespace run {
 inline constexpr CommandText kCommand = {

@@ -356,6 +356,7 @@ TEST_F(ServiceTest, EveryChangeOfARegistrationEndsItsSessions) {
     ASSERT_EQ(add(fresh).status, 200);
     BrokerReply challenge = attested();
     ASSERT_EQ(change(), 200);
+    now_ += 1;
     BrokerReply late = send("GET", "/kbs/v0/resource/default/disk-key/one", "", cookie(challenge));
     EXPECT_EQ(json(late)["reason"], "registration") << late.status;
     Json audit = json(send("GET", one + "/audit", "", {}, true));
@@ -574,12 +575,12 @@ TEST_F(StoreTest, RefusalsDisplaceNeitherKeysNorChanges) {
 
 TEST_F(StoreTest, TheSameRefusalAgainIsCounted) {
   Store store = open();
-  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(store.add_to_audit(entry(i, "refused")).ok());
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(store.add_to_audit(entry(i, "refused")).ok());
   Json list = audit(store);
   ASSERT_EQ(list.size(), 1u);
-  EXPECT_EQ(list[0]["times"], 1000);
+  EXPECT_EQ(list[0]["times"], 20);
   EXPECT_EQ(list[0]["first"], 0);
-  EXPECT_EQ(list[0]["time"], 999);
+  EXPECT_EQ(list[0]["time"], 19);
 }
 
 TEST_F(StoreTest, AllKeysThatWereAllowedStayButNotTheirEvidence) {

@@ -123,7 +123,12 @@ constexpr Attempt kNobodyMay[] = {
 };
 constexpr Attempt kDevicesMay[] = {
     {"a pair of streams",
-     [] { return attempt(SYS_socketpair, AF_UNIX, SOCK_STREAM, -1, page) == EPERM ? EPERM : 0; }},
+     [] {
+       int pair[2] = {-1, -1};
+       const int error = attempt(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, pair);
+       for (int fd : pair) ::close(fd);
+       return error;
+     }},
     {"read a disk", [] { return attempt(SYS_pread64, -1, page, 0, 0) == EBADF ? 0 : EPERM; }},
     {"terminal's size",
      [] { return attempt(SYS_ioctl, -1, TIOCGWINSZ, page) == EBADF ? 0 : EPERM; }},

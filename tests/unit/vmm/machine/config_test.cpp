@@ -2,6 +2,7 @@
 #include "vmm/machine/config.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

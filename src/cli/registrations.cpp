@@ -1,0 +1,267 @@
+// What an administrator does with the registrations of our broker: bartizan list, show, unregister,
+// rotate-key, expire, audit, verify-audit.
+#include <ctime>
+#include <filesystem>
+
+#include "bartizan/broker.hpp"
+#include "bartizan/image.hpp"
+#include "cli/command.hpp"
+#include "cli/parse.hpp"
+#include "cli/secret.hpp"
+
+namespace bartizan::cli {
+
+namespace {
+
+struct AdminArguments {
+  std::string url, ca, token_file;
+  std::string workload;  // an id, a digest, or an image that has them in it
+  std::string key_file, at;
+};
+
+using Lines = std::vector<std::pair<std::string, std::string>>;
+
+Result<BrokerAccess> admin_access(const AdminArguments& arguments) {
+  BrokerAccess access;
+  access.url = arguments.url;
+  access.ca_pem = TRY(read_certificates("--ca", arguments.ca));
+  access.admin_token = TRY(read_secret("--token-file", arguments.token_file));
+  return access;
+}
+
+bool is_image(const std::string& workload) {
+  std::error_code ignored;
+  return std::filesystem::exists(workload, ignored);
+}
+
+// An id has no file of its name; an image has its digest in it.
+Result<std::string> reference_of(const std::string& workload) {
+  if (!is_image(workload)) return workload;
+  return to_hex(TRY(inspect_image(workload)).workload_digest);
+}
+
+Result<view::Json> parsed(const std::string& text, view::Json::value_t type) {
+  view::Json json = view::Json::parse(text, nullptr, false);
+  if (json.type() == type) return json;
+  return make_error(ErrorCode::protocol, "cli", "broker: its answer is not of the form expected");
+}
+
+std::string word(const view::Json& entry, const char* key) {
+  const auto found = entry.find(key);
+  if (found == entry.end() || found->is_null()) return std::string();
+  return found->is_string() ? found->get<std::string>() : view::to_text(*found);
+}
+
+// RFC 3339, in UTC.
+std::string date_text(int64_t seconds) {
+  const time_t time = seconds;
+  std::tm parts{};
+  char text[40] = "";
+  if (::gmtime_r(&time, &parts) != nullptr)
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+int64_t seconds_of(const view::Json& entry, const char* key) {
+  const auto found = entry.find(key);
+  return found != entry.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
+}
+
+std::string expiry_text(const view::Json& registration) {
+  const int64_t expires = seconds_of(registration, "expires");
+  if (expires == 0) return "never";
+  return date_text(expires) + (expires <= std::time(nullptr) ? " (has expired)" : "");
+}
+
+Result<int> list(const AdminArguments& arguments, Printer& output) {
+  auto access = TRY(admin_access(arguments));
+  const view::Json all = TRY(parsed(TRY(list_workloads(access)), view::Json::value_t::array));
+  Lines lines;
+  for (const view::Json& one : all) {
+    if (!one.is_object()) continue;
+    std::string line = "digest " + word(one, "workload_digest");
+    if (word(one, "allow_simulated") == "true") line += ", simulated allowed";
+    if (seconds_of(one, "expires") != 0) line += ", expires " + expiry_text(one);
+    lines.emplace_back(word(one, "id"), line);
+  }
+  if (lines.empty()) lines.emplace_back("workloads", "none are registered");
+  output.result(all, lines);
+  return 0;
+}
+
+Result<int> show(const AdminArguments& arguments, Printer& output) {
+  auto access = TRY(admin_access(arguments));
+  const std::string reference = TRY(reference_of(arguments.workload));
+  const view::Json one =
+      TRY(parsed(TRY(show_workload(access, reference)), view::Json::value_t::object));
+  Lines lines = {{"workload id", word(one, "id")},
+                 {"workload digest", word(one, "workload_digest")},
+                 {"TEE", word(one, "tee")}};
+  const auto measurements = one.find("measurements");
+  if (measurements != one.end() && measurements->is_array()) {
+    for (const view::Json& measurement : *measurements)
+      if (measurement.is_string()) lines.emplace_back("measurement", measurement);
+  }
+  lines.emplace_back("resource", word(one, "resource"));
+  lines.emplace_back("minimum TCB", word(one, "minimum_tcb"));
+  lines.emplace_back("simulated", word(one, "allow_simulated") == "true"
+                                      ? "allowed: protects nothing"
+                                      : "refused");
+  lines.emplace_back("debug",
+                     word(one, "allow_debug") == "true" ? "allowed: protects nothing" : "refused");
+  lines.emplace_back("registered", date_text(seconds_of(one, "registered")));
+  lines.emplace_back("expires", expiry_text(one));
+  output.result(one, lines);
+  return 0;
+}
+
+Result<int> unregister(const AdminArguments& arguments, Printer& output) {
+  auto access = TRY(admin_access(arguments));
+  const std::string reference = TRY(reference_of(arguments.workload));
+  TRY(unregister_workload(access, reference));
+  output.result({{"workload", reference}, {"unregistered", true}}, {{"unregistered", reference}});
+  return 0;
+}
+
+// A key that does not open the image would lock its guests out.
+Result<int> rotate(const AdminArguments& arguments, Printer& output) {
+  auto access = TRY(admin_access(arguments));
+  const std::string reference = TRY(reference_of(arguments.workload));
+  const SecretBytes key = TRY(read_secret("--key-file", arguments.key_file));
+  if (is_image(arguments.workload)) TRY(check_disk_key(arguments.workload, key));
+  TRY(rotate_key(access, reference, key));
+  output.result({{"workload", reference}, {"rotated", true}}, {{"key rotated", reference}});
+  return 0;
+}
+
+Result<int64_t> parse_time(const std::string& text) {
+  if (text == "never") return 0;
+  if (text == "now") return std::time(nullptr);
+  std::tm parts{};
+  for (const char* form : {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"}) {
+    parts = {};
+    const char* end = ::strptime(text.c_str(), form, &parts);
+    if (end != nullptr && *end == 0) return ::timegm(&parts);
+  }
+  return invalid_value("--at", text, "never, now, YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ (UTC)");
+}
+
+Result<int> expire(const AdminArguments& arguments, Printer& output) {
+  const int64_t at = TRY(parse_time(arguments.at));
+  auto access = TRY(admin_access(arguments));
+  const std::string reference = TRY(reference_of(arguments.workload));
+  TRY(expire_workload(access, reference, at));
+  output.result({{"workload", reference}, {"expires", at}},
+                {{"workload", reference}, {"expires", at == 0 ? "never" : date_text(at)}});
+  return 0;
+}
+
+std::string audit_line(const view::Json& entry) {
+  std::string line = word(entry, "decision");
+  if (!word(entry, "reason").empty()) {
+    line += " [" + word(entry, "reason") + "] expected " + word(entry, "expected") + ", got " +
+            word(entry, "got");
+  }
+  if (!word(entry, "address").empty()) line += ", from " + word(entry, "address");
+  if (seconds_of(entry, "times") > 1) {
+    line += fmt::format(", {} times since {}", seconds_of(entry, "times"),
+                        date_text(seconds_of(entry, "first")));
+  }
+  return line;
+}
+
+Result<int> audit(const AdminArguments& arguments, Printer& output) {
+  auto access = TRY(admin_access(arguments));
+  const std::string reference = TRY(reference_of(arguments.workload));
+  const view::Json all =
+      TRY(parsed(TRY(broker_audit(access, reference)), view::Json::value_t::array));
+  Lines lines;
+  for (const view::Json& entry : all) {
+    if (entry.is_object())
+      lines.emplace_back(date_text(seconds_of(entry, "time")), audit_line(entry));
+  }
+  if (lines.empty()) lines.emplace_back(reference, "no launch has asked for its key yet");
+  output.result(all, lines);
+  return 0;
+}
+
+Result<int> check_audit(const std::string& state, Printer& output) {
+  const view::Json chain = TRY(parsed(TRY(verify_audit(state)), view::Json::value_t::object));
+  output.result(chain, {{"entries", word(chain, "entries")}, {"head", word(chain, "head")}});
+  return 0;
+}
+
+using AdminWork = Result<int> (*)(const AdminArguments&, Printer&);
+
+CLI::App& add_admin_command(CLI::App& app, Invocation& session, const CommandText& text,
+                            const std::shared_ptr<AdminArguments>& arguments, AdminWork work) {
+  return add_command(app, session, text, [=](Printer& output) { return work(*arguments, output); });
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, Invocation& session) {
+  auto arguments = std::make_shared<AdminArguments>();
+  CLI::App& command = add_admin_command(app, session, text::list::kCommand, arguments, list);
+  declare(command, text::list::kBroker, arguments->url);
+  declare(command, text::list::kCa, arguments->ca);
+  declare(command, text::list::kTokenFile, arguments->token_file);
+}
+
+void add_show(CLI::App& app, Invocation& session) {
+  auto arguments = std::make_shared<AdminArguments>();
+  CLI::App& command = add_admin_command(app, session, text::show::kCommand, arguments, show);
+  declare(command, text::show::kWorkload, arguments->workload);
+  declare(command, text::show::kBroker, arguments->url);
+  declare(command, text::show::kCa, arguments->ca);
+  declare(command, text::show::kTokenFile, arguments->token_file);
+}
+
+void add_unregister(CLI::App& app, Invocation& session) {
+  auto arguments = std::make_shared<AdminArguments>();
+  CLI::App& command =
+      add_admin_command(app, session, text::unregister::kCommand, arguments, unregister);
+  declare(command, text::unregister::kWorkload, arguments->workload);
+  declare(command, text::unregister::kBroker, arguments->url);
+  declare(command, text::unregister::kCa, arguments->ca);
+  declare(command, text::unregister::kTokenFile, arguments->token_file);
+}
+
+void add_rotate_key(CLI::App& app, Invocation& session) {
+  auto arguments = std::make_shared<AdminArguments>();
+  CLI::App& command =
+      add_admin_command(app, session, text::rotate_key::kCommand, arguments, rotate);
+  declare(command, text::rotate_key::kWorkload, arguments->workload);
+  declare(command, text::rotate_key::kKeyFile, arguments->key_file);
+  declare(command, text::rotate_key::kBroker, arguments->url);
+  declare(command, text::rotate_key::kCa, arguments->ca);
+  declare(command, text::rotate_key::kTokenFile, arguments->token_file);
+}
+
+void add_expire(CLI::App& app, Invocation& session) {
+  auto arguments = std::make_shared<AdminArguments>();
+  CLI::App& command = add_admin_command(app, session, text::expire::kCommand, arguments, expire);
+  declare(command, text::expire::kWorkload, arguments->workload);
+  declare(command, text::expire::kAt, arguments->at);
+  declare(command, text::expire::kBroker, arguments->url);
+  declare(command, text::expire::kCa, arguments->ca);
+  declare(command, text::expire::kTokenFile, arguments->token_file);
+}
+
+void add_audit(CLI::App& app, Invocation& session) {
+  auto arguments = std::make_shared<AdminArguments>();
+  CLI::App& command = add_admin_command(app, session, text::audit::kCommand, arguments, audit);
+  declare(command, text::audit::kWorkload, arguments->workload);
+  declare(command, text::audit::kBroker, arguments->url);
+  declare(command, text::audit::kCa, arguments->ca);
+  declare(command, text::audit::kTokenFile, arguments->token_file);
+}
+
+void add_verify_audit(CLI::App& app, Invocation& session) {
+  auto state = std::make_shared<std::string>();
+  CLI::App& command = add_command(app, session, text::verify_audit::kCommand,
+                                  [state](Printer& output) { return check_audit(*state, output); });
+  declare(command, text::verify_audit::kState, *state);
+}
+
+}  // namespace bartizan::cli
