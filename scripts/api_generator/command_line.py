@@ -45,6 +45,15 @@ def option_line(option):
             f"    {quoted(option.get('group', ''))}, {', '.join(flags)}}};\n")
 
 
+GROUPS = ("bundle",)  # commands of two words
+
+
+def words_of(name):
+    """As they are typed: "bundle-create" is two, "rotate-key" one."""
+    group, _, command = name.partition("-")
+    return [group, command] if group in GROUPS else [name]
+
+
 def split_help(text):
     lines = wrap(text, 84)
     return [line + " " for line in lines[:-1]] + lines[-1:]
@@ -52,7 +61,7 @@ def split_help(text):
 
 def command_line(name, command):
     about = command.get("about", "")
-    return (f"inline constexpr CommandText kCommand = {{\n    {quoted(name.split('-')[-1])}, {quoted(command['summary'])},\n"
+    return (f"inline constexpr CommandText kCommand = {{\n    {quoted(words_of(name)[-1])}, {quoted(command['summary'])},\n"
             f"    {literal(command['examples'])},\n    {literal(about)}}};\n")
 
 
@@ -104,7 +113,7 @@ def man_head(title, summary):
 
 def man_page(line, name):
     command, options = line.commands[name], line.options(name)
-    words = "bartizan " + name.replace("bundle-", "bundle ")
+    words = " ".join(["bartizan", *words_of(name)])
     operands = " ".join(f"\\fI{o['flag']}\\fR" if o.get("required") else f"[\\fI{o['flag']}\\fR]"
                         for o in options if o["flag"][0] != "-")
     text = man_head(f"bartizan-{name}", command["summary"])
@@ -167,7 +176,7 @@ complete -F _bartizan bartizan
 def completion(line):
     flags = {name: " ".join(flag for option in line.options(name) for flag in option["flag"].split(",") if flag.startswith("--"))
              for name in line.commands}
-    return COMPLETION.format(commands=" ".join(dict.fromkeys(name.split("-")[0] for name in line.commands)),
+    return COMPLETION.format(commands=" ".join(dict.fromkeys(words_of(name)[0] for name in line.commands)),
                              tees="none simulated sev sev-es snp tdx",
                              cases="\n".join(f'    {name}) options="{options}" ;;' for name, options in flags.items()))
 

@@ -1,5 +1,5 @@
 // What an administrator does with the registrations of our broker: bartizan list, show, unregister,
-// rotate-key, expire, audit, verify-audit.
+// rotate-key, expire, audit, audit-verify.
 #include <ctime>
 #include <filesystem>
 
@@ -259,9 +259,9 @@ void add_audit(CLI::App& app, Invocation& session) {
 
 void add_verify_audit(CLI::App& app, Invocation& session) {
   auto state = std::make_shared<std::string>();
-  CLI::App& command = add_command(app, session, text::verify_audit::kCommand,
+  CLI::App& command = add_command(app, session, text::audit_verify::kCommand,
                                   [state](Printer& output) { return check_audit(*state, output); });
-  declare(command, text::verify_audit::kState, *state);
+  declare(command, text::audit_verify::kState, *state);
 }
 
 }  // namespace bartizan::cli

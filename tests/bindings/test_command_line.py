@@ -27,7 +27,7 @@ from bartizan_fixtures import BUILD, KEY, SOURCE
 from tiny_oci import make_layout
 
 CLI = BUILD / "src/cli/bartizan"
-COMMANDS = ["build", "inspect", "verify", "diff", "measure", "bundle", "broker", "register", "unregister", "list", "audit", "run", "probe", "up", "doctor"]
+COMMANDS = ["build", "inspect", "verify", "diff", "measure", "bundle", "broker", "register", "unregister", "list", "show", "rotate-key", "expire", "audit", "audit-verify", "run", "probe", "up", "doctor"]
 MOST_COLUMNS = 100
 CA = "some-ca.pem"
 
@@ -442,15 +442,30 @@ def test_a_workload_is_registered_with_a_key_that_opens_it_and_replaced_on_deman
         assert json.loads(run("list", *access, "--json").stdout) == []
         assert register("one").returncode == 0
         assert register("one").returncode == 0
-        second = register("two")
-        assert second.returncode == 1 and "--replace" in second.stderr, second
+        other = run("register", tmp_path / "one", *access, "--key-file", tmp_path / "one.key", "--measurement", "5b" * 48, "--tee", "snp")
+        assert other.returncode == 1 and "--replace" in other.stderr, other
+        assert register("two").returncode == 0
+        which = run("unregister", json.loads(run("list", *access, "--json").stdout)[0]["id"], *access)
+        assert which.returncode == 1 and "name one by its digest" in which.stderr, which
         digests = {name: json.loads(run("inspect", tmp_path / name, "--json").stdout)["workload_digest"] for name in ("one", "two")}
-        assert digests["one"] in second.stderr and digests["one"] in run("list", *access).stdout
-        assert register("two", "--replace").returncode == 0
+        assert digests["one"] in which.stderr and digests["one"] in run("list", *access).stdout
+        assert digests["two"] in run("show", tmp_path / "two", *access).stdout
+        assert run("unregister", tmp_path / "one", *access).returncode == 0
         (listed,) = json.loads(run("list", *access, "--json").stdout)
         assert listed["workload_digest"] == digests["two"]
         for workload in (listed["id"], tmp_path / "two"):
-            assert "no launch has asked" in run("audit", workload, *access).stdout
+            assert "  registered, from 127.0.0.1" in run("audit", workload, *access).stdout
+        assert run("audit", listed["id"], *access).stdout.count(" registered,") == 2  # the same values again are no change
+        rotate = ["rotate-key", tmp_path / "two", *access, "--key-file"]
+        wrong = run(*rotate, tmp_path / "one.key")
+        assert wrong.returncode == 1 and "[disk_key]" in wrong.stderr, wrong
+        assert run(*rotate, tmp_path / "two.key").returncode == 0
+        late = run("expire", listed["id"], *access, "--at", "2020-02-30x")
+        assert late.returncode == 2 and "YYYY-MM-DD" in late.stderr, late
+        assert run("expire", listed["id"], *access, "--at", "2020-02-29").returncode == 0
+        assert "2020-02-29T00:00:00Z (has expired)" in run("show", listed["id"], *access).stdout
+        chain = json.loads(run("audit-verify", "--state", tmp_path / "state", "--json").stdout)
+        assert chain["entries"] >= 5, chain
         assert run("unregister", listed["id"], *access).returncode == 0
         assert json.loads(run("list", *access, "--json").stdout) == []
 

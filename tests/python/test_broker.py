@@ -21,19 +21,36 @@ def access(broker):
 
 def test_register_and_audit(broker):
     bartizan.register_workload(**access(broker), **WORKLOAD)
-    assert bartizan.broker_audit(**access(broker), workload_id="w") == []
+    (entry,) = bartizan.broker_audit(**access(broker), workload_id="w")
+    assert (entry["decision"], entry["address"], entry["workload"]) == ("registered", "127.0.0.1", "w")
+    chain = bartizan.verify_audit(broker.admin_token_path.parent)
+    assert chain["entries"] == 1 and len(chain["head"]) == 64
+    with pytest.raises(bartizan.NotFound, match="no store"):
+        bartizan.verify_audit("/nonexistent")
 
 
 def test_registrations_are_listed_replaced_on_demand_and_removed(broker):
     bartizan.register_workload(**access(broker), **WORKLOAD)
     bartizan.register_workload(**access(broker), **WORKLOAD)  # the same values
-    other = {**WORKLOAD, "workload_digest": bytes([1] * 32)}
     with pytest.raises(bartizan.AlreadyExists, match="replace"):
-        bartizan.register_workload(**access(broker), **other)
+        bartizan.register_workload(**access(broker), **{**WORKLOAD, "disk_key": b"another"})
+    other = {**WORKLOAD, "workload_digest": bytes([1] * 32)}
+    bartizan.register_workload(**access(broker), **other)
+    with pytest.raises(bartizan.AlreadyExists, match="01" * 32):
+        bartizan.show_workload(**access(broker), workload_id="w")
+    assert bartizan.show_workload(**access(broker), workload_id="01" * 32)["id"] == "w"
     bartizan.register_workload(**access(broker), **other, replace=True)
     (listed,) = bartizan.list_workloads(**access(broker))
     assert (listed["id"], listed["workload_digest"], listed["allow_simulated"]) == ("w", "01" * 32, True)
     assert "disk_key" not in listed
+    bartizan.rotate_key(**access(broker), workload_id="w", disk_key=b"another key")
+    bartizan.expire_workload(**access(broker), workload_id="w", at=4_000_000_000)
+    shown = bartizan.show_workload(**access(broker), workload_id="w")
+    assert shown["expires"] == 4_000_000_000 and shown["generation"] == listed["generation"] + 2
+    with pytest.raises(bartizan.InvalidArgument):
+        bartizan.expire_workload(**access(broker), workload_id="w", at=1 << 60)
+    with pytest.raises(bartizan.InvalidArgument, match="4096"):
+        bartizan.rotate_key(**access(broker), workload_id="w", disk_key=b"")
     bartizan.unregister_workload(**access(broker), workload_id="w")
     assert bartizan.list_workloads(**access(broker)) == []
     with pytest.raises(bartizan.NotFound):

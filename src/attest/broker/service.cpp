@@ -259,12 +259,12 @@ Result<BrokerReply> Service::put_workload(const BrokerRequest& request) {
   TRY(require_admin(request));
   RegistrationMessage registration = TRY(parse_registration(request.body));
   const Workload& workload = registration.workload;
-  const size_t replaced =
-      TRY(store_.put_workload(workload, registration.replace, options_.clock()));
-  TRY(note_change(request, replaced ? kReplaced : kRegistered, workload));
+  const Store::Put put = TRY(store_.put_workload(workload, registration.replace, options_.clock()));
+  const bool replaced = put.replaced != 0;
+  if (put.changed) TRY(note_change(request, replaced ? kReplaced : kRegistered, workload));
   return reply_json({{"id", workload.id},
                      {"workload_digest", to_hex(workload.workload_digest)},
-                     {"replaced", replaced != 0}});
+                     {"replaced", replaced}});
 }
 
 Result<BrokerReply> Service::list_workloads(const BrokerRequest& request) {

@@ -364,27 +364,22 @@ Result<Store> Store::open(const std::filesystem::path& path) {
   return Store(std::move(state));
 }
 
-Result<size_t> Store::put_workload(const Workload& workload, bool replace, int64_t now) {
-  return state_->transact([&]() -> Result<size_t> {
-    auto same = TRY(state_->select("digest = ?", ByteView(workload.workload_digest)));
-    const bool again = !same.empty() && same_values(same.front().workload, workload) &&
-                       TRY(state_->has_key(same.front(), workload.disk_key));
-    if (!same.empty() && !again && !replace) return is_registered(same.front().workload);
-    size_t replaced = 0;
-    auto others = replace ? TRY(state_->select("id = ?", std::string_view(workload.id)))
-                          : std::vector<Registration>();
-    for (const Registration& other : others) {
-      if (other.workload.workload_digest == workload.workload_digest) continue;
-      TRY(state_->remove(other));
-      ++replaced;
+Result<Store::Put> Store::put_workload(const Workload& workload, bool replace, int64_t now) {
+  return state_->transact([&]() -> Result<Put> {
+    auto before = TRY(state_->select("digest = ?", ByteView(workload.workload_digest)));
+    const bool again = !before.empty() && same_values(before.front().workload, workload) &&
+                       TRY(state_->has_key(before.front(), workload.disk_key));
+    if (!before.empty() && !again && !replace) return is_registered(before.front().workload);
+    if (again) before.clear();
+    if (replace) {
+      for (Registration& other : TRY(state_->select("id = ?", std::string_view(workload.id)))) {
+        if (other.workload.workload_digest != workload.workload_digest)
+          before.push_back(std::move(other));
+      }
     }
-    if (again) return replaced;
-    for (const Registration& before : same) {
-      TRY(state_->remove(before));
-      ++replaced;
-    }
-    TRY(state_->put_row(workload, now));
-    return replaced;
+    for (const Registration& each : before) TRY(state_->remove(each));
+    if (!again) TRY(state_->put_row(workload, now));
+    return Put{!again || !before.empty(), before.size()};
   });
 }
 

@@ -45,9 +45,13 @@ class Store {
   ~Store();
 
   // already_exists: this digest is registered with other values, and `replace` is false. With
-  // `replace` it takes the place of every registration of the same digest or id. How many it
-  // replaced; the same values again change nothing.
-  Result<size_t> put_workload(const Workload& workload, bool replace, int64_t now);
+  // `replace` it takes the place of every registration of the same digest or id. The same values
+  // again change nothing.
+  struct Put {
+    bool changed = false;
+    size_t replaced = 0;
+  };
+  Result<Put> put_workload(const Workload& workload, bool replace, int64_t now);
 
   // `reference`: the digest in 64 hexadecimal digits, or the id. not_found; already_exists: several
   // registrations have this id, and the error lists their digests.

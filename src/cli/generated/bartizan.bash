@@ -3,7 +3,7 @@ _bartizan() {
   local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]:-} options=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    mapfile -t COMPREPLY < <(compgen -W "build inspect verify diff measure bundle broker register unregister list show rotate expire audit run probe doctor up --help --version" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "build inspect verify diff measure bundle broker register unregister list show rotate-key expire audit audit-verify run probe doctor up --help --version" -- "$word")
     return
   fi
   if [ "$command" = bundle ]; then
@@ -33,7 +33,7 @@ _bartizan() {
     rotate-key) options="--key-file --broker --ca --token-file" ;;
     expire) options="--at --broker --ca --token-file" ;;
     audit) options="--broker --ca --token-file" ;;
-    verify-audit) options="--state" ;;
+    audit-verify) options="--state" ;;
     run) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --policy --id-block --id-auth --certificates --require-certificates --owner-certificate --session --platform-certificates --quote-service --huge-pages --harden --publish --network --allow --key-file --broker --vsock --vsock-listen --scratch --max-vcpus --max-memory --max-scratch --kvm-device --name --stop-timeout --event-fd --log-guest --verbose --as-container --stats --find-in-memory" ;;
     probe) options="--tee --kvm-device --time-limit --bundle" ;;
     doctor) options="--kvm-device" ;;

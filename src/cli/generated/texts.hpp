@@ -676,9 +676,9 @@ inline constexpr OptionText kTokenFile = {
 
 namespace rotate_key {
 inline constexpr CommandText kCommand = {
-    "key", "Put another key in the place of a registered workload's",
-    "  bartizan rotate-key confidential/ --key-file new.key --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
-    "      --token-file state/admin.token\n",
+    "rotate-key", "Put another key in the place of a registered workload's",
+    "  bartizan rotate-key confidential/ --key-file new.key --broker https://127.0.0.1:8443 \\\n"
+    "      --ca state/ca.pem --token-file state/admin.token\n",
     ""};
 inline constexpr OptionText kWorkload = {
     "WORKLOAD", "",
@@ -705,8 +705,8 @@ inline constexpr OptionText kTokenFile = {
 namespace expire {
 inline constexpr CommandText kCommand = {
     "expire", "Set when a registered workload's key is released no more",
-    "  bartizan expire WORKLOAD --at 2027-01-31 --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
-    "      --token-file state/admin.token\n",
+    "  bartizan expire WORKLOAD --at 2027-01-31 --broker https://127.0.0.1:8443 \\\n"
+    "      --ca state/ca.pem --token-file state/admin.token\n",
     ""};
 inline constexpr OptionText kWorkload = {
     "WORKLOAD", "",
@@ -754,16 +754,16 @@ inline constexpr OptionText kTokenFile = {
     "", true, false, false, false};
 }  // namespace audit
 
-namespace verify_audit {
+namespace audit_verify {
 inline constexpr CommandText kCommand = {
-    "audit", "Check that nobody changed the audit in a broker's state folder",
-    "  bartizan verify-audit --state state\n",
+    "audit-verify", "Check that nobody changed the audit in a broker's state folder",
+    "  bartizan audit-verify --state state\n",
     ""};
 inline constexpr OptionText kState = {
     "--state", "DIR",
     "The broker's state folder, whether it serves or not",
     "", true, false, false, false};
-}  // namespace verify_audit
+}  // namespace audit_verify
 
 namespace run {
 inline constexpr CommandText kCommand = {

@@ -634,7 +634,8 @@ TEST_F(StoreTest, PoisonIsKeptAsText) {
 
 TEST_F(StoreTest, ReleasesWhatWasJudgedAndNothingElse) {
   Store store = open();
-  ASSERT_EQ(store.put_workload(workload(1), false, 10).value(), 0u);
+  ASSERT_TRUE(store.put_workload(workload(1), false, 10).value().changed);
+  EXPECT_FALSE(store.put_workload(workload(1), false, 11).value().changed);
   const JudgedBy first = judged_by(store.find("one").value());
   EXPECT_EQ(store.release(first, "default/disk-key/one", 11).value().view(), "secret");
   EXPECT_EQ(store.release(first, "default/disk-key/two", 11).error().code,
@@ -642,15 +643,16 @@ TEST_F(StoreTest, ReleasesWhatWasJudgedAndNothingElse) {
   EXPECT_FALSE(
       store.release({first.digest, first.generation + 1}, "default/disk-key/one", 11).ok());
   ASSERT_TRUE(store.remove("one").ok());
-  ASSERT_EQ(store.put_workload(workload(1), false, 10).value(), 0u);
+  ASSERT_TRUE(store.put_workload(workload(1), false, 10).value().changed);
+  EXPECT_FALSE(store.put_workload(workload(1), false, 11).value().changed);
   EXPECT_EQ(store.release(first, "default/disk-key/one", 11).error().reason, "registration");
 }
 
 TEST_F(StoreTest, ReplacesAllOfItsId) {
   Store store = open();
   for (uint8_t digest : {1, 2, 3})
-    ASSERT_EQ(store.put_workload(workload(digest), false, 10).value(), 0u);
-  EXPECT_EQ(store.put_workload(workload(2), true, 10).value(), 2u);
+    ASSERT_EQ(store.put_workload(workload(digest), false, 10).value().replaced, 0u);
+  EXPECT_EQ(store.put_workload(workload(2), true, 10).value().replaced, 2u);
   EXPECT_EQ(store.registrations().value().size(), 1u);
 }
 
