@@ -61,18 +61,26 @@ def test_no_line_is_too_long():
     assert not long, "\n".join(long)
 
 
+def sources_in(path):
+    """What one call of the compiler reads as sources: of a unity build several."""
+    if path.suffix != ".cxx":
+        return [path]
+    return [pathlib.Path(name).resolve() for name in re.findall(r'^#include "(.*\.cpp)"$', path.read_text(), re.M)]
+
+
 def compile_commands():
     """File -> the flags of the dev build that its preprocessor needs."""
     text = subprocess.run(["ninja", "-C", str(BUILD), "-t", "compdb"], capture_output=True, text=True, check=True).stdout
     commands = {}
     for entry in json.loads(text):
         path = pathlib.Path(entry["directory"], entry["file"]).resolve()
-        if " -c " not in entry["command"] or path.suffix != ".cpp":
+        if " -c " not in entry["command"] or path.suffix not in (".cpp", ".cxx"):
             continue
         words = shlex.split(entry["command"])
         after = dict(zip(words, words[1:]))
         flags = [word for word in words if re.match(r"-(I|D|std=)", word)]
-        commands[path] = [*flags, *(["-isystem", after["-isystem"]] if "-isystem" in after else [])]
+        flags += ["-isystem", after["-isystem"]] if "-isystem" in after else []
+        commands.update(dict.fromkeys(sources_in(path), flags))
     return commands
 
 
