@@ -16,7 +16,7 @@ namespace {
 using Signature = std::unique_ptr<ECDSA_SIG, OpensslDelete<ECDSA_SIG_free>>;
 
 const char* group_name(Curve curve) {
-  return curve == Curve::p256 ? "P-256" : "P-384";
+  return curve == Curve::p256 ? "P-256" : curve == Curve::p384 ? "P-384" : "P-521";
 }
 
 Bytes padded(const BIGNUM* value, size_t size) {
@@ -66,6 +66,10 @@ std::shared_ptr<EVP_PKEY> shared(EVP_PKEY* key) {
 
 }  // namespace
 
+std::string_view to_string(Curve curve) {
+  return group_name(curve);
+}
+
 Result<EcKey> EcKey::generate(Curve curve) {
   EVP_PKEY* key = EVP_EC_gen(group_name(curve));
   if (!key) return openssl_error("EC key generation");
@@ -98,7 +102,9 @@ Result<EcKey> EcKey::adopt(EVP_PKEY* key) {
   std::string_view group(name, size);
   if (group == "prime256v1" || group == "P-256") return EcKey(Curve::p256, owned);
   if (group == "secp384r1" || group == "P-384") return EcKey(Curve::p384, owned);
-  return make_error(ErrorCode::unsupported, "crypto", "curve {} is neither P-256 nor P-384", group);
+  if (group == "secp521r1" || group == "P-521") return EcKey(Curve::p521, owned);
+  return make_error(ErrorCode::unsupported, "crypto", "curve {}: only P-256, P-384 and P-521",
+                    group);
 }
 
 EcPoint EcKey::point() const {

@@ -1,9 +1,10 @@
-// Elliptic-curve keys over OpenSSL: ECDH and ECDSA on P-256 and P-384. A key is drawn, or made from
+// Elliptic-curve keys over OpenSSL: ECDH and ECDSA on P-256, P-384 and P-521. A key is drawn, or made from
 // coordinates that are checked to lie on the curve. The private part never leaves the object,
 // except as PEM in SecretBytes.
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "bartizan/result.hpp"
 #include "bartizan/secret_bytes.hpp"
@@ -14,10 +15,12 @@ typedef struct evp_pkey_st EVP_PKEY;  // NOLINT: OpenSSL's own name
 
 namespace bartizan::crypto {
 
-enum class Curve { p256, p384 };
+enum class Curve { p256, p384, p521 };
 constexpr size_t coordinate_size(Curve curve) {
-  return curve == Curve::p256 ? 32 : 48;
+  return curve == Curve::p256 ? 32 : curve == Curve::p384 ? 48 : 66;
 }
+// "P-256", "P-384", "P-521" (RFC 7518 §6.2.1.1).
+std::string_view to_string(Curve curve);
 
 // Big endian, coordinate_size() bytes each.
 struct EcPoint {
@@ -37,7 +40,7 @@ class EcKey {
   static Result<EcKey> from_private(Curve curve, const SecretBytes& scalar, const EcPoint& point);
   static Result<EcKey> from_private_pem(const SecretBytes& pem);
   static Result<EcKey> adopt(
-      EVP_PKEY* key);  // takes one reference; unsupported: not P-256 or P-384
+      EVP_PKEY* key);  // takes one reference; unsupported: another curve
 
   Curve curve() const { return curve_; }
   EcPoint point() const;

@@ -35,10 +35,12 @@ Result<Bytes> member_bytes(const Json& object, std::string_view key, std::string
 
 // The member order is part of the contract, so the text is put together by hand; all values are
 // base64url.
-std::string protected_header(const EcPoint& ephemeral) {
+std::string protected_header(const EcKey& ephemeral) {
+  const EcPoint point = ephemeral.point();
   return fmt::format(
-      R"({{"alg":"{}","enc":"{}","epk":{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}}})",
-      kJweEcAlgorithm, kJweEncryption, url64(ephemeral.x), url64(ephemeral.y));
+      R"({{"alg":"{}","enc":"{}","epk":{{"crv":"{}","kty":"EC","x":"{}","y":"{}"}}}})",
+      kJweEcAlgorithm, kJweEncryption, to_string(ephemeral.curve()), url64(point.x),
+      url64(point.y));
 }
 
 Result<Json> assemble(const std::string& header, ByteView wrapped_key,
@@ -231,7 +233,7 @@ Result<SecretBytes> aes_gcm_open(const SecretBytes& key, ByteView iv, ByteView a
 Json ec_public_jwk(const EcKey& key) {
   EcPoint point = key.point();
   return Json{{"alg", kJweEcAlgorithm},
-              {"crv", "P-256"},
+              {"crv", to_string(key.curve())},
               {"kty", "EC"},
               {"x", url64(point.x)},
               {"y", url64(point.y)}};
@@ -239,12 +241,12 @@ Json ec_public_jwk(const EcKey& key) {
 
 Result<EcKey> ec_key_from_jwk(const Json& jwk) {
   std::string curve = TRY(json_string(jwk, "crv", "EC key"));
-  if (curve != "P-256") {
-    return make_error(ErrorCode::unsupported, std::string(kOrigin),
-                      "EC key: curve \"{}\"; only P-256", curve);
-  }
   Bytes x = TRY(member_bytes(jwk, "x", "EC key")), y = TRY(member_bytes(jwk, "y", "EC key"));
-  return EcKey::from_public(Curve::p256, {x, y});
+  for (Curve known : {Curve::p256, Curve::p384, Curve::p521}) {
+    if (curve == to_string(known)) return EcKey::from_public(known, {x, y});
+  }
+  return make_error(ErrorCode::unsupported, std::string(kOrigin),
+                    "EC key: curve \"{}\"; only P-256, P-384 and P-521", curve);
 }
 
 Result<Json> normalize_jwk(const Json& jwk) {
@@ -275,14 +277,15 @@ Result<Json> jwe_encrypt(const Json& jwk, ByteView plaintext) {
   if (TRY(json_string(jwk, "kty", "tee-pubkey")) == "RSA")
     return encrypt_rsa(jwk, content_key, iv, plaintext);
   EcKey recipient = TRY(ec_key_from_jwk(jwk));
-  return jwe_encrypt_with(recipient, TRY(EcKey::generate(Curve::p256)), content_key, iv, plaintext);
+  return jwe_encrypt_with(recipient, TRY(EcKey::generate(recipient.curve())), content_key, iv,
+                          plaintext);
 }
 
 Result<Json> jwe_encrypt_with(const EcKey& recipient, const EcKey& ephemeral,
                               const SecretBytes& content_key, ByteView iv, ByteView plaintext) {
   SecretBytes shared = TRY(ephemeral.shared_secret(recipient));
   Bytes wrapped = TRY(aes_key_wrap(concat_kdf(shared, kJweEcAlgorithm), content_key));
-  return assemble(protected_header(ephemeral.point()), wrapped, content_key, iv, plaintext);
+  return assemble(protected_header(ephemeral), wrapped, content_key, iv, plaintext);
 }
 
 Result<SecretBytes> jwe_decrypt(const EcKey& recipient, std::string_view json) {

@@ -197,9 +197,10 @@ TEST_F(Exchange, UnreachableNamesUrlAndErrno) {
   std::string url = broker_->url(), ca = broker_->ca_pem();
   broker_->stop();
   Guest one = guest(1);
-  auto key = request_key({url, ca, resource_, 5000}, one);
+  auto key = request_key({url, ca, resource_, 1000}, one);
   ASSERT_FALSE(key.ok());
   EXPECT_EQ(key.error().code, ErrorCode::io);
+  EXPECT_THAT(key.error().message, HasSubstr("the last of 2 tries"));
   EXPECT_EQ(key.error().os_errno, ECONNREFUSED);
   EXPECT_THAT(key.error().message, HasSubstr(url));
 }

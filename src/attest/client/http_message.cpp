@@ -52,6 +52,14 @@ Result<size_t> number(std::string_view text, int base) {
   return value;
 }
 
+// Two of them would be two messages to two readers.
+bool is_single(std::string_view name) {
+  constexpr std::string_view kSingle[] = {"authorization", "content-length",   "content-type",
+                                          "cookie",        "expect",           "host",
+                                          "location",      "transfer-encoding"};
+  return std::find(std::begin(kSingle), std::end(kSingle), name) != std::end(kSingle);
+}
+
 Result<void> add_header(MessageHead& head, std::string_view line) {
   size_t colon = line.find(':');
   std::string name = lower(line.substr(0, colon));
@@ -59,11 +67,13 @@ Result<void> add_header(MessageHead& head, std::string_view line) {
     return malformed("header line");
   std::string value(trimmed(line.substr(colon + 1)));
   if (name == "set-cookie") {
-    head.headers[name] = value;
-  } else if (!head.headers.emplace(name, value).second) {
-    return malformed("header \"" + name + "\" comes twice");
+    head.set_cookies.push_back(std::move(value));
+  } else if (auto [found, added] = head.headers.emplace(name, value); !added) {
+    if (is_single(name)) return malformed("header \"" + name + "\" comes twice");
+    found->second += ", " + value;
   }
-  if (head.headers.size() > kMaxHeaderCount) return malformed("too many headers");
+  if (head.headers.size() + head.set_cookies.size() > kMaxHeaderCount)
+    return malformed("too many headers");
   return {};
 }
 
@@ -75,7 +85,11 @@ std::string_view MessageHead::header(std::string_view name) const {
 }
 
 bool MessageHead::wants_close() const {
-  return lower(header("connection")) == "close";
+  const std::string options = "," + lower(header("connection")) + ",";
+  for (size_t from = 1, end; (end = options.find(',', from)) != options.npos; from = end + 1) {
+    if (trimmed(std::string_view(options).substr(from, end - from)) == "close") return true;
+  }
+  return false;
 }
 
 Result<MessageHead> parse_head(std::string_view text) {

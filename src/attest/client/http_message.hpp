@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "attest/client/tls_stream.hpp"
 #include "bartizan/result.hpp"
@@ -20,11 +21,13 @@ constexpr size_t kMaxHeaderCount = 64;       // each costs a map node
 constexpr size_t kMaxBodyBytes = kMiB;
 constexpr size_t kMaxChunkLine = 128;
 
-// Start line and headers. Names are lower case; a header that comes twice is refused but for
-// set-cookie (last wins).
+// Start line and headers. Names are lower case. A header that comes twice is one list (RFC 9110
+// §5.3), as proxies make them; those that frame a message, address it or prove who sends it are
+// refused then.
 struct MessageHead {
   std::string start_line;
   std::map<std::string, std::string, std::less<>> headers;
+  std::vector<std::string> set_cookies;  // no list: their values hold commas (RFC 6265 §3)
   std::string_view header(std::string_view name) const;  // empty when absent
   bool wants_close() const;                              // Connection: close
 };

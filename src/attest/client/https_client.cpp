@@ -70,7 +70,7 @@ Result<HttpResponse> HttpsClient::send(const HttpRequest& request) {
   }
   std::optional<HttpResponse> response = TRY(std::move(answer));
   if (response) return std::move(*response);
-  return make_error(ErrorCode::protocol, std::string(kOrigin), "{}: closed without an answer",
+  return make_error(ErrorCode::io, std::string(kOrigin), "{}: closed without an answer",
                     endpoint_.url);
 }
 

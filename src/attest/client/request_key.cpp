@@ -1,6 +1,13 @@
-// request_key(): the guest's side of KBS 0.4.0. One fresh EC P-256 key for each exchange; it never
-// leaves this function.
+// request_key(): the guest's side of KBS 0.4.0. One fresh EC P-256 key for each handshake; it never
+// leaves it. What may pass (no connection, too many requests, a broker's own error) is tried again
+// until the deadline, with new evidence; a refusal never is.
 
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include "attest/client/appraisal.hpp"
 #include "attest/client/json_exchange.hpp"
 #include "attest/client/kbs_protocol.hpp"
 #include "attest/evidence/tee_name.hpp"
@@ -16,82 +23,139 @@ namespace {
 using crypto::EcKey;
 
 constexpr size_t kMaxNonce = 1024;   // a nonce is 44 characters; it gets hashed and echoed
-constexpr size_t kMaxCookie = 4096;  // echoed with each request
+constexpr size_t kMaxCookie = 4096;  // of all that are echoed with each request
+constexpr uint32_t kFirstPauseMs = 500, kLongestPauseMs = 8000;
 
-attest::client::HttpRequest post(std::string_view path, const Json& body, std::string_view cookie) {
-  attest::client::HttpRequest request =
-      attest::client::json_post(std::string(attest::client::kPrefix) + std::string(path), body);
-  if (!cookie.empty()) request.headers.emplace_back("Cookie", cookie);
-  return request;
-}
+// "a=b; Expires=…": name and value, which are sent back as they came. A balancer in front of several
+// brokers sets cookies of its own, and needs them to find the one that has the session.
+class Cookies {
+ public:
+  void take(const HttpResponse& response) {
+    for (const std::string& line : response.head.set_cookies) {
+      const std::string pair = line.substr(0, line.find(';'));
+      const size_t equals = pair.find('=');
+      if (equals != pair.npos && equals != 0) values_[pair.substr(0, equals)] = pair;
+    }
+  }
+  bool has_session() const { return values_.contains(std::string(kCookieName)); }
+  std::string header() const {
+    std::string all;
+    for (const auto& [name, pair] : values_) all += (all.empty() ? "" : "; ") + pair;
+    return all;
+  }
 
-struct Challenge {
-  std::string nonce, cookie;
+ private:
+  std::map<std::string, std::string> values_;
 };
 
-// "kbs-session-id=…; Expires=…": name and value are sent back as they came.
-Result<std::string> session_cookie(const attest::client::HttpsClient& client,
-                                   const attest::client::HttpResponse& response) {
-  std::string_view cookie = response.head.header("set-cookie");
-  cookie = cookie.substr(0, cookie.find(';'));
-  if (cookie.find('=') == std::string_view::npos || cookie.size() > kMaxCookie) {
-    return protocol_error(client, "answer to auth has no session cookie");
+// One handshake with a broker, from the challenge to the key.
+class Handshake {
+ public:
+  Handshake(HttpsClient client, EcKey key) : client_(std::move(client)), key_(std::move(key)) {}
+
+  Result<SecretBytes> run(const std::string& resource, EvidenceSource& source) {
+    const std::string nonce = TRY(authenticate(source.tee()));
+    const std::string token = TRY(send_evidence(nonce, source));
+    auto response = exchange({"GET", fmt::format("{}/resource/{}", kPrefix, resource), {}, {}});
+    if (response.ok()) return crypto::jwe_decrypt(key_, as_text(response->body));
+    Error refusal = std::move(response).error();
+    if (refused_) refusal.message += appraisal_in(token);
+    return refusal;
   }
-  return std::string(cookie);
-}
+  // Of the last error: another try may meet a broker that answers.
+  bool may_pass() const { return temporary_; }
 
-Result<Challenge> authenticate(attest::client::HttpsClient& client, Tee tee) {
-  Json body = {{"version", attest::client::kVersion},
-               {"tee", attest::evidence::kbs_tee_name(tee)},
-               {"extra-params", {{"supported-hash-algorithms", {"sha384"}}}}};
-  attest::client::HttpResponse response = TRY(exchange(client, post("/auth", body, {})));
-  Json json = TRY(json_body(client, response));
-  auto nonce = json_string(json, "nonce", "challenge");
-  if (!nonce.ok() || nonce->empty() || nonce->size() > kMaxNonce)
-    return protocol_error(client, "challenge has no nonce");
-  std::string cookie = TRY(session_cookie(client, response));
-  return Challenge{*nonce, cookie};
-}
+ private:
+  Result<HttpResponse> exchange(HttpRequest request) {
+    if (cookies_.has_session()) request.headers.emplace_back("Cookie", cookies_.header());
+    temporary_ = refused_ = false;
+    auto answer = client_.send(request);
+    if (!answer.ok()) {
+      temporary_ = answer.error().code == ErrorCode::io;
+      return answer;
+    }
+    if (answer->status == 200) {
+      cookies_.take(*answer);
+      return answer;
+    }
+    temporary_ = answer->status == 429 || answer->status >= 500;
+    refused_ = answer->status == 401 || answer->status == 403;
+    Error error = error_from_answer(answer->status, as_text(answer->body), client_.endpoint().url);
+    // No judgement: the session is gone, or a broker that took the nonce was cut off before it
+    // answered.
+    temporary_ |= refused_ && error.reason == "nonce";
+    return error;
+  }
 
-Result<void> send_evidence(attest::client::HttpsClient& client, const Challenge& challenge,
-                           const EcKey& key, EvidenceSource& source) {
-  Json public_key = crypto::ec_public_jwk(key);
-  auto report_data = TRY(attest::client::report_data(challenge.nonce, public_key, ""));
-  Evidence evidence = TRY(source.evidence(report_data));
-  Json primary = TRY(parse_json(TRY(evidence_to_json(evidence)), "evidence"));
-  Json body = {
-      {"init-data", nullptr},
-      {"runtime-data", {{"nonce", challenge.nonce}, {"tee-pubkey", public_key}}},
-      {"tee-evidence", {{"primary_evidence", std::move(primary)}, {"additional_evidence", ""}}}};
-  attest::client::HttpResponse response =
-      TRY(exchange(client, post("/attest", body, challenge.cookie)));
-  Json json = TRY(json_body(client, response));
-  if (!json_string(json, "token", "answer").ok())
-    return protocol_error(client, "answer to attest has no token");
-  return {};
-}
+  Result<std::string> authenticate(Tee tee) {
+    Json body = {{"version", kVersion},
+                 {"tee", attest::evidence::kbs_tee_name(tee)},
+                 {"extra-params", {{"supported-hash-algorithms", {"sha384"}}}}};
+    HttpResponse response = TRY(exchange(post("/auth", body)));
+    Json json = TRY(json_body(client_, response));
+    auto nonce = json_string(json, "nonce", "challenge");
+    if (!nonce.ok() || nonce->empty() || nonce->size() > kMaxNonce)
+      return protocol_error(client_, "challenge has no nonce");
+    if (!cookies_.has_session() || cookies_.header().size() > kMaxCookie)
+      return protocol_error(client_, "answer to auth has no session cookie");
+    return nonce;
+  }
 
-Result<SecretBytes> fetch(attest::client::HttpsClient& client, const Challenge& challenge,
-                          const EcKey& key, const std::string& resource) {
-  attest::client::HttpRequest request{
-      "GET",
-      fmt::format("{}/resource/{}", attest::client::kPrefix, resource),
-      {{"Cookie", challenge.cookie}},
-      {}};
-  attest::client::HttpResponse response = TRY(exchange(client, std::move(request)));
-  return crypto::jwe_decrypt(key, as_text(response.body));
+  // The token of the answer.
+  Result<std::string> send_evidence(const std::string& nonce, EvidenceSource& source) {
+    Json public_key = crypto::ec_public_jwk(key_);
+    auto report_data = TRY(attest::client::report_data(nonce, public_key, ""));
+    Evidence evidence = TRY(source.evidence(report_data));
+    Json primary = TRY(parse_json(TRY(evidence_to_json(evidence)), "evidence"));
+    Json body = {
+        {"init-data", nullptr},
+        {"runtime-data", {{"nonce", nonce}, {"tee-pubkey", public_key}}},
+        {"tee-evidence", {{"primary_evidence", std::move(primary)}, {"additional_evidence", ""}}}};
+    HttpResponse response = TRY(exchange(post("/attest", body)));
+    Json json = TRY(json_body(client_, response));
+    auto token = json_string(json, "token", "answer");
+    if (!token.ok()) return protocol_error(client_, "answer to attest has no token");
+    return token;
+  }
+
+  static HttpRequest post(std::string_view path, const Json& body) {
+    return json_post(std::string(kPrefix) + std::string(path), body);
+  }
+
+  HttpsClient client_;
+  EcKey key_;
+  Cookies cookies_;
+  bool temporary_ = false, refused_ = false;
+};
+
+Result<SecretBytes> attempt(const KeyRequest& request, EvidenceSource& source, Deadline deadline,
+                            bool& may_pass) {
+  may_pass = false;
+  auto client = TRY(HttpsClient::create(request.url, request.ca_pem, deadline));
+  Handshake handshake(std::move(client), TRY(EcKey::generate(crypto::Curve::p256)));
+  auto key = handshake.run(request.resource, source);
+  may_pass = handshake.may_pass();
+  return key;
 }
 
 }  // namespace
 
 Result<SecretBytes> request_key(const KeyRequest& request, EvidenceSource& source) {
-  TRY(attest::client::check_resource_path(request.resource));
-  auto client = TRY(attest::client::HttpsClient::create(
-      request.url, request.ca_pem, attest::client::Deadline::after_ms(request.timeout_ms)));
-  EcKey key = TRY(EcKey::generate(crypto::Curve::p256));
-  Challenge challenge = TRY(authenticate(client, source.tee()));
-  TRY(send_evidence(client, challenge, key, source));
-  return fetch(client, challenge, key, request.resource);
+  TRY(check_resource_path(request.resource));
+  const Deadline deadline = Deadline::after_ms(request.timeout_ms);
+  uint32_t pause = kFirstPauseMs;
+  for (int tries = 1;; ++tries) {
+    bool may_pass = false;
+    auto key = attempt(request, source, deadline, may_pass);
+    if (key.ok()) return key;
+    if (!may_pass || deadline.remaining_ms() <= static_cast<int>(pause)) {
+      Error last = std::move(key).error();
+      if (tries > 1) last.message += fmt::format(" (the last of {} tries)", tries);
+      return last;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(pause));
+    pause = std::min(2 * pause, kLongestPauseMs);
+  }
 }
 
 }  // namespace bartizan

@@ -24,10 +24,24 @@ TEST(HttpHead, RefusesWhatTwoReadersMayReadDifferently) {
   for (const char* text :
        {"", "\r\n", "GET / HTTP/1.1\r\nA", "GET / HTTP/1.1\r\n A: b", "GET / HTTP/1.1\r\nA : b",
         "GET / HTTP/1.1\r\nContent-Length: 1\r\ncontent-length: 2", "GET / HTTP/1.1\r\nA: b\nC: d",
-        "GET / HTTP/1.1\r\n: b", "GET / HTTP/1.1\r\nA: \x01"}) {
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: a",
+        "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "GET / HTTP/1.1\r\nAuthorization: a\r\nAuthorization: b", "GET / HTTP/1.1\r\n: b",
+        "GET / HTTP/1.1\r\nA: \x01"}) {
     auto head = attest::client::parse_head(text);
     EXPECT_FALSE(head.ok()) << text;
   }
+}
+
+TEST(HttpHead, TakesListsInSeveralLines) {
+  auto head = parse_head(
+                  "HTTP/1.1 200 OK\r\nVary: Origin\r\nvary: Accept\r\nSet-Cookie: a=1; "
+                  "Expires=Thu, 1 Jan\r\nset-cookie: b=2\r\nConnection: keep-alive, Close")
+                  .value();
+  EXPECT_EQ(head.header("vary"), "Origin, Accept");
+  EXPECT_EQ(head.set_cookies, (std::vector<std::string>{"a=1; Expires=Thu, 1 Jan", "b=2"}));
+  EXPECT_TRUE(head.wants_close());
+  EXPECT_FALSE(parse_head("HTTP/1.1 200 OK\r\nConnection: enclose")->wants_close());
 }
 
 TEST(HttpHead, Limits) {

@@ -117,6 +117,19 @@ TEST(Jwe, ProtectedHeaderOrder) {
       R"({"alg":"ECDH-ES+A256KW","enc":"A256GCM","epk":{"crv":"P-256","kty":"EC","x":")"));
 }
 
+// Guests of others may be configured to bring keys on these.
+TEST(Jwe, EveryCurveOfGuests) {
+  for (Curve curve : {Curve::p256, Curve::p384, Curve::p521}) {
+    EcKey key = EcKey::generate(curve).value();
+    const Json jwk = ec_public_jwk(key);
+    EXPECT_EQ(jwk["crv"], to_string(curve));
+    EXPECT_EQ(normalize_jwk(jwk).value(), jwk);
+    const Json sealed = jwe_encrypt(jwk, as_bytes("the key")).value();
+    EXPECT_EQ(jwe_decrypt(key, sealed.dump()).value().view(), "the key");
+    EXPECT_FALSE(jwe_decrypt(EcKey::generate(Curve::p256).value(), sealed.dump()).ok());
+  }
+}
+
 TEST(Jwe, PointsOffTheCurveAreRefused) {
   Json jwk = ec_public_jwk(EcKey::generate(Curve::p256).value());
   Bytes y = url64(jwk["y"]);
@@ -133,7 +146,7 @@ TEST(Jwk, OnlyKnownMembersAndKeys) {
   more["kid"] = "a";
   EXPECT_EQ(normalize_jwk(more).value(), jwk);
   for (const auto& [name, value] :
-       {std::pair{"alg", "ECDH-ES"}, {"kty", "OKP"}, {"crv", "P-521"}}) {
+       {std::pair{"alg", "ECDH-ES"}, {"kty", "OKP"}, {"kty", "AKP"}, {"crv", "secp256k1"}}) {
     Json bad = jwk;
     bad[name] = value;
     auto refused = normalize_jwk(bad);
@@ -178,7 +191,8 @@ class Jose : public ::testing::Test {
 };
 
 TEST_F(Jose, OpensOurs) {
-  opens_ours(R"({"kty":"EC","crv":"P-256"})", kJweEcAlgorithm);
+  for (const char* curve : {"P-256", "P-384", "P-521"})
+    opens_ours(fmt::format(R"({{"kty":"EC","crv":"{}"}})", curve).c_str(), kJweEcAlgorithm);
 }
 TEST_F(Jose, WeOpenTheirs) {
   std::ofstream(folder_ / "plain") << "their secret";
