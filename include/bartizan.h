@@ -1251,7 +1251,7 @@ typedef struct bartizan_broker_options {
 } bartizan_broker_options;
 
 /* Bits of bartizan_broker_access.flags. */
-/* Trustee has one list of measurements for all workloads, which a registration replaces; with
+/* Trustee has one list of measurements for all workloads, to which a registration adds; with
  * this flag the list remains as it is. */
 #define BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES 1u
 /* Trustee's policy for all resources is replaced by that of bartizan_broker_trustee_policy. */
@@ -1259,6 +1259,9 @@ typedef struct bartizan_broker_options {
 /* bartizan's own broker puts the workload in the place of an earlier registration of the same
  * id, whose launches then get no key any more; other brokers always do. */
 #define BARTIZAN_REGISTER_REPLACE 4u
+/* Trustee's policy for resources remains as it is, and guards the key. Its default one gives any
+ * resource to every genuine guest, so one of the two flags of the policy is required. */
+#define BARTIZAN_REGISTER_KEEP_RESOURCE_POLICY 8u
 
 /* Where a broker is, and how to be its administrator. */
 typedef struct bartizan_broker_access {
@@ -1277,7 +1280,7 @@ typedef struct bartizan_broker_access {
   int32_t kind;
 
   /* Any of BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES, BARTIZAN_REGISTER_RESOURCE_POLICY,
-   * BARTIZAN_REGISTER_REPLACE. */
+   * BARTIZAN_REGISTER_REPLACE, BARTIZAN_REGISTER_KEEP_RESOURCE_POLICY. */
   uint32_t flags;
 
   /* Trustee: its administrator's Ed25519 private key (PEM), which signs a token for five minutes

@@ -90,11 +90,14 @@ struct BrokerAccess {
   SecretBytes admin_key = {};
   // claims of that token; empty: left out
   std::string admin_issuer = {}, admin_audience = {}, admin_role = "admin";
-  // Trustee keeps one list of measurements for all workloads: `measurements` replaces it. false:
+  // Trustee keeps one list of measurements for all workloads: `measurements` are added to it. false:
   // left alone.
   bool reference_values = true;
   // Replaces the KBS's policy for all resources by trustee_resource_policy().
   bool resource_policy = false;
+  // Lets the KBS's policy as it is guard the key. The one that it has by default gives any resource
+  // to every genuine guest, whatever it measures: one of the two is required.
+  bool keep_resource_policy = false;
 
   // Of our broker alone: puts a workload in the place of every earlier registration of the same
   // digest or id, whose launches then get no key any more. The other kinds always do.

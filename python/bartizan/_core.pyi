@@ -1167,6 +1167,7 @@ def register_workload(
     admin_role: str = "admin",
     reference_values: bool = True,
     resource_policy: bool = False,
+    keep_resource_policy: bool = False,
     replace: bool = False,
     id: str,
     workload_digest: bytes,
@@ -1192,9 +1193,12 @@ def register_workload(
     admin_audience: Trustee: claim of that token. Default: omitted.
     admin_role: Trustee: claim of that token; "": omitted.
     reference_values: Trustee has one list of measurements for all workloads; whether the
-        registration replaces it.
+        registration adds to it.
     resource_policy: Whether Trustee's policy for all resources is replaced by
         trustee_resource_policy().
+    keep_resource_policy: Whether Trustee's policy for resources remains as it is, and
+        guards the key. Its default one gives any resource to every genuine guest, so one of
+        the two is required.
     replace: Whether bartizan's own broker puts the workload in the place of an earlier
         registration of the same id, whose launches then get no key any more; other brokers
         always do.

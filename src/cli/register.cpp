@@ -35,7 +35,9 @@ Result<void> check_meanings(const RegisterArguments& arguments) {
       {!arguments.admin_key_file.empty(), "--admin-key", !ours, "with --kind trustee"},
       {!arguments.token_file.empty(), "--token-file", ours, "with --kind bartizan"},
       {arguments.keep_reference_values, "--keep-reference-values", !ours, "with --kind trustee"},
-      {arguments.admin.resource_policy, "--resource-policy", !ours, "with --kind trustee"}};
+      {arguments.admin.resource_policy, "--resource-policy", !ours, "with --kind trustee"},
+      {arguments.admin.keep_resource_policy, "--keep-resource-policy", !ours,
+       "with --kind trustee"}};
   return check_meanings("register: ", "here", rows);
 }
 
@@ -57,6 +59,7 @@ Result<BrokerAccess> register_access(const RegisterArguments& arguments) {
   access.admin_role = arguments.admin.admin_role;
   access.reference_values = !arguments.keep_reference_values;
   access.resource_policy = arguments.admin.resource_policy;
+  access.keep_resource_policy = arguments.admin.keep_resource_policy;
   access.replace = arguments.admin.replace;
   return access;
 }
@@ -155,6 +158,7 @@ void add_trustee_options(CLI::App& command, RegisterArguments& to) {
   declare(command, text::register_image::kAdminAudience, to.admin.admin_audience);
   declare(command, text::register_image::kKeepReferenceValues, to.keep_reference_values);
   declare(command, text::register_image::kResourcePolicy, to.admin.resource_policy);
+  declare(command, text::register_image::kKeepResourcePolicy, to.admin.keep_resource_policy);
   declare(command, text::register_image::kShowPolicy, to.show_policy);
 }
 

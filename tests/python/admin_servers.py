@@ -52,7 +52,7 @@ class Server:
             protocol_version = "HTTP/1.1"
 
             def handle_any(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.rfile.read(int(self.headers["Content-Length"] or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 outer.requests.append((self.command, self.path, headers, body))
                 status, text = outer.judge(self.command, self.path, headers, body)
@@ -78,8 +78,7 @@ class Server:
         if self.answer:
             return self.answer(body)
         try:
-            self.check(method, path, headers, body)
-            return 200, b""
+            return self.check(method, path, headers, body) or (200, b"")
         except (AssertionError, KeyError, ValueError) as error:
             self.problems.append(f"{method} {path}: {error!r}")
             return 400, json.dumps({"type": "https://github.com/confidential-containers/kbs/errors/X", "detail": "bad request"}).encode()
@@ -122,7 +121,15 @@ class Trustee(Server):
             raise ValueError("signature of the token") from error
         self.tokens.append(json.loads(unurl64(claims)))
 
+    def reference_value(self, path, headers):
+        self.check_token(headers)
+        name = path.removeprefix(self.prefix + "/reference-value/")
+        self.order.append("GET")
+        return (200, json.dumps(self.values[name]).encode()) if name in self.values else (404, b"")
+
     def check_admin(self, method, path, headers, body):
+        if method == "GET":
+            return self.reference_value(path, headers)
         assert method == "POST"
         assert path.startswith(self.prefix + "/")
         assert set(headers) <= {"host", "content-length", "content-type", "accept", "authorization"}

@@ -43,7 +43,7 @@ def test_trustee_gets_policy_values_and_last_the_key(admin, tmp_path):
         before = int(time.time())
         register(server, kind="trustee", admin_key=admin[0].read_bytes(), resource_policy=True, admin_issuer="me", admin_audience="kbs")
         assert server.problems == []
-        assert server.order == ["resource-policy", "reference-value", "resource"]
+        assert server.order == ["resource-policy", "GET", "reference-value", "resource"]
         assert server.resources == {"default/disk-key/w": KEY}
         assert server.values == {"snp_launch_measurement": [one.hex() for one in MEASUREMENTS]}
         for claims in server.tokens:
@@ -55,13 +55,41 @@ def test_trustee_gets_policy_values_and_last_the_key(admin, tmp_path):
 
 def test_trustee_without_a_token_and_without_reference_values(tmp_path):
     with Trustee(tmp_path) as server:
-        register(server, kind="trustee", reference_values=False)
+        register(server, kind="trustee", reference_values=False, keep_resource_policy=True)
         assert server.problems == [] and server.order == ["resource"]
+
+
+def test_trustee_keeps_the_measurements_of_others(admin, tmp_path):
+    """Its list is one for all: the next registration locks nobody out."""
+    with Trustee(tmp_path, admin[1]) as server:
+        server.values = {"snp_launch_measurement": ["aa" * 48, MEASUREMENTS[0].hex()]}
+        register(server, kind="trustee", admin_key=admin[0].read_bytes(), keep_resource_policy=True)
+        assert server.problems == [] and server.policy is None
+        assert set(server.values["snp_launch_measurement"]) == {"aa" * 48, *(one.hex() for one in MEASUREMENTS)}
+        assert len(server.values["snp_launch_measurement"]) == 1 + len(MEASUREMENTS)
+
+
+@pytest.mark.parametrize("theirs", [{"a": 1}, "x", ["00"] * 5000])
+def test_trustee_with_a_list_that_is_none(tmp_path, theirs):
+    with Trustee(tmp_path) as server:
+        server.values = {"snp_launch_measurement": theirs}
+        with pytest.raises(bartizan.Error, match="snp_launch_measurement"):
+            register(server, kind="trustee", keep_resource_policy=True)
+        assert server.resources == {}
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_trustee_wants_a_word_about_the_policy(tmp_path, both):
+    """Its default policy gives any key to every genuine guest."""
+    with Trustee(tmp_path) as server:
+        with pytest.raises(bartizan.InvalidArgument, match="keep_resource_policy"):
+            register(server, kind="trustee", resource_policy=both, keep_resource_policy=both)
+        assert server.requests == []
 
 
 def test_trustee_behind_a_path_and_with_the_reference_value_of_tdx(admin, tmp_path):
     with Trustee(tmp_path, admin[1], prefix="/api/kbs/v0") as server:
-        more = {"kind": "trustee", "admin_key": admin[0].read_bytes(), "tee": "tdx", "admin_role": ""}
+        more = {"kind": "trustee", "admin_key": admin[0].read_bytes(), "tee": "tdx", "admin_role": "", "resource_policy": True}
         bartizan.register_workload(**{**access(server, **more), "url": server.url + "/api/"}, **WORKLOAD)
         assert server.problems == []
         assert server.values == {"mr_td": [one.hex() for one in MEASUREMENTS]}
@@ -71,7 +99,7 @@ def test_trustee_behind_a_path_and_with_the_reference_value_of_tdx(admin, tmp_pa
 def test_trustee_with_a_token_made_elsewhere(tmp_path):
     with Trustee(tmp_path) as server:
         server.answer = lambda body: (200, b"")
-        register(server, kind="trustee", admin_token=b"a.b.c\n")
+        register(server, kind="trustee", admin_token=b"a.b.c\n", keep_resource_policy=True, reference_values=False)
         assert {headers["authorization"] for _, _, headers, _ in server.requests} == {"Bearer a.b.c"}
 
 
@@ -80,7 +108,7 @@ def test_trustee_refuses_another_administrator(admin, tmp_path):
     openssl("genpkey", "-algorithm", "ed25519", "-out", other)
     with Trustee(tmp_path, admin[1]) as server:
         with pytest.raises(bartizan.Error):
-            register(server, kind="trustee", admin_key=other.read_bytes())
+            register(server, kind="trustee", admin_key=other.read_bytes(), keep_resource_policy=True)
         assert server.resources == {}
 
 
@@ -204,7 +232,7 @@ def test_another_authority_gets_nothing(kind, make, tmp_path):
     other, _, _ = make_certificate(tmp_path / "other")
     with make(tmp_path / "server") as server:
         with pytest.raises(bartizan.VerificationFailed) as caught:
-            bartizan.register_workload(**{**access(server), "ca_pem": other.read_text()}, kind=kind, **{**WORKLOAD, "measurements": MEASUREMENTS[:1]})
+            bartizan.register_workload(**{**access(server), "ca_pem": other.read_text()}, kind=kind, keep_resource_policy=True, **{**WORKLOAD, "measurements": MEASUREMENTS[:1]})
         assert caught.value.reason == "tls"
         assert server.requests == []
 
@@ -215,7 +243,7 @@ def test_refusals_are_errors_that_name_the_server(kind, make, status, tmp_path):
     with make(tmp_path) as server:
         server.answer = lambda body: (status, b'{"type":"x","detail":"because of the moon"}')
         with pytest.raises(bartizan.Error) as caught:
-            register(server, {**WORKLOAD, "measurements": MEASUREMENTS[:1]}, kind=kind)
+            register(server, {**WORKLOAD, "measurements": MEASUREMENTS[:1]}, kind=kind, keep_resource_policy=True)
         assert server.url in str(caught.value) and "moon" in str(caught.value)
         assert len(server.requests) == 1  # no redirect is followed, and nothing is tried twice
 
@@ -226,7 +254,7 @@ def test_server_that_repeats_the_key_does_not_put_it_into_the_error(kind, make, 
     with make(tmp_path) as server:
         server.answer = lambda body: (400, json.dumps({"type": "x", "detail": "cannot read " + form(KEY).decode(), "reason": form(KEY).decode()}).encode())
         with pytest.raises(bartizan.Error) as caught:
-            register(server, {**WORKLOAD, "measurements": MEASUREMENTS[:1]}, kind=kind)
+            register(server, {**WORKLOAD, "measurements": MEASUREMENTS[:1]}, kind=kind, keep_resource_policy=True)
         text = str(caught.value) + caught.value.reason + caught.value.expected + caught.value.got
         assert form(KEY).decode() not in text and "repeats a secret" in text
 

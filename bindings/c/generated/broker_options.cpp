@@ -32,10 +32,12 @@ Result<BrokerAccess> from_c(const bartizan_broker_access* from) {
   TRY(assign_enum(options.kind, BARTIZAN_BROKER_REGISTER_WORKLOAD, "kind", "BARTIZAN_BROKER_*",
       to.kind));
   TRY(check_flags(options.flags, BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES |
-      BARTIZAN_REGISTER_RESOURCE_POLICY | BARTIZAN_REGISTER_REPLACE, "flags"));
+      BARTIZAN_REGISTER_RESOURCE_POLICY | BARTIZAN_REGISTER_REPLACE |
+      BARTIZAN_REGISTER_KEEP_RESOURCE_POLICY, "flags"));
   to.reference_values = (options.flags & BARTIZAN_REGISTER_KEEP_REFERENCE_VALUES) == 0;
   to.resource_policy = (options.flags & BARTIZAN_REGISTER_RESOURCE_POLICY) != 0;
   to.replace = (options.flags & BARTIZAN_REGISTER_REPLACE) != 0;
+  to.keep_resource_policy = (options.flags & BARTIZAN_REGISTER_KEEP_RESOURCE_POLICY) != 0;
   TRY(assign(options.admin_key, "admin_key", to.admin_key));
   TRY(assign(options.admin_issuer, "admin_issuer", to.admin_issuer));
   TRY(assign(options.admin_audience, "admin_audience", to.admin_audience));

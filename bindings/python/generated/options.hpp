@@ -559,6 +559,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
          const std::string& admin_role,
          bool reference_values,
          bool resource_policy,
+         bool keep_resource_policy,
          bool replace,
          const std::string& id,
          const py::bytes& workload_digest,
@@ -580,6 +581,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
         assign(admin_role, "admin_role", broker_access.admin_role);
         assign(reference_values, "reference_values", broker_access.reference_values);
         assign(resource_policy, "resource_policy", broker_access.resource_policy);
+        assign(keep_resource_policy, "keep_resource_policy", broker_access.keep_resource_policy);
         assign(replace, "replace", broker_access.replace);
         Workload workload;
         assign(id, "id", workload.id);
@@ -604,6 +606,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
       py::arg("admin_role") = "admin",
       py::arg("reference_values") = true,
       py::arg("resource_policy") = false,
+      py::arg("keep_resource_policy") = false,
       py::arg("replace") = false,
       py::arg("id"),
       py::arg("workload_digest"),
@@ -628,9 +631,12 @@ admin_issuer: Trustee: claim of that token. Default: omitted.
 admin_audience: Trustee: claim of that token. Default: omitted.
 admin_role: Trustee: claim of that token; "": omitted.
 reference_values: Trustee has one list of measurements for all workloads; whether the
-    registration replaces it.
+    registration adds to it.
 resource_policy: Whether Trustee's policy for all resources is replaced by
     trustee_resource_policy().
+keep_resource_policy: Whether Trustee's policy for resources remains as it is, and
+    guards the key. Its default one gives any resource to every genuine guest, so one of
+    the two is required.
 replace: Whether bartizan's own broker puts the workload in the place of an earlier
     registration of the same id, whose launches then get no key any more; other brokers
     always do.

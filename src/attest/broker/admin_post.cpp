@@ -60,6 +60,21 @@ Result<std::string> bearer(const SecretBytes& token) {
   return make_error(ErrorCode::invalid_argument, kOrigin, "admin token is empty or not printable");
 }
 
+Result<std::optional<Bytes>> fetch(const BrokerAccess& access, const std::string& path,
+                                   const std::optional<std::string>& authorization) {
+  Target target = TRY(parse_target(access.url));
+  client::HttpRequest request{"GET", target.prefix + path, {{"Accept", "application/json"}}, {}};
+  if (authorization) request.headers.emplace_back("Authorization", *authorization);
+  auto client = TRY(client::HttpsClient::create(target.origin, access.ca_pem,
+                                                client::Deadline::after_ms(kTimeoutMs)));
+  client::HttpResponse response = TRY(client.send(request));
+  if (response.status == 404) return std::optional<Bytes>();
+  if (response.status == 200) return std::optional<Bytes>(std::move(response.body));
+  return without_secrets(client::error_from_answer(response.status, as_text(response.body),
+                                                   client.endpoint().url + target.prefix + path),
+                         access.url, response.status, {&access.admin_token, &access.admin_key});
+}
+
 Result<void> send_post(const BrokerAccess& access, Post post,
                        const std::vector<const SecretBytes*>& secrets) {
   Target target = TRY(parse_target(access.url));

@@ -26,6 +26,10 @@ struct Post {
   std::optional<std::string> authorization;
 };
 
+// GET: the body; nothing at status 404.
+Result<std::optional<Bytes>> fetch(const BrokerAccess& access, const std::string& path,
+                                   const std::optional<std::string>& authorization);
+
 // Success is a status from 200 to 299. `secrets` must not come out in an error.
 Result<void> send_post(const BrokerAccess& access, Post post,
                        const std::vector<const SecretBytes*>& secrets);

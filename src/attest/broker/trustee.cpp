@@ -1,5 +1,8 @@
 #include "attest/broker/trustee.hpp"
 
+#include <algorithm>
+#include <optional>
+
 #include "attest/broker/admin_post.hpp"
 #include "attest/client/kbs_protocol.hpp"
 #include "attest/evidence/tee_name.hpp"
@@ -16,6 +19,18 @@ constexpr char kOrigin[] = "attest/broker";
 constexpr int64_t kAdminTokenSeconds = 300;  // of the administrator's bearer token
 constexpr int64_t kClockSkew = 30;           // between their clock and ours
 constexpr size_t kMrConfigIdBytes = 48;
+constexpr size_t kMaxReferenceValues = 4096;
+
+// Trustee's own default policy allows every resource to all but sample evidence.
+Result<void> check_policy(const BrokerAccess& access) {
+  if (access.resource_policy != access.keep_resource_policy) return {};
+  if (access.resource_policy)
+    return invalid(kOrigin, "resource_policy and keep_resource_policy exclude each other");
+  return invalid(kOrigin,
+                 "Trustee's default policy gives any key to every genuine guest, whatever it "
+                 "measures: resource_policy replaces it by one for this workload, "
+                 "keep_resource_policy trusts the one that is there");
+}
 
 // What Trustee calls the measurement, for the default policies of its attestation service.
 Result<std::string> reference_name(Tee tee) {
@@ -106,9 +121,30 @@ class TrusteeRegistration {
     return send("/resource-policy", "application/json", SecretBytes::from_string(body.dump()));
   }
 
+  // The list is one for all workloads: what others registered stays, or they would be locked out.
+  Result<Json> merged_with_theirs(const std::string& name) {
+    std::optional<std::string> authorization;
+    if (!token_.empty()) authorization = TRY(bearer(token_));
+    Json all = hex_list(workload_.measurements);
+    const auto body = TRY(
+        fetch(access_, fmt::format("{}/reference-value/{}", client::kPrefix, name), authorization));
+    if (!body) return all;
+    const Json theirs = TRY(parse_json(as_text(*body), "Trustee's reference value"));
+    if (theirs.is_null()) return all;
+    if (!theirs.is_array() || theirs.size() > kMaxReferenceValues) {
+      return make_error(ErrorCode::protocol, kOrigin,
+                        "Trustee's reference value {}: not a list of at most {} values", name,
+                        kMaxReferenceValues);
+    }
+    for (const Json& one : theirs) {
+      if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(one);
+    }
+    return all;
+  }
+
   Result<void> send_reference_values() {
-    std::string message =
-        reference_message(TRY(reference_name(workload_.tee)), hex_list(workload_.measurements));
+    const std::string name = TRY(reference_name(workload_.tee));
+    std::string message = reference_message(name, TRY(merged_with_theirs(name)));
     return send("/reference-value", "application/json", SecretBytes::from_string(message));
   }
 
@@ -140,6 +176,7 @@ Result<SecretBytes> make_admin_token(const BrokerAccess& access, int64_t now) {
 Result<void> register_with_trustee(const BrokerAccess& access, const Workload& workload,
                                    int64_t now) {
   TRY(check(workload));
+  TRY(check_policy(access));
   if (workload.disk_key.empty())
     return make_error(ErrorCode::invalid_argument, kOrigin, "workload: disk_key is empty");
   return TrusteeRegistration(access, workload).run(now);

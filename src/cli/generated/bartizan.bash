@@ -26,7 +26,7 @@ _bartizan() {
     bundle-create) options="--kernel --modules --init --output --append-cmdline" ;;
     bundle-inspect) options="" ;;
     broker) options="--state --listen --tls-name --sev-root --verbose" ;;
-    register) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --broker --kind --ca --token-file --key-file --measurement --allow-simulated --allow-debug --minimum-tcb --replace --force --admin-key --admin-role --admin-issuer --admin-audience --keep-reference-values --resource-policy --show-policy" ;;
+    register) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --broker --kind --ca --token-file --key-file --measurement --allow-simulated --allow-debug --minimum-tcb --replace --force --admin-key --admin-role --admin-issuer --admin-audience --keep-reference-values --resource-policy --keep-resource-policy --show-policy" ;;
     unregister) options="--broker --ca --token-file" ;;
     list) options="--broker --ca --token-file" ;;
     show) options="--broker --ca --token-file" ;;

@@ -58,6 +58,7 @@ inline constexpr LibraryName kLibraryNames[] = {
     {"id_key", "--id-key"},
     {"image_id", "--image-id"},
     {"keep_reference_values", "--keep-reference-values"},
+    {"keep_resource_policy", "--keep-resource-policy"},
     {"key_file", "--key-file"},
     {"key_from", "--key-from"},
     {"key_out", "--key-out"},
@@ -594,11 +595,15 @@ inline constexpr OptionText kAdminAudience = {
     "Trustee", false, false, false, false};
 inline constexpr OptionText kKeepReferenceValues = {
     "--keep-reference-values", "",
-    "Do not replace its list of measurements",
+    "Do not add to its list of measurements",
     "Trustee", false, false, false, false};
 inline constexpr OptionText kResourcePolicy = {
     "--resource-policy", "",
     "Replace its policy for all resources by one for this workload alone",
+    "Trustee", false, false, false, false};
+inline constexpr OptionText kKeepResourcePolicy = {
+    "--keep-resource-policy", "",
+    "Let its policy guard the key; its default one gives any key to every genuine guest",
     "Trustee", false, false, false, false};
 inline constexpr OptionText kShowPolicy = {
     "--show-policy", "",
