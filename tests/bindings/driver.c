@@ -186,6 +186,7 @@ static int32_t enroll(bartizan_string** json, bartizan_error** error) {
   if (get("token_file")) access.admin_token = file_of("token_file", 1);
   if (get("admin_key")) access.admin_key = file_of("admin_key", 1);
   if (get("resource_policy")) access.flags = BARTIZAN_REGISTER_RESOURCE_POLICY;
+  if (get("keep_resource_policy")) access.flags = BARTIZAN_REGISTER_KEEP_RESOURCE_POLICY;
   if (get("replace")) access.flags |= BARTIZAN_REGISTER_REPLACE;
   if (get("kind")) status = bartizan_broker_kind_from_name(get("kind"), &access.kind, error);
   if (status) return status;

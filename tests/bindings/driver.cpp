@@ -178,6 +178,7 @@ Result<Json> do_register(const Arguments& arguments) {
   if (!kind.ok()) return kind.error();
   access.kind = *kind;
   access.resource_policy = !get(arguments, "resource_policy").empty();
+  access.keep_resource_policy = !get(arguments, "keep_resource_policy").empty();
   access.replace = !get(arguments, "replace").empty();
   workload.tee = options->tee;
   if (auto done = register_workload(access, workload); !done.ok()) return done.error();

@@ -60,7 +60,7 @@ def broker(state, port, sev_root=None):
         return {"started": True}
 
 
-def register(image, url, ca, key_file, token_file=None, admin_key=None, kind="bartizan", resource_policy="", replace="", measurement=None, tee="simulated", **launch_options):
+def register(image, url, ca, key_file, token_file=None, admin_key=None, kind="bartizan", resource_policy="", keep_resource_policy="", replace="", measurement=None, tee="simulated", **launch_options):
     info = bartizan.inspect_image(image)
     digest = bytes.fromhex(measurement) if measurement else measure(tee=tee, **launch_options).digest
     bartizan.register_workload(
@@ -71,6 +71,7 @@ def register(image, url, ca, key_file, token_file=None, admin_key=None, kind="ba
         kind=kind,
         tee=tee,
         resource_policy=bool(resource_policy),
+        keep_resource_policy=bool(keep_resource_policy),
         replace=bool(replace),
         id=info.workload_id,
         workload_digest=info.workload_digest,

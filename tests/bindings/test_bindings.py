@@ -29,7 +29,7 @@ UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"
 TIME_LIMIT_S = 120
 
 
-FLAGS = ("anonymous", "resource_policy", "replace")  # options without a value
+FLAGS = ("anonymous", "resource_policy", "keep_resource_policy", "replace")  # options without a value
 
 
 def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, source=None, output=None, publish_auto=None,
