@@ -1116,12 +1116,23 @@ typedef struct bartizan_evidence_policy {
   /* Demanded REPORT_DATA. 64 bytes. Default: any. */
   bartizan_blob report_data;
 
-  /* Minimum of each component of REPORTED_TCB, in that field's form. Default: 0. */
+  /* Minimum of each component of REPORTED_TCB, in that field's form on Milan and Genoa; Turin's
+   * evidence is refused if this is not 0, because the number means another thing there. Default:
+   * 0. */
   uint64_t minimum_tcb;
 
   /* Time at which certificates must be valid. Unit: seconds since 1970. Default: the system's
    * clock. */
   int64_t now;
+
+  /* The rest of the policy, a JSON text as docs/reference/evidence-policy.schema.json has it.
+   * What both demand must both be so; what either allows is allowed. Default: its defaults,
+   * which are strict. */
+  const char* json;
+
+  /* Folder with VCEKs, revocation lists and TDX collateral for evidence that came without.
+   * Default: none. */
+  const char* collateral;
 } bartizan_evidence_policy;
 
 /* Which key to request, and from which broker. */
@@ -1148,29 +1159,88 @@ typedef struct bartizan_key_request {
   void* evidence_user;
 } bartizan_key_request;
 
-/* JSON object VerifiedEvidence: Content of evidence that was verified.
+/* JSON object VerifiedEvidence: Content of evidence.
  *
- *   tee           string. The TEE that made it.
- *   measurement   hex. Launch digest: 48 bytes.
- *   host_data     hex. HOST_DATA: 32 bytes.
- *   report_data   hex. REPORT_DATA: 64 bytes.
- *   policy        number. Guest policy.
- *   reported_tcb  number. REPORTED_TCB.
- *   version       number. Version of the report's form.
- *   chip_id       string. CHIP_ID in hexadecimal.
+ *   tee                   string. The TEE that made it.
+ *   measurement           hex. Launch digest, or MRTD: 48 bytes.
+ *   host_data             hex. HOST_DATA, 32 bytes, or MRCONFIGID: 48 bytes if its end is not zero.
+ *   report_data           hex. REPORT_DATA: 64 bytes.
+ *   policy                number. Guest policy, or TD attributes.
+ *   reported_tcb          number. REPORTED_TCB.
+ *   version               number. Version of the report's form.
+ *   chip_id               string. CHIP_ID in hexadecimal.
+ *   product               string. Product: Milan, Genoa, Turin, TDX; empty: the report does not
+ *                         name it.
+ *   signer                string. Kind of key that signed it: vcek, vlek, pck.
+ *   tcb                   string. The reported TCB by component, as JSON, as policies have
+ *                         minimums.
+ *   vmpl                  number. Privilege level that asked for the report.
+ *   guest_svn             number. Security version of the guest, from its ID block.
+ *   platform_info         number. PLATFORM_INFO.
+ *   runtime_measurements  array of hex. RTMR 0 to 3 of TDX.
+ *   tcb_status            string. Status of the platform by TDX's TCB info.
+ *   advisories            string. Intel's advisories for that status, with commas.
  */
+
+/* JSON object EvidenceCheck: One check of evidence.
+ *
+ *   name      string. Its name, which stays.
+ *   outcome   string. How it ended: passed, failed, not_applicable (nothing is demanded, or nothing
+ *             left to check).
+ *   expected  string. What the policy demands.
+ *   found     string. What the evidence has.
+ */
+
+/* JSON object EvidenceVerdict: Every check of evidence against a policy.
+ *
+ *   accepted  bool. Whether no check has failed.
+ *   reason    string. Reason of the first check that failed, as VerificationFailed has it.
+ *   message   string. What is wrong, with the next step.
+ *   content   VerifiedEvidence or null. Content of the evidence, believed or not.
+ *   checks    array of EvidenceCheck. The checks, in order.
+ */
+
+/* Makes every check of a policy; a refusal is a result here, not an error.
+ *
+ *   evidence  JSON in CoCo's form for that TEE.
+ *   tee       One of BARTIZAN_TEE_*: the TEE that the evidence claims.
+ *   policy    What is demanded; NULL: a genuine report alone.
+ *   json      Receives a JSON object: EvidenceVerdict.
+ *
+ * Does not block; any thread.
+ * Errors: corrupt: a malformed report; invalid_argument: a malformed policy; unsupported: a TEE
+ * without a verifier; not_found: the folder of collateral.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_attest_judge(
+    const char* evidence, int32_t tee, const bartizan_evidence_policy* policy, bartizan_string**
+    json, bartizan_error** err);
+
+/* Reads what evidence contains without judging it: nothing of it is proven.
+ *
+ *   evidence  JSON in CoCo's form for that TEE.
+ *   tee       One of BARTIZAN_TEE_*: the TEE that the evidence claims.
+ *   json      Receives a JSON object: VerifiedEvidence.
+ *
+ * Does not block; any thread.
+ * Errors: corrupt: a malformed report; unsupported: a TEE without a verifier.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_API int32_t bartizan_attest_show(
+    const char* evidence, int32_t tee, bartizan_string** json, bartizan_error** err);
 
 /* Verifies evidence against a policy: signature, certificates and every demanded value.
  *
- *   evidence  JSON in Trustee's form for that TEE.
+ *   evidence  JSON in CoCo's form for that TEE.
  *   tee       One of BARTIZAN_TEE_*: the TEE that the evidence claims.
  *   policy    What is demanded; NULL: a genuine report alone.
  *   json      Receives a JSON object: VerifiedEvidence.
  *
  * Does not block; any thread.
- * Errors: verification_failed: with reason "simulated", "certificate_chain", "signature", "debug",
- * "measurement", "host_data", "report_data", "tcb", "policy", "vmpl" or "date" ; corrupt: a
- * malformed report; unsupported: a TEE without a verifier.
+ * Errors: verification_failed: with the reason of the first check that failed, such as "simulated",
+ * "certificate_chain", "signature", "revoked", "date", "debug", "measurement", "host_data",
+ * "report_data", "tcb" or "policy" ; corrupt: a malformed report; invalid_argument: a malformed
+ * policy; unsupported: a TEE without a verifier; not_found: the folder of collateral.
  * On failure: *json unchanged.
  */
 BARTIZAN_API int32_t bartizan_attest_verify(

@@ -44,6 +44,30 @@ int32_t bartizan_attest_verify(const char* evidence, int32_t tee,
   });
 }
 
+int32_t bartizan_attest_judge(const char* evidence, int32_t tee,
+                              const bartizan_evidence_policy* policy, bartizan_string** json,
+                              bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!evidence) return missing("evidence");
+    if (!json) return missing("json");
+    auto kind = TRY(tee_of(tee));
+    auto demands = TRY(from_c(policy));
+    auto parsed = TRY(bz::evidence_from_json(evidence, kind));
+    return give_json(bz::judge_evidence(parsed, demands), json);
+  });
+}
+
+int32_t bartizan_attest_show(const char* evidence, int32_t tee, bartizan_string** json,
+                             bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!evidence) return missing("evidence");
+    if (!json) return missing("json");
+    auto kind = TRY(tee_of(tee));
+    auto parsed = TRY(bz::evidence_from_json(evidence, kind));
+    return give_json(bz::show_evidence(parsed), json);
+  });
+}
+
 int32_t bartizan_attest_request_key(const bartizan_key_request* request, bartizan_secret** key,
                                     bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {

@@ -8,7 +8,7 @@ A launch is four verbs::
         context.start()                            # returns; or start_enter(), which waits
         reason = context.wait()                    # in a coroutine: await context
 
-Images (build_image, inspect_image, verify_image, diff_images), measurements (measure, measure_set, make_id_block), evidence (verify_evidence) and the broker
+Images (build_image, inspect_image, verify_image, diff_images), measurements (measure, measure_set, make_id_block), evidence (verify_evidence, judge_evidence, show_evidence) and the broker
 (Broker, register_workload, trustee_resource_policy) need no KVM. Whatever fails raises bartizan.Error; see docs/errors.md.
 """
 
@@ -19,6 +19,8 @@ from ._core import (
     BundleInfo,
     Context,
     Evidence,
+    EvidenceCheck,
+    EvidenceVerdict,
     ExitKind,
     ExitReason,
     HostProbe,
@@ -49,6 +51,7 @@ from ._core import (
     diff_images,
     expire_workload,
     inspect_image,
+    judge_evidence,
     list_workloads,
     make_id_block,
     measure,
@@ -59,6 +62,7 @@ from ._core import (
     request_key,
     rotate_key,
     show_workload,
+    show_evidence,
     trustee_resource_policy,
     unregister_workload,
     vcpu_type_names,
@@ -96,6 +100,8 @@ __all__ = [
     "Corrupt",
     "Error",
     "Evidence",
+    "EvidenceCheck",
+    "EvidenceVerdict",
     "ExitKind",
     "ExitReason",
     "HostProbe",
@@ -151,6 +157,8 @@ __all__ = [
     "unregister_workload",
     "vcpu_type_names",
     "verify_audit",
+    "judge_evidence",
+    "show_evidence",
     "verify_evidence",
     "verify_image",
 ]

@@ -488,22 +488,22 @@ class ImageDifference:
         """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
 
 class VerifiedEvidence:
-    """Content of evidence that was verified."""
+    """Content of evidence."""
     @property
     def tee(self) -> Tee:
         """The TEE that made it."""
     @property
     def measurement(self) -> bytes:
-        """Launch digest: 48 bytes."""
+        """Launch digest, or MRTD: 48 bytes."""
     @property
     def host_data(self) -> bytes:
-        """HOST_DATA: 32 bytes."""
+        """HOST_DATA, 32 bytes, or MRCONFIGID: 48 bytes if its end is not zero."""
     @property
     def report_data(self) -> bytes:
         """REPORT_DATA: 64 bytes."""
     @property
     def policy(self) -> int:
-        """Guest policy."""
+        """Guest policy, or TD attributes."""
     @property
     def reported_tcb(self) -> int:
         """REPORTED_TCB."""
@@ -513,6 +513,74 @@ class VerifiedEvidence:
     @property
     def chip_id(self) -> str:
         """CHIP_ID in hexadecimal."""
+    @property
+    def product(self) -> str:
+        """Product: Milan, Genoa, Turin, TDX; empty: the report does not name it."""
+    @property
+    def signer(self) -> str:
+        """Kind of key that signed it: vcek, vlek, pck."""
+    @property
+    def tcb(self) -> str:
+        """The reported TCB by component, as JSON, as policies have minimums."""
+    @property
+    def vmpl(self) -> int:
+        """Privilege level that asked for the report."""
+    @property
+    def guest_svn(self) -> int:
+        """Security version of the guest, from its ID block."""
+    @property
+    def platform_info(self) -> int:
+        """PLATFORM_INFO."""
+    @property
+    def runtime_measurements(self) -> list[bytes]:
+        """RTMR 0 to 3 of TDX."""
+    @property
+    def tcb_status(self) -> str:
+        """Status of the platform by TDX's TCB info."""
+    @property
+    def advisories(self) -> str:
+        """Intel's advisories for that status, with commas."""
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
+
+class EvidenceCheck:
+    """One check of evidence."""
+    @property
+    def name(self) -> str:
+        """Its name, which stays."""
+    @property
+    def outcome(self) -> str:
+        """How it ended: passed, failed, not_applicable (nothing is demanded, or nothing left to
+        check).
+        """
+    @property
+    def expected(self) -> str:
+        """What the policy demands."""
+    @property
+    def found(self) -> str:
+        """What the evidence has."""
+    def __eq__(self, other: object) -> bool: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
+
+class EvidenceVerdict:
+    """Every check of evidence against a policy."""
+    @property
+    def accepted(self) -> bool:
+        """Whether no check has failed."""
+    @property
+    def reason(self) -> str:
+        """Reason of the first check that failed, as VerificationFailed has it."""
+    @property
+    def message(self) -> str:
+        """What is wrong, with the next step."""
+    @property
+    def content(self) -> VerifiedEvidence | None:
+        """Content of the evidence, believed or not."""
+    @property
+    def checks(self) -> list[EvidenceCheck]:
+        """The checks, in order."""
     def __eq__(self, other: object) -> bool: ...
     def to_dict(self) -> dict[str, Any]:
         """The JSON form of the other interfaces, as a dict: bytes are hexadecimal, secrets are missing."""
@@ -547,7 +615,8 @@ class ExitReason:
 
 class Evidence:
     """A signed report, with the certificates that came along."""
-    def __init__(self, tee: Tee | str, report: bytes, certificates: Sequence[bytes] = ...) -> None: ...
+    def __init__(self, tee: Tee | str, report: bytes, certificates: Sequence[bytes] = ..., *,
+                 revocation_lists: Sequence[bytes] = ..., event_log: bytes = ..., collateral: str = ...) -> None: ...
     def __eq__(self, other: object) -> bool: ...
     @property
     def tee(self) -> Tee:
@@ -557,12 +626,15 @@ class Evidence:
         """The report as the TEE made it."""
     @property
     def certificates(self) -> list[bytes]:
-        """In DER: VCEK, ASK, ARK."""
+        """In DER, in any order: VCEK or VLEK, ASK, ARK."""
+    @property
+    def event_log(self) -> bytes:
+        """The event log of TDX (CCEL)."""
     def to_json(self) -> str:
-        """Trustee's JSON form."""
+        """CoCo's JSON form."""
     @staticmethod
     def from_json(json: str, tee: Tee | str) -> Evidence:
-        """Reads Trustee's JSON form."""
+        """Reads CoCo's JSON form."""
 
 class PublishedPort:
     """A host port that leads to a guest's."""
@@ -1142,6 +1214,8 @@ def verify_evidence(
     report_data: bytes = b"",
     minimum_tcb: int = 0,
     now: int = 0,
+    json: str = "",
+    collateral: _Path | None = None,
 ) -> VerifiedEvidence:
     """Verifies evidence against a policy; raises VerificationFailed with the reason.
 
@@ -1150,9 +1224,49 @@ def verify_evidence(
     measurements: Accepted launch digests. Default: any.
     host_data: Demanded HOST_DATA: the workload digest. 32 bytes. Default: any.
     report_data: Demanded REPORT_DATA. 64 bytes. Default: any.
-    minimum_tcb: Minimum of each component of REPORTED_TCB, in that field's form.
+    minimum_tcb: Minimum of each component of REPORTED_TCB, in that field's form on Milan
+        and Genoa; Turin's evidence is refused if this is not 0, because the number means
+        another thing there.
     now: Time at which certificates must be valid. Unit: seconds since 1970. Default: the
         system's clock.
+    json: The rest of the policy, a JSON text as docs/reference/evidence-policy.schema.json
+        has it. What both demand must both be so; what either allows is allowed. Default:
+        its defaults, which are strict.
+    collateral: Folder with VCEKs, revocation lists and TDX collateral for evidence that
+        came without. Default: none.
+    """
+
+def judge_evidence(
+    evidence: Evidence,
+    *,
+    allow_simulated: bool = False,
+    allow_debug: bool = False,
+    measurements: Sequence[bytes] = (),
+    host_data: bytes = b"",
+    report_data: bytes = b"",
+    minimum_tcb: int = 0,
+    now: int = 0,
+    json: str = "",
+    collateral: _Path | None = None,
+) -> EvidenceVerdict:
+    """Makes every check of a policy; raises for malformed evidence or policy, not for a
+    refusal.
+
+    allow_simulated: Whether evidence of the simulated TEE is accepted. It protects nothing.
+    allow_debug: Whether guests whose policy allows debugging are accepted.
+    measurements: Accepted launch digests. Default: any.
+    host_data: Demanded HOST_DATA: the workload digest. 32 bytes. Default: any.
+    report_data: Demanded REPORT_DATA. 64 bytes. Default: any.
+    minimum_tcb: Minimum of each component of REPORTED_TCB, in that field's form on Milan
+        and Genoa; Turin's evidence is refused if this is not 0, because the number means
+        another thing there.
+    now: Time at which certificates must be valid. Unit: seconds since 1970. Default: the
+        system's clock.
+    json: The rest of the policy, a JSON text as docs/reference/evidence-policy.schema.json
+        has it. What both demand must both be so; what either allows is allowed. Default:
+        its defaults, which are strict.
+    collateral: Folder with VCEKs, revocation lists and TDX collateral for evidence that
+        came without. Default: none.
     """
 
 def register_workload(
@@ -1259,6 +1373,9 @@ def inspect_image(image: _Path, reference: str = "") -> ImageInfo:
 
 def verify_image(image: _Path, disk_key: bytes | None = None, *, progress: _Progress | None = None) -> None:
     """Checks an image's disk against its manifest, and a key against the disk."""
+
+def show_evidence(evidence: Evidence) -> VerifiedEvidence:
+    """What evidence contains, without judging it: nothing of it is proven."""
 
 def request_key(
     url: str,

@@ -45,7 +45,7 @@ def option_line(option):
             f"    {quoted(option.get('group', ''))}, {', '.join(flags)}}};\n")
 
 
-GROUPS = ("bundle",)  # commands of two words
+GROUPS = ("bundle", "evidence")  # commands of two words
 
 
 def words_of(name):
@@ -148,13 +148,9 @@ _bartizan() {{
     mapfile -t COMPREPLY < <(compgen -W "{commands} --help --version" -- "$word")
     return
   fi
-  if [ "$command" = bundle ]; then
-    if [ "$COMP_CWORD" -eq 2 ]; then
-      mapfile -t COMPREPLY < <(compgen -W "create inspect" -- "$word")
-      return
-    fi
-    command=bundle-${{COMP_WORDS[2]}}
-  fi
+  case $command in
+{groups}
+  esac
   if [ "${{COMP_WORDS[COMP_CWORD-1]}}" = --tee ]; then
     mapfile -t COMPREPLY < <(compgen -W "{tees}" -- "$word")
     return
@@ -176,7 +172,18 @@ complete -F _bartizan bartizan
 def completion(line):
     flags = {name: " ".join(flag for option in line.options(name) for flag in option["flag"].split(",") if flag.startswith("--"))
              for name in line.commands}
-    return COMPLETION.format(commands=" ".join(dict.fromkeys(words_of(name)[0] for name in line.commands)),
+    group = """    {name})
+      if [ "$COMP_CWORD" -eq 2 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "{verbs}" -- "$word")
+        return
+      fi
+      command={name}-${COMP_WORDS[2]} ;;"""
+    verbs = {}
+    for words in map(words_of, line.commands):
+        if len(words) > 1:
+            verbs.setdefault(words[0], []).append(words[1])
+    groups = "\n".join(group.replace("{name}", name).replace("{verbs}", " ".join(below)) for name, below in verbs.items())
+    return COMPLETION.format(groups=groups, commands=" ".join(dict.fromkeys(words_of(name)[0] for name in line.commands)),
                              tees="none simulated sev sev-es snp tdx",
                              cases="\n".join(f'    {name}) options="{options}" ;;' for name, options in flags.items()))
 

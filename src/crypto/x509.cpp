@@ -36,6 +36,14 @@ std::string text_of(BIO* bio) {
   return std::string(text, static_cast<size_t>(size));
 }
 
+std::string common_name_of(const X509_NAME* name) {
+  int index = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+  if (index < 0) return {};
+  const ASN1_STRING* value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, index));
+  return std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
+                     static_cast<size_t>(ASN1_STRING_length(value)));
+}
+
 bool is_address(const std::string& name) {
   uint8_t buffer[16];
   return inet_pton(AF_INET, name.c_str(), buffer) == 1 ||
@@ -151,12 +159,16 @@ std::string Certificate::pem() const {
 }
 
 std::string Certificate::common_name() const {
-  const X509_NAME* name = X509_get_subject_name(certificate_.get());
-  int index = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
-  if (index < 0) return {};
-  const ASN1_STRING* value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, index));
-  return std::string(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
-                     static_cast<size_t>(ASN1_STRING_length(value)));
+  return common_name_of(X509_get_subject_name(certificate_.get()));
+}
+
+std::string Certificate::issuer_common_name() const {
+  return common_name_of(X509_get_issuer_name(certificate_.get()));
+}
+
+std::string Certificate::serial() const {
+  const ASN1_INTEGER* serial = X509_get0_serialNumber(certificate_.get());
+  return to_hex({ASN1_STRING_get0_data(serial), static_cast<size_t>(ASN1_STRING_length(serial))});
 }
 
 Sha256Digest Certificate::public_key_hash() const {
@@ -197,6 +209,8 @@ Certificate::SignatureKind Certificate::signature_kind() const {
     case NID_rsassaPss:
       X509_get_signature_info(certificate_.get(), &digest, nullptr, nullptr, nullptr);
       return digest == NID_sha384 ? SignatureKind::rsa_pss : SignatureKind::other;
+    case NID_ecdsa_with_SHA256:
+      return SignatureKind::ecdsa_sha256;
     case NID_ecdsa_with_SHA384:
       return SignatureKind::ecdsa_sha384;
   }
@@ -211,6 +225,56 @@ bool Certificate::issued_by(const Certificate& issuer) const {
               X509_verify(certificate_.get(), key) == 1;
   ERR_clear_error();
   return good;
+}
+
+Result<RevocationList> RevocationList::from_der(ByteView der) {
+  if (der.size() > kMaxRevocationListBytes) {
+    return make_error(ErrorCode::corrupt, "crypto", "revocation list: {} bytes, at most {}",
+                      der.size(), kMaxRevocationListBytes);
+  }
+  const uint8_t* cursor = der.data();
+  X509_CRL* parsed = d2i_X509_CRL(nullptr, &cursor, static_cast<long>(der.size()));
+  if (!parsed) return openssl_error("revocation list: not DER", ErrorCode::corrupt);
+  RevocationList list(std::shared_ptr<X509_CRL>(parsed, X509_CRL_free));
+  if (cursor != der.data() + der.size()) {
+    return make_error(ErrorCode::corrupt, "crypto", "revocation list: {} bytes after its end",
+                      der.data() + der.size() - cursor);
+  }
+  return list;
+}
+
+bool RevocationList::names_issuer(const Certificate& issuer) const {
+  return X509_NAME_cmp(X509_CRL_get_issuer(list_.get()), X509_get_subject_name(issuer.handle())) ==
+         0;
+}
+
+bool RevocationList::issued_by(const Certificate& issuer) const {
+  EVP_PKEY* key = X509_get0_pubkey(issuer.handle());
+  bool good = key && names_issuer(issuer) && X509_CRL_verify(list_.get(), key) == 1;
+  ERR_clear_error();
+  return good;
+}
+
+// X509_CRL_get0_by_cert() would look for an indirect list's entries, which have issuers of their
+// own; these lists have none.
+bool RevocationList::revokes(const Certificate& certificate) const {
+  if (X509_NAME_cmp(X509_CRL_get_issuer(list_.get()), X509_get_issuer_name(certificate.handle())) !=
+      0)
+    return false;
+  X509_REVOKED* entry = nullptr;
+  return X509_CRL_get0_by_serial(list_.get(), &entry,
+                                 X509_get0_serialNumber(certificate.handle())) != 0;
+}
+
+int64_t RevocationList::this_update() const {
+  return seconds(X509_CRL_get0_lastUpdate(list_.get()));
+}
+int64_t RevocationList::next_update() const {
+  const ASN1_TIME* next = X509_CRL_get0_nextUpdate(list_.get());
+  return next ? seconds(next) : 0;
+}
+std::string RevocationList::issuer_common_name() const {
+  return common_name_of(X509_CRL_get_issuer(list_.get()));
 }
 
 Result<Certificate> CertificateRequest::sign(const EcKey& subject_key, const Certificate* issuer,

@@ -15,13 +15,16 @@
 #include "crypto/ec.hpp"
 #include "crypto/hash.hpp"
 
-typedef struct x509_st X509;  // NOLINT: OpenSSL's own name
+typedef struct x509_st X509;          // NOLINT: OpenSSL's own name
+typedef struct X509_crl_st X509_CRL;  // NOLINT: OpenSSL's own name
 
 namespace bartizan::crypto {
 
 // Real attestation certificates are below 2 KiB; more comes from someone who wants our time in the
 // parser.
 constexpr size_t kMaxCertificateBytes = 16 * kKiB;
+// Intel's lists of its processors' keys hold some hundred entries of 50 bytes.
+constexpr size_t kMaxRevocationListBytes = 256 * kKiB;
 
 class Certificate {
  public:
@@ -31,8 +34,10 @@ class Certificate {
 
   Bytes der() const;
   std::string pem() const;
-  std::string common_name() const;       // of the subject; empty when absent
-  Sha256Digest public_key_hash() const;  // SHA-256 of the SubjectPublicKeyInfo
+  std::string common_name() const;         // of the subject; empty when absent
+  std::string issuer_common_name() const;  // empty when absent
+  std::string serial() const;              // hex
+  Sha256Digest public_key_hash() const;    // SHA-256 of the SubjectPublicKeyInfo
   Result<EcKey> ec_public_key() const;
   int64_t not_before() const;  // seconds since the epoch
   int64_t not_after() const;
@@ -41,7 +46,7 @@ class Certificate {
   // Content of the extension's OCTET STRING; nothing when absent or when there is more than one.
   std::optional<Bytes> extension(std::string_view oid) const;
 
-  enum class SignatureKind { rsa_pss, ecdsa_sha384, other };
+  enum class SignatureKind { rsa_pss, ecdsa_sha256, ecdsa_sha384, other };
   SignatureKind signature_kind() const;
   // Names chain and the signature is good. Looks at nothing else.
   bool issued_by(const Certificate& issuer) const;
@@ -52,6 +57,24 @@ class Certificate {
   friend struct CertificateRequest;
   explicit Certificate(std::shared_ptr<X509> certificate) : certificate_(std::move(certificate)) {}
   std::shared_ptr<X509> certificate_;
+};
+
+// A list of certificates that their issuer has taken back (CRL).
+class RevocationList {
+ public:
+  static Result<RevocationList> from_der(ByteView der);  // corrupt: no list, trailing bytes
+
+  // The name is the issuer's and the signature is good. Looks at nothing else.
+  bool issued_by(const Certificate& issuer) const;
+  bool names_issuer(const Certificate& issuer) const;
+  bool revokes(const Certificate& certificate) const;  // by serial, of the same issuer
+  int64_t this_update() const;
+  int64_t next_update() const;  // 0: the list does not say
+  std::string issuer_common_name() const;
+
+ private:
+  explicit RevocationList(std::shared_ptr<X509_CRL> list) : list_(std::move(list)) {}
+  std::shared_ptr<X509_CRL> list_;
 };
 
 // A certificate to be made.

@@ -19,6 +19,8 @@ Result<EvidencePolicy> from_c(const bartizan_evidence_policy* from) {
   TRY(assign(options.report_data, "report_data", to.report_data));
   TRY(assign(options.minimum_tcb, "minimum_tcb", to.minimum_tcb));
   TRY(assign(options.now, "now", to.now));
+  TRY(assign(options.json, "json", to.json));
+  TRY(assign(options.collateral, "collateral", to.collateral));
   return to;
 }
 

@@ -14,7 +14,31 @@ Json to_json(const VerifiedEvidence& from) {
               {"policy", from.policy},
               {"reported_tcb", from.reported_tcb},
               {"version", from.version},
-              {"chip_id", from.chip_id}};
+              {"chip_id", from.chip_id},
+              {"product", from.product},
+              {"signer", from.signer},
+              {"tcb", from.tcb},
+              {"vmpl", from.vmpl},
+              {"guest_svn", from.guest_svn},
+              {"platform_info", from.platform_info},
+              {"runtime_measurements", hex_list(from.runtime_measurements)},
+              {"tcb_status", from.tcb_status},
+              {"advisories", from.advisories}};
+}
+
+Json to_json(const EvidenceCheck& from) {
+  return Json{{"name", from.name},
+              {"outcome", bartizan::to_string(from.outcome)},
+              {"expected", from.expected},
+              {"found", from.found}};
+}
+
+Json to_json(const EvidenceVerdict& from) {
+  return Json{{"accepted", from.accepted},
+              {"reason", from.reason},
+              {"message", from.message},
+              {"content", from.content ? to_json(*from.content) : Json()},
+              {"checks", to_json(from.checks)}};
 }
 
 }  // namespace bartizan::view

@@ -476,7 +476,9 @@ void with_arguments_of_verify_evidence(Define&& define, Work work) {
          const py::bytes& host_data,
          const py::bytes& report_data,
          uint64_t minimum_tcb,
-         int64_t now) {
+         int64_t now,
+         const std::string& json,
+         const std::optional<Path>& collateral) {
         EvidencePolicy options;
         assign(allow_simulated, "allow_simulated", options.allow_simulated);
         assign(allow_debug, "allow_debug", options.allow_debug);
@@ -485,6 +487,8 @@ void with_arguments_of_verify_evidence(Define&& define, Work work) {
         assign(report_data, "report_data", options.report_data);
         assign(minimum_tcb, "minimum_tcb", options.minimum_tcb);
         assign(now, "now", options.now);
+        assign(json, "json", options.json);
+        assign(collateral, "collateral", options.collateral);
         return work(std::move(options), evidence);
       },
       py::arg("evidence"),
@@ -496,6 +500,8 @@ void with_arguments_of_verify_evidence(Define&& define, Work work) {
       py::arg("report_data") = py::bytes(),
       py::arg("minimum_tcb") = 0,
       py::arg("now") = 0,
+      py::arg("json") = "",
+      py::arg("collateral") = py::none(),
       R"doc(Verifies evidence against a policy; raises VerificationFailed with the reason.
 
 allow_simulated: Whether evidence of the simulated TEE is accepted. It protects nothing.
@@ -503,9 +509,72 @@ allow_debug: Whether guests whose policy allows debugging are accepted.
 measurements: Accepted launch digests. Default: any.
 host_data: Demanded HOST_DATA: the workload digest. 32 bytes. Default: any.
 report_data: Demanded REPORT_DATA. 64 bytes. Default: any.
-minimum_tcb: Minimum of each component of REPORTED_TCB, in that field's form.
+minimum_tcb: Minimum of each component of REPORTED_TCB, in that field's form on Milan
+    and Genoa; Turin's evidence is refused if this is not 0, because the number means
+    another thing there.
 now: Time at which certificates must be valid. Unit: seconds since 1970. Default: the
-    system's clock.)doc");
+    system's clock.
+json: The rest of the policy, a JSON text as docs/reference/evidence-policy.schema.json
+    has it. What both demand must both be so; what either allows is allowed. Default:
+    its defaults, which are strict.
+collateral: Folder with VCEKs, revocation lists and TDX collateral for evidence that
+    came without. Default: none.)doc");
+}
+
+template <typename Define, typename Work>
+void with_arguments_of_judge_evidence(Define&& define, Work work) {
+  define(
+      [work](const Evidence& evidence,
+         bool allow_simulated,
+         bool allow_debug,
+         const std::vector<py::bytes>& measurements,
+         const py::bytes& host_data,
+         const py::bytes& report_data,
+         uint64_t minimum_tcb,
+         int64_t now,
+         const std::string& json,
+         const std::optional<Path>& collateral) {
+        EvidencePolicy options;
+        assign(allow_simulated, "allow_simulated", options.allow_simulated);
+        assign(allow_debug, "allow_debug", options.allow_debug);
+        assign(measurements, "measurements", options.measurements);
+        assign(host_data, "host_data", options.host_data);
+        assign(report_data, "report_data", options.report_data);
+        assign(minimum_tcb, "minimum_tcb", options.minimum_tcb);
+        assign(now, "now", options.now);
+        assign(json, "json", options.json);
+        assign(collateral, "collateral", options.collateral);
+        return work(std::move(options), evidence);
+      },
+      py::arg("evidence"),
+      py::kw_only(),
+      py::arg("allow_simulated") = false,
+      py::arg("allow_debug") = false,
+      py::arg("measurements") = std::vector<py::bytes>(),
+      py::arg("host_data") = py::bytes(),
+      py::arg("report_data") = py::bytes(),
+      py::arg("minimum_tcb") = 0,
+      py::arg("now") = 0,
+      py::arg("json") = "",
+      py::arg("collateral") = py::none(),
+      R"doc(Makes every check of a policy; raises for malformed evidence or policy, not for a
+refusal.
+
+allow_simulated: Whether evidence of the simulated TEE is accepted. It protects nothing.
+allow_debug: Whether guests whose policy allows debugging are accepted.
+measurements: Accepted launch digests. Default: any.
+host_data: Demanded HOST_DATA: the workload digest. 32 bytes. Default: any.
+report_data: Demanded REPORT_DATA. 64 bytes. Default: any.
+minimum_tcb: Minimum of each component of REPORTED_TCB, in that field's form on Milan
+    and Genoa; Turin's evidence is refused if this is not 0, because the number means
+    another thing there.
+now: Time at which certificates must be valid. Unit: seconds since 1970. Default: the
+    system's clock.
+json: The rest of the policy, a JSON text as docs/reference/evidence-policy.schema.json
+    has it. What both demand must both be so; what either allows is allowed. Default:
+    its defaults, which are strict.
+collateral: Folder with VCEKs, revocation lists and TDX collateral for evidence that
+    came without. Default: none.)doc");
 }
 
 template <typename Define, typename Work>

@@ -321,15 +321,24 @@ void add_image_difference(py::module_& module) {
 }
 
 void add_verified_evidence(py::module_& module) {
-  py::class_<VerifiedEvidence> type(module, "VerifiedEvidence", R"doc(Content of evidence that was verified.)doc");
+  py::class_<VerifiedEvidence> type(module, "VerifiedEvidence", R"doc(Content of evidence.)doc");
   type.def_readonly("tee", &VerifiedEvidence::tee, R"doc(The TEE that made it.)doc");
-  type.def_property_readonly("measurement", [](const VerifiedEvidence& self) { return to_bytes(self.measurement); }, R"doc(Launch digest: 48 bytes.)doc");
-  type.def_property_readonly("host_data", [](const VerifiedEvidence& self) { return to_bytes(self.host_data); }, R"doc(HOST_DATA: 32 bytes.)doc");
+  type.def_property_readonly("measurement", [](const VerifiedEvidence& self) { return to_bytes(self.measurement); }, R"doc(Launch digest, or MRTD: 48 bytes.)doc");
+  type.def_property_readonly("host_data", [](const VerifiedEvidence& self) { return to_bytes(self.host_data); }, R"doc(HOST_DATA, 32 bytes, or MRCONFIGID: 48 bytes if its end is not zero.)doc");
   type.def_property_readonly("report_data", [](const VerifiedEvidence& self) { return to_bytes(self.report_data); }, R"doc(REPORT_DATA: 64 bytes.)doc");
-  type.def_readonly("policy", &VerifiedEvidence::policy, R"doc(Guest policy.)doc");
+  type.def_readonly("policy", &VerifiedEvidence::policy, R"doc(Guest policy, or TD attributes.)doc");
   type.def_readonly("reported_tcb", &VerifiedEvidence::reported_tcb, R"doc(REPORTED_TCB.)doc");
   type.def_readonly("version", &VerifiedEvidence::version, R"doc(Version of the report's form.)doc");
   type.def_readonly("chip_id", &VerifiedEvidence::chip_id, R"doc(CHIP_ID in hexadecimal.)doc");
+  type.def_readonly("product", &VerifiedEvidence::product, R"doc(Product: Milan, Genoa, Turin, TDX; empty: the report does not name it.)doc");
+  type.def_readonly("signer", &VerifiedEvidence::signer, R"doc(Kind of key that signed it: vcek, vlek, pck.)doc");
+  type.def_readonly("tcb", &VerifiedEvidence::tcb, R"doc(The reported TCB by component, as JSON, as policies have minimums.)doc");
+  type.def_readonly("vmpl", &VerifiedEvidence::vmpl, R"doc(Privilege level that asked for the report.)doc");
+  type.def_readonly("guest_svn", &VerifiedEvidence::guest_svn, R"doc(Security version of the guest, from its ID block.)doc");
+  type.def_readonly("platform_info", &VerifiedEvidence::platform_info, R"doc(PLATFORM_INFO.)doc");
+  type.def_property_readonly("runtime_measurements", [](const VerifiedEvidence& self) { return to_list(self.runtime_measurements); }, R"doc(RTMR 0 to 3 of TDX.)doc");
+  type.def_readonly("tcb_status", &VerifiedEvidence::tcb_status, R"doc(Status of the platform by TDX's TCB info.)doc");
+  type.def_readonly("advisories", &VerifiedEvidence::advisories, R"doc(Intel's advisories for that status, with commas.)doc");
   add_to_dict(type);
   add_state(type,
             &VerifiedEvidence::tee,
@@ -339,7 +348,46 @@ void add_verified_evidence(py::module_& module) {
             &VerifiedEvidence::policy,
             &VerifiedEvidence::reported_tcb,
             &VerifiedEvidence::version,
-            &VerifiedEvidence::chip_id);
+            &VerifiedEvidence::chip_id,
+            &VerifiedEvidence::product,
+            &VerifiedEvidence::signer,
+            &VerifiedEvidence::tcb,
+            &VerifiedEvidence::vmpl,
+            &VerifiedEvidence::guest_svn,
+            &VerifiedEvidence::platform_info,
+            &VerifiedEvidence::runtime_measurements,
+            &VerifiedEvidence::tcb_status,
+            &VerifiedEvidence::advisories);
+}
+
+void add_evidence_check(py::module_& module) {
+  py::class_<EvidenceCheck> type(module, "EvidenceCheck", R"doc(One check of evidence.)doc");
+  type.def_readonly("name", &EvidenceCheck::name, R"doc(Its name, which stays.)doc");
+  type.def_property_readonly("outcome", [](const EvidenceCheck& self) { return std::string(to_string(self.outcome)); }, R"doc(How it ended: passed, failed, not_applicable (nothing is demanded, or nothing left to check).)doc");
+  type.def_readonly("expected", &EvidenceCheck::expected, R"doc(What the policy demands.)doc");
+  type.def_readonly("found", &EvidenceCheck::found, R"doc(What the evidence has.)doc");
+  add_to_dict(type);
+  add_state(type,
+            &EvidenceCheck::name,
+            &EvidenceCheck::outcome,
+            &EvidenceCheck::expected,
+            &EvidenceCheck::found);
+}
+
+void add_evidence_verdict(py::module_& module) {
+  py::class_<EvidenceVerdict> type(module, "EvidenceVerdict", R"doc(Every check of evidence against a policy.)doc");
+  type.def_readonly("accepted", &EvidenceVerdict::accepted, R"doc(Whether no check has failed.)doc");
+  type.def_readonly("reason", &EvidenceVerdict::reason, R"doc(Reason of the first check that failed, as VerificationFailed has it.)doc");
+  type.def_readonly("message", &EvidenceVerdict::message, R"doc(What is wrong, with the next step.)doc");
+  type.def_readonly("content", &EvidenceVerdict::content, R"doc(Content of the evidence, believed or not.)doc");
+  type.def_readonly("checks", &EvidenceVerdict::checks, R"doc(The checks, in order.)doc");
+  add_to_dict(type);
+  add_state(type,
+            &EvidenceVerdict::accepted,
+            &EvidenceVerdict::reason,
+            &EvidenceVerdict::message,
+            &EvidenceVerdict::content,
+            &EvidenceVerdict::checks);
 }
 
 void add_exit_reason(py::module_& module) {
@@ -377,6 +425,8 @@ void bind_results(py::module_& module) {
   add_image_info(module);
   add_image_difference(module);
   add_verified_evidence(module);
+  add_evidence_check(module);
+  add_evidence_verdict(module);
   add_exit_reason(module);
 }
 

@@ -17,7 +17,9 @@ constexpr size_t kEntrySize = 24;
 constexpr Guid kVcek = guid("63da758d-e664-4564-adc5-f4b93be8accd");
 constexpr Guid kAsk = guid("4ab7b379-bbac-4fe4-a02f-05aef327c782");
 constexpr Guid kArk = guid("c0b406a4-a803-4952-9743-3fb6014cd0ae");
+constexpr Guid kVlek = guid("a8074bc2-a25a-483e-aae6-39c045a0b8a1");
 constexpr std::array<Guid, 3> kOrder = {kVcek, kAsk, kArk};
+constexpr std::array<Guid, 4> kDecodedOrder = {kVcek, kVlek, kAsk, kArk};
 
 Error corrupt_table(std::string_view what) {
   return make_error(ErrorCode::corrupt, "attest/evidence", "certificate table: {}", what);
@@ -72,7 +74,7 @@ Result<std::vector<Bytes>> decode_certificate_table(ByteView table) {
     }
   }
   std::vector<Bytes> certificates;
-  for (const Guid& guid : kOrder) {
+  for (const Guid& guid : kDecodedOrder) {
     auto certificate = found.find(guid);
     if (certificate != found.end()) certificates.push_back(certificate->second);
   }

@@ -14,10 +14,11 @@ namespace bartizan::attest::evidence {
 // at 16 KiB.
 constexpr size_t kMaxCertificateTable = 16 * kKiB;
 
-// DER certificates in the order VCEK, ASK, ARK, as in Evidence::certificates.
+// DER certificates in the order VCEK, ASK, ARK.
 Bytes encode_certificate_table(const std::vector<Bytes>& certificates);
 
-// The reverse; unknown GUIDs are passed over, missing certificates leave the list shorter. corrupt:
+// The reverse, in the order VCEK, VLEK, ASK, ARK; unknown GUIDs are passed over, missing
+// certificates leave the list shorter. corrupt:
 // an entry that points outside the table, a GUID twice.
 Result<std::vector<Bytes>> decode_certificate_table(ByteView table);
 

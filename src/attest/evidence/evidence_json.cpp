@@ -1,9 +1,11 @@
-// Trustee's JSON form of SNP evidence: {"attestation_report": {…}, "cert_chain": [{"cert_type",
-// "data": [ints]}]}. The report travels as its fields, so reserved bytes cannot; that is why
-// parse() refuses them.
+// The JSON forms of CoCo. SNP: {"attestation_report": {…}, "cert_chain": [{"cert_type", "data":
+// [ints]}] or null}. The report travels as its fields, so reserved bytes cannot: a report that has
+// some brings "raw_report" too, base64 of its bytes, which then count. TDX: {"quote": base64,
+// "cc_eventlog": base64 or null}, and our own "collateral".
 
 #include <optional>
 
+#include "attest/evidence/certificate_role.hpp"
 #include "attest/evidence/snp_report.hpp"
 #include "attest/evidence/tee_name.hpp"
 #include "bartizan/attest.hpp"
@@ -16,12 +18,14 @@ namespace bartizan {
 using namespace attest::evidence;  // NOLINT: the public functions of this component
 namespace {
 
-constexpr std::string_view kWhat = "SNP evidence";
+constexpr std::string_view kWhat = "SNP evidence", kTdxWhat = "TDX evidence";
 // Bytes as JSON integers take four characters each: report, six certificates of 2 KiB and their
 // names stay below.
 constexpr size_t kMaxEvidenceJson = 256 * kKiB;
 constexpr size_t kMaxChain = 8;  // VCEK, VLEK, ASK, ARK, CRL … each at most once
 constexpr size_t kMaxCertificate = 16 * kKiB;
+// Quotes are 5 KiB; an event log's ACPI area is 64 KiB, in some clouds 256 KiB.
+constexpr size_t kMaxTdxEvidenceJson = 2 * kMiB, kMaxQuote = 64 * kKiB, kMaxEventLog = kMiB;
 
 Error corrupt(std::string_view what) {
   return make_error(ErrorCode::corrupt, "attest/evidence", "{}: {}", kWhat, what);
@@ -208,6 +212,13 @@ Result<Bytes> report_from_json(const Json& json) {
   return bytes;
 }
 
+Result<Bytes> raw_report_from_json(const Json& json) {
+  if (!json.is_string()) return corrupt("raw_report is not a text");
+  Bytes bytes = TRY(from_base64(json.get_ref<const std::string&>()));
+  TRY(SnpReport::parse(bytes));
+  return bytes;
+}
+
 // DER as it is, PEM decoded: Trustee's attesters send either.
 Result<Bytes> certificate_from_json(const Json& data) {
   if (!data.is_array() || data.size() > kMaxCertificate)
@@ -222,57 +233,119 @@ Result<Bytes> certificate_from_json(const Json& data) {
   return TRY(crypto::Certificate::from_pem(as_text(bytes))).der();
 }
 
-// In the order of Evidence: VCEK, ASK, ARK. Other kinds (CRL, VLEK …) are passed over.
-Result<std::vector<Bytes>> chain_from_json(const Json& chain) {
-  if (chain.is_null()) return std::vector<Bytes>();
+// Other kinds than these and CRL are passed over.
+Result<void> chain_from_json(const Json& chain, Evidence& to) {
+  if (chain.is_null()) return {};
   if (!chain.is_array() || chain.size() > kMaxChain)
     return corrupt("cert_chain is not a short array");
-  std::vector<Bytes> certificates;
-  for (std::string_view wanted : {"VCEK", "ASK", "ARK"}) {
+  for (std::string_view wanted : {"VCEK", "VLEK", "ASK", "ARK"}) {
     for (const Json& entry : chain) {
       const Json* type = TRY(json_member(entry, "cert_type", kWhat));
       if (*type != wanted) continue;
-      certificates.push_back(TRY(certificate_from_json(*TRY(json_member(entry, "data", kWhat)))));
+      to.certificates.push_back(
+          TRY(certificate_from_json(*TRY(json_member(entry, "data", kWhat)))));
       break;
     }
   }
-  return certificates;
+  for (const Json& entry : chain) {
+    if (*TRY(json_member(entry, "cert_type", kWhat)) != "CRL") continue;
+    to.revocation_lists.push_back(
+        TRY(certificate_from_json(*TRY(json_member(entry, "data", kWhat)))));
+  }
+  return {};
 }
 
-Result<void> check_has_snp_form(Tee tee) {
-  if (tee == Tee::snp || tee == Tee::simulated) return {};
+// By what the certificates are; what is none keeps the name of its place.
+Json chain_to_json(const Evidence& evidence) {
+  constexpr std::string_view kTypes[] = {"VCEK", "ASK", "ARK"};
+  Json chain = Json::array();
+  for (size_t i = 0; i < evidence.certificates.size(); ++i) {
+    auto certificate = crypto::Certificate::from_der(evidence.certificates[i]);
+    if (!certificate.ok() && i >= std::size(kTypes)) continue;
+    chain.push_back({{"cert_type", certificate.ok() ? to_string(role_of(*certificate)) : kTypes[i]},
+                     {"data", evidence.certificates[i]}});
+  }
+  for (const Bytes& list : evidence.revocation_lists)
+    chain.push_back({{"cert_type", "CRL"}, {"data", list}});
+  return chain.empty() ? Json() : chain;  // Trustee takes an empty list for a chain without VCEK
+}
+
+Result<Json> json_of_size(std::string_view text, size_t limit, std::string_view what) {
+  if (text.size() <= limit) return parse_json(text, what);
+  return make_error(ErrorCode::corrupt, "attest/evidence", "{}: {} bytes of JSON, at most {}", what,
+                    text.size(), limit);
+}
+
+Result<Evidence> snp_from_json(std::string_view text, Tee tee) {
+  Json json = TRY(json_of_size(text, kMaxEvidenceJson, kWhat));
+  Evidence evidence;
+  evidence.tee = tee;
+  const Json* fields = TRY(json_member(json, "attestation_report", kWhat));
+  auto raw = json.find("raw_report");
+  const bool has_raw = raw != json.end() && !raw->is_null();
+  evidence.report = has_raw ? TRY(raw_report_from_json(*raw)) : TRY(report_from_json(*fields));
+  auto chain = json.find("cert_chain");
+  if (chain != json.end()) TRY(chain_from_json(*chain, evidence));
+  return evidence;
+}
+
+Result<std::string> snp_to_json(const Evidence& evidence) {
+  SnpReport report = TRY(SnpReport::parse(evidence.report));
+  Product product = TRY(product_for_tcb(report));
+  Json fields = report_to_json(report, product);
+  Json json = {{"attestation_report", fields}, {"cert_chain", chain_to_json(evidence)}};
+  auto again = report_from_json(fields);
+  if (!again.ok() || *again != evidence.report) json["raw_report"] = to_base64(evidence.report);
+  return json.dump();
+}
+
+Result<Bytes> base64_member(const Json& json, std::string_view key, size_t limit) {
+  std::string text = TRY(json_string(json, key, kTdxWhat));
+  Bytes bytes = TRY(from_base64(text));
+  if (bytes.size() <= limit) return bytes;
+  return make_error(ErrorCode::corrupt, "attest/evidence", "{}: {}: {} bytes, at most {}", kTdxWhat,
+                    key, bytes.size(), limit);
+}
+
+Result<Evidence> tdx_from_json(std::string_view text) {
+  Json json = TRY(json_of_size(text, kMaxTdxEvidenceJson, kTdxWhat));
+  Evidence evidence;
+  evidence.tee = Tee::tdx;
+  evidence.report = TRY(base64_member(json, "quote", kMaxQuote));
+  auto log = json.find("cc_eventlog");
+  if (log != json.end() && !log->is_null())
+    evidence.event_log = TRY(base64_member(json, "cc_eventlog", kMaxEventLog));
+  auto collateral = json.find("collateral");
+  if (collateral != json.end() && !collateral->is_null()) evidence.collateral = collateral->dump();
+  return evidence;
+}
+
+Result<std::string> tdx_to_json(const Evidence& evidence) {
+  Json json = {{"quote", to_base64(evidence.report)}, {"cc_eventlog", Json()}};
+  if (!evidence.event_log.empty()) json["cc_eventlog"] = to_base64(evidence.event_log);
+  if (!evidence.collateral.empty())
+    json["collateral"] = TRY(json_of_size(evidence.collateral, kMaxTdxEvidenceJson, kTdxWhat));
+  return json.dump();
+}
+
+Error without_json_form(Tee tee) {
   return make_error(ErrorCode::unsupported, "attest/evidence",
-                    "evidence of TEE {}: no JSON form yet; only snp and simulated",
+                    "evidence of TEE {}: it has no JSON form; snp, tdx and simulated have",
                     kbs_tee_name(tee));
 }
 
 }  // namespace
 
 Result<std::string> evidence_to_json(const Evidence& evidence) {
-  TRY(check_has_snp_form(evidence.tee));
-  SnpReport report = TRY(SnpReport::parse(evidence.report));
-  Json chain = Json::array();
-  constexpr std::string_view kTypes[] = {"VCEK", "ASK", "ARK"};
-  for (size_t i = 0; i < evidence.certificates.size() && i < std::size(kTypes); ++i) {
-    chain.push_back({{"cert_type", kTypes[i]}, {"data", evidence.certificates[i]}});
-  }
-  Product product = TRY(product_for_tcb(report));
-  Json json = {{"attestation_report", report_to_json(report, product)}, {"cert_chain", chain}};
-  return json.dump();
+  if (evidence.tee == Tee::tdx) return tdx_to_json(evidence);
+  if (evidence.tee == Tee::snp || evidence.tee == Tee::simulated) return snp_to_json(evidence);
+  return without_json_form(evidence.tee);
 }
 
 Result<Evidence> evidence_from_json(std::string_view text, Tee tee) {
-  TRY(check_has_snp_form(tee));
-  if (text.size() > kMaxEvidenceJson) {
-    return corrupt(fmt::format("{} bytes of JSON, at most {}", text.size(), kMaxEvidenceJson));
-  }
-  Json json = TRY(parse_json(text, kWhat));
-  Evidence evidence;
-  evidence.tee = tee;
-  evidence.report = TRY(report_from_json(*TRY(json_member(json, "attestation_report", kWhat))));
-  auto chain = json.find("cert_chain");
-  if (chain != json.end()) evidence.certificates = TRY(chain_from_json(*chain));
-  return evidence;
+  if (tee == Tee::tdx) return tdx_from_json(text);
+  if (tee == Tee::snp || tee == Tee::simulated) return snp_from_json(text, tee);
+  return without_json_form(tee);
 }
 
 }  // namespace bartizan

@@ -20,8 +20,6 @@ constexpr size_t kVersion = 0x00, kGuestSvn = 0x04, kPolicy = 0x08, kFamilyId = 
                  kSignatureR = 0x2a0, kSignatureS = 0x2e8, kReserved5 = 0x330;
 static_assert(kReserved4 < kSignedSize && kSignatureR == kSignedSize && kReserved5 < kReportSize);
 
-constexpr uint32_t kKeyInfoKnown = 0x1f;  // AUTHOR_KEY_EN, MASK_CHIP_KEY, SIGNING_KEY
-
 struct Range {
   size_t from, to;
 };
@@ -37,21 +35,14 @@ std::vector<Range> reserved_ranges(uint32_t version) {
   return ranges;
 }
 
-Result<void> check_reserved(ByteView bytes, uint32_t version) {
+std::map<size_t, uint8_t> unknown_bytes(ByteView bytes, uint32_t version) {
+  std::map<size_t, uint8_t> unknown;
   for (Range range : reserved_ranges(version)) {
     for (size_t i = range.from; i < range.to; ++i) {
-      if (bytes[i]) {
-        return make_error(ErrorCode::corrupt, "attest/evidence",
-                          "SNP report: reserved byte {:#x} is {:#x}, not zero", i, bytes[i]);
-      }
+      if (bytes[i]) unknown.emplace(i, bytes[i]);
     }
   }
-  if (load_le<uint32_t>(&bytes[kKeyInfo]) & ~kKeyInfoKnown) {
-    return make_error(ErrorCode::corrupt, "attest/evidence",
-                      "SNP report: KEY_INFO has reserved bits: {:#x}",
-                      load_le<uint32_t>(&bytes[kKeyInfo]));
-  }
-  return {};
+  return unknown;
 }
 
 template <size_t N>
@@ -154,12 +145,12 @@ Result<SnpReport> SnpReport::parse(ByteView bytes) {
   }
   SnpReport report;
   report.version = load_le<uint32_t>(&bytes[kVersion]);
-  if (report.version < kMinReportVersion || report.version > kMaxReportVersion) {
+  if (report.version < kMinReportVersion) {
     return make_error(ErrorCode::corrupt, "attest/evidence",
                       "SNP report: version {}; known are {} to {}", report.version,
                       kMinReportVersion, kMaxReportVersion);
   }
-  TRY(check_reserved(bytes, report.version));
+  report.unknown = unknown_bytes(bytes, report.version);
   report.guest_svn = load_le<uint32_t>(&bytes[kGuestSvn]);
   report.policy = load_le<uint64_t>(&bytes[kPolicy]);
   report.vmpl = load_le<uint32_t>(&bytes[kVmpl]);
@@ -168,15 +159,19 @@ Result<SnpReport> SnpReport::parse(ByteView bytes) {
   report.platform_info = load_le<uint64_t>(&bytes[kPlatformInfo]);
   report.key_info = load_le<uint32_t>(&bytes[kKeyInfo]);
   report.reported_tcb = load_le<uint64_t>(&bytes[kReportedTcb]);
-  report.cpuid_family = bytes[kCpuid];
-  report.cpuid_model = bytes[kCpuid + 1];
-  report.cpuid_stepping = bytes[kCpuid + 2];
+  if (report.version >= 3) {
+    report.cpuid_family = bytes[kCpuid];
+    report.cpuid_model = bytes[kCpuid + 1];
+    report.cpuid_stepping = bytes[kCpuid + 2];
+  }
   report.committed_tcb = load_le<uint64_t>(&bytes[kCommittedTcb]);
   report.current = firmware_version(bytes, kCurrentVersion);
   report.committed = firmware_version(bytes, kCommittedVersion);
   report.launch_tcb = load_le<uint64_t>(&bytes[kLaunchTcb]);
-  report.launch_mitigation_vector = load_le<uint64_t>(&bytes[kLaunchMitigation]);
-  report.current_mitigation_vector = load_le<uint64_t>(&bytes[kCurrentMitigation]);
+  if (report.version >= 5) {
+    report.launch_mitigation_vector = load_le<uint64_t>(&bytes[kLaunchMitigation]);
+    report.current_mitigation_vector = load_le<uint64_t>(&bytes[kCurrentMitigation]);
+  }
   parse_arrays(report, bytes);
   return report;
 }
@@ -202,7 +197,24 @@ Bytes SnpReport::serialize() const {
   store_le(&bytes[kLaunchMitigation], launch_mitigation_vector);
   store_le(&bytes[kCurrentMitigation], current_mitigation_vector);
   write_arrays(*this, bytes);
+  for (auto [offset, byte] : unknown) {
+    if (offset < bytes.size()) bytes[offset] = byte;
+  }
   return bytes;
+}
+
+std::string SnpReport::unknown_fields() const {
+  std::string text;
+  auto add = [&text](const std::string& what) { text += (text.empty() ? "" : ", ") + what; };
+  if (!unknown.empty()) {
+    add(fmt::format("{} reserved bytes that are not zero, the first {:#x} at {:#x}", unknown.size(),
+                    unknown.begin()->second, unknown.begin()->first));
+  }
+  if (uint32_t bits = key_info & ~kKeyInfoKnown) add(fmt::format("KEY_INFO bits {:#x}", bits));
+  if (uint64_t bits = platform_info & ~kPlatformInfoKnown)
+    add(fmt::format("PLATFORM_INFO bits {:#x}", bits));
+  if (uint64_t bits = policy & ~kPolicyKnown) add(fmt::format("POLICY bits {:#x}", bits));
+  return text;
 }
 
 }  // namespace bartizan::attest::evidence

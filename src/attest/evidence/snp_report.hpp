@@ -1,14 +1,17 @@
 // The SEV-SNP attestation report, byte for byte (SEV-SNP Firmware ABI 56860, table
-// ATTESTATION_REPORT), versions 2 to 5.
+// ATTESTATION_REPORT), version 2 and later; 2 to 5 are known here.
 //
-// parse() is strict: a reserved byte that is not zero is `corrupt`, because a field that we do not
-// know could change the meaning of those that we do. serialize() is its inverse. TCB versions stay
-// raw: their layout depends on the product.
+// parse() keeps every byte: what is reserved in a version that is known, and everything that a
+// later version may have put there, is in `unknown`, and a verifier's policy decides about it,
+// because a field that we do not know could change the meaning of those that we do. serialize() is
+// the inverse, to the byte. TCB versions stay raw: their layout depends on the product.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "bartizan/result.hpp"
@@ -18,16 +21,21 @@ namespace bartizan::attest::evidence {
 
 constexpr size_t kReportSize = 1184;
 constexpr size_t kSignedSize = 0x2a0;  // the signature covers what comes before it
-constexpr uint32_t kMinReportVersion = 2, kMaxReportVersion = 5;
+constexpr uint32_t kMinReportVersion = 2, kMaxReportVersion = 5;  // those that are known
 constexpr uint32_t kEcdsaP384Sha384 = 1;
 
 // Guest policy bits (ABI, table GUEST_POLICY).
 constexpr uint64_t kPolicyReservedOne = uint64_t{1} << 17;
 constexpr uint64_t kPolicyMigrationAgent = uint64_t{1} << 18;
 constexpr uint64_t kPolicyDebug = uint64_t{1} << 19;
+constexpr uint64_t kPolicyKnown = (uint64_t{1} << 26) - 1;
+constexpr uint64_t kPlatformInfoKnown = 0xbf;  // bits 0 to 5 and 7
+// KEY_INFO: AUTHOR_KEY_EN, MASK_CHIP_KEY, SIGNING_KEY.
+constexpr uint32_t kKeyInfoAuthorKey = 1, kKeyInfoKnown = 0x1f;
+constexpr uint32_t kSignedByVcek = 0, kSignedByVlek = 1;
 
 enum class Product { milan, genoa, turin };
-std::string_view to_string(Product product);
+std::string_view to_string(Product product);  // "Milan": as AMD writes it
 // By CPUID family and model as the report has them (combined); nothing for a processor that is not
 // known.
 std::optional<Product> product_of_cpuid(uint8_t family, uint8_t model);
@@ -67,12 +75,15 @@ struct SnpReport {
   uint64_t launch_tcb = 0;
   uint64_t launch_mitigation_vector = 0, current_mitigation_vector = 0;  // version 5 and later
   std::array<uint8_t, 72> signature_r{}, signature_s{};                  // little endian
+  std::map<size_t, uint8_t> unknown;  // bytes that are not zero where no field is, by offset
 
   static Result<SnpReport> parse(ByteView bytes);
   Bytes serialize() const;
 
   uint32_t signing_key() const { return key_info >> 2 & 7; }  // 0 VCEK, 1 VLEK, 7 none
-  std::optional<Product> product() const;                     // by CPUID; nothing in version 2
+  // What this version of bartizan does not know: reserved bytes and bits, in words; empty: nothing.
+  std::string unknown_fields() const;
+  std::optional<Product> product() const;  // by CPUID; nothing in version 2
 };
 
 }  // namespace bartizan::attest::evidence

@@ -32,6 +32,16 @@ Result<Bytes> hardware_id(const crypto::Certificate& vcek) {
   return id;
 }
 
+// An IA5String; what names no product is not guessed at.
+Result<std::string> product_name(const crypto::Certificate& vcek) {
+  std::optional<Bytes> content = vcek.extension(kOidProductName);
+  if (!content) return std::string();
+  const Bytes& der = *content;
+  if (der.size() < 2 || der.size() > 64 || der[0] != 0x16 || der[1] != der.size() - 2)
+    return corrupt(kOidProductName, "not an IA5String: " + to_hex(der));
+  return std::string(as_text(ByteView(der).subspan(2)));
+}
+
 }  // namespace
 
 Result<VcekExtensions> read_vcek_extensions(const crypto::Certificate& vcek, Product product) {
@@ -41,7 +51,9 @@ Result<VcekExtensions> read_vcek_extensions(const crypto::Certificate& vcek, Pro
   read.tcb.snp = TRY(small_integer(vcek, kOidSnp));
   read.tcb.microcode = TRY(small_integer(vcek, kOidMicrocode));
   if (product == Product::turin) read.tcb.fmc = TRY(small_integer(vcek, kOidFmc));
-  read.hardware_id = TRY(hardware_id(vcek));
+  read.product_name = TRY(product_name(vcek));
+  const bool of_provider = vcek.extension(kOidProvider).has_value();
+  if (!of_provider || vcek.extension(kOidHardwareId)) read.hardware_id = TRY(hardware_id(vcek));
   return read;
 }
 

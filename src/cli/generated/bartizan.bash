@@ -3,16 +3,23 @@ _bartizan() {
   local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]:-} options=
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    mapfile -t COMPREPLY < <(compgen -W "build inspect verify diff measure bundle broker register unregister list show rotate-key expire audit audit-verify run probe doctor up --help --version" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "build inspect verify diff measure bundle broker register unregister list show rotate-key expire audit audit-verify evidence run probe doctor up --help --version" -- "$word")
     return
   fi
-  if [ "$command" = bundle ]; then
-    if [ "$COMP_CWORD" -eq 2 ]; then
-      mapfile -t COMPREPLY < <(compgen -W "create inspect" -- "$word")
-      return
-    fi
-    command=bundle-${COMP_WORDS[2]}
-  fi
+  case $command in
+    bundle)
+      if [ "$COMP_CWORD" -eq 2 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "create inspect" -- "$word")
+        return
+      fi
+      command=bundle-${COMP_WORDS[2]} ;;
+    evidence)
+      if [ "$COMP_CWORD" -eq 2 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "verify show" -- "$word")
+        return
+      fi
+      command=evidence-${COMP_WORDS[2]} ;;
+  esac
   if [ "${COMP_WORDS[COMP_CWORD-1]}" = --tee ]; then
     mapfile -t COMPREPLY < <(compgen -W "none simulated sev sev-es snp tdx" -- "$word")
     return
@@ -34,6 +41,8 @@ _bartizan() {
     expire) options="--at --broker --ca --token-file" ;;
     audit) options="--broker --ca --token-file" ;;
     audit-verify) options="--state" ;;
+    evidence-verify) options="--kind --policy --at --collateral --certificate" ;;
+    evidence-show) options="--kind" ;;
     run) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --policy --id-block --id-auth --certificates --require-certificates --owner-certificate --session --platform-certificates --quote-service --huge-pages --harden --publish --network --allow --key-file --broker --vsock --vsock-listen --scratch --max-vcpus --max-memory --max-scratch --kvm-device --name --stop-timeout --event-fd --log-guest --verbose --as-container --stats --find-in-memory" ;;
     probe) options="--tee --kvm-device --time-limit --bundle" ;;
     doctor) options="--kvm-device" ;;

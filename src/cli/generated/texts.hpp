@@ -770,6 +770,56 @@ inline constexpr OptionText kState = {
     "", true, false, false, false};
 }  // namespace audit_verify
 
+namespace evidence_verify {
+inline constexpr CommandText kCommand = {
+    "verify", "Judge evidence by a policy, with every check",
+    "  bartizan evidence verify evidence.json --kind snp --policy policy.json\n"
+    "  bartizan evidence verify report.bin --kind snp --certificate vcek.der --at 2026-11-30 --json\n",
+    "Without a policy its defaults hold: a genuine report of a guest that nobody can debug. Exit status 1 if a check failed; the checks are printed either way.\n"};
+inline constexpr OptionText kEvidence = {
+    "EVIDENCE", "",
+    "Evidence as JSON in CoCo's form, as guests send it, or a report or quote in its "
+    "bytes",
+    "", true, false, false, false};
+inline constexpr OptionText kKind = {
+    "--kind", "KIND",
+    "What it is: snp, tdx or simulated",
+    "", true, false, false, false};
+inline constexpr OptionText kPolicy = {
+    "--policy", "FILE",
+    "Evidence policy, as docs/reference/evidence-policy.schema.json has it",
+    "", false, false, false, false};
+inline constexpr OptionText kAt = {
+    "--at", "DATE",
+    "Time at which certificates must be valid, 2026-11-30 or 2026-11-30T12:00:00Z; "
+    "default: now",
+    "", false, false, false, false};
+inline constexpr OptionText kCollateral = {
+    "--collateral", "FOLDER",
+    "VCEKs, revocation lists and TDX collateral for evidence that came without",
+    "", false, false, false, false};
+inline constexpr OptionText kCertificate = {
+    "--certificate", "FILE",
+    "Certificate that belongs to the evidence, DER or PEM; repeatable",
+    "", false, false, false, false};
+}  // namespace evidence_verify
+
+namespace evidence_show {
+inline constexpr CommandText kCommand = {
+    "show", "Show what evidence contains, without judging it",
+    "  bartizan evidence show evidence.json --kind snp --json\n",
+    ""};
+inline constexpr OptionText kEvidence = {
+    "EVIDENCE", "",
+    "Evidence as JSON in CoCo's form, as guests send it, or a report or quote in its "
+    "bytes",
+    "", true, false, false, false};
+inline constexpr OptionText kKind = {
+    "--kind", "KIND",
+    "What it is: snp, tdx or simulated",
+    "", true, false, false, false};
+}  // namespace evidence_show
+
 namespace run {
 inline constexpr CommandText kCommand = {
     "run", "Launch a confidential image; exits with the workload's status",
