@@ -116,6 +116,18 @@ static int32_t probe(bartizan_string** json, bartizan_error** error) {
   return bartizan_probe(&options, json, error);
 }
 
+static int32_t judge(int show, bartizan_string** json, bartizan_error** error) {
+  bartizan_evidence_policy policy = BARTIZAN_OPTIONS_INIT(bartizan_evidence_policy);
+  const char* evidence = (const char*)file_of("evidence", 1).data;
+  int32_t tee = 0;
+  const int32_t status = bartizan_tee_from_name(get("kind"), &tee, error);
+  if (status) return status;
+  if (show) return bartizan_attest_show(evidence, tee, json, error);
+  policy.now = (int64_t)number("now");
+  policy.json = (const char*)file_of("policy", 1).data;
+  return bartizan_attest_judge(evidence, tee, &policy, json, error);
+}
+
 static int32_t launch(bartizan_string** json, bartizan_error** error) {
   const bartizan_blob key = file_of("key_file", 1);
   const bartizan_tee_options tee_of_launch = tee_options();
@@ -211,6 +223,8 @@ static int32_t run(const char* operation, bartizan_string** json, bartizan_error
   if (strcmp(operation, "bundle") == 0) return bartizan_bundle_read(get("bundle"), json, error);
   if (strcmp(operation, "verify") == 0) return verify(json, error);
   if (strcmp(operation, "build") == 0) return build(json, error);
+  if (strcmp(operation, "judge") == 0) return judge(0, json, error);
+  if (strcmp(operation, "show_evidence") == 0) return judge(1, json, error);
   if (strcmp(operation, "measure") == 0) return measured(json, error);
   if (strcmp(operation, "probe") == 0) return probe(json, error);
   if (strcmp(operation, "launch") == 0) return launch(json, error);

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <map>
 
+#include "bartizan/attest.hpp"
 #include "bartizan/broker.hpp"
 #include "base/bytes.hpp"
 #include "common/json_view.hpp"
@@ -107,6 +108,27 @@ Result<Json> do_verify(const Arguments& arguments) {
   return Json{{"verified", true}};
 }
 
+Result<Evidence> evidence_of(const Arguments& arguments) {
+  auto tee = tee_from_string(get(arguments, "kind"));
+  if (!tee.ok()) return tee.error();
+  return evidence_from_json(text_of(get(arguments, "evidence")), *tee);
+}
+
+Result<Json> do_judge(const Arguments& arguments) {
+  auto evidence = evidence_of(arguments);
+  if (!evidence.ok()) return evidence.error();
+  EvidencePolicy policy;
+  policy.now = static_cast<int64_t>(number_of(arguments, "now"));
+  if (!get(arguments, "policy").empty()) policy.json = text_of(get(arguments, "policy"));
+  return shown(judge_evidence(*evidence, policy));
+}
+
+Result<Json> do_show_evidence(const Arguments& arguments) {
+  auto evidence = evidence_of(arguments);
+  if (!evidence.ok()) return evidence.error();
+  return shown(show_evidence(*evidence));
+}
+
 Result<Json> do_launch(const Arguments& arguments) {
   auto options = launch_of(arguments);
   if (!options.ok()) return options.error();
@@ -189,6 +211,8 @@ Result<Json> run(const std::string& operation, const Arguments& arguments) {
   if (operation == "inspect") return shown(inspect_image(get(arguments, "image")));
   if (operation == "verify") return do_verify(arguments);
   if (operation == "build") return do_build(arguments);
+  if (operation == "judge") return do_judge(arguments);
+  if (operation == "show_evidence") return do_show_evidence(arguments);
   if (operation == "measure") return do_measure(arguments);
   if (operation == "bundle") return shown(read_bundle(get(arguments, "bundle")));
   if (operation == "probe")

@@ -83,7 +83,18 @@ def register(image, url, ca, key_file, token_file=None, admin_key=None, kind="ba
     return {"workload_id": info.workload_id, "measurement": digest.hex()}
 
 
+def evidence_of(evidence, kind):
+    return bartizan.Evidence.from_json(pathlib.Path(evidence).read_text(), kind)
+
+
+def judge(evidence, kind, now, policy=None):
+    json_policy = pathlib.Path(policy).read_text() if policy else ""
+    return bartizan.judge_evidence(evidence_of(evidence, kind), now=int(now), json=json_policy).to_dict()
+
+
 OPERATIONS = {
+    "judge": judge,
+    "show_evidence": lambda evidence, kind: bartizan.show_evidence(evidence_of(evidence, kind)).to_dict(),
     "inspect": lambda image: bartizan.inspect_image(image).to_dict(),
     "bundle": lambda bundle: bartizan.read_bundle(bundle).to_dict(),
     "measure": lambda **arguments: measure(**arguments).to_dict(),

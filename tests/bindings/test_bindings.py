@@ -1,5 +1,6 @@
 """The table through four interfaces: the same results, the same errors, word for word."""
 
+import datetime
 import itertools
 import json
 import os
@@ -41,6 +42,9 @@ def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, so
         "verify": lambda: ["verify", image, f"--key-file={key_file}"],
         "build": lambda: ["build", source, f"--output={output}", "--id=tiny", f"--key-file={key_file}", *flags],
         "measure": lambda: ["measure", *flags],
+        "judge": lambda: ["evidence", "verify", *(f"--at={date(flag)}" if flag.startswith("--now=") else
+                                                  flag.removeprefix("--evidence=") for flag in flags)],
+        "show_evidence": lambda: ["evidence", "show", *(flag.removeprefix("--evidence=") for flag in flags)],
         "bundle": lambda: ["bundle", "inspect", options["bundle"]],
         "probe": lambda: ["probe", *flags],
         "launch": lambda: ["run", image, "--name=machine", *([f"--key-file={key_file}"] if key_file else []), *flags]
@@ -49,6 +53,11 @@ def cli(operation, image=None, key_file=None, port=None, ca=None, state=None, so
         "register": lambda: ["register", image, f"--key-file={key_file}", f"--ca={ca}", "--allow-simulated",
                              *(flag.replace("--url", "--broker") for flag in flags)],
     }[operation]() + ["--json"]
+
+
+def date(flag):
+    seconds = int(flag.partition("=")[2])
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def as_library(message):
@@ -81,7 +90,8 @@ def run(interface, row, arguments):
         usual = 125 if row["operation"] == "launch" else 1
         error = result.get("error", {})
         wrong = 2 if error.get("code") == "invalid_argument" and error["origin"] == "cli" else usual
-        assert done.returncode == (wrong if "error" in result else 0), done
+        refused = 1 if result.get("accepted") is False else 0
+        assert done.returncode == (wrong if "error" in result else refused), done
         if "error" in result:  # it names its flags where programs have options
             result["error"]["message"] = as_library(result["error"]["message"])
             if error["origin"] == "cli":  # the library's refusal of a word, with the word's option in front
@@ -187,6 +197,18 @@ def tee_configs(folder):
     return names
 
 
+def evidence_files(folder):
+    """A cloud's report of 2025, signed by a VLEK, and policies for it."""
+    vendor = SOURCE / "tests/unit/attest/vendor_evidence"
+    report, vlek = (vendor / f"milan-v3-vlek.{name}" for name in ("report.bin", "vlek.der"))
+    texts = {"vlek_evidence": bartizan.Evidence("snp", report.read_bytes(), [vlek.read_bytes()]).to_json(),
+             "vlek_policy": json.dumps({"version": 1, "snp": {"signers": ["vlek"], "maximum_vmpl": 1}}),
+             "odd_policy": json.dumps({"version": 1, "snp": {"minimum_tcb": 5}})}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return {name: folder / name for name in texts}
+
+
 @pytest.fixture(scope="session")
 def places(folder, layout, image, attested, unpacked, bundle, key_file, broker, taken, others, archive):
     (folder / "empty").mkdir()
@@ -200,7 +222,7 @@ def places(folder, layout, image, attested, unpacked, bundle, key_file, broker, 
     (folder / "ca.pem").write_text(broker.ca_pem)
     (folder / "other_ca.pem").write_text(certificate(folder / "other"))
     return {
-        **others, **tee_configs(folder), "archive": archive, "layout": layout, "image": image, "attested": attested, "unpacked": unpacked, "bundle": bundle, "key_file": key_file,
+        **others, **tee_configs(folder), **evidence_files(folder), "archive": archive, "layout": layout, "image": image, "attested": attested, "unpacked": unpacked, "bundle": bundle, "key_file": key_file,
         "empty": folder / "empty", "locked": locked, "locked_file": folder / "locked_file", "id_block": folder / "id_block", "id_auth": folder / "id_auth", "wrong_file": folder / "wrong", "repeated_file": folder / "repeated", "taken_port": taken,
         "url": broker.url, "ca": folder / "ca.pem", "other_ca": folder / "other_ca.pem",
         "token_file": broker.admin_token_path, "flipped": damaged(image, folder), "newer": newer(unpacked, folder),

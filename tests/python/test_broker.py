@@ -1,5 +1,6 @@
 """Broker, registration, audit; evidence sources and log sinks that are Python functions."""
 
+import pathlib
 import threading
 
 import bartizan
@@ -124,6 +125,18 @@ def test_simulated_evidence_is_refused_by_name():
     with pytest.raises(bartizan.VerificationFailed) as caught:
         bartizan.verify_evidence(bartizan.Evidence("simulated", b"x"))
     assert caught.value.reason == "simulated"
+
+
+def test_a_verdict_has_every_check():
+    vendor = pathlib.Path(__file__).parents[1] / "unit/attest/vendor_evidence"
+    evidence = bartizan.Evidence("snp", (vendor / "milan-v3-vlek.report.bin").read_bytes(),
+                                 [(vendor / "milan-v3-vlek.vlek.der").read_bytes()])
+    verdict = bartizan.judge_evidence(evidence, now=1_760_000_000)
+    failed = [check.name for check in verdict.checks if check.outcome == "failed"]
+    assert not verdict.accepted and failed == ["signer", "vmpl"] and verdict.content.signer == "vlek"
+    assert bartizan.show_evidence(evidence) == verdict.content
+    with pytest.raises(bartizan.InvalidArgument, match="mesurements"):
+        bartizan.judge_evidence(evidence, json='{"version": 1, "mesurements": []}')
 
 
 def test_evidence_json_that_does_not_parse_is_refused():

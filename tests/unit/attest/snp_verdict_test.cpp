@@ -555,6 +555,32 @@ TEST(EvidencePolicyJson, WhatIsNotKnownIsRefused) {
   }
 }
 
+// A value of a wrong kind at each place of the schema: the error must be about the value.
+void expect_known(const Json& schema, const std::vector<std::string>& path) {
+  for (const auto& [name, member] : schema.at("properties").items()) {
+    if (name == "$schema") continue;
+    std::vector<std::string> here = path;
+    here.push_back(name);
+    if (member.contains("properties")) expect_known(member, here);
+    Json policy = {{"version", 1}};
+    Json* place = &policy;
+    for (const std::string& part : here) place = &(*place)[part];
+    *place = 1.5;
+    auto verdict = judge_evidence({}, with_json(policy));
+    ASSERT_FALSE(verdict.ok());
+    EXPECT_EQ(verdict.error().code, ErrorCode::invalid_argument) << policy;
+    EXPECT_THAT(verdict.error().message, HasSubstr(name)) << policy;
+    EXPECT_THAT(verdict.error().message, ::testing::Not(HasSubstr("is not a known member")))
+        << policy;
+  }
+}
+
+TEST(EvidencePolicyJson, EveryMemberOfTheSchemaIsKnown) {
+  const auto path =
+      std::filesystem::path(BARTIZAN_SOURCE_DIR) / "docs/reference" / "evidence-policy.schema.json";
+  expect_known(Json::parse(as_text(read_file(path, 1 << 20).value())), {});
+}
+
 TEST(EvidencePolicyJson, BothPartsAreDemanded) {
   AmdVendor vendor(Product::milan);
   Evidence evidence = vendor.sign(vendor.report());
