@@ -52,7 +52,7 @@ struct SgxMember {
 };
 Result<SgxMember> next_member(ByteView& bytes) {
   DerItem pair = TRY(next_item(bytes));
-  if (pair.tag != kSequence) return bad_extension("a member is no SEQUENCE");
+  if (pair.tag != kSequence) return bad_extension("a member is not a SEQUENCE");
   ByteView inside = pair.content;
   DerItem name = TRY(next_item(inside));
   DerItem value = TRY(next_item(inside));
@@ -84,7 +84,7 @@ Result<void> copy_octets(const DerItem& item, std::array<uint8_t, N>& to) {
 
 // Arcs 2.1 to 2.16 are components, 2.17 the PCE's version, 2.18 the raw CPUSVN.
 Result<void> read_tcb(const DerItem& item, PckExtension& to) {
-  if (item.tag != kSequence) return bad_extension("the TCB is no SEQUENCE");
+  if (item.tag != kSequence) return bad_extension("the TCB is not a SEQUENCE");
   ByteView rest = item.content;
   std::set<uint8_t> seen;
   while (!rest.empty()) {

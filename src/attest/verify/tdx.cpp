@@ -522,6 +522,13 @@ Result<VerifiedEvidence> judge_tdx(const Evidence& evidence, const Demands& dema
   std::optional<PckChain> chain = check_pck_chain(one);
   check_signatures(one, chain);
   check_collateral(one, chain, evidence.collateral, said);
+  if (demands.raw_minimum_tcb) {
+    checks.add("tcb_minimum", false, "a status by Intel's TCB info",
+               tdx_hex(demands.raw_minimum_tcb),
+               {"tcb",
+                "minimum_tcb is a number of SNP and means nothing for TDX: the policy's "
+                "tdx.tcb_statuses decides"});
+  }
   check_attributes(one);
   check_td_demands(one);
   check_event_log(one, evidence.event_log);

@@ -397,6 +397,12 @@ TEST(TdxVerdict, StatusesAreThePolicys) {
   EXPECT_EQ(verdict->content->advisories, "INTEL-SA-00001");
 }
 
+TEST(TdxVerdict, ANumberOfSnpIsNoMinimum) {
+  EvidencePolicy policy = tdx_policy();
+  policy.minimum_tcb = 1;
+  EXPECT_EQ(verify_evidence(IntelVendor(4).make(), policy).error().reason, "tcb");
+}
+
 TEST(TdxVerdict, ModulesWithoutAVersionCountAllComponents) {
   IntelVendor vendor(4);
   vendor.body[kTdTcbSvn + 1] = 0;
