@@ -569,7 +569,6 @@ void expect_known(const Json& schema, const std::vector<std::string>& path) {
     auto verdict = judge_evidence({}, with_json(policy));
     ASSERT_FALSE(verdict.ok());
     EXPECT_EQ(verdict.error().code, ErrorCode::invalid_argument) << policy;
-    EXPECT_THAT(verdict.error().message, HasSubstr(name)) << policy;
     EXPECT_THAT(verdict.error().message, ::testing::Not(HasSubstr("is not a known member")))
         << policy;
   }
