@@ -11,6 +11,7 @@
 #include "bartizan/log.hpp"
 #include "bartizan/result.hpp"
 #include "bartizan/secret_bytes.hpp"
+#include "bartizan/tee.hpp"
 
 namespace bartizan {
 
@@ -125,10 +126,18 @@ struct BuildReport {
 // (output), cancelled. Leaves nothing half-written.
 Result<BuildReport> build_image(const BuildOptions& options);
 
+// What is known of a build before its work.
+struct BuildPlan {
+  // "sha256:…" of the source's manifest; empty: the source must be fetched or unpacked first
+  std::string source_digest = {};
+  // of the options, else of tee_config, else the defaults
+  uint32_t vcpus = 0, ram_mib = 0;
+  Tee tee = Tee::snp;
+};
+
 // The errors of build_image that need no work: whether the options are right, and whether the
-// source, a layout folder, is an image that it takes. Gives the digest of the source's manifest, "sha256:…", or ""
-// for a source that must be fetched or unpacked first. Writes nothing. Errors as of build_image.
-Result<std::string> check_build(const BuildOptions& options);
+// source, a layout folder, is an image that it takes. Writes nothing. Errors as of build_image.
+Result<BuildPlan> check_build(const BuildOptions& options);
 
 // A key slot of a LUKS header: one passphrase that opens the disk.
 struct LuksKeyslot {

@@ -113,14 +113,38 @@ def prepare(work, workload, claims):
     workloads.write_json(work / "facts.json", facts)
 
 
-def launch(work, claims):
+def prepare_for_podman(work, workload, claims):
+    """Steps a to c in two commands: an ordinary image, and what `bartizan build` makes of it and registers."""
+    facts = {"workload": workload, "secret": workloads.fresh_secret(), "broker_port": free_port(), "guest_port": workloads.PORT,
+             "ram_mib": RAM_MIB[workload]}
+    (work / "secret").write_text(facts["secret"])
+    title("a. An ordinary image")
+    folder = work / "image"
+    folder.mkdir()
+    with step(f"umoci packs {workload} and its secret"):
+        ordinary = workloads.WORKLOADS[workload](folder, facts["secret"])
+    title("b., c. A confidential image, registered with the broker, which alone keeps its key")
+    with step("guest bundle: stock Debian kernel + our init"):
+        facts["bundle"] = bartizan("bundle", "create", "--output", work / "bundle", "--init", BUILD / "src/guest/bartizan-init")
+    with RunningBroker(work / "broker", facts["broker_port"]), step("bartizan build --register-with"):
+        facts["build"] = bartizan(
+            "build", ordinary, "--output", work / "confidential", "--memory", facts["ram_mib"], "--bundle", work / "bundle",
+            "--register-with", f"https://127.0.0.1:{facts['broker_port']}", "--broker-ca", work / "broker/ca.pem",
+            "--token-file", work / "broker/admin.token", "--allow-simulated")
+    plain, sealed = (workloads.occurrences(facts["secret"], work / name) for name in ("image/ordinary", "confidential"))
+    claims.add("the secret is found in the ordinary image", plain > 0, f"{plain} times")
+    claims.add("the secret is not found in the confidential image", sealed == 0, f"{sealed} times")
+    workloads.write_json(work / "facts.json", facts)
+
+
+def launch(work, claims, program, what):
     """Steps d to g, where a stock kernel boots."""
     host = SOURCE / "scripts/on-kvm-host"
     which = subprocess.run([host, "--which"], capture_output=True, text=True, check=True).stdout.strip()
-    title("d.-g. Launch, attest, serve; four attacks: " + {
+    title(f"d.-g. {what}: " + {
         "direct": "on /dev/kvm, directly",
         "lab": "in the lab (this machine's KVM cannot bring up a stock kernel)"}.get(which, which))
-    status = subprocess.run([host, "--share", work, "--", "/usr/bin/python3", SOURCE / "scripts/demo.d/launch.py", work]).returncode
+    status = subprocess.run([host, "--share", work, "--", "/usr/bin/python3", SOURCE / "scripts/demo.d" / program, work]).returncode
     results = work / "results.json"
     if not results.exists():
         claims.add("the launches ran to their end", False, f"exit status {status}")
@@ -134,6 +158,7 @@ def main():
     parser.add_argument("--workload", choices=sorted(workloads.WORKLOADS), default="https-secret")
     parser.add_argument("--work", type=pathlib.Path, help="folder to work in, made anew and kept (default: a temporary one)")
     parser.add_argument("--prepare-only", action="store_true", help="stop before the launches")
+    parser.add_argument("--podman", action="store_true", help="launch by podman, with bartizan-runtime")
     options = parser.parse_args()
     work = (options.work or pathlib.Path(tempfile.mkdtemp(prefix="bartizan-demo-"))).resolve()
     if options.work:
@@ -141,9 +166,10 @@ def main():
         work.mkdir(parents=True)
     claims = Claims()
     try:
-        prepare(work, options.workload, claims)
+        (prepare_for_podman if options.podman else prepare)(work, options.workload, claims)
         if not options.prepare_only:
-            launch(work, claims)
+            launch(work, claims, *(("podman.py", "podman run, attest, serve") if options.podman else
+                                   ("launch.py", "Launch, attest, serve; four attacks")))
     finally:
         if not options.work:
             shutil.rmtree(work, ignore_errors=True)

@@ -217,7 +217,8 @@ def replay(work, facts):
     return [reason.split("[")[1] for reason in reasons] == ["nonce]", "report_data]"], "; ".join(reasons)
 
 
-def main(work):
+def with_broker(work, *acts):
+    """Each of `acts` with (work, facts, claims) while the broker runs; then results.json."""
     facts = json.loads((work / "facts.json").read_text())
     claims = Claims()
     # SQLite wants a file system with locks; the shared folder of the lab has none.
@@ -225,11 +226,12 @@ def main(work):
     shutil.copytree(work / "broker", state)
     try:
         with RunningBroker(state, facts["broker_port"]):
-            serve(work, facts, claims)
-            attacks(work, facts, claims)
+            for act in acts:
+                act(work, facts, claims)
     finally:
         (work / "results.json").write_text(json.dumps(claims.rows))
         shutil.rmtree(state.parent)
 
 
-main(pathlib.Path(sys.argv[1]))
+if __name__ == "__main__":
+    with_broker(pathlib.Path(sys.argv[1]), serve, attacks)

@@ -1,10 +1,9 @@
 // bartizan build
 #include <cstdlib>
 
-#include "bartizan/image.hpp"
 #include "base/environment.hpp"
 #include "base/file.hpp"
-#include "cli/command.hpp"
+#include "cli/build_registration.hpp"
 #include "cli/parse.hpp"
 #include "cli/secret.hpp"
 
@@ -17,6 +16,7 @@ struct Arguments {
   std::string ca, disk_key_file, key_from, key_out, created, scratch, recovery_file;
   std::string tee_config, source_passphrase_file;
   bool no_network = false;
+  RegistrationArguments registration;
 };
 
 void declare_options(CLI::App& command, Arguments& to) {
@@ -47,6 +47,7 @@ void declare_options(CLI::App& command, Arguments& to) {
   declare(command, kRecoveryFile, to.recovery_file);
   declare(command, kSourcePassphraseFile, to.source_passphrase_file);
   declare(command, kKeyOut, to.key_out);
+  add_registration_options(command, to.registration);
   declare(command, kForce, to.options.force);
 }
 
@@ -77,10 +78,17 @@ Result<void> check_key_out(const std::string& key_out, const std::filesystem::pa
   return require_parent("--key-out", key_out);
 }
 
+bool keeps_key(const Arguments& arguments) {
+  return !arguments.key_out.empty() || !arguments.disk_key_file.empty() ||
+         !arguments.key_from.empty();
+}
+
 // A fresh key that nobody keeps would make an image that nobody can open.
 Result<void> check_places(const Arguments& arguments, Printer& output) {
-  if (arguments.key_out.empty() && arguments.disk_key_file.empty() && arguments.key_from.empty())
-    return invalid("cli", "build: --key-out, --key-file or --key-from: one is required");
+  if (!keeps_key(arguments) && !arguments.registration.wanted())
+    return invalid("cli",
+                   "build: --key-out, --key-file or --key-from: one is required, unless "
+                   "--register-with names a broker that keeps the key");
   TRY(require_file("--output", arguments.options.output));
   if (std::filesystem::is_directory(arguments.options.source) &&
       lies_in(arguments.options.output, arguments.options.source))
@@ -113,6 +121,9 @@ Result<void> prepare(Arguments& arguments, Printer& output) {
     arguments.options.broker_ca_pem = TRY(read_certificates("--broker-ca", arguments.ca));
   }
   arguments.options.network = !arguments.no_network;
+  TRY(check_registration(arguments.registration, arguments.options));
+  if (arguments.registration.wanted() && arguments.options.broker_url.empty())
+    arguments.options.broker_url = TRY(guest_address(arguments.registration.url));
   return set_created(arguments);
 }
 
@@ -122,23 +133,65 @@ Result<BuildReport> build_with_bar(Arguments& arguments, const Printer& output) 
   return build_image(arguments.options);
 }
 
+void remove_image(const BuildReport& report) {
+  std::error_code ignored;
+  std::filesystem::remove_all(report.output, ignored);
+}
+
+Result<void> keep_key(const Arguments& arguments, const BuildReport& report) {
+  if (arguments.key_out.empty()) return {};
+  auto kept = write_secret(arguments.key_out, report.disk_key);
+  if (!kept.ok()) remove_image(report);  // without its key it is of no use
+  return kept;
+}
+
+// What becomes of an image that was built, and then could not be registered.
+Error not_registered(Error error, const Arguments& arguments, const BuildReport& report) {
+  const bool kept = keeps_key(arguments);
+  if (!kept) remove_image(report);
+  error.message += kept ? fmt::format("; {} is built, and not registered: `bartizan register`",
+                                      report.output.native())
+                        : fmt::format(
+                              "; nobody has the key of {}, so build it again (--key-out "
+                              "keeps a key)",
+                              report.output.native());
+  return error;
+}
+
+using ResultLines = std::vector<std::pair<std::string, std::string>>;
+
+ResultLines lines_of(const BuildReport& report) {
+  return {{"image", report.output.string()},
+          {"workload id", report.workload_id},
+          {"workload digest", to_hex(report.workload_digest)},
+          {"resource", report.resource},
+          {"entries", std::to_string(report.entries)},
+          {"content", human_bytes(report.content_bytes)},
+          {"disk", human_bytes(report.disk_bytes)}};
+}
+
+Result<int> build_and_register(Arguments& arguments, const Printer& output) {
+  auto registration = TRY(PreparedRegistration::prepare(arguments.registration, arguments.options));
+  auto report = TRY(build_with_bar(arguments, output));
+  TRY(keep_key(arguments, report));
+  auto workload = registration.finish(report);
+  if (!workload.ok()) return not_registered(std::move(workload).error(), arguments, report);
+  view::Json value = view::to_json(report);
+  value["registration"] = registration_value(*workload);
+  ResultLines lines = lines_of(report);
+  lines.emplace_back("broker", arguments.options.broker_url);
+  lines.emplace_back("registered at", arguments.registration.url);
+  for (auto& line : registration_lines(*workload)) lines.push_back(std::move(line));
+  output.result(value, lines);
+  return 0;
+}
+
 Result<int> build(Arguments& arguments, Printer& output) {
   TRY(prepare(arguments, output));
+  if (arguments.registration.wanted()) return build_and_register(arguments, output);
   auto report = TRY(build_with_bar(arguments, output));
-  if (!arguments.key_out.empty()) {
-    if (auto kept = write_secret(arguments.key_out, report.disk_key); !kept.ok()) {
-      std::error_code ignored;  // without its key the image is of no use
-      std::filesystem::remove_all(report.output, ignored);
-      return std::move(kept).error();
-    }
-  }
-  output.result(view::to_json(report), {{"image", report.output.string()},
-                                        {"workload id", report.workload_id},
-                                        {"workload digest", to_hex(report.workload_digest)},
-                                        {"resource", report.resource},
-                                        {"entries", std::to_string(report.entries)},
-                                        {"content", human_bytes(report.content_bytes)},
-                                        {"disk", human_bytes(report.disk_bytes)}});
+  TRY(keep_key(arguments, report));
+  output.result(view::to_json(report), lines_of(report));
   return 0;
 }
 

@@ -1,5 +1,6 @@
 // bartizan register
-#include "bartizan/broker.hpp"
+#include "cli/register.hpp"
+
 #include "cli/launch.hpp"
 #include "cli/parse.hpp"
 #include "cli/secret.hpp"
@@ -103,24 +104,13 @@ Result<Workload> workload_of(const RegisterArguments& arguments) {
 }
 
 void print_registration(const Workload& workload, std::string_view kind, Printer& output) {
-  const std::string digest = to_hex(workload.workload_digest);
-  view::Json all = view::Json::array();
   std::vector<std::pair<std::string, std::string>> lines = {
-      {"broker", std::string(kind)}, {"workload id", workload.id}, {"workload digest", digest}};
-  for (const auto& one : workload.measurements) {
-    all.push_back(to_hex(one));
-    lines.emplace_back("measurement", to_hex(one));
-  }
-  lines.emplace_back("resource", workload.resource);
-  lines.emplace_back("simulated",
-                     workload.allow_simulated ? "allowed: protects nothing" : "refused");
-  output.result({{"workload_id", workload.id},
-                 {"workload_digest", digest},
-                 {"measurement", all[0]},
-                 {"measurements", all},
-                 {"resource", workload.resource},
-                 {"allow_simulated", workload.allow_simulated}},
-                lines);
+      {"broker", std::string(kind)},
+      {"workload id", workload.id},
+      {"workload digest", to_hex(workload.workload_digest)},
+      {"resource", workload.resource}};
+  for (auto& line : registration_lines(workload)) lines.push_back(std::move(line));
+  output.result(registration_value(workload), lines);
 }
 
 Result<int> show_policy(const Workload& workload, Printer& output) {
@@ -128,14 +118,6 @@ Result<int> show_policy(const Workload& workload, Printer& output) {
   if (output.json) output.result({{"policy", policy}}, {});
   output.text(policy);
   return 0;
-}
-
-// The address in the image is one of the guest's.
-Result<void> at_host_address(Result<void> done, const std::string& url) {
-  if (done.ok() || url.find("//10.0.2.2") == url.npos) return done;
-  Error error = std::move(done).error();
-  error.message += " (10.0.2.2 is the host as its guests see it: here it is 127.0.0.1)";
-  return error;
 }
 
 Result<int> register_image(const RegisterArguments& arguments, Printer& output) {
@@ -146,7 +128,7 @@ Result<int> register_image(const RegisterArguments& arguments, Printer& output) 
   if (arguments.disk_key_file.empty()) return missing("--key-file");
   workload.disk_key = TRY(read_secret("--key-file", arguments.disk_key_file));
   TRY(check_disk_key(arguments.image, workload.disk_key));
-  TRY(at_host_address(register_workload(access, workload), access.url));
+  TRY(from_here(register_workload(access, workload), access.url));
   print_registration(workload, to_string(access.kind), output);
   return 0;
 }
@@ -163,6 +145,22 @@ void add_trustee_options(CLI::App& command, RegisterArguments& to) {
 }
 
 }  // namespace
+
+view::Json registration_value(const Workload& workload) {
+  view::Json all = view::Json::array();
+  for (const auto& one : workload.measurements) all.push_back(to_hex(one));
+  return {{"workload_id", workload.id},    {"workload_digest", to_hex(workload.workload_digest)},
+          {"measurement", all[0]},         {"measurements", all},
+          {"resource", workload.resource}, {"allow_simulated", workload.allow_simulated}};
+}
+
+std::vector<std::pair<std::string, std::string>> registration_lines(const Workload& workload) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (const auto& one : workload.measurements) lines.emplace_back("measurement", to_hex(one));
+  lines.emplace_back("simulated",
+                     workload.allow_simulated ? "allowed: protects nothing" : "refused");
+  return lines;
+}
 
 void add_register(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<RegisterArguments>();

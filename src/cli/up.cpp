@@ -75,7 +75,7 @@ Result<std::string> check_arguments(const Arguments& arguments, const fs::path& 
   options.output = state / "images";
   if (arguments.vcpus != 0) options.vcpus = arguments.vcpus;
   if (arguments.ram_mib != 0) options.ram_mib = arguments.ram_mib;
-  const std::string digest = TRY(check_build(options));
+  const std::string digest = TRY(check_build(options)).source_digest;
   const size_t colon = digest.find(':');
   return colon == digest.npos ? std::string(kFetched) : digest.substr(colon + 1, kKeyDigits);
 }

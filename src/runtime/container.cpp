@@ -4,13 +4,17 @@
 
 #include "base/errors.hpp"
 #include "base/file.hpp"
+#include "plan/bundle/bundle_json.hpp"
+#include "plan/bundle/guest_tees.hpp"
 #include "runtime/choices.hpp"
 #include "runtime/host.hpp"
+#include "runtime/kernel_settings.hpp"
 #include "runtime/launcher.hpp"
 #include "runtime/programs.hpp"
 #include "runtime/refusals.hpp"
 #include "runtime/rewrite.hpp"
 #include "runtime/root_files.hpp"
+#include "runtime/stock_annotations.hpp"
 
 namespace bartizan::runtime {
 namespace {
@@ -55,14 +59,18 @@ Result<fs::path> regular_file(const fs::path& path, const char* what) {
   return invalid(kOrigin, "{} {}: not a regular file", what, path.string());
 }
 
-Result<fs::path> find_bundle(const Wishes& wishes, const Settings& settings) {
+// Its kernel must be able to be a guest of that TEE: nobody looks at a VM that starts and ends.
+Result<fs::path> find_bundle(const Wishes& wishes, const Settings& settings, Tee tee) {
   const fs::path path = bundle_of(wishes, settings);
-  std::error_code error;
-  if (fs::is_regular_file(path / "bundle.json", error)) return absolute(path, "guest bundle");
-  return make_error(ErrorCode::not_found, kOrigin,
-                    "guest bundle {}: no bundle.json in it: make it with `bartizan bundle create "
-                    "--output {}`",
-                    path.string(), path.string());
+  auto text = read_regular_file(path / "bundle.json", plan::bundle::kMaxBundleJson);
+  if (!text.ok() && text.error().code == ErrorCode::not_found)
+    return make_error(ErrorCode::not_found, kOrigin, "guest bundle {}: no bundle.json in it: {}",
+                      path.string(), bundle_advice(path));
+  const Bytes bytes = TRY(std::move(text));
+  BundleInfo info = TRY(plan::bundle::parse_bundle_json(as_text(bytes)));
+  info.path = path;
+  TRY(plan::bundle::check_guest_of(info, tee));
+  return absolute(path, "guest bundle");
 }
 
 Result<Launch> plan_launch(const Json& config, ImageFacts image, const Settings& settings) {
@@ -72,11 +80,12 @@ Result<Launch> plan_launch(const Json& config, ImageFacts image, const Settings&
   launch.tee = TRY(choose_tee(image, launch.wishes, settings));
   TRY(check_key(image, launch.wishes));
   TRY(check_broker(image, launch.wishes));
-  launch.devices = TRY(devices_of(launch.tee));
-  launch.bundle = TRY(find_bundle(launch.wishes, settings));
   if (!launch.wishes.key_file.empty())
     launch.wishes.key_file = TRY(regular_file(launch.wishes.key_file, "key file"));
+  launch.bundle = TRY(find_bundle(launch.wishes, settings, launch.tee));
+  launch.devices = TRY(devices_of(launch.tee));
   launch.files = TRY(launcher_files());
+  TRY(check_host_tee(launch.tee));
   launch.keep_groups = in_user_namespace();
   launch.image = std::move(image);
   return launch;
@@ -96,14 +105,19 @@ Result<fs::path> config_path(const RuntimeCommand& command) {
 
 }  // namespace
 
-Result<void> prepare_container(const RuntimeCommand& command, const Settings& settings) {
+Result<std::vector<std::string>> prepare_container(const RuntimeCommand& command,
+                                                   const Settings& settings) {
   const fs::path path = TRY(config_path(command));
   const Json config = TRY(read_engines_config(path));
   auto image =
       TRY(read_image_facts(TRY(RootFiles::open(TRY(root_of(config, path.parent_path()))))));
-  if (!image) return {};
+  std::vector<std::string> remarks;
+  if (!image) return remarks;
   const Launch launch = TRY(plan_launch(config, *std::move(image), settings));
-  return store(path, config, TRY(rewrite_config(config, launch)));
+  TRY(store(path, config, TRY(rewrite_config(config, launch))));
+  remarks = annotation_remarks(config);
+  for (std::string& remark : kernel_remarks(config)) remarks.push_back(std::move(remark));
+  return remarks;
 }
 
 Result<void> check_entering(const RuntimeCommand& command, const fs::path& stock_runtime) {
@@ -117,9 +131,9 @@ Result<void> check_entering(const RuntimeCommand& command, const fs::path& stock
   auto config = read_config(bundle / kConfig);
   if (config.ok() && !is_rewritten(*config)) return {};
   return make_error(ErrorCode::permission_denied, kOrigin,
-                    "{}: container {} is a confidential VM: the host runs no command in it and "
-                    "takes no copy of it; what is needed inside belongs in the image",
-                    command.command, command.id);
+                    "container {} is a confidential VM: the host runs no command in it and takes "
+                    "no copy of it; what is needed inside belongs in the image",
+                    command.id);
 }
 
 }  // namespace bartizan::runtime

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "bartizan/result.hpp"
 #include "runtime/command_line.hpp"
@@ -13,9 +15,11 @@ namespace bartizan::runtime {
 // The engine's config.json of a confidential container, beside the rewritten one.
 constexpr char kOriginalSuffix[] = ".original";
 
-// Before create, run or restore. An ordinary image: nothing is changed. Errors: all refusals, and
-// whatever is missing on this host; nothing has been changed then.
-Result<void> prepare_container(const RuntimeCommand& command, const Settings& settings);
+// Before create, run or restore. An ordinary image: nothing is changed. Gives lines about what has
+// no effect, or not the usual one. Errors: all refusals, and whatever is missing on this host;
+// nothing has been changed then.
+Result<std::vector<std::string>> prepare_container(const RuntimeCommand& command,
+                                                   const Settings& settings);
 
 // Before exec or checkpoint. permission_denied: the container is confidential.
 Result<void> check_entering(const RuntimeCommand& command,

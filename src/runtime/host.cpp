@@ -53,6 +53,14 @@ Result<std::vector<HostDevice>> devices_of(Tee tee) {
   return nodes;
 }
 
+std::string bundle_advice(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.parent_path();
+  std::error_code ignored;
+  const bool there = folder.empty() || std::filesystem::is_directory(folder, ignored);
+  return fmt::format("make it with `{}bartizan bundle create --output {}`",
+                     there ? "" : fmt::format("mkdir -p {} && ", folder.string()), path.string());
+}
+
 bool is_mapped(const std::string& uid_map) {
   std::istringstream text(uid_map);
   uint64_t inside = 0, outside = 0, count = 0;

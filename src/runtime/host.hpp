@@ -23,6 +23,9 @@ Result<HostDevice> find_device(const std::string& path, const std::string& advic
 // /dev/kvm, and /dev/sev for the TEEs of AMD. Errors as above.
 Result<std::vector<HostDevice>> devices_of(Tee tee);
 
+// How the guest bundle is made that is missing at `path`, as a command that can be copied.
+std::string bundle_advice(const std::filesystem::path& path);
+
 // Is this process in a user namespace whose numbers are not the host's: a rootless engine?
 bool in_user_namespace();
 // The same of the text of a /proc/PID/uid_map.

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/errors.hpp"
+#include "runtime/config_parts.hpp"
 #include "runtime/programs.hpp"
 
 namespace bartizan::runtime {
@@ -64,6 +65,24 @@ Result<std::vector<HostFile>> launcher_files() {
   files.push_back({kHostLoader, std::string(kLoader)});
   files.push_back({program, std::string(kProgram)});
   return files;
+}
+
+Result<void> check_probe_answer(std::string_view json, Tee tee) {
+  const Json answer = TRY(parse_json(json, "answer of `bartizan probe`"));
+  if (member(answer, "available") == true) return {};
+  const std::string missing = text_of(answer, "missing"), advice = text_of(answer, "advice");
+  const std::string reason =
+      missing.empty() ? text_of(member(answer, "error"), "message") : missing;
+  return make_error(ErrorCode::unsupported, kOrigin, "this host cannot run {}: {}{}{}",
+                    to_string(tee), reason, advice.empty() ? "" : ": ", advice);
+}
+
+Result<void> check_host_tee(Tee tee) {
+  if (tee == Tee::none || tee == Tee::simulated) return {};
+  const std::string program = TRY(launcher_program()).string();
+  const auto probed = TRY(run_program(
+      {program, "probe", "--tee", std::string(to_string(tee)), "--json"}, Environment::own));
+  return check_probe_answer(probed.output, tee);
 }
 
 }  // namespace bartizan::runtime

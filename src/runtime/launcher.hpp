@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bartizan/result.hpp"
+#include "bartizan/tee.hpp"
 
 namespace bartizan::runtime {
 
@@ -34,5 +35,11 @@ Result<std::vector<HostFile>> parse_library_list(std::string_view text);
 
 // `bartizan` beside this program, loader and libraries.
 Result<std::vector<HostFile>> launcher_files();
+
+// Asks `bartizan probe` whether this host can launch in that TEE; for those of hardware alone, as
+// it starts a tiny guest. unsupported: it cannot, with the next step.
+Result<void> check_host_tee(Tee tee);
+// The same of what the probe prints as JSON.
+Result<void> check_probe_answer(std::string_view json, Tee tee);
 
 }  // namespace bartizan::runtime

@@ -62,7 +62,7 @@ Result<InstallOptions> install_options(const std::vector<std::string>& words) {
     else if (words[at] == "--root" && at + 1 < words.size())
       options.root = words[++at];
     else
-      return invalid(kOrigin, "install: {}: it takes --dry-run and --root FOLDER", words[at]);
+      return invalid(kOrigin, "{}: the command takes --dry-run and --root FOLDER", words[at]);
   }
   return options;
 }
@@ -117,25 +117,32 @@ Result<int> install(const std::vector<std::string>& words) {
   return 0;
 }
 
-// A line of `check`: what is good, or an error with the next step.
+// Lines of `check`: what is good, or an error with the next step.
 class Checks {
  public:
   void good(const std::string& what) { std::printf("ok       %s\n", what.c_str()); }
   void note(const std::string& what) { std::printf("no       %s\n", what.c_str()); }
-  void missing(const std::string& what) {
-    std::printf("MISSING  %s\n", what.c_str());
-    ready_ = false;
-  }
+  void missing(const std::string& what) { bad("MISSING", what); }
   template <typename T>
   void result(const Result<T>& found, const std::string& what) {
     if (found.ok())
       good(what);
     else
-      missing(found.error().message);
+      wrong(found.error());
+  }
+  // What is there, but not as it should be, is not missing.
+  void wrong(Error error) {
+    error.origin.clear();
+    bad(error.code == ErrorCode::not_found ? "MISSING" : "WRONG", error.describe());
   }
   bool ready() const { return ready_; }
 
  private:
+  void bad(const char* how, const std::string& what) {
+    std::printf("%-7s  %s\n", how, what.c_str());
+    ready_ = false;
+  }
+
   bool ready_ = true;
 };
 
@@ -153,8 +160,7 @@ void check_bundle(const Settings& settings, Checks& to) {
   if (bundle.ok())
     return to.good(
         fmt::format("guest bundle {}, kernel {}", path.string(), bundle->kernel_release));
-  to.missing(fmt::format("guest bundle: {}: make it with `bartizan bundle create --output {}`",
-                         bundle.error().message, path.string()));
+  to.missing(fmt::format("guest bundle: {}: {}", bundle.error().message, bundle_advice(path)));
 }
 
 void check_engine(const DropIn& file, Checks& to) {
@@ -181,10 +187,14 @@ void check_containerd(Checks& to) {
 
 Result<int> check(const RuntimeCommand& command) {
   if (!command.arguments.empty())
-    return invalid(kOrigin, "check: {}: it takes no options", command.arguments[0]);
+    return invalid(kOrigin, "{}: the command takes no options", command.arguments[0]);
   Checks checks;
   const auto settings = read_settings(command.settings);
-  checks.result(settings, "configuration " + settings_path(command.settings).string());
+  const fs::path file = settings_path(command.settings);
+  std::error_code ignored;
+  checks.result(settings,
+                fmt::format("configuration {}{}", file.string(),
+                            fs::exists(file, ignored) ? "" : ": absent, so the defaults"));
   const Settings known = settings.ok() ? *settings : Settings{};
   const auto stock = find_stock_runtime(command.oci_runtime, known.oci_runtime);
   checks.result(stock, "stock runtime " + (stock.ok() ? stock->string() : std::string()));

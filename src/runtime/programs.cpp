@@ -88,7 +88,7 @@ Result<fs::path> own_program() {
   return program;
 }
 
-Result<std::string> output_of(const std::vector<std::string>& words, Environment environment) {
+Result<ProgramResult> run_program(const std::vector<std::string>& words, Environment environment) {
   auto pipe = TRY(make_pipe());
   const pid_t child = TRY(start(words, environment, pipe.write.get()));
   pipe.write.reset();
@@ -97,8 +97,13 @@ Result<std::string> output_of(const std::vector<std::string>& words, Environment
   pipe.read.reset();
   const int status = wait_for(child);
   text.resize(TRY(std::move(size)));
-  if (status == 0) return std::string(as_text(text));
-  return make_error(ErrorCode::io, kOrigin, "{}: ended with status {}", words[0], status);
+  return ProgramResult{status, std::string(as_text(text))};
+}
+
+Result<std::string> output_of(const std::vector<std::string>& words, Environment environment) {
+  auto result = TRY(run_program(words, environment));
+  if (result.status == 0) return std::move(result.output);
+  return make_error(ErrorCode::io, kOrigin, "{}: ended with status {}", words[0], result.status);
 }
 
 Result<fs::path> find_stock_runtime(const std::string& given, const std::string& setting) {

@@ -18,8 +18,14 @@ constexpr size_t kMaxOutputBytes = 256 * kKiB;
 // The file that this program was started from.
 Result<std::filesystem::path> own_program();
 
-// What `words` prints on its standard output, at most kMaxOutputBytes. io: it failed. Standard
-// error is dropped.
+struct ProgramResult {
+  int status = 0;  // 128 + its number for a signal
+  std::string output;
+};
+// What `words` prints on its standard output, at most kMaxOutputBytes, and how it ends. Standard
+// error is dropped. Errors: it could not be started.
+Result<ProgramResult> run_program(const std::vector<std::string>& words, Environment environment);
+// The same where only success counts; io: another status than 0.
 Result<std::string> output_of(const std::vector<std::string>& words, Environment environment);
 
 // The stock runtime, by what the command line gives, else $BARTIZAN_OCI_RUNTIME, else the settings,

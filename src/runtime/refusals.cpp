@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <string>
 
 #include "base/errors.hpp"
 #include "base/units.hpp"
+#include "runtime/config_parts.hpp"
+#include "runtime/kernel_settings.hpp"
 
 namespace bartizan::runtime {
 namespace {
@@ -14,7 +17,6 @@ constexpr char kOrigin[] = "runtime";
 constexpr char kConfigName[] = "config.json";
 constexpr char kEntrypoint[] = "/entrypoint";
 constexpr char kRebuild[] = "set it in the source image and build again with `bartizan build`";
-constexpr size_t kMaxShown = 200;  // of a text that the caller chose, in an error
 
 // Variables that engines set by themselves. The guest sees none of them.
 // The kubelet gives each container the address of the cluster's API.
@@ -75,24 +77,6 @@ constexpr std::array<std::string_view, 3> kPrivileges = {"CAP_SYS_ADMIN", "CAP_S
 template <size_t N>
 bool contains(const std::array<std::string_view, N>& list, std::string_view text) {
   return std::find(list.begin(), list.end(), text) != list.end();
-}
-
-std::string shown(std::string_view text) {
-  return Json(std::string(text.substr(0, kMaxShown)))
-      .dump(-1, ' ', true, Json::error_handler_t::replace);
-}
-
-// A member of an object; null if it is absent.
-const Json& member(const Json& object, const char* key) {
-  static const Json kNull;
-  if (!object.is_object()) return kNull;
-  auto found = object.find(key);
-  return found == object.end() ? kNull : *found;
-}
-
-std::string text_of(const Json& object, const char* key) {
-  const Json& value = member(object, key);
-  return value.is_string() ? value.get<std::string>() : std::string();
 }
 
 Result<void> check_command(const Json& process) {
@@ -231,16 +215,30 @@ Result<void> check_namespaces(const Json& linux_part) {
                  "of its own: leave --pid out");
 }
 
-// Bytes; 0: no limit.
+constexpr uint64_t kUnlimited = UINT64_MAX;
+
+uint64_t limit_of(const Json& memory) {
+  const Json& limit = member(memory, "limit");
+  return limit.is_number_integer() && limit > 0 ? limit.get<uint64_t>() : kUnlimited;
+}
+
+// As it is written into the cgroup's file: bytes, or "max".
+uint64_t limit_of_file(const std::string& text) {
+  uint64_t limit = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+  return error == std::errc() && end == text.data() + text.size() ? limit : kUnlimited;
+}
+
+// Bytes. The files of cgroup v2 come last, and count as they are written.
 uint64_t memory_limit(const Json& resources) {
-  const Json& limit = member(member(resources, "memory"), "limit");
-  return limit.is_number_integer() && limit > 0 ? limit.get<uint64_t>() : 0;
+  return std::min(limit_of(member(resources, "memory")),
+                  limit_of_file(text_of(member(resources, "unified"), "memory.max")));
 }
 
 Result<void> check_memory(const Json& linux_part, uint32_t ram_mib) {
   const uint64_t limit = memory_limit(member(linux_part, "resources"));
   const uint64_t needed_mib = ram_mib + kMachineMib;
-  if (limit == 0 || limit / kMiB >= needed_mib) return {};
+  if (limit / kMiB >= needed_mib) return {};
   return make_error(ErrorCode::resource_exhausted, kOrigin,
                     "memory limit of {} MiB: the image's VM has {} MiB and needs {} MiB beside "
                     "them: give --memory {}m, or build the image with less (`bartizan build "
@@ -264,6 +262,7 @@ Result<void> check_container(const Json& config, uint32_t ram_mib) {
   TRY(check_namespaces(linux_part));
   TRY(check_mounts(config));
   TRY(check_devices(linux_part));
+  TRY(check_kernel_settings(config));
   return check_memory(linux_part, ram_mib);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/errors.hpp"
 #include "runtime/choices.hpp"
+#include "runtime/stock_annotations.hpp"
 
 namespace bartizan::runtime {
 namespace {
@@ -149,6 +150,7 @@ Result<Json> rewrite_config(Json config, const Launch& launch) {
   Json& linux_part = *TRY(part(config, "linux", Json::value_t::object));
   TRY(add_devices(linux_part, launch.devices));
   TRY(mask_files(linux_part));
+  remove_stock_annotations(config);
   if (launch.keep_groups) TRY(keep_groups(config));
   return config;
 }

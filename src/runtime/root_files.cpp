@@ -65,11 +65,18 @@ Result<std::optional<Bytes>> RootFiles::read(const std::string& name, uint64_t l
   return std::optional<Bytes>(TRY(read_bounded(fd.get(), limit, shown)));
 }
 
+bool RootFiles::has(const std::string& name) const {
+  struct stat status {};
+  return ::fstatat(root_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 Result<std::optional<ImageFacts>> read_image_facts(const RootFiles& root) {
+  const std::string krun_file(image::parts::kKrunFile), disk_file(image::parts::kDiskFile);
+  if (!root.has(krun_file) && !root.has(disk_file)) return std::optional<ImageFacts>();
   auto manifest =
       TRY(root.read(std::string(image::parts::kManifestFile), guest_abi::kMaxManifestBytes));
   if (!manifest) return std::optional<ImageFacts>();
-  auto krun = TRY(root.read(std::string(image::parts::kKrunFile), image::parts::kMaxKrunJson));
+  auto krun = TRY(root.read(krun_file, image::parts::kMaxKrunJson));
   if (!krun)
     return make_error(ErrorCode::corrupt, kOrigin,
                       "the image has /{} but no /{}: build it again with `bartizan build`",

@@ -20,6 +20,8 @@ class RootFiles {
   // Absent: there is no such file. Errors: invalid_argument (not a regular file),
   // resource_exhausted (larger than `limit`).
   Result<std::optional<Bytes>> read(const std::string& name, uint64_t limit) const;
+  // Is there anything of that name in the folder itself?
+  bool has(const std::string& name) const;
 
  private:
   RootFiles(UniqueFd root, std::filesystem::path name)
@@ -35,7 +37,9 @@ struct ImageFacts {
   Tee tee = Tee::snp;
 };
 
-// Absent: an ordinary image, without a manifest. A manifest that is none, or is newer than this
+// Absent: an ordinary image, without a manifest, or with a file of that name of its own: beside
+// ours are always an encrypted disk and /krun-sev.json, and an image with none of these has nothing
+// that could be started in a VM. With one of them a manifest that is none, or is newer than this
 // program, is an error and not an ordinary image.
 Result<std::optional<ImageFacts>> read_image_facts(const RootFiles& root);
 

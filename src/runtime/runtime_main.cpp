@@ -1,6 +1,9 @@
 // bartizan-runtime: an OCI runtime in front of the stock one.
+#include <signal.h>
+
 #include <exception>
 
+#include "base/blocked_signal.hpp"
 #include "base/errors.hpp"
 #include "runtime/command_line.hpp"
 #include "runtime/container.hpp"
@@ -14,6 +17,18 @@ namespace {
 
 constexpr int kFailed = 1;  // of crun and runc too
 
+// What is done before the stock runtime, which inherits nothing of it but the bundle.
+Result<void> prepare(const RuntimeCommand& command, const Settings& settings,
+                     const std::filesystem::path& stock) {
+  const BlockedSignal quiet(SIGXFSZ);  // RLIMIT_FSIZE is an error like a full disk, and no end
+  if (command.starts_container()) {
+    const auto remarks = TRY(prepare_container(command, settings));
+    for (const std::string& remark : remarks) warn(remark, command);
+  }
+  if (command.enters_container()) TRY(check_entering(command, stock));
+  return {};
+}
+
 // Returns only with an error.
 Result<void> pass_on(const RuntimeCommand& command) {
   auto read = read_settings(command.settings);
@@ -21,12 +36,12 @@ Result<void> pass_on(const RuntimeCommand& command) {
   if (!read.ok() && (command.starts_container() || command.enters_container())) return read.error();
   const Settings settings = read.ok() ? *std::move(read) : Settings();
   const auto stock = TRY(find_stock_runtime(command.oci_runtime, settings.oci_runtime));
-  if (command.starts_container()) TRY(prepare_container(command, settings));
-  if (command.enters_container()) TRY(check_entering(command, stock));
+  TRY(prepare(command, settings, stock));
   return become(stock, command.stock_arguments());
 }
 
 int own_status(const RuntimeCommand& command) {
+  const BlockedSignal quiet(SIGXFSZ);
   const auto status = run_own_command(command);
   if (status.ok()) return *status;
   report(status.error(), command);

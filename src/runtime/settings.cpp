@@ -12,7 +12,6 @@ namespace bartizan::runtime {
 namespace {
 
 constexpr char kOrigin[] = "runtime";
-constexpr char kSettingsName[] = "runtime.json";
 constexpr char kSettingsPath[] = "/etc/bartizan/runtime.json";
 constexpr std::string_view kPrefix = "org.bartizan.";
 // Carried over from the image by engines that take its annotations; they say what it is.
@@ -91,40 +90,48 @@ Result<void> take_annotation(const std::string& name, const Json& value, const S
   return {};
 }
 
-Result<void> take_names(const Json& value, std::set<std::string>& to) {
+Result<void> take_names(const Json& value, const std::string& what, std::set<std::string>& to) {
   to.clear();
   for (const Json& name : value) {
     if (!name.is_string() || !setters().contains(name.get<std::string>()))
-      return make_error(ErrorCode::corrupt, kOrigin, "{}: annotations: {}: there are {}",
-                        kSettingsName, name.dump(), known_annotations());
+      return make_error(ErrorCode::corrupt, kOrigin, "{}: annotations: {}: there are {}", what,
+                        name.dump(), known_annotations());
     to.insert(name.get<std::string>());
   }
   return {};
 }
 
-Result<void> take_setting(const std::string& key, const Json& json, Settings& to) {
+Result<void> take_tee(const std::string& value, const std::string& what, Settings& to) {
+  auto tee = tee_from_string(value);
+  if (!tee.ok())
+    return make_error(ErrorCode::corrupt, kOrigin, "{}: tee: {}", what, tee.error().message);
+  to.tee = *tee;
+  return {};
+}
+
+Result<void> take_setting(const std::string& key, const Json& json, const std::string& what,
+                          Settings& to) {
   if (key == "annotations" && json.at(key).is_array())
-    return take_names(json.at(key), to.annotations);
-  const std::string value = TRY(json_string(json, key, kSettingsName));
+    return take_names(json.at(key), what, to.annotations);
+  const std::string value = TRY(json_string(json, key, what));
   if (key == "oci_runtime")
     to.oci_runtime = value;
   else if (key == "bundle")
     to.bundle = value;
   else if (key == "tee")
-    to.tee = TRY(tee_from_string(value));
+    return take_tee(value, what, to);
   else
-    return make_error(ErrorCode::corrupt, kOrigin, "{}: {}: no such setting", kSettingsName, key);
+    return make_error(ErrorCode::corrupt, kOrigin, "{}: {}: no such setting", what, key);
   return {};
 }
 
 }  // namespace
 
-Result<Settings> parse_settings(std::string_view text) {
-  const Json json = TRY(parse_json(text, kSettingsName));
-  if (!json.is_object())
-    return make_error(ErrorCode::corrupt, kOrigin, "{}: not an object", kSettingsName);
+Result<Settings> parse_settings(std::string_view text, const std::string& what) {
+  const Json json = TRY(parse_json(text, what));
+  if (!json.is_object()) return make_error(ErrorCode::corrupt, kOrigin, "{}: not an object", what);
   Settings settings;
-  for (const auto& [key, value] : json.items()) TRY(take_setting(key, json, settings));
+  for (const auto& [key, value] : json.items()) TRY(take_setting(key, json, what, settings));
   return settings;
 }
 
@@ -135,15 +142,15 @@ std::filesystem::path settings_path(const std::string& given) {
 
 Result<Settings> read_settings(const std::string& given) {
   const std::filesystem::path path = settings_path(given);
+  const std::string what = "configuration " + path.string();
   auto text = read_regular_file(path, kMaxSettingsBytes);
-  if (!text.ok() && text.error().code == ErrorCode::not_found && path == kSettingsPath)
-    return Settings{};
+  const bool missing = !text.ok() && text.error().code == ErrorCode::not_found;
+  if (missing && path == kSettingsPath) return Settings{};
+  if (missing)
+    return make_error(ErrorCode::not_found, kOrigin, "{}: no such file: write it, or leave {} out",
+                      what, given.empty() ? "$BARTIZAN_RUNTIME_CONFIG" : "--config");
   const Bytes bytes = TRY(std::move(text));
-  auto settings = parse_settings(as_text(bytes));
-  if (!settings.ok())
-    return make_error(settings.error().code, kOrigin, "{}: {}", path.string(),
-                      settings.error().message);
-  return settings;
+  return parse_settings(as_text(bytes), what);
 }
 
 Result<Wishes> parse_wishes(const Json& config, const Settings& settings) {

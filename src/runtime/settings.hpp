@@ -45,8 +45,8 @@ struct Wishes {
   bool log_guest = false;          // org.bartizan.log=guest
 };
 
-// corrupt names the member that is wrong or not known.
-Result<Settings> parse_settings(std::string_view text);
+// corrupt names the member that is wrong or not known; errors begin with `what`.
+Result<Settings> parse_settings(std::string_view text, const std::string& what = "configuration");
 
 // $BARTIZAN_RUNTIME_CONFIG, else /etc/bartizan/runtime.json.
 std::filesystem::path settings_path(const std::string& given);

@@ -470,6 +470,79 @@ def test_a_workload_is_registered_with_a_key_that_opens_it_and_replaced_on_deman
         assert json.loads(run("list", *access, "--json").stdout) == []
 
 
+@pytest.fixture
+def broker(tmp_path):
+    with bartizan.Broker(tmp_path / "state", port=0) as broker:
+        (tmp_path / "ca.pem").write_text(broker.ca_pem)
+        yield broker
+
+
+def register_with(broker, tmp_path, url=None, token=None):
+    return ["--register-with", url or broker.url, "--broker-ca", tmp_path / "ca.pem", "--token-file", token or broker.admin_token_path]
+
+
+def listed(broker, tmp_path):
+    access = ["--broker", broker.url, "--ca", tmp_path / "ca.pem", "--token-file", broker.admin_token_path]
+    return json.loads(run("list", *access, "--json").stdout)
+
+
+def test_an_image_is_built_and_registered_in_one_go(layout, bundle, broker, tmp_path):
+    """The broker alone keeps the key; in the image it has the address by which guests reach this host."""
+    words = [*register_with(broker, tmp_path), "--bundle", bundle, "--allow-simulated"]
+    done = run("build", layout, "-o", tmp_path / "cc", "--json", *words)
+    assert done.returncode == 0, done
+    report = json.loads(done.stdout)
+    registration = report["registration"]
+    (workload,) = listed(broker, tmp_path)
+    shown = json.loads(run("inspect", tmp_path / "cc", "--json").stdout)
+    assert shown["workload_digest"] == report["workload_digest"] == registration["workload_digest"] == workload["workload_digest"]
+    assert shown["broker_url"] == f"https://10.0.2.2:{broker.port}"
+    measured = json.loads(run("measure", "--image", tmp_path / "cc", "--bundle", bundle, "--json").stdout)["digest"]
+    assert [measured] == registration["measurements"] == workload["measurements"] and workload["allow_simulated"]
+    # once more: the id is taken, which is said before the build
+    taken = run("build", layout, "-o", tmp_path / "second", *words)
+    assert taken.returncode == 1 and f"{workload['id']} is registered at" in taken.stderr and "--replace" in taken.stderr, taken
+    assert not (tmp_path / "second").exists()
+    done = run("build", layout, "-o", tmp_path / "second", "--key-out", tmp_path / "key", "--broker", "https://10.0.2.2:9", *words, "--replace")
+    assert done.returncode == 0 and "https://10.0.2.2:9" in done.stdout and "measurement" in done.stdout and broker.url in done.stdout, done
+    assert (tmp_path / "key").read_text().strip() not in done.stdout + done.stderr
+    (second,) = listed(broker, tmp_path)
+    assert second["workload_digest"] != workload["workload_digest"]
+
+
+@pytest.mark.parametrize("what, words", [
+    ("nobody listens", "ECONNREFUSED"), ("wrong token", "permission_denied"), ("wrong authority", "tls"), ("no bundle", "bundle.json"),
+    ("no token", "--token-file: required with --register-with"), ("no authority", "--broker-ca: required with --register-with"),
+    ("no broker", "--token-file: changes nothing here: it counts with --register-with"), ("as guests see it", "here it is 127.0.0.1"),
+    ("no address", '--register-with: "ftp://a" is not https'),
+])
+def test_what_registration_lacks_is_said_before_the_build(layout, bundle, broker, tmp_path, what, words):
+    (tmp_path / "token").write_text("another")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = f"https://127.0.0.1:{taken.getsockname()[1]}"
+        options = register_with(broker, tmp_path, url=nobody if what == "nobody listens" else None,
+                                token=tmp_path / "token" if what == "wrong token" else None)
+        options += ["--allow-simulated", "--bundle", bundle if what != "no bundle" else tmp_path / "nowhere"]
+        if what == "wrong authority":
+            options[3] = make_certificate(tmp_path)[0]
+        if what in ("no token", "no authority"):
+            at = options.index("--token-file" if what == "no token" else "--broker-ca")
+            del options[at:at + 2]
+        if what == "no broker":
+            options = ["--token-file", tmp_path / "token", "--key-out", tmp_path / "key"]
+        if what == "as guests see it":
+            options += ["--broker", "https://10.0.2.2"]
+            options[1] = "https://10.0.2.2:65000x"
+        if what == "no address":
+            options[1] = "ftp://a"
+        done = run("build", layout, "-o", tmp_path / "cc", *options)
+    assert done.returncode in (1, 2) and words in done.stderr, done
+    assert "another" not in done.stderr
+    assert not (tmp_path / "cc").exists() and not (tmp_path / "key").exists()
+    assert listed(broker, tmp_path) == []
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches(command):
     done = run(command, "--help")

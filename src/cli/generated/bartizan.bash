@@ -25,7 +25,7 @@ _bartizan() {
     return
   fi
   case $command in
-    build) options="--output --reference --output-reference --base-image --base-reference --created --anonymous --id --broker --broker-ca --resource --vcpus --memory --tee --tee-data --tee-config --scratch --host-may --add-file --no-network --key-file --key-from --recovery-file --source-passphrase-file --key-out --force" ;;
+    build) options="--output --reference --output-reference --base-image --base-reference --created --anonymous --id --broker --broker-ca --resource --vcpus --memory --tee --tee-data --tee-config --scratch --host-may --add-file --no-network --key-file --key-from --recovery-file --source-passphrase-file --key-out --register-with --token-file --bundle --allow-simulated --replace --force" ;;
     inspect) options="--reference" ;;
     verify) options="--key-file" ;;
     diff) options="" ;;

@@ -76,6 +76,7 @@ inline constexpr LibraryName kLibraryNames[] = {
     {"quote_service", "--quote-service"},
     {"ram_mib", "--memory"},
     {"recovery_passphrase", "--recovery-file"},
+    {"register_with", "--register-with"},
     {"require_certificates", "--require-certificates"},
     {"resource_policy", "--resource-policy"},
     {"scratch_bytes", "--scratch"},
@@ -168,6 +169,9 @@ inline constexpr CommandText kCommand = {
     "  # the broker at 10.0.2.2:8443 (the host, seen from the guest) releases its key\n"
     "  bartizan build oci/ -o confidential/ --broker https://10.0.2.2:8443 \\\n"
     "      --broker-ca state/ca.pem --key-out disk.key\n"
+    "  # built and registered at the broker on this host, which alone has the key\n"
+    "  bartizan build oci/ -o confidential/ --register-with https://127.0.0.1:8443 \\\n"
+    "      --broker-ca state/ca.pem --token-file state/admin.token --allow-simulated\n"
     "  # an image for tests, opened with a key from a file\n"
     "  bartizan build oci/ -o confidential/ --key-file my.key\n"
     "  # one file, on a base image that shows people what to do\n"
@@ -299,6 +303,27 @@ inline constexpr OptionText kKeyOut = {
     "Where to write the disk key (mode 0600); must not exist; \"-\": standard output, with "
     "the result on stderr",
     "", false, false, false, false};
+inline constexpr OptionText kRegisterWith = {
+    "--register-with", "URL",
+    "Register the image at this broker once it is built, as `bartizan register` does; "
+    "without --broker it is the image's broker too, by 10.0.2.2 if this host is meant",
+    "Registration", false, false, false, false};
+inline constexpr OptionText kTokenFile = {
+    "--token-file", "FILE",
+    "Admin token of that broker, whose certificate authority is --broker-ca",
+    "Registration", false, false, false, false};
+inline constexpr OptionText kBundle = {
+    "--bundle", "FOLDER",
+    "Guest bundle that is measured; default: the path of `bundle create`",
+    "Registration", false, false, false, false};
+inline constexpr OptionText kAllowSimulated = {
+    "--allow-simulated", "",
+    "Measure for the simulated TEE, which protects nothing, and release the key to it",
+    "Registration", false, false, false, false};
+inline constexpr OptionText kReplace = {
+    "--replace", "",
+    "Take the place of every earlier registration of this workload id",
+    "Registration", false, false, false, false};
 inline constexpr OptionText kForce = {
     "--force", "",
     "Accept what would never run, or not be protected: a weak key, a broker at a loopback "

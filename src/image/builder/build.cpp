@@ -301,14 +301,16 @@ class Build {
 
 }  // namespace
 
-Result<std::string> check_build(const BuildOptions& options) {
-  TRY(check_options(options));
+Result<BuildPlan> check_build(const BuildOptions& options) {
+  const KrunConfig settings = TRY(check_options(options));
+  BuildPlan plan{{}, settings.vcpus, settings.ram_mib, TRY(image::parts::tee_of(settings))};
   TRY(check_has_no_tag(options.source));
-  if (image::oci::needs_fetch(options.source)) return std::string();
+  if (image::oci::needs_fetch(options.source)) return plan;
   TRY(check_present(options.source));
   auto source = TRY(image::oci::read_layout(options.source, options.reference));
   if (!options.source_passphrase) TRY(Process::of(source, options.force));
-  return source.manifest.digest;
+  plan.source_digest = source.manifest.digest;
+  return plan;
 }
 
 namespace {

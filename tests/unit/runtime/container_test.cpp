@@ -5,6 +5,7 @@
 
 #include "base/file.hpp"
 #include "image/parts/krun.hpp"
+#include "plan/bundle/bundle_json.hpp"
 #include "runtime/root_files.hpp"
 #include "unit/runtime/sample.hpp"
 
@@ -35,9 +36,9 @@ class ContainerTest : public testing::Test {
     write("rootfs/krun-sev.json", image::parts::krun_json({"web", "", 1, 512}).value());
   }
   // Nothing is written if a container is refused.
-  Error refusal() {
+  Error refusal(const Settings& settings = {}) {
     const std::string before = read("config.json");
-    auto prepared = prepare_container(command_, Settings{});
+    auto prepared = prepare_container(command_, settings);
     EXPECT_FALSE(prepared.ok());
     EXPECT_EQ(read("config.json"), before);
     EXPECT_FALSE(fs::exists(bundle_.path() / "config.json.original"));
@@ -114,6 +115,78 @@ TEST_F(ContainerTest, ManifestThatIsNoneIsNoOrdinaryImage) {
   write("rootfs/bartizan.json", "{}");
   write("rootfs/krun-sev.json", "{}");
   EXPECT_EQ(refusal().code, ErrorCode::corrupt);
+}
+
+// Its author calls a file as we call ours: nothing in it could be started in a VM.
+TEST_F(ContainerTest, OrdinaryImageWithAFileOfThatName) {
+  Json config = sample_config();
+  config["process"]["args"] = {"/bin/sh"};
+  write("config.json", config.dump(3));
+  for (const std::string& text : {std::string(R"({"name":"chess"})"), std::string(300'000, 'x')}) {
+    write("rootfs/bartizan.json", text);
+    ASSERT_TRUE(prepare_container(command_, Settings{}).ok());
+    EXPECT_EQ(read("config.json"), config.dump(3));
+  }
+  fs::remove(root() / "bartizan.json");
+  fs::create_directory(root() / "bartizan.json");
+  EXPECT_TRUE(prepare_container(command_, Settings{}).ok());
+  fs::remove(root() / "bartizan.json");
+  write("rootfs/bartizan.json", "{}");
+  write("rootfs/disk.img", "LUKS");  // an image of ours, damaged
+  EXPECT_EQ(refusal().code, ErrorCode::corrupt);
+}
+
+// Of the container's annotations, with an image that gets its key from the host.
+Json config_with(const Json& annotations) {
+  Json config = sample_config();
+  config["annotations"].update(annotations);
+  return config;
+}
+
+TEST_F(ContainerTest, KeyFileIsAFile) {
+  make_confidential();
+  auto manifest = sample_manifest();
+  manifest.broker.reset();
+  manifest.host = {};
+  write("rootfs/bartizan.json", as_text(manifest.serialize().value()));
+  const fs::path fifo = bundle_.path() / "key";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  write(
+      "config.json",
+      config_with({{"org.bartizan.key-file", fifo.string()}, {"org.bartizan.tee", "none"}}).dump());
+  const Settings settings{"", "", {}, {"tee", "key-file"}};
+  EXPECT_EQ(refusal(settings).message, "key file " + fifo.string() + ": not a regular file");
+}
+
+// The launch would end where nobody looks.
+TEST_F(ContainerTest, TeeThatTheBundleCannotDo) {
+  make_confidential();
+  fs::create_directory(bundle_.path() / "guest");
+  BundleInfo info;
+  info.kernel_release = "6.1.0";
+  info.kernel_sha256 = info.initrd_sha256 = std::string(64, 'a');
+  info.tees = {Tee::none, Tee::simulated};
+  write("guest/bundle.json", plan::bundle::bundle_json(info).value());
+  const Settings settings{"", bundle_.path() / "guest", {}, {"tee"}};
+  write("config.json", config_with({{"org.bartizan.tee", "tdx"}}).dump());
+  const Error error = refusal(settings);
+  EXPECT_EQ(error.code, ErrorCode::unsupported);
+  EXPECT_NE(error.message.find("its kernel 6.1.0 can be a guest of none, simulated, not of tdx"),
+            std::string::npos)
+      << error.message;
+}
+
+TEST_F(ContainerTest, MissingBundleHasACommandThatWorks) {
+  make_confidential();
+  const fs::path place = bundle_.path() / "share/bundle";
+  const Settings settings{"", place, {}, {"tee"}};
+  write("config.json", config_with({{"org.bartizan.tee", "simulated"}}).dump());
+  const std::string make = "bartizan bundle create --output " + place.string();
+  EXPECT_NE(
+      refusal(settings).message.find("mkdir -p " + place.parent_path().string() + " && " + make),
+      std::string::npos);
+  fs::create_directory(place.parent_path());
+  EXPECT_NE(refusal(settings).message.find("make it with `" + make), std::string::npos);
 }
 
 TEST_F(ContainerTest, HostileRootFolder) {

@@ -33,5 +33,19 @@ TEST(LibraryList, NamesStayBelowTheirFolder) {
   EXPECT_FALSE(parse_library_list(many).ok());
 }
 
+TEST(HostTee, AsTheProbeSays) {
+  EXPECT_TRUE(check_probe_answer(R"({"tee":"tdx","available":true})", Tee::tdx).ok());
+  const Error error = check_probe_answer(R"({"available":false,"missing":"KVM has no TDX",
+                                             "advice":"load kvm_intel with tdx=1"})",
+                                         Tee::tdx)
+                          .error();
+  EXPECT_EQ(error.code, ErrorCode::unsupported);
+  EXPECT_EQ(error.message, "this host cannot run tdx: KVM has no TDX: load kvm_intel with tdx=1");
+  EXPECT_EQ(
+      check_probe_answer(R"({"error":{"message":"no such option"}})", Tee::snp).error().message,
+      "this host cannot run snp: no such option");
+  EXPECT_EQ(check_probe_answer("", Tee::snp).error().code, ErrorCode::corrupt);
+}
+
 }  // namespace
 }  // namespace bartizan::runtime

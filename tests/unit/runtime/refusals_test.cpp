@@ -98,6 +98,17 @@ INSTANTIATE_TEST_SUITE_P(
                 R"([{"op":"add","path":"/linux/resources/memory","value":{"limit":603979775}}])",
                 ErrorCode::resource_exhausted,
                 "memory limit of 575 MiB: the image's VM has 512 MiB and needs 64 MiB"},
+        Refusal{"MemoryOfTheFile",
+                R"([{"op":"add","path":"/linux/resources/unified",
+                     "value":{"memory.max":"603979775"}}])",
+                ErrorCode::resource_exhausted, "memory limit of 575 MiB: "},
+        Refusal{"Sysctl", R"([{"op":"add","path":"/linux/sysctl","value":{"kernel.shmmax":"1"}}])",
+                kInvalid, "sysctl \"kernel.shmmax\": the kernel of a confidential VM is its own"},
+        Refusal{"Umask", R"([{"op":"replace","path":"/process/user/umask","value":63}])", kInvalid,
+                "umask 0077: a confidential workload starts with 0022"},
+        Refusal{"Personality",
+                R"([{"op":"add","path":"/linux/personality","value":{"domain":"LINUX32"}}])",
+                kInvalid, "personality \"LINUX32\": "},
         Refusal{"NoProcess", R"([{"op":"remove","path":"/process"}])", ErrorCode::corrupt,
                 "config.json: process is missing"},
         Refusal{"EnvironmentOfNumbers", R"([{"op":"replace","path":"/process/env","value":[1]}])",
@@ -130,7 +141,13 @@ INSTANTIATE_TEST_SUITE_P(
         R"([{"op":"add","path":"/linux/resources/devices/-",
              "value":{"allow":true,"type":"c","major":10,"minor":232,"access":"rwm"}}])",
         R"([{"op":"add","path":"/linux/resources/memory","value":{"limit":603979776}}])",
-        R"([{"op":"add","path":"/linux/resources/memory","value":{"limit":-1}}])"));
+        R"([{"op":"add","path":"/linux/resources/memory","value":{"limit":-1}}])",
+        R"([{"op":"add","path":"/linux/resources/unified","value":{"memory.max":"max"}}])",
+        R"([{"op":"add","path":"/linux/resources/unified","value":{"memory.max":"603979776"}}])",
+        R"([{"op":"add","path":"/linux/sysctl",
+             "value":{"net.ipv4.ping_group_range":"0 0","net.core.somaxconn":"64"}}])",
+        R"([{"op":"remove","path":"/process/user/umask"}])",
+        R"([{"op":"add","path":"/linux/personality","value":{"domain":"LINUX"}}])"));
 
 // Other words of a command can be secrets.
 TEST(RefusedCommand, ShowsItsFirstWordAlone) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/file.hpp"
 #include "unit/runtime/sample.hpp"
 
 namespace bartizan::runtime {
@@ -26,7 +27,26 @@ TEST(RuntimeSettings, WhatIsNotKnownIsRefused) {
 }
 
 TEST(RuntimeSettings, FileThatIsNamedMustBeThere) {
-  EXPECT_EQ(read_settings("/nowhere/runtime.json").error().code, ErrorCode::not_found);
+  const Error error = read_settings("/nowhere/runtime.json").error();
+  EXPECT_EQ(error.code, ErrorCode::not_found);
+  EXPECT_EQ(error.message,
+            "configuration /nowhere/runtime.json: no such file: write it, or leave --config out");
+}
+
+// A broken file is not called a missing one, and no word is said twice.
+TEST(RuntimeSettings, BrokenFileIsNamed) {
+  const std::string path = std::string(testing::TempDir()) + "/broken-runtime.json";
+  for (const auto& [text, reason] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"{", "not valid JSON"},
+           {R"({"tee":"sgx"})", "tee: "},
+           {R"({"runtime":"crun"})", "runtime: no such setting"}}) {
+    ASSERT_TRUE(write_file(path, as_bytes(std::string_view(text))).ok());
+    const Error error = read_settings(path).error();
+    EXPECT_EQ(error.code, ErrorCode::corrupt);
+    EXPECT_TRUE(error.message.starts_with("configuration " + path + ": " + reason))
+        << error.message;
+  }
+  std::filesystem::remove(path);
 }
 
 Result<Wishes> wishes_of(const char* annotations, const Settings& settings) {
