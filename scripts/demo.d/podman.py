@@ -37,19 +37,20 @@ exec crun "$@"
 
 
 class Podman:
-    """podman with storage and configuration of its own, below /run: the lab's /tmp is on an overlay."""
+    """podman with storage and configuration of its own, below /run: the lab's /tmp is on an overlay. `stock`: a script in place
+    of crun."""
 
-    def __init__(self, work, facts):
+    def __init__(self, bundle, annotations, stock='#!/bin/sh\nexec crun "$@"\n'):
         self.folder = pathlib.Path(f"/run/bartizan-demo-{os.getpid()}")
         self.folder.mkdir()
-        settings, stock = self.folder / "runtime.json", self.folder / "stock-runtime"
-        settings.write_text(json.dumps({"bundle": str(work / "bundle"), "annotations": ["tee", "log", "allow"]}))
-        stock.write_text(LOOKS_INTO_MEMORY.format(secret=work / "secret"))
-        stock.chmod(0o755)
+        settings, script = self.folder / "runtime.json", self.folder / "stock-runtime"
+        settings.write_text(json.dumps({"bundle": str(bundle), "annotations": annotations}))
+        script.write_text(stock)
+        script.chmod(0o755)
         subprocess.run([RUNTIME, "install", "--root", self.folder], check=True, stdout=subprocess.DEVNULL)
         places = [word for name in ("root", "runroot", "tmpdir") for word in (f"--{name}", str(self.folder / name))]
         self.words = ["podman", *places, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime",
-                      "bartizan", "--runtime-flag", f"config={settings}", "--runtime-flag", f"oci-runtime={stock}"]
+                      "bartizan", "--runtime-flag", f"config={settings}", "--runtime-flag", f"oci-runtime={script}"]
         self.environment = {**os.environ, "CONTAINERS_CONF": str(self.folder / "etc/containers/containers.conf.d/50-bartizan.conf")}
 
     def call(self, *words):
@@ -66,6 +67,12 @@ class Podman:
         self.call("rm", "--all", "--force", "--time", "0")
         self.call("rmi", "--all", "--force")
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def mount_cgroups():
+    """The lab has none."""
+    if not any(CGROUPS.iterdir()):
+        subprocess.run(["mount", "-t", "cgroup2", "none", CGROUPS], check=True)
 
 
 def on_disk(secret, folder):
@@ -86,9 +93,8 @@ def counted(log):
 
 def serve(work, facts, claims):
     title("d. podman run --runtime bartizan: attest, get the key, open the disk, serve")
-    if not any(CGROUPS.iterdir()):
-        subprocess.run(["mount", "-t", "cgroup2", "none", CGROUPS], check=True)
-    podman = Podman(work, facts)
+    mount_cgroups()
+    podman = Podman(work / "bundle", ["tee", "log", "allow"], LOOKS_INTO_MEMORY.format(secret=work / "secret"))
     try:
         run_container(podman, facts, claims)
     finally:

@@ -210,6 +210,7 @@ TEST_F(ContainerTest, FactsOfTheImage) {
   EXPECT_EQ(facts->ram_mib, 512u);
   EXPECT_EQ(facts->tee, Tee::snp);
   EXPECT_EQ(facts->manifest.workload_id, sample_manifest().workload_id);
+  write("rootfs/disk.img", "LUKS");
   fs::remove(root() / "krun-sev.json");
   EXPECT_FALSE(read_image_facts(RootFiles::open(root()).value()).ok());
 }
