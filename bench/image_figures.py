@@ -133,7 +133,9 @@ class Mkcw:
 
     @staticmethod
     def words(*words):
-        return ["chroot", MKCW_ROOT, "buildah", "--storage-driver", "vfs", "--root", "/srv/bench/root", "--runroot", "/srv/bench/run", *words]
+        # Its helper that unpacks a layer wants a root folder that is a mount, and /proc.
+        enter = 'mount --bind "$0" "$0" && mount --bind /proc "$0/proc" && exec chroot "$0" "$@"'
+        return ["unshare", "--mount", "sh", "-c", enter, MKCW_ROOT, "buildah", "--storage-driver", "vfs", "--root", "/srv/bench/root", "--runroot", "/srv/bench/run", *words]
 
     def call(self, *words):
         subprocess.run(self.words(*words), check=True, stdout=subprocess.DEVNULL)

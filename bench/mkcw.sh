@@ -13,9 +13,11 @@ if [ ! -x "$root/usr/bin/buildah" ]; then
   [ -n "$mirror" ] || fail "no Debian archive among the apt sources of this system"
   rm -rf "$root"
   mkdir -p "$(dirname "$root")"
-  mmdebstrap --quiet --variant=extract --include=buildah,e2fsprogs,ca-certificates,coreutils trixie "$root" "$mirror" >&2 ||
+  mmdebstrap --quiet --variant=extract --include=buildah,netavark,e2fsprogs,ca-certificates,coreutils trixie "$root" "$mirror" >&2 ||
     { rm -rf "$root"; fail "the packages of Debian 13 could not be had"; }
   for folder in bin sbin lib lib64; do [ -e "$root/$folder" ] || ln -s "usr/$folder" "$root/$folder"; done
+  mkdir -p "$root/proc" "$root/root"
+  echo 'root:x:0:0:root:/root:/bin/sh' > "$root/etc/passwd"
 fi
 chroot "$root" /usr/bin/buildah --version >&2 || fail "its buildah does not run here"
 echo "$root"
