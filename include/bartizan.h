@@ -1318,6 +1318,21 @@ typedef struct bartizan_broker_options {
    * Naples, Rome, Milan, Genoa and Turin. */
   const bartizan_blob* sev_roots;
   size_t sev_root_count;
+
+  /* Requests, and new connections, that an address (IPv6: a /64) may make each second in the
+   * long run, 1 to 1000000; further ones are refused, and nobody else waits for them. Default:
+   * 100. */
+  uint32_t requests_per_second;
+
+  /* Requests, and new connections, that an address may make at once after a while of fewer, 1 to
+   * 1000000. Default: 1000. */
+  uint32_t request_burst;
+
+  /* Addresses or prefixes, such as 10.0.0.0/8, of proxies in front of the broker: the last
+   * address of their X-Forwarded-For is believed to be the client's, and the limits are the
+   * client's. Default: none. */
+  const char* const* trusted_proxies;
+  size_t trusted_proxy_count;
 } bartizan_broker_options;
 
 /* Bits of bartizan_broker_access.flags. */

@@ -16,7 +16,8 @@
 namespace bartizan {
 
 struct BrokerOptions {
-  // folder: store.sqlite, ca.pem, tls.pem, tls.key, admin.token; made (0700) if missing
+  // folder: store.sqlite, ca.pem, tls.pem, tls.key, admin.token; made (0700) if missing. One broker
+  // at a time serves from it.
   std::filesystem::path state = {};
   std::string address = "127.0.0.1";
   uint16_t port = 8443;  // 0: chosen by the system
@@ -27,12 +28,21 @@ struct BrokerOptions {
   std::vector<std::vector<uint8_t>> sev_roots = {};
   std::function<int64_t()> clock = {};  // seconds since the epoch; default: the system's
   LogSink log = {};
+  // Of an address (IPv6: a /64), requests and new connections alike: so many a second, and so many
+  // at once after a while of less. 1 to 1,000,000 each.
+  uint32_t requests_per_second = 100;
+  uint32_t request_burst = 1000;
+  // Addresses or prefixes ("10.0.0.0/8") of proxies: the last address of their X-Forwarded-For is
+  // believed to be the client's, and limits are the client's.
+  std::vector<std::string> trusted_proxies = {};
 };
 
 // Serves on threads of its own from start() to the destructor. Any thread may call it.
 class Broker {
  public:
-  // Errors: already_exists (address in use), permission_denied, corrupt (store, sev_roots), io.
+  // Errors: already_exists (address in use, or another broker serves from the state folder),
+  // invalid_argument (also a state folder of something else), permission_denied, corrupt (store,
+  // sev_roots), io.
   static Result<Broker> start(BrokerOptions options);
   Broker(Broker&&) noexcept;
   ~Broker();
@@ -40,7 +50,7 @@ class Broker {
   std::string url() const;                         // "https://127.0.0.1:8443"
   std::string ca_pem() const;                      // public
   std::filesystem::path admin_token_path() const;  // 0600
-  void stop();
+  void stop();  // running answers get 5 s to end
 
   struct Impl;
 

@@ -693,6 +693,9 @@ class Broker:
         tls_names: Sequence[str] | None = None,
         log: _Log | None = None,
         sev_roots: Sequence[bytes] = (),
+        requests_per_second: int = 100,
+        request_burst: int = 1000,
+        trusted_proxies: Sequence[str] = (),
     ) -> None:
         """Starts a broker, which serves on its own threads until close().
 
@@ -705,6 +708,14 @@ class Broker:
         log: Receives the broker's log lines.
         sev_roots: sev, sev-es: AMD root keys (ARK, SEV API, appendix B.1) to trust in addition
             to those of Naples, Rome, Milan, Genoa and Turin.
+        requests_per_second: Requests, and new connections, that an address (IPv6: a /64) may
+            make each second in the long run, 1 to 1000000; further ones are refused, and nobody
+            else waits for them.
+        request_burst: Requests, and new connections, that an address may make at once after a
+            while of fewer, 1 to 1000000.
+        trusted_proxies: Addresses or prefixes, such as 10.0.0.0/8, of proxies in front of the
+            broker: the last address of their X-Forwarded-For is believed to be the client's,
+            and the limits are the client's. Default: none.
         """
     # end of generated: arguments of Broker
     @property

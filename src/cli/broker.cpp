@@ -1,6 +1,8 @@
 // bartizan broker
 #include "bartizan/broker.hpp"
 
+#include <sys/resource.h>
+
 #include <csignal>
 
 #include "cli/command.hpp"
@@ -28,6 +30,15 @@ sigset_t block_stop_signals() {
   return set;
 }
 
+// This process serves and does nothing else, so it takes the files that it may have: each
+// connection is one.
+void raise_file_limit() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 void announce(const Broker& broker, const ServeArguments& arguments, const Printer& output) {
   const std::string ca = (arguments.options.state / "ca.pem").string();
   const std::string token = broker.admin_token_path().string();
@@ -48,6 +59,7 @@ Result<int> serve(ServeArguments& arguments, Printer& output) {
   output.verbose = arguments.verbose;
   arguments.options.log = output.log();
   const sigset_t stop = block_stop_signals();
+  raise_file_limit();
   auto broker = TRY(Broker::start(arguments.options));
   announce(broker, arguments, output);
   TRY(flush_stdout());  // nobody would learn where it listens
@@ -68,6 +80,9 @@ void add_broker(CLI::App& app, Invocation& session) {
   declare(command, text::broker::kListen, arguments->listen);
   declare(command, text::broker::kTlsName, arguments->tls_names);
   declare(command, text::broker::kSevRoot, arguments->sev_roots);
+  declare(command, text::broker::kRequestsPerSecond, arguments->options.requests_per_second);
+  declare(command, text::broker::kRequestBurst, arguments->options.request_burst);
+  declare(command, text::broker::kTrustedProxy, arguments->options.trusted_proxies);
   declare(command, text::broker::kVerbose, arguments->verbose);
 }
 

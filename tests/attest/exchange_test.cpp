@@ -6,8 +6,11 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
+#include <vector>
 
+#include "attest/raw_client.hpp"
 #include "base/json.hpp"
 #include "base/unique_fd.hpp"
 
@@ -45,6 +48,54 @@ TEST_F(Exchange, ManyGuestsAtOnce) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(released, 8);
+}
+
+// What kept every guest waiting for ten seconds: connections that say nothing, before and after TLS,
+// and one that sends its request byte by byte.
+TEST_F(Exchange, SilentPeersKeepNoGuestWaiting) {
+  std::vector<UniqueFd> silent;
+  std::vector<RawClient> idle;
+  for (int i = 0; i < 100; ++i) silent.push_back(raw_connect(broker_->port(), "127.0.0.2"));
+  for (int i = 0; i < 50; ++i) idle.emplace_back(broker_->port(), "127.0.0.2");
+  RawClient slow(broker_->port(), "127.0.0.2");
+  ASSERT_TRUE(slow.send("POST /kbs/v0/auth HTTP/1.1\r\nContent-Length: 1000\r\n\r\n{"));
+  auto start = std::chrono::steady_clock::now();
+  Guest one = guest(1);
+  auto key = request(one, resource_);
+  EXPECT_TRUE(key.ok()) << key.error().describe();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(9));
+}
+
+// Strangers may open sessions without end: the guest's nonce is still good.
+TEST_F(Exchange, NobodyCanPushOutASession) {
+  RawClient guest_client(broker_->port());
+  const std::string auth = R"({"version":"0.4.0","tee":"bartizan-simulated","extra-params":""})";
+  RawClient::Answer challenge = guest_client.post("/kbs/v0/auth", auth);
+  ASSERT_EQ(challenge.status, 200);
+  size_t from = challenge.head.find("kbs-session-id=");
+  std::string cookie = challenge.head.substr(from, challenge.head.find(';', from) - from);
+  for (int address = 2; address < 7; ++address) {
+    RawClient stranger(broker_->port(), "127.0.0." + std::to_string(address));
+    for (int i = 0; i < 900; ++i) ASSERT_EQ(stranger.post("/kbs/v0/auth", auth).status, 200);
+  }
+  // The nonce is taken, as by a guest; only then is the (empty) message refused.
+  RawClient::Answer attest =
+      guest_client.post("/kbs/v0/attest", "{}", "Cookie: " + cookie + "\r\n");
+  EXPECT_THAT(attest.body, Not(HasSubstr("nonce was used")));
+  attest = guest_client.post("/kbs/v0/attest", "{}", "Cookie: " + cookie + "\r\n");
+  EXPECT_THAT(attest.body, HasSubstr("nonce was used"));
+}
+
+TEST_F(Exchange, ASecondBrokerOnTheSameStateIsRefused) {
+  BrokerOptions options;
+  options.state = folder_ / "state";
+  options.port = 0;
+  auto second = Broker::start(options);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code, ErrorCode::already_exists);
+  EXPECT_THAT(second.error().message, HasSubstr("another broker serves from it"));
+  Guest one = guest(1);
+  EXPECT_TRUE(request(one, resource_).ok());
 }
 
 TEST_F(Exchange, OldEvidenceIsRefused) {

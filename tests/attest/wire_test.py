@@ -124,7 +124,7 @@ def whole_exchange(server, folder):
     assert set(challenge) == {"nonce", "extra-params"} and challenge["extra-params"] == "" and len(challenge["nonce"]) == 44
     cookie = headers["Set-Cookie"].split(";")[0]
     name, value = cookie.split("=")
-    assert name == "kbs-session-id" and len(value) == 32 and int(value, 16) >= 0
+    assert name == "kbs-session-id" and len(unurl64(value)) == 57  # number, expiry, TEE, MAC
 
     key, jwk = new_key(folder, "guest.pem")
     runtime = {"additional-evidence": "", "nonce": challenge["nonce"], "tee-pubkey": jwk}
@@ -134,7 +134,8 @@ def whole_exchange(server, folder):
                          "tee-evidence": {"primary_evidence": evidence, "additional_evidence": ""}}).encode()
     status, _, body = curl(server, folder, "/kbs/v0/attest", "-b", cookie, body=attest)
     assert status == 200, body
-    claims = check_token(folder, json.loads(body)["token"])
+    token = json.loads(body)["token"]
+    claims = check_token(folder, token)
     assert claims["submods"]["cpu0"]["ear.veraison.annotated-evidence"]["runtime_data_claims"]["tee-pubkey"] == jwk
 
     status, headers, body = curl(server, folder, "/kbs/v0/resource/default/disk-key/one", "-b", cookie)
@@ -142,6 +143,13 @@ def whole_exchange(server, folder):
     assert status == 200 and headers["Content-Type"] == "application/json"
     assert set(jwe) == {"protected", "encrypted_key", "iv", "ciphertext", "tag"}
     assert open_jwe(folder, key, jwe) == b"the secret"
+
+    # As guests of Confidential Containers fetch: with the token alone.
+    bearer = "Authorization: Bearer " + token
+    status, _, body = curl(server, folder, "/kbs/v0/resource/default/disk-key/one", "-H", bearer)
+    assert status == 200 and open_jwe(folder, key, json.loads(body)) == b"the secret", body
+    status, _, body = curl(server, folder, "/kbs/v0/resource/default/disk-key/one", "-H", bearer[:-9] + "AAAAAAAAA")
+    assert status == 401 and json.loads(body)["reason"] == "nonce", body
 
     status, _, body = curl(server, folder, "/kbs/v0/attest", "-b", cookie, body=attest)
     assert status == 401 and json.loads(body)["reason"] == "nonce", body
@@ -151,16 +159,30 @@ def refusals(server, folder):
     old = json.dumps({"version": "0.3.0", "tee": "snp", "extra-params": ""}).encode()
     status, _, body = curl(server, folder, "/kbs/v0/auth", body=old)
     error = json.loads(body)
-    assert status == 400 and error["type"].startswith("https://github.com/confidential-containers/kbs/errors/"), error
+    assert status == 401 and error["type"].startswith("https://github.com/confidential-containers/kbs/errors/"), error
     assert "0.3.0" in error["detail"] and "\n" not in error["detail"] and error["code"] == "protocol"
-    assert curl(server, folder, "/kbs/v0/auth", body=b"{")[0] == 400
+    assert curl(server, folder, "/kbs/v0/auth", body=b"{")[0] == 401
     assert curl(server, folder, "/kbs/v0/attest", body=b"{}")[0] == 401
     assert curl(server, folder, "/kbs/v0/nothing")[0] == 404
     assert curl(server, folder, "/bartizan/v1/workloads", body=b"{}")[0] == 403
     assert curl(server, folder, "/kbs/v0/auth", body=b" " * (1024 * 1024 + 1))[0] == 413
     assert curl(server, folder, "/kbs/v0/auth", "-H", "X: " + "x" * 20000, body=b"{}")[0] == 413
-    assert curl(server, folder, "/kbs/v0/auth", "-H", "Transfer-Encoding: chunked", body=old)[0] == 400  # read, then refused
-    assert curl(server, folder, "/healthz")[0] == 200
+    assert curl(server, folder, "/kbs/v0/auth", "-H", "Transfer-Encoding: chunked", body=old)[0] == 401  # read, then refused
+    # All of it is sent before curl reads.
+    assert curl(server, folder, "/kbs/v0/auth", body=b" " * (4 * 1024 * 1024))[0] == 413
+    status, headers, _ = curl(server, folder, "/healthz", "-X", "DELETE")
+    assert status == 405 and headers["Allow"] == "GET, HEAD", headers
+    assert curl(server, folder, "/healthz")[0] == 200 and curl(server, folder, "/readyz")[0] == 200
+
+
+def metrics(server, folder):
+    status, headers, body = curl(server, folder, "/metrics")
+    assert status == 200 and headers["Content-Type"].startswith("text/plain"), headers
+    values = dict(line.rsplit(" ", 1) for line in body.decode().splitlines() if not line.startswith("#"))
+    assert values['bartizan_attestations_total{decision="allowed",reason=""}'] == "1", values
+    assert int(values['bartizan_attestations_total{decision="refused",reason="nonce"}']) >= 1, values
+    assert int(values['bartizan_requests_total{status="2xx"}']) >= 4 and int(values["bartizan_connections"]) >= 1, values
+    assert "one" not in body.decode().split(), body
 
 
 def admin(server, folder):
@@ -176,9 +198,10 @@ def admin(server, folder):
 
 def old_tls(server):
     host = server.info["url"].removeprefix("https://")
-    result = subprocess.run(["openssl", "s_client", "-connect", host, "-tls1_1", "-cipher", "ALL@SECLEVEL=0"],
-                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
-    assert "Cipher is (NONE)" in result.stdout + result.stderr or result.returncode != 0, result.stdout
+    for version in ("-tls1_1", "-tls1_2"):
+        result = subprocess.run(["openssl", "s_client", "-connect", host, version, "-cipher", "ALL@SECLEVEL=0"],
+                                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+        assert "Cipher is (NONE)" in result.stdout + result.stderr or result.returncode != 0, result.stdout
 
 
 def main():
@@ -189,6 +212,7 @@ def main():
         folder = pathlib.Path(name)
         whole_exchange(server, folder)
         refusals(server, folder)
+        metrics(server, folder)
         admin(server, folder)
         old_tls(server)
     return server.stop()

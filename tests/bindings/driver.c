@@ -171,11 +171,15 @@ static int32_t serve(bartizan_string** json, bartizan_error** error) {
   bartizan_broker_options options = BARTIZAN_OPTIONS_INIT(bartizan_broker_options);
   bartizan_broker* broker = NULL;
   const bartizan_blob root = file_of("sev_root", 0);
+  const char* proxy = get("trusted_proxy");
   int32_t status;
   options.state = get("state");
   options.port = (uint16_t)atoi(get("port"));
   options.sev_roots = &root;
   options.sev_root_count = get("sev_root") ? 1 : 0;
+  if (get("request_burst")) options.request_burst = (uint32_t)atoi(get("request_burst"));
+  options.trusted_proxies = &proxy;
+  options.trusted_proxy_count = proxy ? 1 : 0;
   status = bartizan_broker_start(&options, &broker, error);
   bartizan_broker_free(broker);
   return status ? status : tell("{\"started\":true}", json);

@@ -170,6 +170,10 @@ Result<Json> do_broker(const Arguments& arguments) {
   options.state = get(arguments, "state");
   options.port = static_cast<uint16_t>(std::stoi(get(arguments, "port")));
   if (arguments.contains("sev_root")) options.sev_roots = {bytes_of(arguments, "sev_root")};
+  if (arguments.contains("request_burst"))
+    options.request_burst = static_cast<uint32_t>(std::stoul(get(arguments, "request_burst")));
+  if (arguments.contains("trusted_proxy"))
+    options.trusted_proxies = {get(arguments, "trusted_proxy")};
   auto broker = Broker::start(std::move(options));
   if (!broker.ok()) return broker.error();
   return Json{{"started", true}};

@@ -55,8 +55,9 @@ def launch(image, tee, bundle, kvm_device, key_file=None, port=None, huge_pages=
     return {"started": True}
 
 
-def broker(state, port, sev_root=None):
-    with bartizan.Broker(state, port=int(port), sev_roots=[whole(sev_root)] if sev_root else []):
+def broker(state, port, sev_root=None, request_burst="1000", trusted_proxy=None):
+    with bartizan.Broker(state, port=int(port), sev_roots=[whole(sev_root)] if sev_root else [],
+                         request_burst=int(request_burst), trusted_proxies=[trusted_proxy] if trusted_proxy else []):
         return {"started": True}
 
 

@@ -1,5 +1,6 @@
-// Requests to a broker: first line "METHOD path cookie", the rest is the body. Without the admin
-// token and without good evidence no answer may hold the key.
+// Requests to a broker: first line "METHOD path cookie", the rest is the body; a cookie that begins
+// with "Bearer " is a token. Without the admin token and without good evidence no answer may hold
+// the key.
 #include <unistd.h>
 
 #include <cstdint>
@@ -35,7 +36,7 @@ attest::broker::BrokerRequest request_of(std::string_view text) {
   size_t second = std::min(head.find(' '), head.size());
   request.path = head.substr(0, second);
   head.remove_prefix(std::min(second + 1, head.size()));
-  request.cookie = head;
+  (head.starts_with("Bearer ") ? request.authorization : request.cookie) = head;
   ByteView body = as_bytes(text.substr(std::min(line + 1, text.size())));
   request.body.assign(body.begin(), body.end());
   request.address = "192.0.2.1";

@@ -17,6 +17,10 @@ Result<BrokerOptions> from_c(const bartizan_broker_options* from) {
   TRY(assign_list(options.tls_names, options.tls_name_count, "tls_names", to.tls_names, 64));
   to.log = log_sink(options.log, options.log_user);
   TRY(assign_list(options.sev_roots, options.sev_root_count, "sev_roots", to.sev_roots));
+  TRY(assign(options.requests_per_second, "requests_per_second", to.requests_per_second));
+  TRY(assign(options.request_burst, "request_burst", to.request_burst));
+  TRY(assign_list(options.trusted_proxies, options.trusted_proxy_count, "trusted_proxies",
+      to.trusted_proxies, 64));
   TRY(finish(options, to));
   return to;
 }

@@ -585,7 +585,10 @@ void with_arguments_of_Broker(Define&& define, Work work) {
          uint16_t port,
          const std::optional<std::vector<std::string>>& tls_names,
          const py::object& log,
-         const std::vector<py::bytes>& sev_roots) {
+         const std::vector<py::bytes>& sev_roots,
+         uint32_t requests_per_second,
+         uint32_t request_burst,
+         const std::vector<std::string>& trusted_proxies) {
         BrokerOptions options;
         assign(state, "state", options.state);
         assign(address, "address", options.address);
@@ -593,6 +596,9 @@ void with_arguments_of_Broker(Define&& define, Work work) {
         assign(tls_names, "tls_names", options.tls_names);
         assign(log, "log", options.log);
         assign(sev_roots, "sev_roots", options.sev_roots);
+        assign(requests_per_second, "requests_per_second", options.requests_per_second);
+        assign(request_burst, "request_burst", options.request_burst);
+        assign(trusted_proxies, "trusted_proxies", options.trusted_proxies);
         return work(std::move(options));
       },
       py::arg("state"),
@@ -602,6 +608,9 @@ void with_arguments_of_Broker(Define&& define, Work work) {
       py::arg("tls_names") = py::none(),
       py::arg("log") = py::none(),
       py::arg("sev_roots") = std::vector<py::bytes>(),
+      py::arg("requests_per_second") = 100,
+      py::arg("request_burst") = 1000,
+      py::arg("trusted_proxies") = std::vector<std::string>(),
       R"doc(Starts a broker, which serves on its own threads until close().
 
 state: Folder of store, certificates and admin token; created with mode 0700 if it is
@@ -612,7 +621,15 @@ tls_names: Names in the certificate that is made at the first start. Default: 12
     10.0.2.2, localhost.
 log: Receives the broker's log lines.
 sev_roots: sev, sev-es: AMD root keys (ARK, SEV API, appendix B.1) to trust in addition
-    to those of Naples, Rome, Milan, Genoa and Turin.)doc");
+    to those of Naples, Rome, Milan, Genoa and Turin.
+requests_per_second: Requests, and new connections, that an address (IPv6: a /64) may
+    make each second in the long run, 1 to 1000000; further ones are refused, and nobody
+    else waits for them.
+request_burst: Requests, and new connections, that an address may make at once after a
+    while of fewer, 1 to 1000000.
+trusted_proxies: Addresses or prefixes, such as 10.0.0.0/8, of proxies in front of the
+    broker: the last address of their X-Forwarded-For is believed to be the client's,
+    and the limits are the client's. Default: none.)doc");
 }
 
 template <typename Define, typename Work>

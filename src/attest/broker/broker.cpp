@@ -4,9 +4,11 @@
 
 #include <ctime>
 
+#include "attest/broker/front.hpp"
 #include "attest/broker/identity.hpp"
-#include "attest/broker/server.hpp"
 #include "attest/broker/service.hpp"
+#include "attest/https/listener.hpp"
+#include "attest/https/server.hpp"
 #include "attest/sev/platform_chain.hpp"
 #include "base/errors.hpp"
 
@@ -16,9 +18,38 @@ using namespace attest::broker;  // NOLINT: the public functions of this compone
 struct Broker::Impl {
   BrokerOptions options;
   std::string ca_pem;
+  UniqueFd lock;
   std::unique_ptr<attest::broker::Service> service;
-  std::unique_ptr<attest::broker::Server> server;  // last: its threads use the service
+  std::unique_ptr<attest::broker::Front> front;
+  std::unique_ptr<attest::https::HttpsServer> server;  // last: its threads use the others
 };
+
+namespace {
+
+constexpr uint32_t kMaxRequestRate = 1'000'000;
+
+Result<void> check_rate(std::string_view name, uint32_t value) {
+  if (value >= 1 && value <= kMaxRequestRate) return {};
+  return invalid("attest/broker", "{}: {} is not 1 to {}", name, value, kMaxRequestRate);
+}
+
+Result<attest::https::HttpsServerOptions> server_options(const BrokerOptions& options) {
+  TRY(check_rate("requests_per_second", options.requests_per_second));
+  TRY(check_rate("request_burst", options.request_burst));
+  attest::https::HttpsServerOptions to;
+  to.requests_per_second = options.requests_per_second;
+  to.request_burst = options.request_burst;
+  for (const std::string& proxy : options.trusted_proxies) {
+    auto prefix = attest::https::parse_address_prefix(proxy);
+    if (!prefix.ok())
+      return invalid("attest/broker", "trusted_proxies: {}", prefix.error().message);
+    to.trusted_proxies.push_back(*prefix);
+  }
+  to.log = options.log;
+  return to;
+}
+
+}  // namespace
 
 Broker::Broker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Broker::Broker(Broker&&) noexcept = default;
@@ -30,8 +61,9 @@ Result<Broker> Broker::start(BrokerOptions options) {
   }
   if (!options.clock) options.clock = [] { return static_cast<int64_t>(std::time(nullptr)); };
   for (const auto& root : options.sev_roots) TRY(attest::sev::check_root(root));
+  attest::https::HttpsServerOptions serving = TRY(server_options(options));
   // First, so that nothing is made for a broker that never serves.
-  UniqueFd listener = TRY(attest::broker::listen_at(options.address, options.port));
+  UniqueFd listener = TRY(attest::https::listen_at(options.address, options.port));
   attest::broker::Identity identity =
       TRY(attest::broker::load_identity(options.state, options.tls_names, options.clock()));
   attest::broker::Store store =
@@ -40,7 +72,12 @@ Result<Broker> Broker::start(BrokerOptions options) {
   impl->service = TRY(attest::broker::Service::create(
       std::move(store),
       {options.clock, options.log, identity.admin_token_hash, options.sev_roots}));
-  impl->server = TRY(attest::broker::Server::start(std::move(listener), identity, *impl->service));
+  impl->front = std::make_unique<attest::broker::Front>(*impl->service);
+  impl->lock = std::move(identity.lock);
+  impl->server =
+      TRY(attest::https::HttpsServer::start(std::move(listener), identity.tls_certificate,
+                                            identity.tls_key, *impl->front, std::move(serving)));
+  impl->front->count_with(*impl->server);
   impl->ca_pem = identity.ca_pem;
   impl->options = std::move(options);
   return Broker(std::move(impl));

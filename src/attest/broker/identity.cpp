@@ -2,6 +2,7 @@
 
 #include <system_error>
 
+#include "attest/broker/state_folder.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/units.hpp"
@@ -96,7 +97,9 @@ Result<crypto::Sha256Digest> admin_token_hash(const fs::path& file) {
 Result<Identity> load_identity(const fs::path& state, const std::vector<std::string>& tls_names,
                                int64_t now) {
   TRY(check_names(tls_names));
+  TRY(check_state_folder(state));
   TRY(make_folder(state));
+  UniqueFd lock = TRY(lock_state_folder(state));
   std::error_code ignored;
   if (!fs::exists(state / "ca.pem", ignored)) TRY(make_certificates(state, tls_names, now));
   if (!fs::exists(admin_token_file(state), ignored)) TRY(make_admin_token(admin_token_file(state)));
@@ -105,7 +108,7 @@ Result<Identity> load_identity(const fs::path& state, const std::vector<std::str
   Certificate certificate = TRY(Certificate::from_pem(as_text(tls_pem)));
   EcKey key = TRY(EcKey::from_private_pem(TRY(read_secret(state / "tls.key"))));
   crypto::Sha256Digest token_hash = TRY(admin_token_hash(admin_token_file(state)));
-  return Identity{ca_pem, certificate, key, token_hash};
+  return Identity{ca_pem, certificate, key, token_hash, std::move(lock)};
 }
 
 }  // namespace bartizan::attest::broker

@@ -8,6 +8,7 @@
 
 #include "bartizan/result.hpp"
 #include "bartizan/secret_bytes.hpp"
+#include "base/unique_fd.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/x509.hpp"
 
@@ -19,9 +20,11 @@ struct Identity {
   crypto::EcKey tls_key;
   crypto::Sha256Digest
       admin_token_hash;  // of the token's hex text; the token itself is only in its file
+  UniqueFd lock;         // of lock_state_folder(): to be kept while the broker serves
 };
 
-// The folder is made (0700). corrupt: a file in it is malformed; permission_denied, io.
+// The folder is made (0700), and locked before anything is made in it. corrupt: a file in it is
+// malformed; invalid_argument, already_exists: see state_folder.hpp; permission_denied, io.
 Result<Identity> load_identity(const std::filesystem::path& state,
                                const std::vector<std::string>& tls_names, int64_t now);
 

@@ -8,6 +8,7 @@
 #include "attest/client/kbs_protocol.hpp"
 #include "attest/evidence/snp_report.hpp"
 #include "attest/evidence/tee_name.hpp"
+#include "attest/https/peer_address.hpp"
 #include "base/errors.hpp"
 #include "crypto/jwe.hpp"
 
@@ -37,7 +38,8 @@ BrokerReply reply_error(const Error& error) {
   return BrokerReply{client::status_of(error.code),
                      "application/json",
                      {},
-                     SecretBytes::from_string(client::error_to_json(shown))};
+                     SecretBytes::from_string(client::error_to_json(shown)),
+                     error.reason.empty() ? std::string(to_string(shown.code)) : error.reason};
 }
 
 // "a=b; kbs-session-id=…; c=d"
@@ -87,19 +89,20 @@ Error no_session() {
 Result<std::unique_ptr<Service>> Service::create(Store store, Options options) {
   if (!options.clock) options.clock = [] { return static_cast<int64_t>(std::time(nullptr)); };
   crypto::EcKey token_key = TRY(crypto::EcKey::generate(crypto::Curve::p256));
+  KbsSessions sessions = TRY(KbsSessions::create());
   return std::unique_ptr<Service>(
-      new Service(std::move(store), std::move(options), std::move(token_key)));
+      new Service(std::move(store), std::move(options), std::move(token_key), std::move(sessions)));
 }
 
 BrokerReply Service::answer(const BrokerRequest& request) {
-  if (!rate_limit_.allow(request.address, options_.clock())) {
-    return reply_error(
-        make_error(ErrorCode::resource_exhausted, std::string(kOrigin), "too many requests"));
-  }
   Subject subject;
   Result<BrokerReply> reply = route(request, subject);
   log_decision(request, subject, reply.ok() ? nullptr : &reply.error());
   return reply.ok() ? std::move(*reply) : reply_error(reply.error());
+}
+
+Result<void> Service::check_ready() {
+  return store_.check();
 }
 
 Result<BrokerReply> Service::route(const BrokerRequest& request, Subject& subject) {
@@ -151,7 +154,8 @@ Result<BrokerReply> Service::auth(const BrokerRequest& request) {
 // retry against one nonce.
 Result<BrokerReply> Service::attest(const BrokerRequest& request, Subject& subject) {
   std::string id = session_id(request.cookie);
-  std::optional<KbsSession> session = sessions_.consume(id, options_.clock());
+  std::optional<KbsSession> session =
+      TRY(sessions_.consume(id, options_.clock(), https::group_of(request.address)));
   if (!session) return no_session();
   subject.tee = session->tee;
   AttestMessage message = TRY(parse_attest(request.body));
@@ -176,7 +180,8 @@ Result<BrokerReply> Service::attest(const BrokerRequest& request, Subject& subje
   session->tee_public_key = message.tee_public_key;
   sessions_.bind(id, *session);
   Json runtime = {{"nonce", message.nonce}, {"tee-pubkey", message.tee_public_key}};
-  std::string token = TRY(make_token(token_key_, good, runtime, options_.clock()));
+  std::string token =
+      TRY(make_token(token_key_, good, runtime, session->token_id, options_.clock()));
   BrokerReply reply = reply_json({{"token", token}});
   reply.set_cookie = cookie_of(id, options_.clock() + kKbsSessionSeconds);
   return reply;
@@ -207,11 +212,20 @@ Result<VerifiedEvidence> Service::appraise(const Workload& workload, const Evide
   return verify_evidence(evidence, policy);
 }
 
+// Both ways lead to the same session, so to the same registration.
+std::optional<KbsSession> Service::attested_session(const BrokerRequest& request) {
+  const int64_t now = options_.clock();
+  std::string id = session_id(request.cookie);
+  std::string_view given = request.authorization;
+  if (!id.empty() || !given.starts_with(kBearer)) return sessions_.attested(id, now);
+  auto token_id = session_of_token(token_key_, given.substr(kBearer.size()), now);
+  return token_id ? sessions_.attested_by_token(*token_id, now) : std::nullopt;
+}
+
 Result<BrokerReply> Service::get_resource(const BrokerRequest& request, const std::string& path,
                                           Subject& subject) {
   TRY(client::check_resource_path(path));
-  std::optional<KbsSession> session =
-      sessions_.attested(session_id(request.cookie), options_.clock());
+  std::optional<KbsSession> session = attested_session(request);
   if (!session) return no_session();
   subject = {session->workload_id, session->tee};
   Result<SecretBytes> secret = store_.release(session->judged, path, options_.clock());

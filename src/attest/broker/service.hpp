@@ -7,7 +7,6 @@
 #include <string>
 
 #include "attest/broker/kbs_sessions.hpp"
-#include "attest/broker/rate_limit.hpp"
 #include "attest/broker/sev_launches.hpp"
 #include "attest/broker/store.hpp"
 #include "bartizan/attest.hpp"
@@ -27,6 +26,8 @@ struct BrokerReply {
   std::string content_type = "application/json";
   std::string set_cookie;
   SecretBytes body;  // may hold a JWE or an audit: never logged
+  // Of a refusal, for counting: one of a bounded set of words, none of a peer.
+  std::string reason = {};
 };
 
 class Service {
@@ -40,13 +41,16 @@ class Service {
   static Result<std::unique_ptr<Service>> create(Store store, Options options);
 
   BrokerReply answer(const BrokerRequest& request);
+  // The store can be read.
+  Result<void> check_ready();
 
  private:
-  Service(Store store, Options options, crypto::EcKey token_key)
+  Service(Store store, Options options, crypto::EcKey token_key, KbsSessions sessions)
       : store_(std::move(store)),
         options_(std::move(options)),
         token_key_(std::move(token_key)),
-        sev_launches_(store_, sessions_, std::move(options_.sev_roots)) {}
+        sessions_(std::move(sessions)),
+        sev_launches_(store_, std::move(options_.sev_roots)) {}
 
   // Those that decide about a guest set the subject as soon as they know it.
   Result<BrokerReply> route(const BrokerRequest& request, Subject& subject);
@@ -67,6 +71,8 @@ class Service {
   Result<BrokerReply> set_expiry(const BrokerRequest& request, const std::string& reference);
   Result<BrokerReply> audit(const BrokerRequest& request, const std::string& reference);
 
+  // By its cookie, or else by the token of its /attest.
+  std::optional<KbsSession> attested_session(const BrokerRequest& request);
   Result<void> require_admin(const BrokerRequest& request) const;
   Result<VerifiedEvidence> appraise(const Workload& workload, const Evidence& evidence,
                                     ByteView report_data);
@@ -83,8 +89,7 @@ class Service {
   Options options_;
   crypto::EcKey token_key_;
   KbsSessions sessions_;
-  SevLaunches sev_launches_;  // uses the store and the sessions
-  RateLimit rate_limit_;
+  SevLaunches sev_launches_;  // uses the store
 };
 
 }  // namespace bartizan::attest::broker

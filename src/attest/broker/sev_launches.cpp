@@ -2,15 +2,18 @@
 
 #include "attest/broker/messages.hpp"
 #include "attest/evidence/tee_name.hpp"
+#include "attest/https/peer_address.hpp"
 #include "attest/sev/owner_session.hpp"
 #include "attest/sev/platform_chain.hpp"
 #include "base/errors.hpp"
+#include "crypto/hash.hpp"
 #include "guest_abi/launch_secret.hpp"
 
 namespace bartizan::attest::broker {
 
 // From the first request to the second.
 struct SevLaunch {
+  Tee tee = Tee::none;
   sev::OwnerSession keys;
   sev::Firmware firmware;
   uint32_t policy = 0;
@@ -77,7 +80,7 @@ Result<Json> SevLaunches::open(ByteView body, const std::string& address, int64_
   const Registration registration = TRY(store_.registered(message.workload_digest, now));
   subject.workload_id = registration.workload.id;
   Json evidence = evidence_of(message);
-  auto answer = start(registration, message, now, evidence);
+  auto answer = start(registration, message, now, evidence, address);
   if (!answer.ok()) {
     AuditEntry entry = decision_of(&answer.error(), now, evidence.dump());
     entry.workload_id = registration.workload.id;
@@ -89,36 +92,49 @@ Result<Json> SevLaunches::open(ByteView body, const std::string& address, int64_
 }
 
 Result<Json> SevLaunches::start(const Registration& registration, const SevOpenMessage& message,
-                                int64_t now, Json& evidence) {
+                                int64_t now, Json& evidence, const std::string& address) {
   TRY(check_tee(registration.workload, message.tee));
   TRY(check_guest_policy(registration.workload, message.policy));
   sev::Platform platform = TRY(sev::verify_platform_chain(message.certificates, roots_));
   evidence["chip"] = to_hex(platform.chip);
   auto [keys, wrapped] = TRY(sev::OwnerSession::open(platform.diffie_hellman, message.policy));
-  KbsSessions::Opened opened = TRY(sessions_.open(message.tee, now));
-  KbsSession session;
-  session.tee = message.tee;
-  session.sev = std::make_shared<const SevLaunch>(
-      SevLaunch{std::move(keys), message.firmware, message.policy, registration.workload.id,
-                judged_by(registration), evidence});
-  sessions_.bind(opened.id, session);
-  return Json{{"id", opened.id},
+  Bytes random(16);
+  TRY(crypto::random_bytes(random));
+  const std::string id = to_hex(random);
+  auto launch = std::make_shared<const SevLaunch>(
+      SevLaunch{message.tee, std::move(keys), message.firmware, message.policy,
+                registration.workload.id, judged_by(registration), evidence});
+  {
+    MutexLock lock(mutex_);
+    launches_.put(id, https::group_of(address), now + kSevLaunchSeconds, std::move(launch), now);
+  }
+  return Json{{"id", id},
               {"certificate", to_base64(wrapped.certificate)},
               {"session", to_base64(wrapped.session)}};
 }
 
+// Null: unknown or expired. Once.
+std::shared_ptr<const SevLaunch> SevLaunches::take(const std::string& id, int64_t now) {
+  MutexLock lock(mutex_);
+  auto* found = launches_.find(id, now);
+  if (found == nullptr) return nullptr;
+  std::shared_ptr<const SevLaunch> launch = *found;
+  launches_.erase(id);
+  return launch;
+}
+
 Result<Json> SevLaunches::judge(const std::string& id, ByteView body, const std::string& address,
                                 int64_t now, Subject& subject) {
-  std::optional<KbsSession> session = sessions_.consume(id, now);
-  if (!session || session->sev == nullptr) {
+  const std::shared_ptr<const SevLaunch> taken = take(id, now);
+  if (taken == nullptr) {
     return refused(kOrigin, "nonce", "a launch that was not judged before", "none",
                    "no such launch: unknown, older than {} s, or judged already",
-                   kKbsSessionSeconds);
+                   kSevLaunchSeconds);
   }
-  const SevLaunch& launch = *session->sev;
-  subject = {launch.workload_id, session->tee};
+  const SevLaunch& launch = *taken;
+  subject = {launch.workload_id, launch.tee};
   Json evidence = launch.evidence;
-  auto answer = release(launch, session->tee, body, now, evidence);
+  auto answer = release(launch, launch.tee, body, now, evidence);
   AuditEntry entry = decision_of(answer.ok() ? nullptr : &answer.error(), now, evidence.dump());
   entry.workload_id = launch.workload_id;
   entry.digest = launch.judged.digest;

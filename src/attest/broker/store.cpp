@@ -360,6 +360,7 @@ Result<Store> Store::open(const std::filesystem::path& path) {
   auto state = std::make_unique<State>();
   state->database.reset(handle);
   if (result != SQLITE_OK) return sqlite_error(handle, "open " + path.string());
+  sqlite3_busy_timeout(handle, 5000);  // whoever looks into it with another program may hold it
   TRY(prepare_schema(handle));
   return Store(std::move(state));
 }
@@ -529,6 +530,14 @@ Result<AuditChain> Store::verify_audit() {
     ++result.entries;
   }
   return result;
+}
+
+Result<void> Store::check() {
+  MutexLock lock(state_->mutex);
+  Statement statement =
+      TRY(Statement::prepare(state_->handle(), "SELECT 1 FROM workloads LIMIT 1"));
+  TRY(statement.step());
+  return {};
 }
 
 }  // namespace bartizan::attest::broker

@@ -81,6 +81,8 @@ class Store {
   // Reads all of the chain. corrupt: names the first entry that was changed or is missing.
   Result<AuditChain> verify_audit();
 
+  Result<void> check();  // that it can be read
+
  private:
   struct State;
   explicit Store(std::unique_ptr<State> state);

@@ -47,13 +47,18 @@ Json submodule(const VerifiedEvidence& evidence, const Json& runtime_data) {
           {"ear.veraison.annotated-evidence", std::move(annotated)}};
 }
 
+// A signature of ES256 is r and s side by side.
+constexpr size_t kCoordinateSize = 32;
+constexpr size_t kMaxToken = 16'384;  // an RSA key of a guest fits
+
 }  // namespace
 
 Result<std::string> make_token(const crypto::EcKey& key, const VerifiedEvidence& evidence,
-                               const Json& runtime_data, int64_t now) {
+                               const Json& runtime_data, const std::string& session, int64_t now) {
   Json claims = {{"eat_profile", "tag:github.com,2024:confidential-containers/Trustee"},
                  {"iat", now},
                  {"exp", now + kAttestationTokenSeconds},
+                 {"jti", session},
                  {"iss", "bartizan"},
                  {"ear.verifier-id", {{"developer", "bartizan"}, {"build", "bartizan broker"}}},
                  {"submods", {{"cpu0", submodule(evidence, runtime_data)}}}};
@@ -62,6 +67,31 @@ Result<std::string> make_token(const crypto::EcKey& key, const VerifiedEvidence&
   Bytes raw = signature.r;  // RFC 7518 §3.4: r and s side by side
   raw.insert(raw.end(), signature.s.begin(), signature.s.end());
   return signed_part + "." + to_base64(raw, Base64::url);
+}
+
+// The key decides about the algorithm, so the header is not asked for it: a token with "none" or
+// with another key in its header has no good signature here.
+std::optional<std::string> session_of_token(const crypto::EcKey& key, std::string_view token,
+                                            int64_t now) {
+  size_t first = token.find('.'), last = token.rfind('.');
+  if (token.size() > kMaxToken || first == std::string_view::npos || first == last)
+    return std::nullopt;
+  auto raw = from_base64(token.substr(last + 1), Base64::url);
+  if (!raw.ok() || raw->size() != 2 * kCoordinateSize) return std::nullopt;
+  auto middle = raw->begin() + kCoordinateSize;
+  crypto::EcdsaSignature signature{Bytes(raw->begin(), middle), Bytes(middle, raw->end())};
+  if (!key.verify(crypto::HashKind::sha256, as_bytes(token.substr(0, last)), signature))
+    return std::nullopt;
+  auto text = from_base64(token.substr(first + 1, last - first - 1), Base64::url);
+  if (!text.ok()) return std::nullopt;
+  auto claims = parse_json(as_text(*text), "token");
+  if (!claims.ok() || !claims->is_object()) return std::nullopt;
+  auto expires = claims->find("exp");
+  auto session = claims->find("jti");
+  if (expires == claims->end() || !expires->is_number_integer() || expires->get<int64_t>() <= now ||
+      session == claims->end() || !session->is_string())
+    return std::nullopt;
+  return session->get<std::string>();
 }
 
 }  // namespace bartizan::attest::broker

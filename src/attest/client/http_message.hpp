@@ -1,5 +1,5 @@
-// HTTP/1.1 messages (RFC 9112) over a TlsStream, both directions, with a bound on everything a peer
-// may send.
+// HTTP/1.1 messages (RFC 9112) over a TlsStream, as the guest's small client reads them: with a
+// bound on everything a peer may send.
 #pragma once
 
 #include <map>

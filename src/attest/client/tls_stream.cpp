@@ -1,7 +1,6 @@
 #include "attest/client/tls_stream.hpp"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -11,7 +10,9 @@
 #include <cerrno>
 
 #include "base/errors.hpp"
+#include "base/unique_fd.hpp"
 #include "crypto/openssl.hpp"
+#include "crypto/socket_bio.hpp"
 #include "crypto/x509.hpp"
 
 namespace bartizan::attest::client {
@@ -23,75 +24,19 @@ using SslContext = std::unique_ptr<SSL_CTX, crypto::OpensslDelete<SSL_CTX_free>>
 using Session = std::unique_ptr<SSL, crypto::OpensslDelete<SSL_free>>;
 using Addresses = std::unique_ptr<addrinfo, crypto::OpensslDelete<freeaddrinfo>>;
 
-// What the BIO below works on.
-struct Transport {
-  int fd = -1;
-  bool ended = false;
-  int error = 0;
-};
-
-// OpenSSL's socket BIO uses write(), which raises SIGPIPE in the caller's process; ours sends with
-// MSG_NOSIGNAL.
-int bio_write(BIO* bio, const char* data, int size) {
-  auto* transport = static_cast<Transport*>(BIO_get_data(bio));
-  BIO_clear_retry_flags(bio);
-  ssize_t sent = ::send(transport->fd, data, static_cast<size_t>(size), MSG_NOSIGNAL);
-  if (sent >= 0) return static_cast<int>(sent);
-  if (errno == EAGAIN || errno == EINTR) BIO_set_retry_write(bio);
-  if (errno != EAGAIN && errno != EINTR) transport->error = errno;
-  return -1;
-}
-
-int bio_read(BIO* bio, char* data, int size) {
-  auto* transport = static_cast<Transport*>(BIO_get_data(bio));
-  BIO_clear_retry_flags(bio);
-  ssize_t got = ::recv(transport->fd, data, static_cast<size_t>(size), 0);
-  if (got == 0) transport->ended = true;
-  if (got >= 0) return static_cast<int>(got);
-  if (errno == EAGAIN || errno == EINTR) BIO_set_retry_read(bio);
-  if (errno != EAGAIN && errno != EINTR) transport->error = errno;
-  return -1;
-}
-
-long bio_control(BIO* bio, int command, long, void*) {
-  if (command == BIO_CTRL_EOF) return static_cast<Transport*>(BIO_get_data(bio))->ended;
-  return command == BIO_CTRL_FLUSH;
-}
-
-BIO_METHOD* bio_method() {
-  static BIO_METHOD* const method = [] {
-    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "bartizan socket");
-    BIO_meth_set_write(made, bio_write);
-    BIO_meth_set_read(made, bio_read);
-    BIO_meth_set_ctrl(made, bio_control);
-    return made;
-  }();
-  return method;
-}
-
 Error late(std::string_view peer, std::string_view operation) {
   return make_error(ErrorCode::timed_out, std::string(kOrigin), "{}: {}: time limit passed", peer,
                     operation);
 }
 
-Result<void> wait_for(int fd, short events, int cancel_fd, Deadline deadline,
-                      std::string_view peer) {
-  pollfd fds[2] = {{fd, events, 0}, {cancel_fd, POLLIN, 0}};
+Result<void> wait_for(int fd, short events, Deadline deadline, std::string_view peer) {
+  pollfd waited{fd, events, 0};
   while (true) {
-    int ready = ::poll(fds, 2, deadline.remaining_ms());
+    int ready = ::poll(&waited, 1, deadline.remaining_ms());
     if (ready < 0 && errno != EINTR) return errno_error(errno, std::string(kOrigin), "poll");
-    if (ready > 0 && fds[1].revents) {
-      return make_error(ErrorCode::cancelled, std::string(kOrigin), "{}: stopped", peer);
-    }
     if (ready > 0) return {};
     if (deadline.passed()) return late(peer, "wait");
   }
-}
-
-Result<void> make_non_blocking(int fd) {
-  if (::fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-    return errno_error(errno, std::string(kOrigin), "socket: O_NONBLOCK");
-  return {};
 }
 
 bool is_address(const std::string& host) {
@@ -122,7 +67,7 @@ Result<int> try_connect(int fd, const addrinfo& address, Deadline deadline,
                         const std::string& url) {
   if (::connect(fd, address.ai_addr, address.ai_addrlen) == 0) return 0;
   if (errno != EINPROGRESS) return errno;
-  TRY(wait_for(fd, POLLOUT, -1, deadline, url));
+  TRY(wait_for(fd, POLLOUT, deadline, url));
   int failure = 0;
   socklen_t size = sizeof failure;
   ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size);
@@ -181,16 +126,15 @@ Result<void> expect_host(SSL* session, const std::string& host) {
 struct TlsStream::State {
   UniqueFd fd;
   Session session;
-  Transport transport;
+  crypto::SocketTransport transport;
   std::string peer;
-  int cancel_fd = -1;
 
-  void attach() {
+  Result<void> attach() {
     transport.fd = fd.get();
-    BIO* bio = BIO_new(bio_method());
-    BIO_set_data(bio, &transport);
-    BIO_set_init(bio, 1);
+    BIO* bio = crypto::make_socket_bio(transport);
+    if (bio == nullptr) return crypto::openssl_error("TLS session");
     SSL_set_bio(session.get(), bio, bio);
+    return {};
   }
 
   // After an SSL call gave `result`: waits until it can be repeated (true), or returns why not.
@@ -198,10 +142,10 @@ struct TlsStream::State {
   Result<bool> may_repeat(int result, std::string_view operation, Deadline deadline) {
     switch (SSL_get_error(session.get(), result)) {
       case SSL_ERROR_WANT_READ:
-        TRY(wait_for(fd.get(), POLLIN, cancel_fd, deadline, peer));
+        TRY(wait_for(fd.get(), POLLIN, deadline, peer));
         return true;
       case SSL_ERROR_WANT_WRITE:
-        TRY(wait_for(fd.get(), POLLOUT, cancel_fd, deadline, peer));
+        TRY(wait_for(fd.get(), POLLOUT, deadline, peer));
         return true;
       case SSL_ERROR_ZERO_RETURN:
         return false;
@@ -240,25 +184,9 @@ Result<TlsStream> TlsStream::connect(const Endpoint& endpoint, const std::string
   state->fd = TRY(connect_socket(endpoint, deadline));
   state->session.reset(SSL_new(context.get()));
   if (!state->session) return crypto::openssl_error("TLS session");
-  state->attach();
+  TRY(state->attach());
   TRY(expect_host(state->session.get(), endpoint.host));
   SSL_set_connect_state(state->session.get());
-  TlsStream stream(std::move(state));
-  TRY(stream.handshake(deadline));
-  return stream;
-}
-
-Result<TlsStream> TlsStream::accept(UniqueFd socket, SSL_CTX* context, Deadline deadline,
-                                    int cancel_fd) {
-  TRY(make_non_blocking(socket.get()));
-  auto state = std::make_unique<State>();
-  state->peer = "client";
-  state->fd = std::move(socket);
-  state->cancel_fd = cancel_fd;
-  state->session.reset(SSL_new(context));
-  if (!state->session) return crypto::openssl_error("TLS session");
-  state->attach();
-  SSL_set_accept_state(state->session.get());
   TlsStream stream(std::move(state));
   TRY(stream.handshake(deadline));
   return stream;

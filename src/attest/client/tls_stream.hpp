@@ -1,5 +1,5 @@
-// TlsStream: one TLS connection (1.2 or later) over a non-blocking socket, either end. Every call
-// has a deadline; no call raises SIGPIPE. Confined to one thread.
+// TlsStream: the client's end of one TLS connection (1.2 or later) over a non-blocking socket. Every
+// call has a deadline; no call raises SIGPIPE. Confined to one thread.
 #pragma once
 
 #include <memory>
@@ -10,9 +10,6 @@
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
 #include "base/endpoint.hpp"
-#include "base/unique_fd.hpp"
-
-typedef struct ssl_ctx_st SSL_CTX;  // NOLINT: OpenSSL's own name
 
 namespace bartizan::attest::client {
 
@@ -23,11 +20,6 @@ class TlsStream {
   // protocol (no TLS there), timed_out.
   static Result<TlsStream> connect(const Endpoint& endpoint, const std::string& ca_pem,
                                    Deadline deadline);
-
-  // The server's side. `cancel_fd` (borrowed, -1: none): every wait ends with `cancelled` when it
-  // is readable.
-  static Result<TlsStream> accept(UniqueFd socket, SSL_CTX* context, Deadline deadline,
-                                  int cancel_fd);
 
   TlsStream(TlsStream&&) noexcept;
   TlsStream& operator=(TlsStream&&) noexcept;

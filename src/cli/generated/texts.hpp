@@ -77,6 +77,8 @@ inline constexpr LibraryName kLibraryNames[] = {
     {"ram_mib", "--memory"},
     {"recovery_passphrase", "--recovery-file"},
     {"register_with", "--register-with"},
+    {"request_burst", "--request-burst"},
+    {"requests_per_second", "--requests-per-second"},
     {"require_certificates", "--require-certificates"},
     {"resource_policy", "--resource-policy"},
     {"scratch_bytes", "--scratch"},
@@ -90,6 +92,7 @@ inline constexpr LibraryName kLibraryNames[] = {
     {"time_limit", "--time-limit"},
     {"tls_names", "--tls-name"},
     {"token_file", "--token-file"},
+    {"trusted_proxies", "--trusted-proxy"},
     {"vcpu_sig", "--vcpu-sig"},
     {"vcpu_type", "--vcpu-type"},
     {"vsock_listen", "--vsock-listen"},
@@ -535,6 +538,19 @@ inline constexpr OptionText kTlsName = {
 inline constexpr OptionText kSevRoot = {
     "--sev-root", "FILE",
     "sev, sev-es: an AMD root key (ARK) to trust in addition to the known ones",
+    "", false, false, false, false};
+inline constexpr OptionText kRequestsPerSecond = {
+    "--requests-per-second", "N",
+    "Requests, and new connections, of an address (IPv6: a /64) in the long run",
+    "", false, true, false, false};
+inline constexpr OptionText kRequestBurst = {
+    "--request-burst", "N",
+    "Requests, and new connections, of an address at once after a while of fewer",
+    "", false, true, false, false};
+inline constexpr OptionText kTrustedProxy = {
+    "--trusted-proxy", "CIDR",
+    "A proxy in front, or a prefix of addresses of proxies: the last address of their "
+    "X-Forwarded-For is the client's, for the limits and the log",
     "", false, false, false, false};
 inline constexpr OptionText kVerbose = {
     "--verbose", "",
