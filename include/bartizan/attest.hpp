@@ -23,8 +23,8 @@ struct Evidence {
   // SNP and simulated: 1184 bytes (SNP ABI, ATTESTATION_REPORT). TDX: a quote of version 4
   // or 5.
   std::vector<uint8_t> report = {};
-  // DER or PEM, in any order: VCEK or VLEK, ASK or ASVK, ARK. AMD's authorities are built in, so the VCEK
-  // is enough; EvidencePolicy::collateral has those that are missing.
+  // DER or PEM, in any order: VCEK or VLEK, ASK or ASVK, ARK. AMD's authorities are built in, so
+  // the VCEK is enough; EvidencePolicy::collateral has those that are missing.
   std::vector<std::vector<uint8_t>> certificates = {};
   std::vector<std::vector<uint8_t>> revocation_lists = {};  // DER; SNP: AMD's
   std::vector<uint8_t> event_log = {};                      // TDX: CCEL, replayed into the RTMRs

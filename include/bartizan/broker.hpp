@@ -50,7 +50,7 @@ class Broker {
   std::string url() const;                         // "https://127.0.0.1:8443"
   std::string ca_pem() const;                      // public
   std::filesystem::path admin_token_path() const;  // 0600
-  void stop();  // running answers get 5 s to end
+  void stop();                                     // running answers get 5 s to end
 
   struct Impl;
 
@@ -100,8 +100,8 @@ struct BrokerAccess {
   SecretBytes admin_key = {};
   // claims of that token; empty: left out
   std::string admin_issuer = {}, admin_audience = {}, admin_role = "admin";
-  // Trustee keeps one list of measurements for all workloads: `measurements` are added to it. false:
-  // left alone.
+  // Trustee keeps one list of measurements for all workloads: `measurements` are added to it.
+  // false: left alone.
   bool reference_values = true;
   // Replaces the KBS's policy for all resources by trustee_resource_policy().
   bool resource_policy = false;

@@ -1,6 +1,6 @@
-// Elliptic-curve keys over OpenSSL: ECDH and ECDSA on P-256, P-384 and P-521. A key is drawn, or made from
-// coordinates that are checked to lie on the curve. The private part never leaves the object,
-// except as PEM in SecretBytes.
+// Elliptic-curve keys over OpenSSL: ECDH and ECDSA on P-256, P-384 and P-521. A key is drawn, or
+// made from coordinates that are checked to lie on the curve. The private part never leaves the
+// object, except as PEM in SecretBytes.
 #pragma once
 
 #include <memory>
@@ -39,8 +39,7 @@ class EcKey {
   static Result<EcKey> from_public(Curve curve, const EcPoint& point);
   static Result<EcKey> from_private(Curve curve, const SecretBytes& scalar, const EcPoint& point);
   static Result<EcKey> from_private_pem(const SecretBytes& pem);
-  static Result<EcKey> adopt(
-      EVP_PKEY* key);  // takes one reference; unsupported: another curve
+  static Result<EcKey> adopt(EVP_PKEY* key);  // takes one reference; unsupported: another curve
 
   Curve curve() const { return curve_; }
   EcPoint point() const;

@@ -1,5 +1,5 @@
-// A BIO over a non-blocking socket. OpenSSL's own uses write(), which raises SIGPIPE in the caller's
-// process; this one sends with MSG_NOSIGNAL.
+// A BIO over a non-blocking socket. OpenSSL's own uses write(), which raises SIGPIPE in the
+// caller's process; this one sends with MSG_NOSIGNAL.
 #pragma once
 
 typedef struct bio_st BIO;  // NOLINT: OpenSSL's own name

@@ -1,6 +1,6 @@
-// Settings of config.json for the kernel that a workload meets, and for its process: sysctl, limits,
-// umask, personality. A confidential workload meets the guest's kernel, and has its process from its
-// own image; here is the VM's process alone.
+// Settings of config.json for the kernel that a workload meets, and for its process: sysctl,
+// limits, umask, personality. A confidential workload meets the guest's kernel, and has its process
+// from its own image; here is the VM's process alone.
 #pragma once
 
 #include <string>

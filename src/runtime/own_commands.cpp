@@ -118,7 +118,7 @@ Result<int> install(const std::vector<std::string>& words) {
 }
 
 // Lines of `check`: what is good, or an error with the next step.
-class Checks {
+class HostChecks {
  public:
   void good(const std::string& what) { std::printf("ok       %s\n", what.c_str()); }
   void note(const std::string& what) { std::printf("no       %s\n", what.c_str()); }
@@ -146,7 +146,7 @@ class Checks {
   bool ready_ = true;
 };
 
-void check_tee(Checks& to) {
+void check_tee(HostChecks& to) {
   const auto devices = devices_of(Tee::snp);
   if (devices.ok())
     to.good("/dev/sev: for AMD's TEEs (see `bartizan doctor`)");
@@ -154,7 +154,7 @@ void check_tee(Checks& to) {
     to.note(devices.error().message);
 }
 
-void check_bundle(const Settings& settings, Checks& to) {
+void check_bundle(const Settings& settings, HostChecks& to) {
   const fs::path path = settings.bundle.empty() ? default_bundle_path() : settings.bundle;
   const auto bundle = read_bundle(path);
   if (bundle.ok())
@@ -163,7 +163,7 @@ void check_bundle(const Settings& settings, Checks& to) {
   to.missing(fmt::format("guest bundle: {}: {}", bundle.error().message, bundle_advice(path)));
 }
 
-void check_engine(const DropIn& file, Checks& to) {
+void check_engine(const DropIn& file, HostChecks& to) {
   const DropInState state = state_of(file);
   if (state == DropInState::current)
     to.good(fmt::format("{}: {}", file.engine, file.path.string()));
@@ -172,7 +172,7 @@ void check_engine(const DropIn& file, Checks& to) {
                         state == DropInState::missing ? "is missing" : "has another content"));
 }
 
-void check_containerd(Checks& to) {
+void check_containerd(HostChecks& to) {
   const auto own = read_regular_file(kContainerdConfig, kMaxContainerdConfig);
   if (!own.ok()) return to.note("containerd: " + own.error().message);
   const auto wanted = own_containerd_config(kContainerdConfig);
@@ -188,7 +188,7 @@ void check_containerd(Checks& to) {
 Result<int> check(const RuntimeCommand& command) {
   if (!command.arguments.empty())
     return invalid(kOrigin, "{}: the command takes no options", command.arguments[0]);
-  Checks checks;
+  HostChecks checks;
   const auto settings = read_settings(command.settings);
   const fs::path file = settings_path(command.settings);
   std::error_code ignored;

@@ -18,8 +18,8 @@ namespace bartizan::runtime {
 constexpr uint64_t kMachineMib = 64;
 
 // invalid_argument: a command, environment, user, working folder, mount or device of the caller's
-// own, --privileged, --pid=host, what check_kernel_settings() refuses; resource_exhausted: a memory limit below `ram_mib` and
-// kMachineMib. corrupt: not a config.json.
+// own, --privileged, --pid=host, what check_kernel_settings() refuses; resource_exhausted: a memory
+// limit below `ram_mib` and kMachineMib. corrupt: not a config.json.
 Result<void> check_container(const Json& config, uint32_t ram_mib);
 
 }  // namespace bartizan::runtime

@@ -1,8 +1,8 @@
 // Sessions: from /auth to the last resource. Until /attest the broker remembers nothing: the cookie
 // holds id, expiry and TEE under a MAC with a key that is drawn at the start, and the nonce is
 // computed from it. So nobody can push out a session by opening others. A session's nonce serves
-// one /attest, good or bad: ids that were shown there are remembered until they expire, each address
-// having a fair share of the room for them. Those that attested are kept whole. Any thread.
+// one /attest, good or bad: ids that were shown there are remembered until they expire, each
+// address having a fair share of the space for them. Those that attested are kept. Any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// TlsStream: the client's end of one TLS connection (1.2 or later) over a non-blocking socket. Every
-// call has a deadline; no call raises SIGPIPE. Confined to one thread.
+// TlsStream: the client's end of one TLS connection (1.2 or later) over a non-blocking socket.
+// Every call has a deadline; no call raises SIGPIPE. Confined to one thread.
 #pragma once
 
 #include <memory>

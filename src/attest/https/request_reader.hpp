@@ -18,8 +18,8 @@ namespace bartizan::attest::https {
 constexpr size_t kMaxRequestHead = 16 * kKiB;
 constexpr size_t kMaxRequestHeaders = 64;
 constexpr size_t kMaxRequestBody = kMiB;
-// Bodies above this need one of a few permits (Admission), so that memory is bounded by these and by
-// the number of connections. Evidence is below it.
+// Bodies above this need one of a few permits (Admission), so that memory is bounded by these and
+// by the number of connections. Evidence is below it.
 constexpr size_t kSmallBodyBytes = 64 * kKiB;
 
 struct ServedRequest {

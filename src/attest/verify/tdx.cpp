@@ -1,6 +1,6 @@
-// TDX quotes: the chain from Intel's root down to the attestation key, then Intel's collateral about
-// the platform, then what the policy demands. Each signature is checked before what it covers is
-// believed.
+// TDX quotes: the chain from Intel's root down to the attestation key, then Intel's collateral
+// about the platform, then what the policy demands. Each signature is checked before what it covers
+// is believed.
 
 #include <algorithm>
 

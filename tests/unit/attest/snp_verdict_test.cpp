@@ -119,6 +119,32 @@ std::vector<Refused> tcb_cases() {
   return cases;
 }
 
+// What a policy demands in the cases that are named here.
+void set_policies(std::vector<Refused>& cases) {
+  const std::vector<std::pair<const char*, const char*>> policies = {
+      {"guest SVN", R"({"snp":{"minimum_guest_svn":8}})"},
+      {"ABI minimum", R"({"snp":{"guest_policy":{"minimum_abi":{"major":1,"minor":51}}}})"},
+      {"firmware minimum", R"({"snp":{"minimum_firmware":{"major":1,"minor":55,"build":22}}})"},
+      {"product not accepted", R"({"snp":{"products":["genoa","turin"]}})"},
+      {"no minimum for the product",
+       R"({"snp":{"minimum_tcb":{"genoa":{"bootloader":0,"tee":0,"snp":0,"microcode":0}}}})"},
+      {"old report version", R"({"snp":{"report_version":{"minimum":4}}})"},
+      {"mitigations before version 5", R"({"snp":{"mitigations":{"launch":"0x1"}}})"},
+      {"VCEK not accepted", R"({"snp":{"signers":["vlek"]}})"}};
+  for (Refused& one : cases) {
+    const std::string name = one.name;
+    if (name == "measurement") one.policy["measurements"] = {digest('0'), digest('2')};
+    if (name == "host data") one.policy["host_data"] = std::string(64, '0');
+    if (name == "report data") one.policy["report_data"] = std::string(128, '0');
+    if (name == "ID key") one.policy["snp"]["id_key_digests"] = {digest('5')};
+    if (name.ends_with("author key")) one.policy["snp"]["author_key_digests"] = {digest('5')};
+    if (name == "chip not accepted") one.policy["snp"]["chip_ids"] = {std::string(128, '5')};
+    for (auto [of, text] : policies) {
+      if (name == of) one.policy = Json::parse(text);
+    }
+  }
+}
+
 std::vector<Refused> report_cases() {
   auto patch = [](const char* text) { return Json::parse(text); };
   std::vector<Refused> cases = {
@@ -193,28 +219,7 @@ std::vector<Refused> report_cases() {
       {"mitigations before version 5", {"mitigations.launch"}, "mitigation"},
       {"VCEK not accepted", {"signer"}, "certificate_chain"},
   };
-  const std::vector<std::pair<const char*, const char*>> policies = {
-      {"guest SVN", R"({"snp":{"minimum_guest_svn":8}})"},
-      {"ABI minimum", R"({"snp":{"guest_policy":{"minimum_abi":{"major":1,"minor":51}}}})"},
-      {"firmware minimum", R"({"snp":{"minimum_firmware":{"major":1,"minor":55,"build":22}}})"},
-      {"product not accepted", R"({"snp":{"products":["genoa","turin"]}})"},
-      {"no minimum for the product",
-       R"({"snp":{"minimum_tcb":{"genoa":{"bootloader":0,"tee":0,"snp":0,"microcode":0}}}})"},
-      {"old report version", R"({"snp":{"report_version":{"minimum":4}}})"},
-      {"mitigations before version 5", R"({"snp":{"mitigations":{"launch":"0x1"}}})"},
-      {"VCEK not accepted", R"({"snp":{"signers":["vlek"]}})"}};
-  for (Refused& one : cases) {
-    const std::string name = one.name;
-    if (name == "measurement") one.policy["measurements"] = {digest('0'), digest('2')};
-    if (name == "host data") one.policy["host_data"] = std::string(64, '0');
-    if (name == "report data") one.policy["report_data"] = std::string(128, '0');
-    if (name == "ID key") one.policy["snp"]["id_key_digests"] = {digest('5')};
-    if (name.ends_with("author key")) one.policy["snp"]["author_key_digests"] = {digest('5')};
-    if (name == "chip not accepted") one.policy["snp"]["chip_ids"] = {std::string(128, '5')};
-    for (auto [of, text] : policies) {
-      if (name == of) one.policy = patch(text);
-    }
-  }
+  set_policies(cases);
   Refused turin{"mitigations", {"mitigations.current"}, "mitigation"};
   turin.product = Product::turin;
   turin.policy = patch(R"({"snp":{"mitigations":{"launch":"0x5","current":"0x2"}}})");
@@ -233,11 +238,6 @@ std::vector<Refused> chain_cases() {
   auto vendor = [&cases](const char* name, std::vector<std::string> checks, const char* reason,
                          std::function<void(AmdVendor&)> bend) {
     cases.push_back({name, std::move(checks), reason, {}, std::move(bend)});
-  };
-  auto evidence = [&cases](const char* name, std::vector<std::string> checks, const char* reason,
-                           std::function<void(Evidence&)> bend, Json policy = Json::object()) {
-    cases.push_back(
-        {name, std::move(checks), reason, {}, {}, {}, std::move(bend), std::move(policy)});
   };
   vendor("VCEK not yet valid", {"certificate_dates"}, "date",
          [](auto& v) { v.vcek.from = kVendorNow + 1; });
@@ -285,7 +285,16 @@ std::vector<Refused> chain_cases() {
              if (oid == "1.3.6.1.4.1.3704.1.2") content = {0x16, 9, 'M'};
            }
          });
+  return cases;
+}
 
+std::vector<Refused> evidence_cases() {
+  std::vector<Refused> cases;
+  auto evidence = [&cases](const char* name, std::vector<std::string> checks, const char* reason,
+                           std::function<void(Evidence&)> bend, Json policy = Json::object()) {
+    cases.push_back(
+        {name, std::move(checks), reason, {}, {}, {}, std::move(bend), std::move(policy)});
+  };
   evidence("no VCEK", {"certificates"}, "certificate_chain",
            [](auto& e) { e.certificates.erase(e.certificates.begin()); });
   evidence("no certificates", {"certificates"}, "certificate_chain",
@@ -332,7 +341,7 @@ std::vector<Refused> chain_cases() {
 
 std::vector<Refused> all_cases() {
   std::vector<Refused> cases;
-  for (auto part : {report_cases(), chain_cases(), bit_cases(), tcb_cases()})
+  for (auto part : {report_cases(), chain_cases(), evidence_cases(), bit_cases(), tcb_cases()})
     cases.insert(cases.end(), part.begin(), part.end());
   return cases;
 }
