@@ -268,7 +268,7 @@ def cli(*arguments):
 
 def test_command_line_registers_several_measurements(admin, image, key_file, tmp_path):
     with Trustee(tmp_path, admin[1]) as server:
-        done = cli("register", image, "--kind", "trustee", "--broker", server.url, "--ca", server.ca, "--admin-key", admin[0], "--key-file", key_file,
+        done = cli("register", image, "--kind", "trustee", "--keep-resource-policy", "--broker", server.url, "--ca", server.ca, "--admin-key", admin[0], "--key-file", key_file,
                    "--tee", "snp", "--measurement", ",".join(one.hex() for one in MEASUREMENTS[:2]), "--measurement", MEASUREMENTS[2].hex(), "--json")
         assert done.returncode == 0, done
         assert server.problems == []
