@@ -217,7 +217,6 @@ def guest_steps(level):
     if level == "full":
         # As on a fresh machine, where there is no developers' build to use.
         yield script("demo", "env", "BARTIZAN_PRESET=demo", "scripts/demo")
-        yield script("demo nginx", "scripts/demo", "--workload", "nginx")
 
 
 def host_steps(run):
@@ -244,7 +243,8 @@ def soak_steps(run):
     yield ctest("soak")
     yield pytest("checks", PYTEST["checks"])
     yield script("e2e prepare", PYTHON, "tests/e2e/prepare.py", "build/e2e")
-    yield pytest("e2e", "tests/e2e", "-k", "twenty", host=True)
+    yield pytest("e2e", "tests/e2e", "-k", "twenty or bridge or demo", host=True)
+    yield script("demo nginx", "scripts/demo", "--workload", "nginx")
     run.build("fuzz", "tests_fuzz")
     for target in sorted(path.name for path in (SOURCE / "build/fuzz/tests/fuzz").glob("*_fuzz")):
         corpus = RESULTS / "corpus" / target  # what is found stays out of the source tree

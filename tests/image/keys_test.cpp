@@ -15,7 +15,7 @@ namespace bartizan::test {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr char kKey[] = "243f6a8885a308d313198a2e03707344a4093822299f31d0082efa98ec4e6c89";
+constexpr char kDiskKey[] = "243f6a8885a308d313198a2e03707344a4093822299f31d0082efa98ec4e6c89";
 constexpr char kRecovery[] = "eight words that somebody wrote on paper";
 
 class Keys : public testing::Test {
@@ -35,7 +35,7 @@ class Keys : public testing::Test {
     BuildOptions options;
     options.source = scratch_ / "src";
     options.output = scratch_ / "out";
-    options.disk_key = SecretBytes::from_string(kKey);
+    options.disk_key = SecretBytes::from_string(kDiskKey);
     return options;
   }
   int cryptsetup_open(const std::string& passphrase) {
@@ -53,7 +53,7 @@ TEST_F(Keys, RecoveryPassphraseOpensTheDiskTooAndTheGuestNeedNotKnow) {
   auto report = build_image(with);
   ASSERT_TRUE(report.ok()) << report.error().describe();
   extract_disk(scratch_ / "out", scratch_ / "disk");
-  EXPECT_EQ(cryptsetup_open(kKey), 0);
+  EXPECT_EQ(cryptsetup_open(kDiskKey), 0);
   EXPECT_EQ(cryptsetup_open(kRecovery), 0);
   EXPECT_NE(cryptsetup_open("eight words that nobody wrote"), 0);
   auto info = inspect_image(scratch_ / "out").value();
@@ -64,7 +64,7 @@ TEST_F(Keys, RecoveryPassphraseOpensTheDiskTooAndTheGuestNeedNotKnow) {
   EXPECT_EQ(info.luks->keyslots[1].kdf, "argon2id");
   EXPECT_EQ(info.luks->keyslots[1].memory_kib, 192u << 10);
   EXPECT_EQ(guest_abi::Manifest::parse(info.manifest).value().luks2.keyslot.kdf, "pbkdf2");
-  EXPECT_TRUE(verify_image(scratch_ / "out", SecretBytes::from_string(kKey)).ok());
+  EXPECT_TRUE(verify_image(scratch_ / "out", SecretBytes::from_string(kDiskKey)).ok());
   EXPECT_TRUE(verify_image(scratch_ / "out", SecretBytes::from_string(kRecovery)).ok());
   EXPECT_EQ(verify_image(scratch_ / "out", SecretBytes::from_string("no")).error().reason,
             "disk_key");
@@ -81,7 +81,7 @@ TEST_F(Keys, RepeatableWithARecoveryPassphrase) {
     auto report = build_image(with);
     ASSERT_TRUE(report.ok()) << report.error().describe();
     extract_disk(scratch_ / "out", scratch_ / "disk");
-    EXPECT_EQ(cryptsetup_open(kKey), 0);
+    EXPECT_EQ(cryptsetup_open(kDiskKey), 0);
     EXPECT_EQ(cryptsetup_open(recovery), 0);
     EXPECT_NE(cryptsetup_open("eight words that nobody wrote"), 0);
     ASSERT_EQ(inspect_image(scratch_ / "out")->luks->keyslots.size(), 2u);
@@ -142,7 +142,7 @@ class Check : public Keys {
   void SetUp() override {
     Keys::SetUp();
     ASSERT_TRUE(build_image(options()).ok());
-    decrypt_filesystem(scratch_ / "out", SecretBytes::from_string(kKey), scratch_ / "fs");
+    decrypt_filesystem(scratch_ / "out", SecretBytes::from_string(kDiskKey), scratch_ / "fs");
     content_ = read_text(scratch_ / "fs");
   }
   Result<image::filesystem::ErofsTotals> check() {
@@ -208,7 +208,7 @@ class Forged : public Keys {
   void flip(uint64_t at_in_filesystem) {
     auto disk = open_file(folder_ / "disk.img", O_RDWR).value();
     auto key =
-        image::luks2::open_luks2(folder_ / "disk.img", SecretBytes::from_string(kKey)).value();
+        image::luks2::open_luks2(folder_ / "disk.img", SecretBytes::from_string(kDiskKey)).value();
     uint64_t start = at_in_filesystem / 4096 * 4096;
     Bytes block(4096);
     read_exactly(disk.get(), block, manifest_.luks2.offset + start, "disk").value();
@@ -243,12 +243,12 @@ class Forged : public Keys {
 
 TEST_F(Forged, VerifyWithTheKeyFindsWhatTheTreeCannot) {
   seal();
-  EXPECT_TRUE(verify_image(folder_, SecretBytes::from_string(kKey)).ok());
+  EXPECT_TRUE(verify_image(folder_, SecretBytes::from_string(kDiskKey)).ok());
   flip(1024 + 16);  // the superblock's number of inodes
   EXPECT_EQ(verify_image(folder_).error().reason, "verity");
   seal();
   EXPECT_TRUE(verify_image(folder_).ok());
-  auto found = verify_image(folder_, SecretBytes::from_string(kKey));
+  auto found = verify_image(folder_, SecretBytes::from_string(kDiskKey));
   ASSERT_FALSE(found.ok());
   EXPECT_EQ(found.error().code, ErrorCode::corrupt);
   EXPECT_NE(found.error().message.find("superblock: wrong checksum"), std::string::npos);
