@@ -99,7 +99,7 @@ class BrokerTest : public ::testing::Test {
     return made;
   }
   Result<SecretBytes> request(Guest& guest, const std::string& resource) {
-    return request_key({broker_->url(), broker_->ca_pem(), resource, 10'000}, guest);
+    return request_key({broker_->url(), broker_->ca_pem(), resource, 60'000}, guest);
   }
 
   std::filesystem::path folder_;

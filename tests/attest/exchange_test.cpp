@@ -53,17 +53,21 @@ TEST_F(Exchange, ManyGuestsAtOnce) {
 // What kept every guest waiting for ten seconds: connections that say nothing, before and after TLS,
 // and one that sends its request byte by byte.
 TEST_F(Exchange, SilentPeersKeepNoGuestWaiting) {
+  const auto seconds_of_one = [&] {
+    const auto start = std::chrono::steady_clock::now();
+    Guest one = guest(1);
+    auto key = request(one, resource_);
+    EXPECT_TRUE(key.ok()) << key.error().describe();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  const double undisturbed = seconds_of_one();
   std::vector<UniqueFd> silent;
   std::vector<RawClient> idle;
   for (int i = 0; i < 100; ++i) silent.push_back(raw_connect(broker_->port(), "127.0.0.2"));
   for (int i = 0; i < 50; ++i) idle.emplace_back(broker_->port(), "127.0.0.2");
   RawClient slow(broker_->port(), "127.0.0.2");
   ASSERT_TRUE(slow.send("POST /kbs/v0/auth HTTP/1.1\r\nContent-Length: 1000\r\n\r\n{"));
-  auto start = std::chrono::steady_clock::now();
-  Guest one = guest(1);
-  auto key = request(one, resource_);
-  EXPECT_TRUE(key.ok()) << key.error().describe();
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(9));
+  EXPECT_LT(seconds_of_one(), 9 + 10 * undisturbed);  // a busy machine is slow before, too
 }
 
 // Strangers may open sessions without end: the guest's nonce is still good.
