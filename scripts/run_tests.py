@@ -243,7 +243,7 @@ def soak_steps(run):
     yield ctest("soak")
     yield pytest("checks", PYTEST["checks"])
     yield script("e2e prepare", PYTHON, "tests/e2e/prepare.py", "build/e2e")
-    yield pytest("e2e", "tests/e2e", "-k", "twenty or bridge or demo", host=True)
+    yield pytest("e2e", "tests/e2e", "-k", "twenty or bridge or demo or krun", host=True)
     yield script("demo nginx", "scripts/demo", "--workload", "nginx")
     run.build("fuzz", "tests_fuzz")
     for target in sorted(path.name for path in (SOURCE / "build/fuzz/tests/fuzz").glob("*_fuzz")):

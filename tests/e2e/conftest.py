@@ -20,6 +20,7 @@ from demo import CLI, RunningBroker  # noqa: E402
 
 LAUNCH_TIME_LIMIT_S = 240  # of one guest, in a lab under load
 
+soak = pytest.mark.skipif(os.environ.get("BARTIZAN_TEST_LEVEL") != "soak", reason="only by scripts/test soak: guests take long")
 
 TEST_TIME_LIMIT_S = 600    # of one test, whatever it waits for
 

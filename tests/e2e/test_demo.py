@@ -6,12 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from conftest import SOURCE
-
-SOAK = os.environ.get("BARTIZAN_TEST_LEVEL") == "soak"
+from conftest import SOURCE, soak
 
 
-@pytest.mark.skipif(not SOAK, reason="only by scripts/test soak: takes minutes")
+@soak
 @pytest.mark.skipif(os.geteuid() != 0 or not all(map(shutil.which, ("podman", "crun", "umoci"))), reason="needs root, podman, crun and umoci")
 def test_demo_by_podman(tmp_path):
     demo = subprocess.run([sys.executable, SOURCE / "scripts/demo.d/demo.py", "--podman", "--work", tmp_path / "demo"],

@@ -12,7 +12,7 @@ import tarfile
 import time
 
 import pytest
-from conftest import LAUNCH_TIME_LIMIT_S, SOURCE, resize
+from conftest import LAUNCH_TIME_LIMIT_S, SOURCE, resize, soak
 
 sys.path.insert(0, str(SOURCE / "tests/bindings"))
 from krun_container import KrunContainer  # noqa: E402
@@ -107,6 +107,7 @@ def test_attested_with_crun_1_21(krun, broker):
     assert "guest| " in errors and "6/10 broker: " in errors and "simulated TEE: it protects nothing" in errors, errors
 
 
+@soak
 def test_up_to_1_20_with_the_bundle_in_the_image(krun, broker):
     """Nothing there is the operator's word: the guest does not reach the loopback, so that the launch ends at its broker."""
     container = krun.container("attested", key=False, tee="simulated")
@@ -118,6 +119,7 @@ def test_up_to_1_20_with_the_bundle_in_the_image(krun, broker):
     assert "loopback" in errors, errors
 
 
+@soak
 def test_stop_reaches_the_workload_and_ports_the_containers_address(krun):
     container = krun.container("served")
     process = krun.start(container, "1.27", "net")
@@ -130,6 +132,7 @@ def test_stop_reaches_the_workload_and_ports_the_containers_address(krun):
     assert status == 128 + signal.SIGUSR1, errors
 
 
+@soak
 def test_sigterm_is_the_images_stop_signal(krun):
     process = krun.start(krun.container("term"), "main")
     pid = pid_of(process)
@@ -141,6 +144,7 @@ def test_sigterm_is_the_images_stop_signal(krun):
     assert time.monotonic() - began < 50
 
 
+@soak
 def test_terminal_with_its_size(krun):
     host, engine = pty.openpty()
     resize(host, 33, 101)

@@ -11,7 +11,7 @@ import time
 
 import bartizan
 import pytest
-from conftest import CLI, LAUNCH_TIME_LIMIT_S, SOURCE, Ended, fetch, resize
+from conftest import CLI, LAUNCH_TIME_LIMIT_S, SOURCE, Ended, fetch, resize, soak
 
 MAX_EXITS_TO_PID1 = 10             # none: 3 were reached by hand; QEMU microvm needs 50,000
 MAX_EXITS_TO_PID1_SIMULATED = 700  # nearly all are page-state hypercalls
@@ -177,7 +177,7 @@ def test_pause(work):
     assert (reason.kind, reason.code) == (bartizan.ExitKind.exit_code, 5), reason
 
 
-@pytest.mark.skipif(os.environ.get("BARTIZAN_TEST_LEVEL") != "soak", reason="only by scripts/test soak: 20 guests")
+@soak
 def test_twenty_guests_leave_nothing(work):
     def held():
         return [len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task")]

@@ -14,7 +14,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import LAUNCH_TIME_LIMIT_S, SOURCE, fetch, resize
+from conftest import LAUNCH_TIME_LIMIT_S, SOURCE, fetch, resize, soak
 
 RUNTIME = SOURCE / "build/dev/src/cli/bartizan-runtime"
 ANNOTATIONS = ["tee", "log", "bundle", "key-file", "allow", "broker"]
@@ -222,7 +222,7 @@ def test_user_in_the_group_of_kvm(rootless, clean):
     assert rootless("wait", "served") == "137"
 
 
-@pytest.mark.skipif(os.environ.get("BARTIZAN_TEST_LEVEL") != "soak", reason="only by scripts/test soak: a bridge takes a minute")
+@soak
 def test_port_through_a_bridge(podman, clean):
     podman(*podman.words("served", "--name", "served", "-d", "--publish", "7106:7005", network="bridge"))
     podman.wait_for("served", "serve 7005: waiting")
