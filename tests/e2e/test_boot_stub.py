@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from conftest import LAUNCH_TIME_LIMIT_S, SOURCE
+from conftest import LAUNCH_TIME_LIMIT_S, SOURCE, soak
 from test_launch import MAX_EXITS_TO_PID1, MAX_EXITS_TO_PID1_SIMULATED
 
 LIMITS = {"none": MAX_EXITS_TO_PID1, "simulated": MAX_EXITS_TO_PID1_SIMULATED}
@@ -52,7 +52,7 @@ def test_changed_byte_stops_the_boot(facts, stub_guest, changed, tee):
     assert ended["exits_to_pid1"] == 0
 
 
-@pytest.mark.parametrize("tee", LIMITS)
+@pytest.mark.parametrize("tee", [pytest.param("none", marks=soak), "simulated"])
 def test_two_vcpus(launch, tee):
     ended = launch("cpus", "--vcpus", "2", tee=tee)
     assert ended.status == 0, ended

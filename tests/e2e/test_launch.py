@@ -44,6 +44,7 @@ def test_process_is_what_the_image_says(launch):
     assert "echo a line from the caller" in said
 
 
+@soak
 def test_input_is_a_pipe_that_ends(launch):
     text = "".join(f"{i * i}\n" for i in range(50_000))
     total = subprocess.run(["sum"], input=text, capture_output=True, text=True, check=True).stdout.split()[0]
@@ -53,12 +54,14 @@ def test_input_is_a_pipe_that_ends(launch):
     assert f"all of /dev/stdin: {len(text)} bytes, sum {total}\n" in ended.said, ended
 
 
+@soak
 def test_no_input_has_ended(start):
     process = start("input", stdin=subprocess.DEVNULL)
     ended = Ended(process, *process.communicate(timeout=LAUNCH_TIME_LIMIT_S))
     assert "all of /dev/stdin: 0 bytes, sum 00000" in ended.said, ended
 
 
+@soak
 def test_terminal_becomes_the_workloads_terminal(start):
     host, guest = os.openpty()
     process = start("terminal", stdin=guest)
@@ -70,7 +73,7 @@ def test_terminal_becomes_the_workloads_terminal(start):
     assert "input is a terminal\n" in ended.said and "echo typed by hand\n" in ended.said, ended
 
 
-@pytest.mark.parametrize("user", ["root", "nobody"])
+@pytest.mark.parametrize("user", ["root", pytest.param("nobody", marks=soak)])
 def test_workload_reaches_no_service_of_the_boot(launch, work, user):
     """Report, key and signals of a simulated launch whose caller gives the key; output and terminal have their reader."""
     ended = launch(f"ports-{user}", tee="simulated")
@@ -96,6 +99,7 @@ def test_host_has_what_the_manifest_gives_it_and_no_more(start):
     assert Ended(process, output, errors).status == 5, errors
 
 
+@soak
 def test_terminal_has_the_callers_size_and_follows_it(start):
     host, guest = os.openpty()
     resize(host, 33, 101)
@@ -131,6 +135,7 @@ def test_reader_that_pauses_gets_every_line(flood):
     assert flood.wait(LAUNCH_TIME_LIMIT_S) == 0
 
 
+@soak
 def test_guest_whose_output_nobody_reads_can_be_stopped(flood):
     flood.stdout.readline()
     time.sleep(3)
@@ -191,6 +196,7 @@ def test_twenty_guests_leave_nothing(work):
     assert held_after[1:] == held_after[:1] * 19, held_after
 
 
+@soak
 def test_signal_that_kills_the_workload_is_told(launch):
     ended = launch("abort", tee="none")
     assert (ended.exit["kind"], ended.exit["code"]) == ("signal", signal.SIGABRT), ended
@@ -242,6 +248,7 @@ def test_scratch_disk_keeps_secrets_and_notices_tampering(start, tmp_path):
     assert " 0 I/O errors" not in last, ended
 
 
+@soak
 def test_scratch_disk_needs_no_name(launch):
     ended = launch("scratch", stdin="go on\n")
     assert ended.said.count("1536 blocks, 0 I/O errors, 0 wrong") == 2, ended
@@ -290,6 +297,7 @@ def check_network(start, unreachable):
     assert "may not reach 10.0.2.2 port 7001, the host's loopback: allow" in said + errors, errors
 
 
+@soak
 def test_vsock_port_reaches_a_unix_socket(launch, tmp_path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "service"))
@@ -324,7 +332,8 @@ def test_attested_launch_gets_its_key(launch, broker):
 @pytest.mark.parametrize("image, key, tee, stage, words", [
     ("misregistered", False, "simulated", "crypt", ["disk_key"]),
     ("unregistered", False, "simulated", "broker", ["host_data"]),
-    ("unreachable", False, "simulated", "broker", ["https://10.0.2.2"]),
+    # Tries until its deadline, for a minute.
+    pytest.param("unreachable", False, "simulated", "broker", ["https://10.0.2.2", "tries)"], marks=soak),
     ("wrong_ca", False, "simulated", "broker", ["tls"]),
 ])
 def test_launch_without_the_right_to_it_fails_at_its_stage(launch, broker, image, key, tee, stage, words):
@@ -342,6 +351,7 @@ def test_processor_without_what_keys_need_is_refused(launch):
     assert "[cpuid]" in ended.exit["detail"] and "without aes" in ended.exit["detail"], ended.exit
 
 
+@soak
 def test_registered_image_with_more_memory_is_another_measurement(launch, broker):
     ended = launch("attested", key=False, ram_mib=320)
     detail = ended.exit["detail"]
@@ -364,7 +374,7 @@ EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize("language", EXAMPLES)
+@pytest.mark.parametrize("language", [pytest.param("cpp", marks=soak), "c", pytest.param("python", marks=soak)])
 def test_example_launches(work, facts, language):
     command = [*EXAMPLES[language], str(work / "exit7"), str(work / "bundle"), str(work / "exit7.key")]
     done = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, timeout=LAUNCH_TIME_LIMIT_S)
