@@ -15,7 +15,7 @@ namespace bartizan::test {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr char kKey[] = "243f6a8885a308d313198a2e03707344a4093822299f31d0082efa98ec4e6c89";
+constexpr char kGivenKey[] = "243f6a8885a308d313198a2e03707344a4093822299f31d0082efa98ec4e6c89";
 
 class Reproducible : public testing::Test {
  protected:
@@ -31,7 +31,7 @@ class Reproducible : public testing::Test {
     BuildOptions options;
     options.source = scratch_ / "src";
     options.output = scratch_ / name;
-    options.disk_key = SecretBytes::from_string(kKey);
+    options.disk_key = SecretBytes::from_string(kGivenKey);
     options.reproducible = true;
     options.force = true;  // for the program that is not in it: the digest below is older than that
     return options;
@@ -48,7 +48,7 @@ class Reproducible : public testing::Test {
   }
   SecretBytes volume_key(const std::string& name) {
     extract_disk(scratch_ / name, scratch_ / "disk");
-    return image::luks2::open_luks2(scratch_ / "disk", SecretBytes::from_string(kKey)).value();
+    return image::luks2::open_luks2(scratch_ / "disk", SecretBytes::from_string(kGivenKey)).value();
   }
 
   ScratchFolder scratch_;
