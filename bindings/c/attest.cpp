@@ -27,6 +27,20 @@ class CallbackSource : public bz::EvidenceSource {
   void* user_;
 };
 
+// Evidence held against a policy by one of the library's two calls for it.
+template <typename Call>
+int32_t judged(Call call, const char* evidence, int32_t tee, const bartizan_evidence_policy* policy,
+               bartizan_string** json, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!evidence) return missing("evidence");
+    if (!json) return missing("json");
+    auto kind = TRY(tee_of(tee));
+    auto demands = TRY(from_c(policy));
+    auto parsed = TRY(bz::evidence_from_json(evidence, kind));
+    return give_json(call(parsed, demands), json);
+  });
+}
+
 }  // namespace
 
 extern "C" {
@@ -34,27 +48,13 @@ extern "C" {
 int32_t bartizan_attest_verify(const char* evidence, int32_t tee,
                                const bartizan_evidence_policy* policy, bartizan_string** json,
                                bartizan_error** err) {
-  return guarded(err, [&]() -> bz::Result<void> {
-    if (!evidence) return missing("evidence");
-    if (!json) return missing("json");
-    auto kind = TRY(tee_of(tee));
-    auto demands = TRY(from_c(policy));
-    auto parsed = TRY(bz::evidence_from_json(evidence, kind));
-    return give_json(bz::verify_evidence(parsed, demands), json);
-  });
+  return judged(bz::verify_evidence, evidence, tee, policy, json, err);
 }
 
 int32_t bartizan_attest_judge(const char* evidence, int32_t tee,
                               const bartizan_evidence_policy* policy, bartizan_string** json,
                               bartizan_error** err) {
-  return guarded(err, [&]() -> bz::Result<void> {
-    if (!evidence) return missing("evidence");
-    if (!json) return missing("json");
-    auto kind = TRY(tee_of(tee));
-    auto demands = TRY(from_c(policy));
-    auto parsed = TRY(bz::evidence_from_json(evidence, kind));
-    return give_json(bz::judge_evidence(parsed, demands), json);
-  });
+  return judged(bz::judge_evidence, evidence, tee, policy, json, err);
 }
 
 int32_t bartizan_attest_show(const char* evidence, int32_t tee, bartizan_string** json,

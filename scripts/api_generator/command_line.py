@@ -13,6 +13,8 @@ class CommandLine:
         table = tomllib.loads((SOURCE / "api/cli.toml").read_text())
         self.summary, self.footer = table["summary"], table["footer"].strip("\n")
         self.sets, self.commands = table["sets"], table["commands"]
+        for command in self.commands.values():
+            command.setdefault("option", [])  # those of its sets alone
 
     def options(self, name):
         """All options of a command: its own replace those of its sets."""

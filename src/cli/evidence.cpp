@@ -1,5 +1,4 @@
 // bartizan evidence verify, bartizan evidence show
-#include <ctime>
 
 #include "bartizan/attest.hpp"
 #include "base/file.hpp"
@@ -30,16 +29,6 @@ Result<Tee> kind_of(const std::string& kind) {
                       kind);
   }
   return invalid_value("--kind", kind, "snp, tdx or simulated");
-}
-
-// "2026-11-30" or "2026-11-30T12:00:00Z".
-Result<int64_t> parse_date(const std::string& text) {
-  for (const char* form : {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"}) {
-    std::tm time{};
-    const char* end = strptime(text.c_str(), form, &time);
-    if (end && *end == '\0' && time.tm_year >= 70) return timegm(&time);
-  }
-  return invalid_value("--at", text, "a date such as 2026-11-30 or 2026-11-30T12:00:00Z");
 }
 
 // JSON begins with a brace; a report begins with its version, a quote with its own.
@@ -74,7 +63,7 @@ Result<EvidencePolicy> read_evidence_policy(const EvidenceArguments& arguments) 
     auto bytes = TRY(read_regular_file(arguments.policy, kMaxPolicyFile));
     policy.json = std::string(as_text(bytes));
   }
-  if (!arguments.at.empty()) policy.now = TRY(parse_date(arguments.at));
+  if (!arguments.at.empty()) policy.now = TRY(parse_date("--at", arguments.at));
   policy.collateral = arguments.collateral;
   return policy;
 }

@@ -9,6 +9,7 @@
 #include "base/bytes.hpp"
 #include "base/endpoint.hpp"
 #include "base/errors.hpp"
+#include "base/timestamp.hpp"
 
 namespace bartizan::cli {
 
@@ -134,6 +135,13 @@ Result<int64_t> parse_seconds(const char* option, const std::string& text) {
   int64_t seconds = 0;
   if (!parse_number(text, &seconds)) return invalid_value(option, text, "a number of seconds");
   return seconds;
+}
+
+Result<int64_t> parse_date(const char* option, const std::string& text) {
+  constexpr size_t kDayDigits = 10;
+  const auto seconds = parse_rfc3339(text.size() == kDayDigits ? text + "T00:00:00Z" : text);
+  if (seconds && *seconds > 0) return *seconds;
+  return invalid_value(option, text, "a date such as 2026-11-30 or 2026-11-30T12:00:00Z");
 }
 
 }  // namespace bartizan::cli

@@ -46,6 +46,8 @@ std::optional<std::string> publish_auto_address(const std::string& text);
 Result<VsockPort> parse_vsock(const std::string& text, bool listen);       // "PORT=PATH"
 Result<uint64_t> parse_size(const char* option, const std::string& text);  // "512M", "1G", bytes
 Result<int64_t> parse_seconds(const char* option, const std::string& text);
+// A time after the start of 1970, in seconds since then: "2026-11-30", "2026-11-30T12:00:00Z".
+Result<int64_t> parse_date(const char* option, const std::string& text);
 
 // Any number of bytes, at least one; or as many as `size`, if that is not 0.
 Result<std::vector<uint8_t>> parse_hex(const char* option, const std::string& text,

@@ -5,6 +5,7 @@
 
 #include "bartizan/broker.hpp"
 #include "bartizan/image.hpp"
+#include "base/timestamp.hpp"
 #include "cli/command.hpp"
 #include "cli/parse.hpp"
 #include "cli/secret.hpp"
@@ -52,16 +53,6 @@ std::string word(const view::Json& entry, const char* key) {
   return found->is_string() ? found->get<std::string>() : view::to_text(*found);
 }
 
-// RFC 3339, in UTC.
-std::string date_text(int64_t seconds) {
-  const time_t time = seconds;
-  std::tm parts{};
-  char text[40] = "";
-  if (::gmtime_r(&time, &parts) != nullptr)
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
-
 int64_t seconds_of(const view::Json& entry, const char* key) {
   const auto found = entry.find(key);
   return found != entry.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
@@ -70,7 +61,7 @@ int64_t seconds_of(const view::Json& entry, const char* key) {
 std::string expiry_text(const view::Json& registration) {
   const int64_t expires = seconds_of(registration, "expires");
   if (expires == 0) return "never";
-  return date_text(expires) + (expires <= std::time(nullptr) ? " (has expired)" : "");
+  return rfc3339(expires) + (expires <= std::time(nullptr) ? " (has expired)" : "");
 }
 
 Result<int> list(const AdminArguments& arguments, Printer& output) {
@@ -109,7 +100,7 @@ Result<int> show(const AdminArguments& arguments, Printer& output) {
                                       : "refused");
   lines.emplace_back("debug",
                      word(one, "allow_debug") == "true" ? "allowed: protects nothing" : "refused");
-  lines.emplace_back("registered", date_text(seconds_of(one, "registered")));
+  lines.emplace_back("registered", rfc3339(seconds_of(one, "registered")));
   lines.emplace_back("expires", expiry_text(one));
   output.result(one, lines);
   return 0;
@@ -137,12 +128,8 @@ Result<int> rotate(const AdminArguments& arguments, Printer& output) {
 Result<int64_t> parse_time(const std::string& text) {
   if (text == "never") return 0;
   if (text == "now") return std::time(nullptr);
-  std::tm parts{};
-  for (const char* form : {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"}) {
-    parts = {};
-    const char* end = ::strptime(text.c_str(), form, &parts);
-    if (end != nullptr && *end == 0) return ::timegm(&parts);
-  }
+  auto date = parse_date("--at", text);
+  if (date.ok()) return date;
   return invalid_value("--at", text, "never, now, YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ (UTC)");
 }
 
@@ -152,7 +139,7 @@ Result<int> expire(const AdminArguments& arguments, Printer& output) {
   const std::string reference = TRY(reference_of(arguments.workload));
   TRY(expire_workload(access, reference, at));
   output.result({{"workload", reference}, {"expires", at}},
-                {{"workload", reference}, {"expires", at == 0 ? "never" : date_text(at)}});
+                {{"workload", reference}, {"expires", at == 0 ? "never" : rfc3339(at)}});
   return 0;
 }
 
@@ -165,7 +152,7 @@ std::string audit_line(const view::Json& entry) {
   if (!word(entry, "address").empty()) line += ", from " + word(entry, "address");
   if (seconds_of(entry, "times") > 1) {
     line += fmt::format(", {} times since {}", seconds_of(entry, "times"),
-                        date_text(seconds_of(entry, "first")));
+                        rfc3339(seconds_of(entry, "first")));
   }
   return line;
 }
@@ -178,7 +165,7 @@ Result<int> audit(const AdminArguments& arguments, Printer& output) {
   Lines lines;
   for (const view::Json& entry : all) {
     if (entry.is_object())
-      lines.emplace_back(date_text(seconds_of(entry, "time")), audit_line(entry));
+      lines.emplace_back(rfc3339(seconds_of(entry, "time")), audit_line(entry));
   }
   if (lines.empty()) lines.emplace_back(reference, "no launch has asked for its key yet");
   output.result(all, lines);
@@ -198,23 +185,25 @@ CLI::App& add_admin_command(CLI::App& app, Invocation& session, const CommandTex
   return add_command(app, session, text, [=](Printer& output) { return work(*arguments, output); });
 }
 
+void add_access(CLI::App& command, AdminArguments& to) {
+  declare(command, text::admin::kBroker, to.url);
+  declare(command, text::admin::kCa, to.ca);
+  declare(command, text::admin::kTokenFile, to.token_file);
+}
+
 }  // namespace
 
 void add_list(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<AdminArguments>();
   CLI::App& command = add_admin_command(app, session, text::list::kCommand, arguments, list);
-  declare(command, text::list::kBroker, arguments->url);
-  declare(command, text::list::kCa, arguments->ca);
-  declare(command, text::list::kTokenFile, arguments->token_file);
+  add_access(command, *arguments);
 }
 
 void add_show(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<AdminArguments>();
   CLI::App& command = add_admin_command(app, session, text::show::kCommand, arguments, show);
   declare(command, text::show::kWorkload, arguments->workload);
-  declare(command, text::show::kBroker, arguments->url);
-  declare(command, text::show::kCa, arguments->ca);
-  declare(command, text::show::kTokenFile, arguments->token_file);
+  add_access(command, *arguments);
 }
 
 void add_unregister(CLI::App& app, Invocation& session) {
@@ -222,9 +211,7 @@ void add_unregister(CLI::App& app, Invocation& session) {
   CLI::App& command =
       add_admin_command(app, session, text::unregister::kCommand, arguments, unregister);
   declare(command, text::unregister::kWorkload, arguments->workload);
-  declare(command, text::unregister::kBroker, arguments->url);
-  declare(command, text::unregister::kCa, arguments->ca);
-  declare(command, text::unregister::kTokenFile, arguments->token_file);
+  add_access(command, *arguments);
 }
 
 void add_rotate_key(CLI::App& app, Invocation& session) {
@@ -233,9 +220,7 @@ void add_rotate_key(CLI::App& app, Invocation& session) {
       add_admin_command(app, session, text::rotate_key::kCommand, arguments, rotate);
   declare(command, text::rotate_key::kWorkload, arguments->workload);
   declare(command, text::rotate_key::kKeyFile, arguments->key_file);
-  declare(command, text::rotate_key::kBroker, arguments->url);
-  declare(command, text::rotate_key::kCa, arguments->ca);
-  declare(command, text::rotate_key::kTokenFile, arguments->token_file);
+  add_access(command, *arguments);
 }
 
 void add_expire(CLI::App& app, Invocation& session) {
@@ -243,18 +228,14 @@ void add_expire(CLI::App& app, Invocation& session) {
   CLI::App& command = add_admin_command(app, session, text::expire::kCommand, arguments, expire);
   declare(command, text::expire::kWorkload, arguments->workload);
   declare(command, text::expire::kAt, arguments->at);
-  declare(command, text::expire::kBroker, arguments->url);
-  declare(command, text::expire::kCa, arguments->ca);
-  declare(command, text::expire::kTokenFile, arguments->token_file);
+  add_access(command, *arguments);
 }
 
 void add_audit(CLI::App& app, Invocation& session) {
   auto arguments = std::make_shared<AdminArguments>();
   CLI::App& command = add_admin_command(app, session, text::audit::kCommand, arguments, audit);
   declare(command, text::audit::kWorkload, arguments->workload);
-  declare(command, text::audit::kBroker, arguments->url);
-  declare(command, text::audit::kCa, arguments->ca);
-  declare(command, text::audit::kTokenFile, arguments->token_file);
+  add_access(command, *arguments);
 }
 
 void add_verify_audit(CLI::App& app, Invocation& session) {

@@ -460,8 +460,9 @@ def test_a_workload_is_registered_with_a_key_that_opens_it_and_replaced_on_deman
         wrong = run(*rotate, tmp_path / "one.key")
         assert wrong.returncode == 1 and "[disk_key]" in wrong.stderr, wrong
         assert run(*rotate, tmp_path / "two.key").returncode == 0
-        late = run("expire", listed["id"], *access, "--at", "2020-02-30x")
-        assert late.returncode == 2 and "YYYY-MM-DD" in late.stderr, late
+        for wrong in ("2020-02-30x", "1970-01-01"):  # 0 would be "never"
+            late = run("expire", listed["id"], *access, "--at", wrong)
+            assert late.returncode == 2 and "YYYY-MM-DD" in late.stderr, late
         assert run("expire", listed["id"], *access, "--at", "2020-02-29").returncode == 0
         assert "2020-02-29T00:00:00Z (has expired)" in run("show", listed["id"], *access).stdout
         chain = json.loads(run("audit-verify", "--state", tmp_path / "state", "--json").stdout)

@@ -36,6 +36,30 @@ Error without_secrets(Error error, const std::string& url, int status,
   return error;
 }
 
+struct AdminAnswer {
+  int status = 0;
+  Bytes body;
+  std::string url;  // that was asked
+};
+
+// `request.path` is behind the prefix of the broker's URL.
+Result<AdminAnswer> ask(const BrokerAccess& access, client::HttpRequest request,
+                        const std::optional<std::string>& authorization) {
+  Target target = TRY(parse_target(access.url));
+  request.path = target.prefix + request.path;
+  if (authorization) request.headers.emplace_back("Authorization", *authorization);
+  auto client = TRY(client::HttpsClient::create(target.origin, access.ca_pem,
+                                                client::Deadline::after_ms(kTimeoutMs)));
+  client::HttpResponse response = TRY(client.send(request));
+  return AdminAnswer{response.status, std::move(response.body),
+                     client.endpoint().url + request.path};
+}
+
+Error refusal_in(const AdminAnswer& answer, const std::vector<const SecretBytes*>& secrets) {
+  return without_secrets(client::error_from_answer(answer.status, as_text(answer.body), answer.url),
+                         answer.url, answer.status, secrets);
+}
+
 }  // namespace
 
 Result<Target> parse_target(std::string_view url) {
@@ -62,34 +86,22 @@ Result<std::string> bearer(const SecretBytes& token) {
 
 Result<std::optional<Bytes>> fetch(const BrokerAccess& access, const std::string& path,
                                    const std::optional<std::string>& authorization) {
-  Target target = TRY(parse_target(access.url));
-  client::HttpRequest request{"GET", target.prefix + path, {{"Accept", "application/json"}}, {}};
-  if (authorization) request.headers.emplace_back("Authorization", *authorization);
-  auto client = TRY(client::HttpsClient::create(target.origin, access.ca_pem,
-                                                client::Deadline::after_ms(kTimeoutMs)));
-  client::HttpResponse response = TRY(client.send(request));
-  if (response.status == 404) return std::optional<Bytes>();
-  if (response.status == 200) return std::optional<Bytes>(std::move(response.body));
-  return without_secrets(client::error_from_answer(response.status, as_text(response.body),
-                                                   client.endpoint().url + target.prefix + path),
-                         access.url, response.status, {&access.admin_token, &access.admin_key});
+  AdminAnswer answer =
+      TRY(ask(access, {"GET", path, {{"Accept", "application/json"}}, {}}, authorization));
+  if (answer.status == 404) return std::optional<Bytes>();
+  if (answer.status == 200) return std::optional<Bytes>(std::move(answer.body));
+  return refusal_in(answer, {&access.admin_token, &access.admin_key});
 }
 
 Result<void> send_post(const BrokerAccess& access, Post post,
                        const std::vector<const SecretBytes*>& secrets) {
-  Target target = TRY(parse_target(access.url));
   client::HttpRequest request{"POST",
-                              target.prefix + post.path,
+                              std::move(post.path),
                               {{"Content-Type", post.content_type}, {"Accept", "application/json"}},
                               std::move(post.body)};
-  if (post.authorization) request.headers.emplace_back("Authorization", *post.authorization);
-  auto client = TRY(client::HttpsClient::create(target.origin, access.ca_pem,
-                                                client::Deadline::after_ms(kTimeoutMs)));
-  client::HttpResponse response = TRY(client.send(request));
-  if (response.status >= 200 && response.status < 300) return {};
-  std::string url = client.endpoint().url + target.prefix + post.path;
-  return without_secrets(client::error_from_answer(response.status, as_text(response.body), url),
-                         url, response.status, secrets);
+  AdminAnswer answer = TRY(ask(access, std::move(request), post.authorization));
+  if (answer.status >= 200 && answer.status < 300) return {};
+  return refusal_in(answer, secrets);
 }
 
 }  // namespace bartizan::attest::broker

@@ -10,9 +10,7 @@ namespace {
 // nlohmann::json throws at text that is not UTF-8, and SQLite keeps whatever it is given.
 std::string utf8(std::string text) {
   if (text.size() > kMaxAuditText) text.resize(kMaxAuditText);
-  const std::string quoted =
-      Json(std::move(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
-  return Json::parse(quoted).get<std::string>();
+  return Json::parse(json_quoted(text)).get<std::string>();
 }
 
 void add_number(crypto::Hasher& hasher, int64_t number) {
@@ -28,9 +26,17 @@ void add_text(crypto::Hasher& hasher, ByteView text) {
 
 }  // namespace
 
-AuditEntry decision_of(const Error* refusal, int64_t time, std::string evidence) {
+AuditEntry entry_about(const std::string& workload_id, const Bytes& digest,
+                       const std::string& address, int64_t time) {
   AuditEntry entry;
+  entry.workload_id = workload_id;
+  entry.digest = digest;
+  entry.address = address;
   entry.time = time;
+  return entry;
+}
+
+AuditEntry decision_of(AuditEntry entry, const Error* refusal, std::string evidence) {
   entry.kind = refusal == nullptr ? "allowed" : "refused";
   entry.evidence = std::move(evidence);
   if (refusal == nullptr) return entry;

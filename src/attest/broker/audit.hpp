@@ -31,8 +31,11 @@ struct AuditEntry {
   std::string evidence = "null";  // JSON as the guest sent it
 };
 
-// `refusal` null: allowed. Bytes of a peer that are not UTF-8 are replaced, long texts cut.
-AuditEntry decision_of(const Error* refusal, int64_t time, std::string evidence);
+AuditEntry entry_about(const std::string& workload_id, const Bytes& digest,
+                       const std::string& address, int64_t time);
+// `refusal` null: allowed.
+AuditEntry decision_of(AuditEntry about, const Error* refusal, std::string evidence);
+// Bytes of a peer that are not UTF-8 are replaced, long texts cut.
 AuditEntry clean(AuditEntry entry);
 
 // What an entry of the chain holds of `previous`, the one before: SHA-256 over both.

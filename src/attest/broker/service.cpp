@@ -171,8 +171,9 @@ Result<BrokerReply> Service::attest(const BrokerRequest& request, Subject& subje
   const Workload& workload = registration.workload;
   subject.workload_id = workload.id;
   Result<VerifiedEvidence> verified = appraise(workload, evidence, report_data);
-  TRY(add_decision(request, workload, verified.ok() ? nullptr : &verified.error(),
-                   message.primary_evidence));
+  TRY(store_.add_to_audit(decision_of(
+      entry_about(workload.id, workload.workload_digest, request.address, options_.clock()),
+      verified.ok() ? nullptr : &verified.error(), message.primary_evidence)));
   VerifiedEvidence good = TRY(std::move(verified));
 
   session->workload_id = workload.id;
@@ -230,22 +231,12 @@ Result<BrokerReply> Service::get_resource(const BrokerRequest& request, const st
   subject = {session->workload_id, session->tee};
   Result<SecretBytes> secret = store_.release(session->judged, path, options_.clock());
   if (!secret.ok()) {
-    Workload workload;
-    workload.id = session->workload_id;
-    workload.workload_digest = session->judged.digest;
-    TRY(add_decision(request, workload, &secret.error(), "null"));
+    TRY(store_.add_to_audit(decision_of(entry_about(session->workload_id, session->judged.digest,
+                                                    request.address, options_.clock()),
+                                        &secret.error(), "null")));
     return std::move(secret).error();
   }
   return reply_json(TRY(crypto::jwe_encrypt(session->tee_public_key, secret->bytes())));
-}
-
-Result<void> Service::add_decision(const BrokerRequest& request, const Workload& workload,
-                                   const Error* refusal, std::string evidence) {
-  AuditEntry entry = decision_of(refusal, options_.clock(), std::move(evidence));
-  entry.workload_id = workload.id;
-  entry.digest = workload.workload_digest;
-  entry.address = request.address;
-  return store_.add_to_audit(entry);
 }
 
 // The hashes are compared, and in constant time: neither content nor length of the token shows in
@@ -327,12 +318,9 @@ Result<BrokerReply> Service::audit(const BrokerRequest& request, const std::stri
 
 Result<void> Service::note_change(const BrokerRequest& request, const char* kind,
                                   const Workload& workload) {
-  AuditEntry entry;
-  entry.workload_id = workload.id;
-  entry.digest = workload.workload_digest;
-  entry.time = options_.clock();
+  AuditEntry entry =
+      entry_about(workload.id, workload.workload_digest, request.address, options_.clock());
   entry.kind = kind;
-  entry.address = request.address;
   TRY(store_.add_to_audit(entry));
   if (!options_.log) return {};
   options_.log(LogLevel::info, client::one_line(fmt::format(

@@ -81,9 +81,6 @@ class Service {
   // An owner's change, into audit and log.
   Result<void> note_change(const BrokerRequest& request, const char* kind,
                            const Workload& workload);
-  // A decision about a guest, into the audit. `refusal` null: allowed.
-  Result<void> add_decision(const BrokerRequest& request, const Workload& workload,
-                            const Error* refusal, std::string evidence);
 
   Store store_;
   Options options_;

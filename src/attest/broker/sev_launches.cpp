@@ -82,11 +82,10 @@ Result<Json> SevLaunches::open(ByteView body, const std::string& address, int64_
   Json evidence = evidence_of(message);
   auto answer = start(registration, message, now, evidence, address);
   if (!answer.ok()) {
-    AuditEntry entry = decision_of(&answer.error(), now, evidence.dump());
-    entry.workload_id = registration.workload.id;
-    entry.digest = registration.workload.workload_digest;
-    entry.address = address;
-    TRY(store_.add_to_audit(entry));
+    const Workload& workload = registration.workload;
+    TRY(store_.add_to_audit(
+        decision_of(entry_about(workload.id, workload.workload_digest, address, now),
+                    &answer.error(), evidence.dump())));
   }
   return answer;
 }
@@ -135,11 +134,9 @@ Result<Json> SevLaunches::judge(const std::string& id, ByteView body, const std:
   subject = {launch.workload_id, launch.tee};
   Json evidence = launch.evidence;
   auto answer = release(launch, launch.tee, body, now, evidence);
-  AuditEntry entry = decision_of(answer.ok() ? nullptr : &answer.error(), now, evidence.dump());
-  entry.workload_id = launch.workload_id;
-  entry.digest = launch.judged.digest;
-  entry.address = address;
-  TRY(store_.add_to_audit(entry));
+  TRY(store_.add_to_audit(
+      decision_of(entry_about(launch.workload_id, launch.judged.digest, address, now),
+                  answer.ok() ? nullptr : &answer.error(), evidence.dump())));
   return answer;
 }
 

@@ -123,11 +123,10 @@ class TrusteeRegistration {
 
   // The list is one for all workloads: what others registered stays, or they would be locked out.
   Result<Json> merged_with_theirs(const std::string& name) {
-    std::optional<std::string> authorization;
-    if (!token_.empty()) authorization = TRY(bearer(token_));
     Json all = hex_list(workload_.measurements);
-    const auto body = TRY(
-        fetch(access_, fmt::format("{}/reference-value/{}", client::kPrefix, name), authorization));
+    const auto body =
+        TRY(fetch(access_, fmt::format("{}/reference-value/{}", client::kPrefix, name),
+                  TRY(authorization())));
     if (!body) return all;
     const Json theirs = TRY(parse_json(as_text(*body), "Trustee's reference value"));
     if (theirs.is_null()) return all;
@@ -148,9 +147,13 @@ class TrusteeRegistration {
     return send("/reference-value", "application/json", SecretBytes::from_string(message));
   }
 
+  Result<std::optional<std::string>> authorization() const {
+    if (token_.empty()) return std::optional<std::string>();
+    return std::optional<std::string>(TRY(bearer(token_)));
+  }
+
   Result<void> send(const std::string& path, const char* type, SecretBytes body) {
-    Post post{std::string(client::kPrefix) + path, type, std::move(body), {}};
-    if (!token_.empty()) post.authorization = TRY(bearer(token_));
+    Post post{std::string(client::kPrefix) + path, type, std::move(body), TRY(authorization())};
     return send_post(access_, std::move(post), {&workload_.disk_key, &token_, &access_.admin_key});
   }
 

@@ -1,7 +1,8 @@
 #include "attest/verify/checks.hpp"
 
 #include <algorithm>
-#include <ctime>
+
+#include "base/timestamp.hpp"
 
 namespace bartizan::attest::verify {
 
@@ -50,20 +51,10 @@ void check_each(Checks& checks, std::string_view name, std::string_view reason,
   check_one_of(checks, name, reason, lists, found);
 }
 
-std::string date_text(int64_t seconds) {
-  std::time_t time = seconds;
-  std::tm broken_down{};
-  char text[40] = "";
-  if (!gmtime_r(&time, &broken_down) ||
-      std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &broken_down) == 0)
-    return std::to_string(seconds);
-  return text;
-}
-
 void check_date(Checks& checks, std::string_view name, int64_t from, int64_t to, int64_t now,
                 const std::string& what) {
-  checks.add(name, now >= from && now <= to, date_text(from) + " to " + date_text(to),
-             date_text(now), {"date", what + " is not valid at this time"});
+  checks.add(name, now >= from && now <= to, rfc3339(from) + " to " + rfc3339(to), rfc3339(now),
+             {"date", what + " is not valid at this time"});
 }
 
 }  // namespace bartizan::attest::verify

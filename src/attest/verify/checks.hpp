@@ -51,7 +51,4 @@ void check_each(Checks& checks, std::string_view name, std::string_view reason,
 void check_date(Checks& checks, std::string_view name, int64_t from, int64_t to, int64_t now,
                 const std::string& what);
 
-// "2025-06-20T00:00:00Z"
-std::string date_text(int64_t seconds);
-
 }  // namespace bartizan::attest::verify

@@ -1,10 +1,10 @@
 #include "attest/verify/tdx_collateral.hpp"
 
 #include <algorithm>
-#include <ctime>
 
 #include "base/errors.hpp"
 #include "base/json.hpp"
+#include "base/timestamp.hpp"
 
 namespace bartizan::attest::verify {
 namespace {
@@ -46,7 +46,7 @@ Result<uint64_t> number_up_to(const Json& json, std::string_view name, uint64_t 
 
 Result<int64_t> date_member(const Json& json, std::string_view name) {
   std::string text = TRY(json_string(json, name, kCollateral));
-  auto seconds = seconds_of_date(text);
+  auto seconds = parse_rfc3339(text);
   if (!seconds) return bad_collateral("{} is not a date: \"{}\"", name, text.substr(0, 64));
   return *seconds;
 }
@@ -159,13 +159,6 @@ Result<crypto::RevocationList> list_of(const Json& json, std::string_view name) 
 }
 
 }  // namespace
-
-std::optional<int64_t> seconds_of_date(const std::string& text) {
-  std::tm time{};
-  const char* end = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &time);
-  if (text.size() != 20 || !end || *end != '\0') return std::nullopt;
-  return timegm(&time);
-}
 
 Result<TdxCollateral> parse_tdx_collateral(std::string_view text) {
   if (text.size() > kMaxCollateralJson)

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <array>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,8 +69,5 @@ struct TdxCollateral {
 
 // corrupt: not JSON, a member is missing or of a wrong kind or size.
 Result<TdxCollateral> parse_tdx_collateral(std::string_view json);
-
-// "2025-06-19T10:16:03Z"; nothing: of another form.
-std::optional<int64_t> seconds_of_date(const std::string& text);
 
 }  // namespace bartizan::attest::verify

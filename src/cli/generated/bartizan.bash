@@ -37,8 +37,8 @@ _bartizan() {
     unregister) options="--broker --ca --token-file" ;;
     list) options="--broker --ca --token-file" ;;
     show) options="--broker --ca --token-file" ;;
-    rotate-key) options="--key-file --broker --ca --token-file" ;;
-    expire) options="--at --broker --ca --token-file" ;;
+    rotate-key) options="--broker --ca --token-file --key-file" ;;
+    expire) options="--broker --ca --token-file --at" ;;
     audit) options="--broker --ca --token-file" ;;
     audit-verify) options="--state" ;;
     evidence-verify) options="--kind --policy --at --collateral --certificate" ;;

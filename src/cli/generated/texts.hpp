@@ -126,6 +126,21 @@ inline constexpr OptionText kGuestFeatures = {
     "", false, false, false, false};
 }  // namespace launch
 
+namespace admin {
+inline constexpr OptionText kBroker = {
+    "--broker", "URL",
+    "The broker's URL",
+    "", true, false, false, false};
+inline constexpr OptionText kCa = {
+    "--ca", "FILE",
+    "Certificate authority of the broker, PEM",
+    "", true, false, false, false};
+inline constexpr OptionText kTokenFile = {
+    "--token-file", "FILE",
+    "Admin token of the broker",
+    "", true, false, false, false};
+}  // namespace admin
+
 namespace tee {
 inline constexpr OptionText kPolicy = {
     "--policy", "BITS",
@@ -662,18 +677,6 @@ inline constexpr OptionText kWorkload = {
     "WORKLOAD", "",
     "Workload id or digest, or the image",
     "", true, false, false, false};
-inline constexpr OptionText kBroker = {
-    "--broker", "URL",
-    "The broker's URL",
-    "", true, false, false, false};
-inline constexpr OptionText kCa = {
-    "--ca", "FILE",
-    "Certificate authority of the broker, PEM",
-    "", true, false, false, false};
-inline constexpr OptionText kTokenFile = {
-    "--token-file", "FILE",
-    "Admin token of the broker",
-    "", true, false, false, false};
 }  // namespace unregister
 
 namespace list {
@@ -682,18 +685,6 @@ inline constexpr CommandText kCommand = {
     "  bartizan list --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
     "      --token-file state/admin.token\n",
     ""};
-inline constexpr OptionText kBroker = {
-    "--broker", "URL",
-    "The broker's URL",
-    "", true, false, false, false};
-inline constexpr OptionText kCa = {
-    "--ca", "FILE",
-    "Certificate authority of the broker, PEM",
-    "", true, false, false, false};
-inline constexpr OptionText kTokenFile = {
-    "--token-file", "FILE",
-    "Admin token of the broker",
-    "", true, false, false, false};
 }  // namespace list
 
 namespace show {
@@ -705,18 +696,6 @@ inline constexpr CommandText kCommand = {
 inline constexpr OptionText kWorkload = {
     "WORKLOAD", "",
     "Workload id or digest, or the image",
-    "", true, false, false, false};
-inline constexpr OptionText kBroker = {
-    "--broker", "URL",
-    "The broker's URL",
-    "", true, false, false, false};
-inline constexpr OptionText kCa = {
-    "--ca", "FILE",
-    "Certificate authority of the broker, PEM",
-    "", true, false, false, false};
-inline constexpr OptionText kTokenFile = {
-    "--token-file", "FILE",
-    "Admin token of the broker",
     "", true, false, false, false};
 }  // namespace show
 
@@ -734,18 +713,6 @@ inline constexpr OptionText kKeyFile = {
     "--key-file", "FILE",
     "The new key; of an image it must open the disk",
     "", true, false, false, false};
-inline constexpr OptionText kBroker = {
-    "--broker", "URL",
-    "The broker's URL",
-    "", true, false, false, false};
-inline constexpr OptionText kCa = {
-    "--ca", "FILE",
-    "Certificate authority of the broker, PEM",
-    "", true, false, false, false};
-inline constexpr OptionText kTokenFile = {
-    "--token-file", "FILE",
-    "Admin token of the broker",
-    "", true, false, false, false};
 }  // namespace rotate_key
 
 namespace expire {
@@ -762,18 +729,6 @@ inline constexpr OptionText kAt = {
     "--at", "TIME",
     "never, now, YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ (UTC)",
     "", true, false, false, false};
-inline constexpr OptionText kBroker = {
-    "--broker", "URL",
-    "The broker's URL",
-    "", true, false, false, false};
-inline constexpr OptionText kCa = {
-    "--ca", "FILE",
-    "Certificate authority of the broker, PEM",
-    "", true, false, false, false};
-inline constexpr OptionText kTokenFile = {
-    "--token-file", "FILE",
-    "Admin token of the broker",
-    "", true, false, false, false};
 }  // namespace expire
 
 namespace audit {
@@ -785,18 +740,6 @@ inline constexpr CommandText kCommand = {
 inline constexpr OptionText kWorkload = {
     "WORKLOAD", "",
     "Workload id or digest, or the image",
-    "", true, false, false, false};
-inline constexpr OptionText kBroker = {
-    "--broker", "URL",
-    "The broker's URL",
-    "", true, false, false, false};
-inline constexpr OptionText kCa = {
-    "--ca", "FILE",
-    "Certificate authority of the broker, PEM",
-    "", true, false, false, false};
-inline constexpr OptionText kTokenFile = {
-    "--token-file", "FILE",
-    "Admin token of the broker",
     "", true, false, false, false};
 }  // namespace audit
 
