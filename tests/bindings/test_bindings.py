@@ -63,7 +63,7 @@ def date(flag):
 def as_library(message):
     """A message of the command line with the library's names of options."""
     table = tomllib.loads((SOURCE / "api/cli.toml").read_text())
-    options = sum([*table["sets"].values(), *(one["option"] for one in table["commands"].values())], [])
+    options = sum([*table["sets"].values(), *(one.get("option", []) for one in table["commands"].values())], [])
     names = {}
     for option in options:
         flag = option["flag"].split(",")[0]
