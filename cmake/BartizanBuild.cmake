@@ -13,11 +13,13 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  # NOHASHDIR: several build folders of one checkout share their objects.
+  # NOHASHDIR and BASEDIR: several build folders of one checkout share their objects. Without BASEDIR no file of a unity
+  # build is found again, because its own path is in the build folder.
   # IGNOREOPTIONS: a build that warned without -Werror is not in the cache of one that has it, because the presets
   # that share the other flags share this one.
-  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_NOHASHDIR=1 CCACHE_IGNOREOPTIONS=-Werror ${CCACHE})
-  set(CMAKE_C_COMPILER_LAUNCHER env CCACHE_NOHASHDIR=1 CCACHE_IGNOREOPTIONS=-Werror ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}
+    CCACHE_IGNOREOPTIONS=-Werror ${CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
 endif()
 
 add_compile_options(-Wall -Wextra -Wno-missing-field-initializers)
