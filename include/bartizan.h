@@ -1333,6 +1333,10 @@ typedef struct bartizan_broker_options {
    * client's. Default: none. */
   const char* const* trusted_proxies;
   size_t trusted_proxy_count;
+
+  /* Folder from which evidence gets what it came without, as in the evidence policy: VCEKs and
+   * revocation lists of AMD, collateral of Intel. Absent: evidence must bring all itself. */
+  const char* collateral;
 } bartizan_broker_options;
 
 /* Bits of bartizan_broker_access.flags. */
@@ -1408,10 +1412,15 @@ typedef struct bartizan_workload {
   /* The disk key. Required. */
   bartizan_blob disk_key;
 
-  /* The TEE that the measurements are of. bartizan's own broker uses it for sev and sev-es
-   * alone: their guests bring no evidence, so that it judges their launches as their owner.
-   * Default: "snp". */
+  /* The TEE that the measurements are of; those of tdx are MRTDs. Guests of sev and sev-es bring
+   * no evidence, so that bartizan's own broker judges their launches as their owner. Default:
+   * "snp". */
   int32_t tee;
+
+  /* The rest of what evidence must be, a JSON text as docs/reference/evidence-policy.schema.json
+   * has it; absent: its defaults, which are strict. Of bartizan's own broker alone, and of TEEs
+   * whose guests bring evidence. */
+  const char* policy;
 } bartizan_workload;
 
 /* Starts a broker, which serves on its own threads until it is stopped or freed.
@@ -1509,8 +1518,8 @@ BARTIZAN_TOOLS_API int32_t bartizan_broker_unregister(
  *
  *   access  Where the broker is.
  *   json    Receives a JSON array of objects {id, workload_digest, measurements, allow_simulated,
- *           allow_debug, minimum_tcb, resource, tee, generation, registered, expires}; they hold no
- *           secret.
+ *           allow_debug, minimum_tcb, policy, resource, tee, generation, registered, expires}; they
+ *           hold no secret.
  *
  * Blocks for the time of a request; any thread. In libbartizan_tools.
  * Errors: io: the broker cannot be reached; permission_denied: the token; unsupported: another kind

@@ -35,6 +35,8 @@ struct BrokerOptions {
   // Addresses or prefixes ("10.0.0.0/8") of proxies: the last address of their X-Forwarded-For is
   // believed to be the client's, and limits are the client's.
   std::vector<std::string> trusted_proxies = {};
+  // As EvidencePolicy::collateral: what evidence comes without. Empty: it must bring all itself.
+  std::filesystem::path collateral = {};
 };
 
 // Serves on threads of its own from start() to the destructor. Any thread may call it.
@@ -69,10 +71,13 @@ struct Workload {
   bool allow_simulated = false;
   bool allow_debug = false;
   uint64_t minimum_tcb = 0;
+  // The rest of what evidence must be, as EvidencePolicy::json; "": its defaults, which are strict.
+  // Of our broker alone, and of TEEs whose guests bring evidence.
+  std::string policy = {};
   std::string resource = {};  // "default/disk-key/<id>"
   SecretBytes disk_key = {};
-  // That the measurements are of. bartizan's own broker needs it for sev and sev-es alone:
-  // their guests bring no evidence, so it judges their launches as their owner, for the host that
+  // That the measurements are of; of tdx they are MRTDs. The guests of sev and sev-es bring no
+  // evidence, so bartizan's own broker judges their launches as their owner, for the host that
   // makes them (docs/tee.md, "Pre-attestation").
   Tee tee = Tee::snp;
 };
@@ -134,7 +139,8 @@ Result<std::string> trustee_resource_policy(const Workload& workload);
 Result<void> unregister_workload(const BrokerAccess& access, const std::string& workload);
 
 // All registrations by id, as a JSON array of {id, workload_digest, measurements, allow_simulated,
-// allow_debug, minimum_tcb, resource, tee, generation, registered, expires}. It holds no secret.
+// allow_debug, minimum_tcb, policy, resource, tee, generation, registered, expires}; policy is an
+// object, or null for the defaults. It holds no secret.
 Result<std::string> list_workloads(const BrokerAccess& access);
 
 // One of them, as a JSON object.

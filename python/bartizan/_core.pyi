@@ -696,6 +696,7 @@ class Broker:
         requests_per_second: int = 100,
         request_burst: int = 1000,
         trusted_proxies: Sequence[str] = (),
+        collateral: _Path | None = None,
     ) -> None:
         """Starts a broker, which serves on its own threads until close().
 
@@ -716,6 +717,9 @@ class Broker:
         trusted_proxies: Addresses or prefixes, such as 10.0.0.0/8, of proxies in front of the
             broker: the last address of their X-Forwarded-For is believed to be the client's,
             and the limits are the client's. Default: none.
+        collateral: Folder from which evidence gets what it came without, as in the evidence
+            policy: VCEKs and revocation lists of AMD, collateral of Intel. Absent: evidence
+            must bring all itself.
         """
     # end of generated: arguments of Broker
     @property
@@ -1303,6 +1307,7 @@ def register_workload(
     resource: str = "",
     disk_key: bytes,
     tee: Tee | str = "snp",
+    policy: str = "",
 ) -> None:
     """Registers a workload and its key. AlreadyExists if its id is registered with other
     values and `replace` is false.
@@ -1337,9 +1342,12 @@ def register_workload(
     resource: Name of the key at the broker (KBS: repository/type/tag). Default:
         "default/disk-key/<id>".
     disk_key: The disk key. Required.
-    tee: The TEE that the measurements are of. bartizan's own broker uses it for sev and
-        sev-es alone: their guests bring no evidence, so that it judges their launches as
+    tee: The TEE that the measurements are of; those of tdx are MRTDs. Guests of sev and
+        sev-es bring no evidence, so that bartizan's own broker judges their launches as
         their owner.
+    policy: The rest of what evidence must be, a JSON text as
+        docs/reference/evidence-policy.schema.json has it; absent: its defaults, which are
+        strict. Of bartizan's own broker alone, and of TEEs whose guests bring evidence.
     """
 
 def trustee_resource_policy(
@@ -1361,8 +1369,8 @@ def trustee_resource_policy(
     allow_debug: Whether the key is released to guests whose policy allows debugging.
     resource: Name of the key at the broker (KBS: repository/type/tag). Default:
         "default/disk-key/<id>".
-    tee: The TEE that the measurements are of. bartizan's own broker uses it for sev and
-        sev-es alone: their guests bring no evidence, so that it judges their launches as
+    tee: The TEE that the measurements are of; those of tdx are MRTDs. Guests of sev and
+        sev-es bring no evidence, so that bartizan's own broker judges their launches as
         their owner.
     """
 # end of generated: functions

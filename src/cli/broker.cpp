@@ -83,6 +83,7 @@ void add_broker(CLI::App& app, Invocation& session) {
   declare(command, text::broker::kRequestsPerSecond, arguments->options.requests_per_second);
   declare(command, text::broker::kRequestBurst, arguments->options.request_burst);
   declare(command, text::broker::kTrustedProxy, arguments->options.trusted_proxies);
+  declare(command, text::broker::kCollateral, arguments->options.collateral);
   declare(command, text::broker::kVerbose, arguments->verbose);
 }
 

@@ -13,7 +13,7 @@ struct RegisterArguments {
   std::string url, ca, token_file, admin_key_file, kind = "bartizan";
   BrokerAccess admin;  // its claims and what to send
   LaunchArguments launch;
-  std::string image, disk_key_file;
+  std::string image, disk_key_file, policy_file;
   std::vector<std::string> measurements;  // in hexadecimal; empty: measured here
   bool allow_simulated = false, allow_debug = false, keep_reference_values = false,
        show_policy = false, force = false;
@@ -35,6 +35,7 @@ Result<void> check_meanings(const RegisterArguments& arguments) {
       {launch.guest_features != 0, "--guest-features", measures, "without --measurement"},
       {!arguments.admin_key_file.empty(), "--admin-key", !ours, "with --kind trustee"},
       {!arguments.token_file.empty(), "--token-file", ours, "with --kind bartizan"},
+      {!arguments.policy_file.empty(), "--policy", ours, "with --kind bartizan"},
       {arguments.keep_reference_values, "--keep-reference-values", !ours, "with --kind trustee"},
       {arguments.admin.resource_policy, "--resource-policy", !ours, "with --kind trustee"},
       {arguments.admin.keep_resource_policy, "--keep-resource-policy", !ours,
@@ -98,6 +99,8 @@ Result<Workload> workload_of(const RegisterArguments& arguments) {
   workload.allow_simulated = arguments.allow_simulated;
   workload.allow_debug = arguments.allow_debug;
   workload.minimum_tcb = arguments.minimum_tcb;
+  if (!arguments.policy_file.empty())
+    workload.policy = TRY(read_text("--policy", arguments.policy_file));
   workload.resource =
       info.resource.empty() ? "default/disk-key/" + info.workload_id : info.resource;
   return workload;
@@ -178,6 +181,7 @@ void add_register(CLI::App& app, Invocation& session) {
   declare(command, text::register_image::kAllowSimulated, arguments->allow_simulated);
   declare(command, text::register_image::kAllowDebug, arguments->allow_debug);
   declare(command, text::register_image::kMinimumTcb, arguments->minimum_tcb);
+  declare(command, text::register_image::kPolicy, arguments->policy_file);
   declare(command, text::register_image::kReplace, arguments->admin.replace);
   declare(command, text::register_image::kForce, arguments->force);
   add_trustee_options(command, *arguments);

@@ -95,6 +95,9 @@ Result<int> show(const AdminArguments& arguments, Printer& output) {
   }
   lines.emplace_back("resource", word(one, "resource"));
   lines.emplace_back("minimum TCB", word(one, "minimum_tcb"));
+  const auto policy = one.find("policy");
+  lines.emplace_back("policy", policy == one.end() || policy->is_null() ? "the verifier's defaults"
+                                                                        : policy->dump());
   lines.emplace_back("simulated", word(one, "allow_simulated") == "true"
                                       ? "allowed: protects nothing"
                                       : "refused");

@@ -57,6 +57,7 @@ class BrokerTest : public ::testing::Test {
       std::lock_guard lock(mutex_);
       log_ += std::string(line) + "\n";
     };
+    configure(options);
     auto broker = Broker::start(std::move(options));
     ASSERT_TRUE(broker.ok()) << broker.error().describe();
     broker_.emplace(std::move(*broker));
@@ -68,6 +69,8 @@ class BrokerTest : public ::testing::Test {
     broker_.reset();
     std::filesystem::remove_all(folder_);
   }
+
+  virtual void configure(BrokerOptions&) {}
 
   SecretBytes token() {
     std::ifstream file(broker_->admin_token_path());

@@ -21,6 +21,7 @@ Result<BrokerOptions> from_c(const bartizan_broker_options* from) {
   TRY(assign(options.request_burst, "request_burst", to.request_burst));
   TRY(assign_list(options.trusted_proxies, options.trusted_proxy_count, "trusted_proxies",
       to.trusted_proxies, 64));
+  TRY(assign(options.collateral, "collateral", to.collateral));
   TRY(finish(options, to));
   return to;
 }
@@ -68,6 +69,7 @@ Result<Workload> from_c(const bartizan_workload* from) {
   TRY(assign(options.disk_key, "disk_key", to.disk_key));
   if (options.tee != 0) TRY(assign_enum(options.tee, BARTIZAN_TEE_TDX, "tee", "BARTIZAN_TEE_*",
       to.tee));
+  TRY(assign(options.policy, "policy", to.policy));
   TRY(finish(options, to));
   return to;
 }

@@ -588,7 +588,8 @@ void with_arguments_of_Broker(Define&& define, Work work) {
          const std::vector<py::bytes>& sev_roots,
          uint32_t requests_per_second,
          uint32_t request_burst,
-         const std::vector<std::string>& trusted_proxies) {
+         const std::vector<std::string>& trusted_proxies,
+         const std::optional<Path>& collateral) {
         BrokerOptions options;
         assign(state, "state", options.state);
         assign(address, "address", options.address);
@@ -599,6 +600,7 @@ void with_arguments_of_Broker(Define&& define, Work work) {
         assign(requests_per_second, "requests_per_second", options.requests_per_second);
         assign(request_burst, "request_burst", options.request_burst);
         assign(trusted_proxies, "trusted_proxies", options.trusted_proxies);
+        assign(collateral, "collateral", options.collateral);
         return work(std::move(options));
       },
       py::arg("state"),
@@ -611,6 +613,7 @@ void with_arguments_of_Broker(Define&& define, Work work) {
       py::arg("requests_per_second") = 100,
       py::arg("request_burst") = 1000,
       py::arg("trusted_proxies") = std::vector<std::string>(),
+      py::arg("collateral") = py::none(),
       R"doc(Starts a broker, which serves on its own threads until close().
 
 state: Folder of store, certificates and admin token; created with mode 0700 if it is
@@ -629,7 +632,10 @@ request_burst: Requests, and new connections, that an address may make at once a
     while of fewer, 1 to 1000000.
 trusted_proxies: Addresses or prefixes, such as 10.0.0.0/8, of proxies in front of the
     broker: the last address of their X-Forwarded-For is believed to be the client's,
-    and the limits are the client's. Default: none.)doc");
+    and the limits are the client's. Default: none.
+collateral: Folder from which evidence gets what it came without, as in the evidence
+    policy: VCEKs and revocation lists of AMD, collateral of Intel. Absent: evidence
+    must bring all itself.)doc");
 }
 
 template <typename Define, typename Work>
@@ -655,7 +661,8 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
          uint64_t minimum_tcb,
          const std::string& resource,
          const py::bytes& disk_key,
-         const py::object& tee) {
+         const py::object& tee,
+         const std::string& policy) {
         BrokerAccess broker_access;
         assign(url, "url", broker_access.url);
         assign(ca_pem, "ca_pem", broker_access.ca_pem);
@@ -679,6 +686,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
         assign(resource, "resource", workload.resource);
         assign(disk_key, "disk_key", workload.disk_key);
         assign(tee, "tee", workload.tee);
+        assign(policy, "policy", workload.policy);
         return work(std::move(broker_access), std::move(workload));
       },
       py::kw_only(),
@@ -703,6 +711,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
       py::arg("resource") = "",
       py::arg("disk_key"),
       py::arg("tee") = "snp",
+      py::arg("policy") = "",
       R"doc(Registers a workload and its key. AlreadyExists if its id is registered with other
 values and `replace` is false.
 
@@ -736,9 +745,12 @@ minimum_tcb: Minimum of each component of REPORTED_TCB, in that field's form.
 resource: Name of the key at the broker (KBS: repository/type/tag). Default:
     "default/disk-key/<id>".
 disk_key: The disk key. Required.
-tee: The TEE that the measurements are of. bartizan's own broker uses it for sev and
-    sev-es alone: their guests bring no evidence, so that it judges their launches as
-    their owner.)doc");
+tee: The TEE that the measurements are of; those of tdx are MRTDs. Guests of sev and
+    sev-es bring no evidence, so that bartizan's own broker judges their launches as
+    their owner.
+policy: The rest of what evidence must be, a JSON text as
+    docs/reference/evidence-policy.schema.json has it; absent: its defaults, which are
+    strict. Of bartizan's own broker alone, and of TEEs whose guests bring evidence.)doc");
 }
 
 template <typename Define, typename Work>
@@ -776,8 +788,8 @@ measurements: Accepted launch digests, at least one: 48 bytes each; of sev and s
 allow_debug: Whether the key is released to guests whose policy allows debugging.
 resource: Name of the key at the broker (KBS: repository/type/tag). Default:
     "default/disk-key/<id>".
-tee: The TEE that the measurements are of. bartizan's own broker uses it for sev and
-    sev-es alone: their guests bring no evidence, so that it judges their launches as
+tee: The TEE that the measurements are of; those of tdx are MRTDs. Guests of sev and
+    sev-es bring no evidence, so that bartizan's own broker judges their launches as
     their owner.)doc");
 }
 

@@ -8,6 +8,7 @@
 #include "attest/client/kbs_protocol.hpp"
 #include "attest/evidence/tee_name.hpp"
 #include "attest/sev/platform_chain.hpp"
+#include "attest/verify/policy.hpp"
 #include "base/errors.hpp"
 #include "crypto/jwe.hpp"
 
@@ -52,13 +53,21 @@ Result<bool> flag(const Json& json, std::string_view name) {
   return json_bool(json, name, "workload");
 }
 
-// Absent: one whose evidence names its TEE.
+// Absent: snp, or its simulation.
 Result<Tee> tee_member(const Json& json) {
   if (!json.contains("tee")) return Tee::snp;
   std::string name = TRY(json_string(json, "tee", "workload"));
   auto tee = evidence::tee_of_kbs_name(name);
-  if (tee && evidence::is_pre_attested(*tee)) return *tee;
-  return invalid_workload(fmt::format("tee \"{}\": sev, sev-es, or no such member", name));
+  if (tee && *tee != Tee::none) return *tee;
+  return invalid_workload(
+      fmt::format("tee \"{}\": sev, sev-es, snp, tdx or {}", name,
+                  evidence::kbs_tee_name(Tee::simulated)));
+}
+
+// As text without blanks, so that the same policy is the same text.
+std::string policy_member(const Json& json) {
+  auto found = json.find("policy");
+  return found == json.end() || found->is_null() ? std::string() : found->dump();
 }
 
 bool is_id(std::string_view id) {
@@ -66,6 +75,31 @@ bool is_id(std::string_view id) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-' || c == '.';
   });
+}
+
+// The policy by itself: what the other members demand beside it is added for each judgement.
+Result<void> check_policy(const Workload& workload) {
+  if (workload.policy.empty()) return {};
+  if (evidence::is_pre_attested(workload.tee))
+    return invalid_workload("policy is of evidence, and guests of sev and sev-es bring none");
+  const Json policy = TRY(parse_json(workload.policy, "workload: policy"));
+  if (policy.is_object() && policy.contains("allow_simulated"))
+    return invalid_workload("policy has allow_simulated, which is the workload's own member");
+  EvidencePolicy alone;
+  alone.json = workload.policy;
+  auto read = verify::read_policy(alone);
+  if (!read.ok()) return std::move(read).error();
+  return {};
+}
+
+// A number is a TCB of Milan and Genoa (EvidencePolicy::minimum_tcb).
+Result<void> check_minimum_tcb(const Workload& workload) {
+  if (workload.minimum_tcb == 0) return {};
+  if (evidence::is_pre_attested(workload.tee))
+    return invalid_workload("minimum_tcb is SNP's; SEV has the least firmware in its guest policy");
+  if (workload.tee == Tee::tdx)
+    return invalid_workload("minimum_tcb is SNP's; of TDX the policy has tcb_statuses");
+  return {};
 }
 
 // No guest would ever get the key.
@@ -100,8 +134,8 @@ Result<void> check_workload(const Workload& workload) {
                                           evidence::kbs_tee_name(workload.tee), size));
     }
   }
-  if (evidence::is_pre_attested(workload.tee) && workload.minimum_tcb != 0)
-    return invalid_workload("minimum_tcb is SNP's; SEV has the least firmware in its guest policy");
+  TRY(check_minimum_tcb(workload));
+  TRY(check_policy(workload));
   return check_disk_key(workload.disk_key);
 }
 
@@ -139,6 +173,7 @@ Result<Workload> workload_from_json(const Json& json) {
   workload.allow_simulated = TRY(flag(json, "allow_simulated"));
   workload.allow_debug = TRY(flag(json, "allow_debug"));
   workload.minimum_tcb = TRY(tcb_number(json));
+  workload.policy = policy_member(json);
   workload.resource = TRY(json_string(json, "resource", "workload"));
   std::string encoded = TRY(json_string(json, "disk_key", "workload"));
   auto key = from_base64(encoded);
@@ -182,7 +217,7 @@ Result<Tee> parse_auth(ByteView body) {
   TRY(json_member(json, "extra-params", "auth"));
   if (auto tee = evidence::verifiable_tee(name)) return *tee;
   return make_error(ErrorCode::unsupported, std::string(kOrigin),
-                    "TEE \"{}\"; this broker verifies snp and {}", name,
+                    "TEE \"{}\"; this broker verifies snp, tdx and {}", name,
                     evidence::kbs_tee_name(Tee::simulated));
 }
 
@@ -277,15 +312,21 @@ Result<SevMeasurement> parse_sev_measured(ByteView body) {
 
 namespace {
 
-Json public_part(const Workload& workload) {
+Result<Json> policy_value(const Workload& workload) {
+  if (workload.policy.empty()) return Json();
+  return parse_json(workload.policy, "workload: policy");
+}
+
+Result<Json> public_part(const Workload& workload) {
   Json measurements = Json::array();
   for (const Bytes& one : workload.measurements) measurements.push_back(to_hex(one));
-  return {{"id", workload.id},
+  return Json{{"id", workload.id},
           {"workload_digest", to_hex(workload.workload_digest)},
           {"measurements", std::move(measurements)},
           {"allow_simulated", workload.allow_simulated},
           {"allow_debug", workload.allow_debug},
           {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
+          {"policy", TRY(policy_value(workload))},
           {"resource", workload.resource}};
 }
 
@@ -302,9 +343,9 @@ Result<RegistrationMessage> parse_registration(ByteView body) {
 
 Result<SecretBytes> write_registration(const Workload& workload, bool replace) {
   TRY(check_workload(workload));
-  Json json = public_part(workload);
+  Json json = TRY(public_part(workload));
   json["disk_key"] = to_base64(workload.disk_key.bytes());
-  if (evidence::is_pre_attested(workload.tee)) json["tee"] = evidence::kbs_tee_name(workload.tee);
+  json["tee"] = evidence::kbs_tee_name(workload.tee);
   if (replace) json["replace"] = true;
   std::string text = json.dump();
   SecretBytes body = SecretBytes::from_string(text);
@@ -313,8 +354,8 @@ Result<SecretBytes> write_registration(const Workload& workload, bool replace) {
   return body;
 }
 
-Json public_part(const Registration& registration) {
-  Json json = public_part(registration.workload);
+Result<Json> public_part(const Registration& registration) {
+  Json json = TRY(public_part(registration.workload));
   json["tee"] = evidence::kbs_tee_name(registration.workload.tee);
   json["generation"] = registration.generation;
   json["registered"] = registration.registered;
@@ -322,9 +363,10 @@ Json public_part(const Registration& registration) {
   return json;
 }
 
-Json list_of(const std::vector<Registration>& registrations) {
+Result<Json> list_of(const std::vector<Registration>& registrations) {
   Json list = Json::array();
-  for (const Registration& registration : registrations) list.push_back(public_part(registration));
+  for (const Registration& registration : registrations)
+    list.push_back(TRY(public_part(registration)));
   return list;
 }
 

@@ -52,7 +52,7 @@ Result<void> check_disk_key(const SecretBytes& key);
 Result<int64_t> parse_expiry(ByteView body);
 
 // GET /bartizan/v1/workloads/… and /bartizan/v1/workloads: no secret.
-Json public_part(const Registration& registration);
-Json list_of(const std::vector<Registration>& registrations);
+Result<Json> public_part(const Registration& registration);
+Result<Json> list_of(const std::vector<Registration>& registrations);
 
 }  // namespace bartizan::attest::broker

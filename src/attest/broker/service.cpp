@@ -6,7 +6,6 @@
 #include "attest/broker/messages.hpp"
 #include "attest/broker/token.hpp"
 #include "attest/client/kbs_protocol.hpp"
-#include "attest/evidence/snp_report.hpp"
 #include "attest/evidence/tee_name.hpp"
 #include "attest/https/peer_address.hpp"
 #include "base/errors.hpp"
@@ -166,8 +165,9 @@ Result<BrokerReply> Service::attest(const BrokerRequest& request, Subject& subje
   auto report_data =
       TRY(client::report_data(message.nonce, message.tee_public_key, message.additional_evidence));
   Evidence evidence = TRY(evidence_from_json(message.primary_evidence, session->tee));
-  auto report = TRY(evidence::SnpReport::parse(evidence.report));
-  const Registration registration = TRY(store_.registered(report.host_data, options_.clock()));
+  // Whose guest it would be, if it is genuine.
+  const Bytes host_data = TRY(show_evidence(evidence)).host_data;
+  const Registration registration = TRY(store_.registered(host_data, options_.clock()));
   const Workload& workload = registration.workload;
   subject.workload_id = workload.id;
   Result<VerifiedEvidence> verified = appraise(workload, evidence, report_data);
@@ -209,6 +209,8 @@ Result<VerifiedEvidence> Service::appraise(const Workload& workload, const Evide
   policy.host_data = workload.workload_digest;
   policy.report_data.assign(report_data.begin(), report_data.end());
   policy.minimum_tcb = workload.minimum_tcb;
+  policy.json = workload.policy;
+  policy.collateral = options_.collateral;
   policy.now = options_.clock();
   return verify_evidence(evidence, policy);
 }
@@ -274,13 +276,13 @@ Result<BrokerReply> Service::put_workload(const BrokerRequest& request) {
 
 Result<BrokerReply> Service::list_workloads(const BrokerRequest& request) {
   TRY(require_admin(request));
-  return reply_json(list_of(TRY(store_.registrations())));
+  return reply_json(TRY(list_of(TRY(store_.registrations()))));
 }
 
 Result<BrokerReply> Service::show_workload(const BrokerRequest& request,
                                            const std::string& reference) {
   TRY(require_admin(request));
-  return reply_json(public_part(TRY(store_.find(reference))));
+  return reply_json(TRY(public_part(TRY(store_.find(reference)))));
 }
 
 Result<BrokerReply> Service::remove_workload(const BrokerRequest& request,
@@ -297,7 +299,7 @@ Result<BrokerReply> Service::rotate_key(const BrokerRequest& request,
   const SecretBytes key = TRY(disk_key_of(request.body));
   const Registration changed = TRY(store_.rotate_key(reference, key));
   TRY(note_change(request, kKeyRotated, changed.workload));
-  return reply_json(public_part(changed));
+  return reply_json(TRY(public_part(changed)));
 }
 
 Result<BrokerReply> Service::set_expiry(const BrokerRequest& request,
@@ -305,7 +307,7 @@ Result<BrokerReply> Service::set_expiry(const BrokerRequest& request,
   TRY(require_admin(request));
   const Registration changed = TRY(store_.set_expiry(reference, TRY(parse_expiry(request.body))));
   TRY(note_change(request, kExpirySet, changed.workload));
-  return reply_json(public_part(changed));
+  return reply_json(TRY(public_part(changed)));
 }
 
 Result<BrokerReply> Service::audit(const BrokerRequest& request, const std::string& reference) {

@@ -3,6 +3,7 @@
 // token. Any thread.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <string>
 
@@ -37,6 +38,7 @@ class Service {
     LogSink log;
     crypto::Sha256Digest admin_token_hash{};
     std::vector<Bytes> sev_roots;  // trusted beside AMD's own
+    std::filesystem::path collateral = {};  // EvidencePolicy::collateral
   };
   static Result<std::unique_ptr<Service>> create(Store store, Options options);
 

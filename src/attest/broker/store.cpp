@@ -19,14 +19,15 @@ namespace {
 
 constexpr const char* kOrigin = "attest/broker";
 constexpr size_t kDigestDigits = 64;
-constexpr int64_t kSchemaVersion = 3;
+constexpr int64_t kSchemaVersion = 4;
 // `generation` counts all changes of registrations; a number is never used again.
 constexpr std::string_view kSchema =
     "CREATE TABLE workloads(digest BLOB PRIMARY KEY, id TEXT NOT NULL, generation INTEGER NOT NULL "
     "UNIQUE,"
     "  measurements TEXT NOT NULL, allow_simulated INTEGER NOT NULL, allow_debug INTEGER NOT NULL,"
     "  minimum_tcb INTEGER NOT NULL, resource TEXT NOT NULL, tee TEXT NOT NULL,"
-    "  registered INTEGER NOT NULL, expires INTEGER NOT NULL, disk_key BLOB NOT NULL);"
+    "  registered INTEGER NOT NULL, expires INTEGER NOT NULL, disk_key BLOB NOT NULL,"
+    "  policy TEXT NOT NULL DEFAULT '');"
     "CREATE INDEX workloads_of_id ON workloads(id);"
     "CREATE TABLE counter(generation INTEGER NOT NULL); INSERT INTO counter VALUES(0);"
     "CREATE TABLE audit(number INTEGER PRIMARY KEY AUTOINCREMENT, workload TEXT NOT NULL,"
@@ -35,7 +36,7 @@ constexpr std::string_view kSchema =
     "  address TEXT NOT NULL, evidence TEXT, evidence_hash BLOB NOT NULL, chain BLOB);"
     "CREATE INDEX audit_of_workload ON audit(workload, number);"
     "CREATE INDEX audit_of_digest ON audit(digest, number);"
-    "PRAGMA user_version = 3;";
+    "PRAGMA user_version = 4;";
 // Version 2 had one registration for an id, and keys in a table of their own. Its audit could be
 // emptied by strangers; what is left of it is kept as refusals are, outside of the chain.
 constexpr std::string_view kSetAside =
@@ -43,7 +44,7 @@ constexpr std::string_view kSetAside =
     "DROP INDEX audit_of_workload;";
 constexpr std::string_view kTakeOver =
     "INSERT INTO workloads SELECT digest, id, old_workloads.rowid, measurements, allow_simulated,"
-    "  allow_debug, minimum_tcb, resource, tee, 0, 0, content FROM old_workloads"
+    "  allow_debug, minimum_tcb, resource, tee, 0, 0, content, '' FROM old_workloads"
     "  JOIN resources ON path = resource;"
     "UPDATE counter SET generation = (SELECT IFNULL(MAX(generation), 0) FROM workloads);"
     "INSERT INTO audit SELECT number, workload, x'', time, time, 1,"
@@ -53,9 +54,12 @@ constexpr std::string_view kTakeOver =
 // Since version 2: which TEE the measurements are of, as kbs_tee_name() spells it.
 constexpr std::string_view kAddTee =
     "ALTER TABLE workloads ADD COLUMN tee TEXT NOT NULL DEFAULT 'snp'; PRAGMA user_version = 2;";
+// Since version 4: EvidencePolicy::json.
+constexpr std::string_view kAddPolicy =
+    "ALTER TABLE workloads ADD COLUMN policy TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 4;";
 constexpr std::string_view kSelectRegistration =
     "SELECT id, digest, measurements, allow_simulated, allow_debug, minimum_tcb, resource, tee, "
-    "generation, registered, expires FROM workloads WHERE ";
+    "generation, registered, expires, policy FROM workloads WHERE ";
 
 struct CloseDatabase {
   void operator()(sqlite3* database) const { sqlite3_close(database); }
@@ -97,14 +101,16 @@ Result<std::optional<Registration>> read_registration(Statement& statement) {
   registration.generation = statement.number(8);
   registration.registered = statement.number(9);
   registration.expires = statement.number(10);
+  workload.policy = statement.text(11);
   return std::optional<Registration>(std::move(registration));
 }
 
 // All but the key, of two of the same digest.
 bool same_values(const Workload& a, const Workload& b) {
-  return std::tie(a.id, a.measurements, a.allow_simulated, a.allow_debug, a.minimum_tcb, a.resource,
-                  a.tee) == std::tie(b.id, b.measurements, b.allow_simulated, b.allow_debug,
-                                     b.minimum_tcb, b.resource, b.tee);
+  return std::tie(a.id, a.measurements, a.allow_simulated, a.allow_debug, a.minimum_tcb, a.policy,
+                  a.resource, a.tee) == std::tie(b.id, b.measurements, b.allow_simulated,
+                                                 b.allow_debug, b.minimum_tcb, b.policy, b.resource,
+                                                 b.tee);
 }
 
 Error is_registered(const Workload& workload) {
@@ -169,6 +175,7 @@ class Transaction {
 };
 
 Result<void> migrate(sqlite3* database, int64_t version) {
+  if (version == 3) return execute(database, kAddPolicy);
   if (version == 1) TRY(execute(database, kAddTee));
   if (version != 0) TRY(execute(database, kSetAside));
   TRY(execute(database, kSchema));
@@ -183,10 +190,12 @@ Result<int64_t> schema_version(sqlite3* database) {
 }
 
 Result<void> prepare_schema(sqlite3* database) {
-  // secure_delete: a replaced key is overwritten in the file. Another process (fsck, a backup) may
-  // hold the file for a moment.
+  // Another process (fsck, a backup) may hold the file for a moment.
   sqlite3_busy_timeout(database, 5000);
-  TRY(execute(database, "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;"));
+  // WAL: a decision waits for one fsync and not for three. FULL: what was answered is on the disk.
+  TRY(execute(database,
+              "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA journal_mode = WAL; "
+              "PRAGMA synchronous = FULL;"));
   const int64_t version = TRY(schema_version(database));
   if (version > kSchemaVersion) {
     return make_error(ErrorCode::unsupported, kOrigin,
@@ -252,13 +261,13 @@ struct Store::State {
   Result<void> put_row(const Workload& workload, int64_t now) {
     const int64_t generation = TRY(next_generation());
     Statement row = TRY(Statement::prepare(
-        handle(), "INSERT INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"));
+        handle(), "INSERT INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)"));
     std::string measurements = measurements_text(workload.measurements);
     row.bind(ByteView(workload.workload_digest)).bind(workload.id).bind(generation);
     row.bind(measurements).bind(int64_t{workload.allow_simulated});
     row.bind(int64_t{workload.allow_debug}).bind(static_cast<int64_t>(workload.minimum_tcb));
     row.bind(workload.resource).bind(evidence::kbs_tee_name(workload.tee)).bind(now);
-    return row.bind(workload.disk_key.bytes()).run();
+    return row.bind(workload.disk_key.bytes()).bind(workload.policy).run();
   }
 
   // Sets one column, and gives the registration a generation of its own.
@@ -335,6 +344,21 @@ struct Store::State {
         entry, kMaxKeptEvidence);
   }
 
+  // secure_delete overwrites a key that goes when its page gets into the file; until then the log
+  // beside it has both. Whoever reads at this moment delays that until the next time.
+  void forget_old_keys() {
+    sqlite3_wal_checkpoint_v2(handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  }
+
+  // As transact(), for what replaces or removes a key.
+  template <typename Body>
+  auto transact_keys(Body body) -> decltype(body()) {
+    auto result = transact(std::move(body));
+    MutexLock lock(mutex);
+    if (result.ok()) forget_old_keys();
+    return result;
+  }
+
   // Runs `body` in a transaction under the lock.
   template <typename Body>
   auto transact(Body body) -> decltype(body()) {
@@ -366,7 +390,7 @@ Result<Store> Store::open(const std::filesystem::path& path) {
 }
 
 Result<Store::Put> Store::put_workload(const Workload& workload, bool replace, int64_t now) {
-  return state_->transact([&]() -> Result<Put> {
+  return state_->transact_keys([&]() -> Result<Put> {
     auto before = TRY(state_->select("digest = ?", ByteView(workload.workload_digest)));
     const bool again = !before.empty() && same_values(before.front().workload, workload) &&
                        TRY(state_->has_key(before.front(), workload.disk_key));
@@ -395,7 +419,7 @@ Result<std::vector<Registration>> Store::registrations() {
 }
 
 Result<Registration> Store::remove(const std::string& reference) {
-  return state_->transact([&]() -> Result<Registration> {
+  return state_->transact_keys([&]() -> Result<Registration> {
     Registration registration = TRY(state_->find(reference));
     TRY(state_->remove(registration));
     return registration;
@@ -403,7 +427,7 @@ Result<Registration> Store::remove(const std::string& reference) {
 }
 
 Result<Registration> Store::rotate_key(const std::string& reference, const SecretBytes& key) {
-  return state_->transact([&]() -> Result<Registration> {
+  return state_->transact_keys([&]() -> Result<Registration> {
     return state_->change(TRY(state_->find(reference)), "disk_key", key.bytes());
   });
 }
@@ -417,7 +441,7 @@ Result<Registration> Store::set_expiry(const std::string& reference, int64_t exp
 }
 
 Result<Registration> Store::put_resource(const std::string& path, const SecretBytes& content) {
-  return state_->transact([&]() -> Result<Registration> {
+  return state_->transact_keys([&]() -> Result<Registration> {
     auto all = TRY(state_->select("resource = ?", std::string_view(path)));
     return state_->change(TRY(only_one(std::move(all), path)), "disk_key", content.bytes());
   });

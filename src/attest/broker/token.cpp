@@ -23,25 +23,41 @@ Json header_of(const crypto::EcKey& key) {
             {"y", to_base64(point.y, Base64::url)}}}};
 }
 
+// TD attributes, bit 0 (TDX module ABI, ATTRIBUTES).
+constexpr uint64_t kTdDebug = 1;
+
+bool allows_debug(const VerifiedEvidence& evidence) {
+  return (evidence.policy & (evidence.tee == Tee::tdx ? kTdDebug : evidence::kPolicyDebug)) != 0;
+}
+
 // AR4SI: 2 to 31 affirming, 32 to 95 warning, 96 and above contraindicated. The simulated TEE has
-// no hardware.
+// no hardware (97); 32: genuine, with known vulnerabilities, which the policy took.
+int hardware_claim(const VerifiedEvidence& evidence) {
+  if (evidence.tee == Tee::simulated) return 97;
+  return evidence.tee == Tee::tdx && evidence.tcb_status != "UpToDate" ? 32 : 2;
+}
+
+const char* status_of(int hardware) {
+  return hardware >= 96 ? "contraindicated" : hardware >= 32 ? "warning" : "affirming";
+}
+
 Json submodule(const VerifiedEvidence& evidence, const Json& runtime_data) {
-  bool simulated = evidence.tee == Tee::simulated;
+  const int hardware = hardware_claim(evidence);
   Json tee = {{"measurement", to_hex(evidence.measurement)},
               {"report_data", to_hex(evidence.report_data)},
               {"init_data", to_hex(evidence.host_data)},
               {"chip_id", evidence.chip_id},
-              {"policy_debug_allowed", (evidence.policy & evidence::kPolicyDebug) != 0},
+              {"policy_debug_allowed", allows_debug(evidence)},
               {"reported_tcb", evidence.reported_tcb}};
   Json annotated = {{"init_data", to_hex(evidence.host_data)},
                     {"report_data", to_hex(evidence.report_data)},
                     {"runtime_data_claims", runtime_data}};
   annotated[std::string(evidence::kbs_tee_name(evidence.tee))] = std::move(tee);
-  return {{"ear.status", simulated ? "contraindicated" : "affirming"},
+  return {{"ear.status", status_of(hardware)},
           {"ear.trustworthiness-vector",
-           {{"instance-identity", simulated ? 97 : 2},
+           {{"instance-identity", evidence.tee == Tee::simulated ? 97 : 2},
             {"executables", 3},
-            {"hardware", simulated ? 97 : 2},
+            {"hardware", hardware},
             {"configuration", 2}}},
           {"ear.appraisal-policy-id", "default"},
           {"ear.veraison.annotated-evidence", std::move(annotated)}};

@@ -41,8 +41,9 @@ constexpr bool is_pre_attested(Tee tee) {
 
 // Those whose evidence this version can verify.
 constexpr std::optional<Tee> verifiable_tee(std::string_view name) {
-  if (name == kbs_tee_name(Tee::snp)) return Tee::snp;
-  if (name == kbs_tee_name(Tee::simulated)) return Tee::simulated;
+  for (Tee tee : {Tee::snp, Tee::tdx, Tee::simulated}) {
+    if (name == kbs_tee_name(tee)) return tee;
+  }
   return std::nullopt;
 }
 

@@ -567,6 +567,11 @@ inline constexpr OptionText kTrustedProxy = {
     "A proxy in front, or a prefix of addresses of proxies: the last address of their "
     "X-Forwarded-For is the client's, for the limits and the log",
     "", false, false, false, false};
+inline constexpr OptionText kCollateral = {
+    "--collateral", "FOLDER",
+    "VCEKs, revocation lists and Intel's collateral for evidence that comes without, as "
+    "for `evidence verify`",
+    "", false, false, false, false};
 inline constexpr OptionText kVerbose = {
     "--verbose", "",
     "Log each decision",
@@ -623,6 +628,11 @@ inline constexpr OptionText kAllowDebug = {
 inline constexpr OptionText kMinimumTcb = {
     "--minimum-tcb", "NUMBER",
     "Minimum of each component of the TCB",
+    "", false, false, false, false};
+inline constexpr OptionText kPolicy = {
+    "--policy", "FILE",
+    "Evidence policy, JSON: what evidence must be beside that (`evidence verify "
+    "--policy`)",
     "", false, false, false, false};
 inline constexpr OptionText kReplace = {
     "--replace", "",

@@ -690,7 +690,50 @@ TEST_F(StoreTest, ReplacesAllOfItsId) {
   EXPECT_EQ(store.registrations().value().size(), 1u);
 }
 
-// The forms before this one: an id for each registration, keys apart; the first without a TEE.
+// The form before this one had no evidence policies.
+TEST_F(StoreTest, TakesOverRegistrationsWithoutPolicies) {
+  Workload strict = workload(2);
+  strict.policy = R"({"version":1})";
+  {
+    Store store = open();
+    ASSERT_TRUE(store.put_workload(workload(1), false, 10).ok());
+    ASSERT_TRUE(store.add_to_audit(entry(1, "allowed")).ok());
+  }
+  sql("ALTER TABLE workloads DROP COLUMN policy; PRAGMA user_version = 3;");
+  Store store = open();
+  const Registration one = store.find("one").value();
+  EXPECT_EQ(one.workload.policy, "");
+  EXPECT_EQ(store.release(judged_by(one), "default/disk-key/one", 1).value().view(), "secret");
+  EXPECT_EQ(store.verify_audit().value().entries, 1);
+  ASSERT_TRUE(store.put_workload(strict, true, 11).ok());
+  EXPECT_EQ(store.find("one").value().workload.policy, strict.policy);
+}
+
+// Neither in the file nor in the log beside it, while the broker still serves.
+TEST_F(StoreTest, KeysThatAreGoneAreInNoFile) {
+  const auto found = [&](std::string_view key) {
+    for (const auto& file : std::filesystem::directory_iterator(folder_)) {
+      std::ifstream content(file.path(), std::ios::binary);
+      const std::string text{std::istreambuf_iterator<char>(content), {}};
+      if (text.find(key) != std::string::npos) return true;
+    }
+    return false;
+  };
+  Store store = open();
+  Workload one = workload(1);
+  one.disk_key = SecretBytes::from_string("the-first-key-of-all");
+  ASSERT_TRUE(store.put_workload(one, false, 10).ok());
+  EXPECT_TRUE(found("the-first-key-of-all"));
+  ASSERT_TRUE(store.rotate_key("one", SecretBytes::from_string("the-second-of-them")).ok());
+  EXPECT_FALSE(found("the-first-key-of-all"));
+  one.disk_key = SecretBytes::from_string("third-one");
+  ASSERT_TRUE(store.put_workload(one, true, 10).ok());
+  EXPECT_FALSE(found("the-second-of-them"));
+  ASSERT_TRUE(store.remove("one").ok());
+  EXPECT_FALSE(found("third-one"));
+}
+
+// The forms before that: an id for each registration, keys apart; the first without a TEE.
 TEST_F(StoreTest, TakesOverOlderVersions) {
   for (int version : {1, 2}) {
     SCOPED_TRACE(version);

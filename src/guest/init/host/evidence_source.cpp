@@ -13,6 +13,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "guest/init/host/host_socket.hpp"
+#include "guest/init/host/tsm_report.hpp"
 #include "guest_abi/boot_stages.hpp"
 
 namespace bartizan::guest::init::host {
@@ -94,7 +95,17 @@ class SnpSource : public EvidenceSource {
   }
 };
 
-// none, SEV, SEV-ES, TDX
+// Intel's collateral comes from the broker's folder: the guest has none.
+class TdxSource : public EvidenceSource {
+ public:
+  Tee tee() const override { return Tee::tdx; }
+  Result<Evidence> evidence(std::span<const uint8_t> report_data) override {
+    TRY(check_report_data(report_data));
+    return Evidence{Tee::tdx, TRY(tdx_quote(report_data)), {}};
+  }
+};
+
+// none, SEV, SEV-ES
 class SilentSource : public EvidenceSource {
  public:
   explicit SilentSource(Tee tee) : tee_(tee) {}
@@ -125,7 +136,10 @@ Result<std::unique_ptr<EvidenceSource>> evidence_source_of(Tee tee) {
     TRY(check_device(tee, kSnpDevice, "sev-guest (CONFIG_SEV_GUEST)"));
     source = std::make_unique<SnpSource>();
   }
-  if (tee == Tee::tdx) TRY(check_device(tee, kTdxDevice, "tdx-guest (CONFIG_TDX_GUEST_DRIVER)"));
+  if (tee == Tee::tdx) {
+    TRY(check_device(tee, kTdxDevice, "tdx-guest (CONFIG_TDX_GUEST_DRIVER)"));
+    source = std::make_unique<TdxSource>();
+  }
   if (!source) source = std::make_unique<SilentSource>(tee);
   return source;
 }

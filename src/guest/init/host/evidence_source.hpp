@@ -1,5 +1,5 @@
-// Where this guest's evidence comes from: the SNP guest device, the simulated TEE's vsock service,
-// or nothing.
+// Where this guest's evidence comes from: the SNP guest device, the kernel's TSM reports (TDX), the
+// simulated TEE's vsock service, or nothing.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@ namespace bartizan::guest::init::host {
 constexpr const char* kSnpDevice = "/dev/sev-guest";
 constexpr const char* kTdxDevice = "/dev/tdx_guest";
 
-// Of that TEE and of no other. SEV and SEV-ES guests have nothing to show, and quotes of TDX are
-// not asked for yet: their evidence() is `unsupported`.
+// Of that TEE and of no other. SEV and SEV-ES guests have nothing to show: their evidence() is
+// `unsupported`.
 // verification_failed, reason "tee": the device of this TEE is not there, whatever the cause.
 Result<std::unique_ptr<EvidenceSource>> evidence_source_of(Tee tee);
 

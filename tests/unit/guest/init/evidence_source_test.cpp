@@ -6,12 +6,15 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <string>
 
 #include "attest/evidence/certificate_table.hpp"
 #include "attest/evidence/simulated_signer.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/unique_fd.hpp"
+#include "guest/init/host/tsm_report.hpp"
 
 namespace bartizan::guest::init {
 namespace {
@@ -155,6 +158,50 @@ TEST(WatchedSource, RemembersWhoFailed) {
   host::WatchedSource content(good);
   EXPECT_TRUE(content.evidence(filled(0)).ok());
   EXPECT_FALSE(content.failed());
+}
+
+// An entry of configfs-tsm, as ordinary files.
+class TsmReport : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/bartizan-tsm-XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    entry_ = name;
+    put("provider", "tdx_guest\n");
+    put("inblob", "");
+    put("outblob", "a quote");
+  }
+  void TearDown() override { std::filesystem::remove_all(entry_); }
+  void put(const char* name, std::string_view text) {
+    ASSERT_TRUE(write_file(entry_ / name, as_bytes(text)).ok());
+  }
+  std::filesystem::path entry_;
+};
+
+TEST_F(TsmReport, IsOverWhatWasAsked) {
+  auto quote = host::report_of_entry(entry_, filled(7));
+  ASSERT_TRUE(quote.ok()) << quote.error().describe();
+  EXPECT_EQ(as_text(*quote), "a quote");
+  const ReportData asked = filled(7);
+  EXPECT_EQ(read_file(entry_ / "inblob", 100).value(), Bytes(asked.begin(), asked.end()));
+}
+
+TEST_F(TsmReport, OfAnotherProviderIsRefused) {
+  put("provider", "sev_guest\n");
+  auto quote = host::report_of_entry(entry_, filled(7));
+  ASSERT_FALSE(quote.ok());
+  EXPECT_EQ(quote.error().reason, "tee");
+  EXPECT_TRUE(read_file(entry_ / "inblob", 100).value().empty());
+}
+
+TEST_F(TsmReport, AHostWithoutQuotesIsNamed) {
+  put("outblob", "");
+  EXPECT_NE(host::report_of_entry(entry_, filled(7)).error().message.find("--quote-service"),
+            std::string::npos);
+  std::filesystem::remove(entry_ / "outblob");
+  EXPECT_EQ(host::report_of_entry(entry_, filled(7)).error().code, ErrorCode::io);
+  put("outblob", std::string(host::kMaxTsmReport + 1, 'q'));
+  EXPECT_EQ(host::report_of_entry(entry_, filled(7)).error().code, ErrorCode::resource_exhausted);
 }
 
 }  // namespace
