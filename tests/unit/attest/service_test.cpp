@@ -135,7 +135,7 @@ TEST_F(ServiceTest, OtherVersionsAndTeesAreRefused) {
   EXPECT_THAT(json(old)["detail"].get<std::string>(), HasSubstr("0.3.0"));
   EXPECT_THAT(json(old)["type"].get<std::string>(),
               HasSubstr("https://github.com/confidential-containers/kbs/errors/"));
-  EXPECT_EQ(json(auth("tdx"))["code"], "unsupported");
+  EXPECT_EQ(json(auth("sgx"))["code"], "unsupported");
   EXPECT_EQ(json(auth("sample"))["code"], "unsupported");
 }
 
