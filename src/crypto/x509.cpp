@@ -143,6 +143,9 @@ Result<std::vector<Certificate>> Certificate::all_from_pem(std::string_view pem)
   return certificates;
 }
 
+Certificate::Certificate(std::shared_ptr<X509> certificate)
+    : certificate_(std::move(certificate)), fingerprint_(sha256(der())) {}
+
 Bytes Certificate::der() const {
   uint8_t* data = nullptr;
   int size = i2d_X509(certificate_.get(), &data);
@@ -235,7 +238,7 @@ Result<RevocationList> RevocationList::from_der(ByteView der) {
   const uint8_t* cursor = der.data();
   X509_CRL* parsed = d2i_X509_CRL(nullptr, &cursor, static_cast<long>(der.size()));
   if (!parsed) return openssl_error("revocation list: not DER", ErrorCode::corrupt);
-  RevocationList list(std::shared_ptr<X509_CRL>(parsed, X509_CRL_free));
+  RevocationList list(std::shared_ptr<X509_CRL>(parsed, X509_CRL_free), der);
   if (cursor != der.data() + der.size()) {
     return make_error(ErrorCode::corrupt, "crypto", "revocation list: {} bytes after its end",
                       der.data() + der.size() - cursor);

@@ -33,6 +33,7 @@ class Certificate {
   static Result<std::vector<Certificate>> all_from_pem(std::string_view pem);  // at least one
 
   Bytes der() const;
+  const Sha256Digest& fingerprint() const { return fingerprint_; }  // SHA-256 of the DER
   std::string pem() const;
   std::string common_name() const;         // of the subject; empty when absent
   std::string issuer_common_name() const;  // empty when absent
@@ -55,8 +56,9 @@ class Certificate {
 
  private:
   friend struct CertificateRequest;
-  explicit Certificate(std::shared_ptr<X509> certificate) : certificate_(std::move(certificate)) {}
+  explicit Certificate(std::shared_ptr<X509> certificate);
   std::shared_ptr<X509> certificate_;
+  Sha256Digest fingerprint_;
 };
 
 // A list of certificates that their issuer has taken back (CRL).
@@ -64,6 +66,7 @@ class RevocationList {
  public:
   static Result<RevocationList> from_der(ByteView der);  // corrupt: no list, trailing bytes
 
+  const Sha256Digest& fingerprint() const { return fingerprint_; }  // SHA-256 of the DER
   // The name is the issuer's and the signature is good. Looks at nothing else.
   bool issued_by(const Certificate& issuer) const;
   bool names_issuer(const Certificate& issuer) const;
@@ -73,8 +76,10 @@ class RevocationList {
   std::string issuer_common_name() const;
 
  private:
-  explicit RevocationList(std::shared_ptr<X509_CRL> list) : list_(std::move(list)) {}
+  RevocationList(std::shared_ptr<X509_CRL> list, ByteView der)
+      : list_(std::move(list)), fingerprint_(sha256(der)) {}
   std::shared_ptr<X509_CRL> list_;
+  Sha256Digest fingerprint_;
 };
 
 // A certificate to be made.

@@ -4,6 +4,7 @@
 
 #include "attest/evidence/certificate_role.hpp"
 #include "attest/evidence/simulated_signer.hpp"
+#include "attest/verify/known.hpp"
 #include "base/errors.hpp"
 
 namespace bartizan::attest::verify {
@@ -59,7 +60,7 @@ bool check_link(Checks& checks, const Certificate& certificate, const Certificat
     return checks.add("certificate_chain", false, "a certificate authority", issuer.common_name(),
                       {"certificate_chain", "issuer of " + name + " may not sign certificates"});
   }
-  const bool good = certificate.signature_kind() == kind && certificate.issued_by(issuer);
+  const bool good = certificate.signature_kind() == kind && is_issued_by(certificate, issuer);
   return checks.add(
       "certificate_chain", good, "signed by \"" + issuer.common_name() + "\"",
       good ? "so"
@@ -88,9 +89,7 @@ std::string how_to_get(SignerKind signer) {
 Result<GivenCertificates> sort_certificates(const Evidence& evidence) {
   GivenCertificates given;
   for (const Bytes& der : evidence.certificates) {
-    const bool pem = as_text(der).starts_with("-----BEGIN");
-    Certificate certificate =
-        pem ? TRY(Certificate::from_pem(as_text(der))) : TRY(Certificate::from_der(der));
+    const Certificate certificate = TRY(known_certificate(der));
     const CertificateRole role = evidence::role_of(certificate);
     std::optional<Certificate>& place = place_of(given, role);
     if (place) {
@@ -188,7 +187,7 @@ void check_revocation(Checks& checks, const CertificateChain& chain,
     }
     if (!issuer) continue;  // of another product, or of the other kind of signer
     any = any || issuer == &chain.root;
-    if (!checks.add("revocation", list.issued_by(*issuer),
+    if (!checks.add("revocation", is_list_of(list, *issuer),
                     "signed by \"" + issuer->common_name() + "\"", list.issuer_common_name(),
                     {"revoked", "revocation list is not signed by its issuer"}))
       return;

@@ -5,6 +5,7 @@
 
 #include "attest/evidence/snp_report.hpp"
 #include "attest/verify/judge.hpp"
+#include "attest/verify/known.hpp"
 #include "attest/verify/tdx_collateral.hpp"
 #include "bartizan/attest.hpp"
 #include "base/errors.hpp"
@@ -23,7 +24,7 @@ constexpr size_t kMaxRevocationFiles = 16;
 bool has_leaf(const Evidence& evidence) {
   return std::any_of(evidence.certificates.begin(), evidence.certificates.end(),
                      [](const Bytes& der) {
-                       auto certificate = crypto::Certificate::from_der(der);
+                       auto certificate = known_certificate(der);
                        return certificate.ok() && !certificate->is_ca();
                      });
 }

@@ -6,6 +6,7 @@
 
 #include "attest/verify/event_log.hpp"
 #include "attest/verify/judge.hpp"
+#include "attest/verify/known.hpp"
 #include "attest/verify/pck_extension.hpp"
 #include "attest/verify/tdx_collateral.hpp"
 #include "attest/verify/tdx_quote.hpp"
@@ -62,7 +63,7 @@ bool check_issued(const TdxCase& one, std::string_view name, const Certificate& 
                   const Certificate& issuer) {
   const bool good = issuer.is_ca() &&
                     certificate.signature_kind() == Certificate::SignatureKind::ecdsa_sha256 &&
-                    certificate.issued_by(issuer);
+                    is_issued_by(certificate, issuer);
   return one.checks.add(
       name, good, "signed by \"" + issuer.common_name() + "\"",
       good ? "so" : certificate.common_name(),
@@ -93,7 +94,7 @@ void not_reached_all(Checks& checks, std::initializer_list<std::string_view> nam
 }
 
 std::optional<PckChain> check_pck_chain(const TdxCase& one) {
-  auto parsed = Certificate::all_from_pem(as_text(one.quote.certificates));
+  auto parsed = known_chain(as_text(one.quote.certificates));
   auto absent = [&]() -> std::optional<PckChain> {
     not_reached_all(one.checks, {"certificate_dates", "platform"});
     return std::nullopt;
@@ -144,9 +145,7 @@ void check_signatures(const TdxCase& one, const std::optional<PckChain>& chain) 
                  std::equal(expected.begin(), expected.end(), quote.qe.report_data.begin()),
                  to_hex(expected), to_hex(quote.qe.report_data),
                  {"signature", "quoting enclave vouches for another attestation key"});
-  ByteView x = quote.attestation_key.first(32), y = quote.attestation_key.subspan(32);
-  auto key = crypto::EcKey::from_public(crypto::Curve::p256,
-                                        {Bytes(x.begin(), x.end()), Bytes(y.begin(), y.end())});
+  auto key = known_p256_key(quote.attestation_key);
   const bool good = key.ok() && verify_p256(*key, quote.signed_part, quote.signature);
   one.checks.add("signature", good, "signed by the attestation key",
                  good ? "so" : "another or damaged signature",
@@ -167,8 +166,7 @@ bool check_document(const TdxCase& one, std::string_view name, const SignedDocum
   one.checks.add(fmt::format("{}.revocation", name), !collateral.root_list.revokes(signer),
                  "not on the root's list", signer.common_name() + ", serial " + signer.serial(),
                  {"revoked", "certificate \"" + signer.common_name() + "\" was revoked"});
-  auto key = signer.ec_public_key();
-  const bool good = key.ok() && verify_p256(*key, as_bytes(document.text), document.signature);
+  const bool good = is_document_of(document, signer);
   if (!one.checks.add(fmt::format("{}.signature", name), good, "signed by Intel",
                       good ? "so" : "another or damaged signature",
                       {"collateral", fmt::format("{} is not signed by its issuer", name)}))
@@ -186,7 +184,7 @@ bool check_document(const TdxCase& one, std::string_view name, const SignedDocum
 void check_list(const TdxCase& one, std::string_view name, const crypto::RevocationList& list,
                 const Certificate& issuer, const Certificate& subject) {
   const std::string by = "\"" + issuer.common_name() + "\"";
-  if (!one.checks.add(name, list.issued_by(issuer), "signed by " + by, list.issuer_common_name(),
+  if (!one.checks.add(name, is_list_of(list, issuer), "signed by " + by, list.issuer_common_name(),
                       {"revoked", "revocation list is not signed by " + by}))
     return;
   const int64_t until = list.next_update() ? list.next_update() : one.demands.now;
@@ -377,19 +375,21 @@ void check_collateral(const TdxCase& one, const std::optional<PckChain>& chain,
                     "(`bartizan evidence verify --collateral`, tdx/FMSPC.json)"});
     return stop();
   }
-  auto parsed = parse_tdx_collateral(text);
+  auto parsed = known_collateral(text);
   if (!parsed.ok()) {
     one.checks.fail("collateral", "TCB info, QE identity, revocation lists", parsed.error(),
                     "collateral");
     return stop();
   }
   if (!chain) return stop();
-  check_lists(one, *chain, *parsed);
-  const bool has_info = check_document(one, "tcb_info", parsed->tcb_info.document, *parsed);
-  const bool has_qe = check_document(one, "qe_identity", parsed->qe_identity.document, *parsed);
+  const TdxCollateral& collateral = **parsed;
+  check_lists(one, *chain, collateral);
+  const bool has_info = check_document(one, "tcb_info", collateral.tcb_info.document, collateral);
+  const bool has_qe =
+      check_document(one, "qe_identity", collateral.qe_identity.document, collateral);
   if (!has_info || !has_qe) return not_reached_all(one.checks, {"tdx_module", "tcb_status"});
-  const TcbLevel* qe = check_qe_identity(one, parsed->qe_identity);
-  check_tcb(one, *chain, parsed->tcb_info, qe, said);
+  const TcbLevel* qe = check_qe_identity(one, collateral.qe_identity);
+  check_tcb(one, *chain, collateral.tcb_info, qe, said);
 }
 
 void check_attributes(const TdxCase& one) {
@@ -503,7 +503,7 @@ Result<VerifiedEvidence> read_tdx(const Evidence& evidence) {
 
 Result<std::string> fmspc_of_quote(ByteView bytes) {
   TdxQuote quote = TRY(TdxQuote::parse(bytes));
-  auto chain = TRY(Certificate::all_from_pem(as_text(quote.certificates)));
+  auto chain = TRY(known_chain(as_text(quote.certificates)));
   std::optional<Bytes> content = chain[0].extension(kOidSgxExtension);
   PckExtension platform = TRY(parse_pck_extension(content ? ByteView(*content) : ByteView()));
   return to_hex(platform.fmspc);

@@ -115,6 +115,9 @@ Result<Json> read_document(const Json& json, const std::string& name, SignedDocu
   to.text = TRY(json_string(json, name, kCollateral));
   to.signature = TRY(hex_member(json, name + "_signature", 64));
   to.issuers = TRY(chain_member(json, name + "_issuer_chain"));
+  Bytes both = to.signature;  // its size is fixed
+  both.insert(both.end(), to.text.begin(), to.text.end());
+  to.digest = crypto::sha256(both);
   Json document = TRY(parse_json(to.text, kCollateral));
   to.issued = TRY(date_member(document, "issueDate"));
   to.next_update = TRY(date_member(document, "nextUpdate"));

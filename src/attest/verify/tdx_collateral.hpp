@@ -21,6 +21,7 @@ struct SignedDocument {
   std::string text;
   Bytes signature;                           // 64: r, s
   std::vector<crypto::Certificate> issuers;  // signer, root
+  crypto::Sha256Digest digest{};             // of text and signature
   int64_t issued = 0, next_update = 0;
   uint64_t evaluation_number = 0;
 };

@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "attest/verify/known.hpp"
+
 namespace bartizan::attest::verify {
 namespace {
 
@@ -395,12 +397,12 @@ std::optional<Product> product_of_amd_root(std::string_view public_key_hash) {
 }
 
 Result<Certificate> amd_root(Product product) {
-  return Certificate::from_pem(chain_of(product)->ark);
+  return known_certificate(as_bytes(chain_of(product)->ark));
 }
 
 Result<Certificate> amd_authority(Product product, SignerKind signer) {
   const VendorChain* chain = chain_of(product);
-  return Certificate::from_pem(signer == SignerKind::vlek ? chain->asvk : chain->ask);
+  return known_certificate(as_bytes(signer == SignerKind::vlek ? chain->asvk : chain->ask));
 }
 
 }  // namespace bartizan::attest::verify
