@@ -60,7 +60,8 @@ crypto::EcdsaSignature signature_of(ByteView r_and_s) {
 }
 
 void snp(const std::filesystem::path& folder) {
-  Evidence evidence{Tee::snp, file(folder / "milan-v3-vlek.report.bin"),
+  Evidence evidence{Tee::snp,
+                    file(folder / "milan-v3-vlek.report.bin"),
                     {file(folder / "milan-v3-vlek.vlek.der")}};
   EvidencePolicy policy;
   policy.json = R"({"version":1,"snp":{"signers":["vlek"],"maximum_vmpl":1}})";
@@ -71,9 +72,9 @@ void snp(const std::filesystem::path& folder) {
   const ByteView signed_part = ByteView(evidence.report).first(attest::evidence::kSignedSize);
   Bytes raw(report.signature_r.rbegin() + 24, report.signature_r.rend());  // little-endian, 72
   raw.insert(raw.end(), report.signature_s.rbegin() + 24, report.signature_s.rend());
-  compare("snp",
-          [&] { return key.verify(crypto::HashKind::sha384, signed_part, signature_of(raw)); },
-          [&] { return verify_evidence(evidence, policy).ok(); });
+  compare(
+      "snp", [&] { return key.verify(crypto::HashKind::sha384, signed_part, signature_of(raw)); },
+      [&] { return verify_evidence(evidence, policy).ok(); });
 }
 
 void tdx(const std::filesystem::path& folder) {
@@ -87,20 +88,20 @@ void tdx(const std::filesystem::path& folder) {
   const auto pck = crypto::Certificate::from_pem(as_text(quote.certificates)).value();
   const auto pck_key = pck.ec_public_key().value();
   const auto key = crypto::EcKey::from_public(
-                       crypto::Curve::p256, {Bytes(quote.attestation_key.begin(),
-                                                   quote.attestation_key.begin() + 32),
-                                             Bytes(quote.attestation_key.begin() + 32,
-                                                   quote.attestation_key.end())})
+                       crypto::Curve::p256,
+                       {Bytes(quote.attestation_key.begin(), quote.attestation_key.begin() + 32),
+                        Bytes(quote.attestation_key.begin() + 32, quote.attestation_key.end())})
                        .value();
   // The platform is below every level, which is found after all that is signed.
-  compare("tdx",
-          [&] {
-            return key.verify(crypto::HashKind::sha256, quote.signed_part,
-                              signature_of(quote.signature)) &&
-                   pck_key.verify(crypto::HashKind::sha256, quote.qe.bytes,
-                                  signature_of(quote.qe_signature));
-          },
-          [&] { return judge_evidence(evidence, policy).value().reason == "tcb"; });
+  compare(
+      "tdx",
+      [&] {
+        return key.verify(crypto::HashKind::sha256, quote.signed_part,
+                          signature_of(quote.signature)) &&
+               pck_key.verify(crypto::HashKind::sha256, quote.qe.bytes,
+                              signature_of(quote.qe_signature));
+      },
+      [&] { return judge_evidence(evidence, policy).value().reason == "tcb"; });
 }
 
 }  // namespace

@@ -70,9 +70,8 @@ Result<Broker> Broker::start(BrokerOptions options) {
       TRY(attest::broker::Store::open(options.state / attest::broker::kStoreFile));
   auto impl = std::make_unique<Impl>();
   impl->service = TRY(attest::broker::Service::create(
-      std::move(store),
-      {options.clock, options.log, identity.admin_token_hash, options.sev_roots,
-       options.collateral}));
+      std::move(store), {options.clock, options.log, identity.admin_token_hash, options.sev_roots,
+                         options.collateral}));
   impl->front = std::make_unique<attest::broker::Front>(*impl->service);
   impl->lock = std::move(identity.lock);
   impl->server =

@@ -59,9 +59,8 @@ Result<Tee> tee_member(const Json& json) {
   std::string name = TRY(json_string(json, "tee", "workload"));
   auto tee = evidence::tee_of_kbs_name(name);
   if (tee && *tee != Tee::none) return *tee;
-  return invalid_workload(
-      fmt::format("tee \"{}\": sev, sev-es, snp, tdx or {}", name,
-                  evidence::kbs_tee_name(Tee::simulated)));
+  return invalid_workload(fmt::format("tee \"{}\": sev, sev-es, snp, tdx or {}", name,
+                                      evidence::kbs_tee_name(Tee::simulated)));
 }
 
 // As text without blanks, so that the same policy is the same text.
@@ -321,13 +320,13 @@ Result<Json> public_part(const Workload& workload) {
   Json measurements = Json::array();
   for (const Bytes& one : workload.measurements) measurements.push_back(to_hex(one));
   return Json{{"id", workload.id},
-          {"workload_digest", to_hex(workload.workload_digest)},
-          {"measurements", std::move(measurements)},
-          {"allow_simulated", workload.allow_simulated},
-          {"allow_debug", workload.allow_debug},
-          {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
-          {"policy", TRY(policy_value(workload))},
-          {"resource", workload.resource}};
+              {"workload_digest", to_hex(workload.workload_digest)},
+              {"measurements", std::move(measurements)},
+              {"allow_simulated", workload.allow_simulated},
+              {"allow_debug", workload.allow_debug},
+              {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
+              {"policy", TRY(policy_value(workload))},
+              {"resource", workload.resource}};
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ class Service {
     std::function<int64_t()> clock;
     LogSink log;
     crypto::Sha256Digest admin_token_hash{};
-    std::vector<Bytes> sev_roots;  // trusted beside AMD's own
+    std::vector<Bytes> sev_roots;           // trusted beside AMD's own
     std::filesystem::path collateral = {};  // EvidencePolicy::collateral
   };
   static Result<std::unique_ptr<Service>> create(Store store, Options options);

@@ -103,9 +103,9 @@ Result<std::shared_ptr<const TdxCollateral>> known_collateral(std::string_view j
 Result<crypto::EcKey> known_p256_key(ByteView point) {
   static Memo<crypto::EcKey> memo(kMostKeys);
   return known(memo, point, [point] {
-    return crypto::EcKey::from_public(crypto::Curve::p256,
-                                      {Bytes(point.begin(), point.begin() + 32),
-                                       Bytes(point.begin() + 32, point.end())});
+    return crypto::EcKey::from_public(
+        crypto::Curve::p256,
+        {Bytes(point.begin(), point.begin() + 32), Bytes(point.begin() + 32, point.end())});
   });
 }
 

@@ -11,10 +11,11 @@
 #include "attest/evidence/snp_report.hpp"
 #include "attest/verify/vendor_certificates.hpp"
 #include "bartizan/attest.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::attest::verify {
 
-constexpr size_t kMaxPolicyJson = 64 * 1024;
+constexpr size_t kMaxPolicyJson = 64 * kKiB;
 
 // A bit of a field: must be set, must be clear, or is not looked at.
 enum class BitDemand { any, set, clear };

@@ -9,11 +9,12 @@
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 #include "crypto/x509.hpp"
 
 namespace bartizan::attest::verify {
 
-constexpr size_t kMaxCollateralJson = 512 * 1024;
+constexpr size_t kMaxCollateralJson = 512 * kKiB;
 constexpr size_t kMaxTcbLevels = 256;  // Intel's have some ten
 
 // A document that Intel signs: its bytes, and who signed them.

@@ -59,7 +59,8 @@ Result<void> check_provider(const std::filesystem::path& entry) {
   while (!name.empty() && name.back() == '\n') name.pop_back();
   if (name == kTdxProvider) return {};
   return refused(kOrigin, "tee", kTdxProvider, name,
-                 "the kernel's TSM reports are of \"{}\", and this guest was measured as tdx", name);
+                 "the kernel's TSM reports are of \"{}\", and this guest was measured as tdx",
+                 name);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "bartizan/result.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::guest::init::host {
 
@@ -20,7 +21,7 @@ Result<Bytes> tdx_quote(std::span<const uint8_t> report_data);
 
 // Of an entry that exists. verification_failed, reason "tee": the entry is another provider's; io:
 // the host gave no quote, with the kernel's error; resource_exhausted: above kMaxTsmReport.
-constexpr size_t kMaxTsmReport = 64 * 1024;
+constexpr size_t kMaxTsmReport = 64 * kKiB;
 Result<Bytes> report_of_entry(const std::filesystem::path& entry,
                               std::span<const uint8_t> report_data);
 
