@@ -907,6 +907,15 @@ typedef struct bartizan_build_options {
   /* The source is a confidential image that buildah mkcw or oci2cw made, and this opens its disk
    * (LUKS, ext4). Default: none: an ordinary image. */
   bartizan_blob source_passphrase;
+
+  /* The owner's private key (PEM, not encrypted: P-256, P-384 or Ed25519). The image carries a
+   * statement, signed by it, that it is `version` of workload_id; a broker that has the public
+   * key (signer) releases the disk key to it without a registration of its own. Default: none:
+   * the image carries no statement. */
+  bartizan_blob signing_key;
+
+  /* The version that signing_key vouches for, 1 at least. Default: 0. */
+  uint64_t version;
 } bartizan_build_options;
 
 /* JSON object BuildReport: A confidential image that was built, and its key.
@@ -973,6 +982,9 @@ typedef struct bartizan_build_options {
  *   scratch_bytes     number. Size of the scratch disk; 0: the workload writes to memory.
  *   host_may          string. What the host may do to the workload: some of "input", "output",
  *                     "signals", or "none"; empty for an image of another tool.
+ *   statement         string. JWS of the owner about the image's version, which nothing has
+ *                     verified; empty: none.
+ *   version           number. The version in that statement; 0: none.
  *   manifest          string. The exact text of the manifest.
  *   workload_digest   hex. SHA-256 of the manifest, 32 bytes.
  *   disk_path         string. File that holds /disk.img.
@@ -1157,6 +1169,9 @@ typedef struct bartizan_key_request {
   /* Makes the evidence. Required. */
   bartizan_evidence_fn evidence;
   void* evidence_user;
+
+  /* The owner's statement about the workload's version, as image_info has it. Default: none. */
+  const char* statement;
 } bartizan_key_request;
 
 /* JSON object VerifiedEvidence: Content of evidence.
@@ -1393,7 +1408,7 @@ typedef struct bartizan_workload {
   /* Name of the workload. Required. */
   const char* id;
 
-  /* SHA-256 of the manifest. 32 bytes. Required. */
+  /* SHA-256 of the manifest. 32 bytes. Default: that of each build that a `signer` signs. */
   bartizan_blob workload_digest;
 
   /* Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32 bytes. Required. */
@@ -1421,6 +1436,15 @@ typedef struct bartizan_workload {
    * has it; absent: its defaults, which are strict. Of bartizan's own broker alone, and of TEEs
    * whose guests bring evidence. */
   const char* policy;
+
+  /* In place of workload_digest: a public key (PEM: P-256, P-384 or Ed25519). Every build whose
+   * image carries a statement about this id that is signed by it is the workload. Of bartizan's
+   * own broker alone, and of TEEs whose guests bring evidence. */
+  const char* signer;
+
+  /* Of a signer: the oldest version that gets the key. None below one that got it ever does.
+   * Default: 0. */
+  uint64_t minimum_version;
 } bartizan_workload;
 
 /* Starts a broker, which serves on its own threads until it is stopped or freed.
@@ -1518,8 +1542,8 @@ BARTIZAN_TOOLS_API int32_t bartizan_broker_unregister(
  *
  *   access  Where the broker is.
  *   json    Receives a JSON array of objects {id, workload_digest, measurements, allow_simulated,
- *           allow_debug, minimum_tcb, policy, resource, tee, generation, registered, expires}; they
- *           hold no secret.
+ *           allow_debug, minimum_tcb, policy, resource, tee, signer, minimum_version,
+ *           released_version, generation, registered, expires}; they hold no secret.
  *
  * Blocks for the time of a request; any thread. In libbartizan_tools.
  * Errors: io: the broker cannot be reached; permission_denied: the token; unsupported: another kind

@@ -128,6 +128,8 @@ struct KeyRequest {
   std::string ca_pem = {};    // trusted authority; TLS without it is refused
   std::string resource = {};  // "repository/type/tag"
   uint32_t timeout_ms = 30'000;
+  // JWS of the workload's owner about its version, shown to the broker; empty: none.
+  std::string statement = {};
 };
 
 // The whole KBS 0.4.0 exchange: auth, attest with a fresh EC P-256 key, GET the resource, open the

@@ -65,7 +65,7 @@ class Broker {
 // it.
 struct Workload {
   std::string id = {};
-  std::vector<uint8_t> workload_digest = {};  // 32 bytes
+  std::vector<uint8_t> workload_digest = {};  // 32 bytes; empty: of a `signer`
   // any of these; 48 bytes, of sev and sev-es 32
   std::vector<std::vector<uint8_t>> measurements = {};
   bool allow_simulated = false;
@@ -80,6 +80,12 @@ struct Workload {
   // evidence, so bartizan's own broker judges their launches as their owner, for the host that
   // makes them (docs/tee.md, "Pre-attestation").
   Tee tee = Tee::snp;
+  // In place of workload_digest: every build whose image carries a statement about this id, signed
+  // by this key (PEM: P-256, P-384 or Ed25519; BuildOptions::signing_key), is the workload, unless
+  // its version is below minimum_version or below one that got the key before. Of our broker alone,
+  // and of TEEs whose guests bring evidence.
+  std::string signer = {};
+  uint64_t minimum_version = 0;
 };
 
 // The kind of broker that a workload is registered with, and so the protocol.
@@ -139,8 +145,9 @@ Result<std::string> trustee_resource_policy(const Workload& workload);
 Result<void> unregister_workload(const BrokerAccess& access, const std::string& workload);
 
 // All registrations by id, as a JSON array of {id, workload_digest, measurements, allow_simulated,
-// allow_debug, minimum_tcb, policy, resource, tee, generation, registered, expires}; policy is an
-// object, or null for the defaults. It holds no secret.
+// allow_debug, minimum_tcb, policy, resource, tee, signer, minimum_version, released_version,
+// generation, registered, expires}; policy is an object, or null for the defaults; signer is null,
+// or a public key, and then workload_digest is null. It holds no secret.
 Result<std::string> list_workloads(const BrokerAccess& access);
 
 // One of them, as a JSON object.

@@ -106,6 +106,13 @@ struct BuildOptions {
   // (LUKS1 or LUKS2, ext4); the workload's process is the one that its /.krun_config.json names. A
   // passphrase that opens nothing: verification_failed, reason "source_passphrase".
   std::optional<SecretBytes> source_passphrase = {};
+
+  // The owner's private key (PEM, not encrypted: P-256, P-384 or Ed25519): the image carries a
+  // statement that it is `version` (1 at least) of workload_id, signed by this key, so that a broker
+  // that has the public key (Workload::signer) releases the disk key to it without a registration
+  // of its own. With `reproducible` an Ed25519 key, whose signatures repeat.
+  std::optional<SecretBytes> signing_key = {};
+  uint64_t version = 0;
 };
 
 struct BuildReport {
@@ -197,6 +204,10 @@ struct ImageInfo {
   uint64_t header_bytes = 0, filesystem_bytes = 0, tree_bytes = 0;
   uint64_t scratch_bytes = 0;  // 0: the workload writes to memory
   std::string host_may = {};   // see BuildOptions
+  // JWS of the owner about its version, as the image carries it: nothing has verified it. Empty and
+  // 0: none.
+  std::string statement = {};
+  uint64_t version = 0;
 };
 
 // `image` is an OCI layout folder or an archive of one, the root folder of an unpacked image, or a

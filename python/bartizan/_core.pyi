@@ -417,6 +417,12 @@ class ImageInfo:
         empty for an image of another tool.
         """
     @property
+    def statement(self) -> str:
+        """JWS of the owner about the image's version, which nothing has verified; empty: none."""
+    @property
+    def version(self) -> int:
+        """The version in that statement; 0: none."""
+    @property
     def manifest(self) -> bytes:
         """The exact text of the manifest."""
     @property
@@ -1150,6 +1156,8 @@ def build_image(
     tee_data: str = "",
     tee_config: str = "",
     source_passphrase: bytes | None = None,
+    signing_key: bytes | None = None,
+    version: int = 0,
 ) -> BuildReport:
     """Builds a confidential image from an OCI image. Needs neither root nor KVM.
 
@@ -1217,6 +1225,11 @@ def build_image(
         Default: none.
     source_passphrase: The source is a confidential image that buildah mkcw or oci2cw made,
         and this opens its disk (LUKS, ext4). Default: none: an ordinary image.
+    signing_key: The owner's private key (PEM, not encrypted: P-256, P-384 or Ed25519). The
+        image carries a statement, signed by it, that it is `version` of workload_id; a
+        broker that has the public key (signer) releases the disk key to it without a
+        registration of its own. Default: none: the image carries no statement.
+    version: The version that signing_key vouches for, 1 at least.
     """
 
 def verify_evidence(
@@ -1299,7 +1312,7 @@ def register_workload(
     keep_resource_policy: bool = False,
     replace: bool = False,
     id: str,
-    workload_digest: bytes,
+    workload_digest: bytes = b"",
     measurements: Sequence[bytes],
     allow_simulated: bool = False,
     allow_debug: bool = False,
@@ -1308,6 +1321,8 @@ def register_workload(
     disk_key: bytes,
     tee: Tee | str = "snp",
     policy: str = "",
+    signer: str = "",
+    minimum_version: int = 0,
 ) -> None:
     """Registers a workload and its key. AlreadyExists if its id is registered with other
     values and `replace` is false.
@@ -1333,7 +1348,8 @@ def register_workload(
         registration of the same id, whose launches then get no key any more; other brokers
         always do.
     id: Name of the workload. Required.
-    workload_digest: SHA-256 of the manifest. 32 bytes. Required.
+    workload_digest: SHA-256 of the manifest. 32 bytes. Default: that of each build that a
+        `signer` signs.
     measurements: Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32
         bytes. Required.
     allow_simulated: Whether the key is released to the simulated TEE. It protects nothing.
@@ -1348,12 +1364,17 @@ def register_workload(
     policy: The rest of what evidence must be, a JSON text as
         docs/reference/evidence-policy.schema.json has it; absent: its defaults, which are
         strict. Of bartizan's own broker alone, and of TEEs whose guests bring evidence.
+    signer: In place of workload_digest: a public key (PEM: P-256, P-384 or Ed25519). Every
+        build whose image carries a statement about this id that is signed by it is the
+        workload. Of bartizan's own broker alone, and of TEEs whose guests bring evidence.
+    minimum_version: Of a signer: the oldest version that gets the key. None below one that
+        got it ever does.
     """
 
 def trustee_resource_policy(
     *,
     id: str,
-    workload_digest: bytes,
+    workload_digest: bytes = b"",
     measurements: Sequence[bytes],
     allow_debug: bool = False,
     resource: str = "",
@@ -1363,7 +1384,8 @@ def trustee_resource_policy(
     its measurements with its digest, not in debug mode, and releases nothing else.
 
     id: Name of the workload. Required.
-    workload_digest: SHA-256 of the manifest. 32 bytes. Required.
+    workload_digest: SHA-256 of the manifest. 32 bytes. Default: that of each build that a
+        `signer` signs.
     measurements: Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32
         bytes. Required.
     allow_debug: Whether the key is released to guests whose policy allows debugging.

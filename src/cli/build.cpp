@@ -13,7 +13,7 @@ namespace {
 
 struct Arguments {
   BuildOptions options;
-  std::string ca, disk_key_file, key_from, key_out, created, scratch, recovery_file;
+  std::string ca, disk_key_file, key_from, key_out, created, scratch, recovery_file, signing_key;
   std::string tee_config, source_passphrase_file;
   bool no_network = false;
   RegistrationArguments registration;
@@ -45,6 +45,8 @@ void declare_options(CLI::App& command, Arguments& to) {
   CLI::Option* key_file = declare(command, kKeyFile, to.disk_key_file);
   declare(command, kKeyFrom, to.key_from)->excludes(key_file);
   declare(command, kRecoveryFile, to.recovery_file);
+  declare(command, kSignWith, to.signing_key);
+  declare(command, kImageVersion, to.options.version);
   declare(command, kSourcePassphraseFile, to.source_passphrase_file);
   declare(command, kKeyOut, to.key_out);
   add_registration_options(command, to.registration);
@@ -108,6 +110,7 @@ Result<void> prepare(Arguments& arguments, Printer& output) {
       arguments.options.reproducible
           ? TRY(read_optional_secret("--key-from", arguments.key_from))
           : TRY(read_optional_secret("--key-file", arguments.disk_key_file));
+  arguments.options.signing_key = TRY(read_optional_secret("--sign-with", arguments.signing_key));
   arguments.options.recovery_passphrase =
       TRY(read_optional_secret("--recovery-file", arguments.recovery_file));
   arguments.options.source_passphrase =

@@ -13,7 +13,8 @@ struct RegisterArguments {
   std::string url, ca, token_file, admin_key_file, kind = "bartizan";
   BrokerAccess admin;  // its claims and what to send
   LaunchArguments launch;
-  std::string image, disk_key_file, policy_file;
+  std::string image, disk_key_file, policy_file, signer_file;
+  uint64_t minimum_version = 0;
   std::vector<std::string> measurements;  // in hexadecimal; empty: measured here
   bool allow_simulated = false, allow_debug = false, keep_reference_values = false,
        show_policy = false, force = false;
@@ -35,6 +36,9 @@ Result<void> check_meanings(const RegisterArguments& arguments) {
       {launch.guest_features != 0, "--guest-features", measures, "without --measurement"},
       {!arguments.admin_key_file.empty(), "--admin-key", !ours, "with --kind trustee"},
       {!arguments.token_file.empty(), "--token-file", ours, "with --kind bartizan"},
+      {!arguments.signer_file.empty(), "--signer", ours, "with --kind bartizan"},
+      {arguments.minimum_version != 0, "--minimum-version", !arguments.signer_file.empty(),
+       "with --signer"},
       {!arguments.policy_file.empty(), "--policy", ours, "with --kind bartizan"},
       {arguments.keep_reference_values, "--keep-reference-values", !ours, "with --kind trustee"},
       {arguments.admin.resource_policy, "--resource-policy", !ours, "with --kind trustee"},
@@ -95,7 +99,12 @@ Result<Workload> workload_of(const RegisterArguments& arguments) {
   workload.measurements = TRY(measurements_of(arguments, info));
   workload.tee = TRY(as_word("--tee", tee_from_string(arguments.launch.tee)));
   workload.id = info.workload_id;
-  workload.workload_digest = info.workload_digest;
+  if (arguments.signer_file.empty()) {
+    workload.workload_digest = info.workload_digest;
+  } else {
+    workload.signer = TRY(read_text("--signer", arguments.signer_file));
+    workload.minimum_version = arguments.minimum_version;
+  }
   workload.allow_simulated = arguments.allow_simulated;
   workload.allow_debug = arguments.allow_debug;
   workload.minimum_tcb = arguments.minimum_tcb;
@@ -110,7 +119,8 @@ void print_registration(const Workload& workload, std::string_view kind, Printer
   std::vector<std::pair<std::string, std::string>> lines = {
       {"broker", std::string(kind)},
       {"workload id", workload.id},
-      {"workload digest", to_hex(workload.workload_digest)},
+      {"workload digest",
+       workload.signer.empty() ? to_hex(workload.workload_digest) : "of each build that is signed"},
       {"resource", workload.resource}};
   for (auto& line : registration_lines(workload)) lines.push_back(std::move(line));
   output.result(registration_value(workload), lines);
@@ -152,9 +162,15 @@ void add_trustee_options(CLI::App& command, RegisterArguments& to) {
 view::Json registration_value(const Workload& workload) {
   view::Json all = view::Json::array();
   for (const auto& one : workload.measurements) all.push_back(to_hex(one));
-  return {{"workload_id", workload.id},    {"workload_digest", to_hex(workload.workload_digest)},
-          {"measurement", all[0]},         {"measurements", all},
-          {"resource", workload.resource}, {"allow_simulated", workload.allow_simulated}};
+  const bool of_signer = !workload.signer.empty();
+  return {
+      {"workload_id", workload.id},
+      {"workload_digest", of_signer ? view::Json() : view::Json(to_hex(workload.workload_digest))},
+      {"signer", of_signer ? view::Json(workload.signer) : view::Json()},
+      {"measurement", all[0]},
+      {"measurements", all},
+      {"resource", workload.resource},
+      {"allow_simulated", workload.allow_simulated}};
 }
 
 std::vector<std::pair<std::string, std::string>> registration_lines(const Workload& workload) {
@@ -181,6 +197,8 @@ void add_register(CLI::App& app, Invocation& session) {
   declare(command, text::register_image::kAllowSimulated, arguments->allow_simulated);
   declare(command, text::register_image::kAllowDebug, arguments->allow_debug);
   declare(command, text::register_image::kMinimumTcb, arguments->minimum_tcb);
+  declare(command, text::register_image::kSigner, arguments->signer_file);
+  declare(command, text::register_image::kMinimumVersion, arguments->minimum_version);
   declare(command, text::register_image::kPolicy, arguments->policy_file);
   declare(command, text::register_image::kReplace, arguments->admin.replace);
   declare(command, text::register_image::kForce, arguments->force);

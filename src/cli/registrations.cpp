@@ -58,6 +58,13 @@ int64_t seconds_of(const view::Json& entry, const char* key) {
   return found != entry.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
 }
 
+// Of a build, or of all that a signer signs.
+std::string builds_of(const view::Json& one) {
+  if (word(one, "signer").empty()) return word(one, "workload_digest");
+  return fmt::format("of each build that is signed, version {} or later ({} got the key)",
+                     word(one, "minimum_version"), word(one, "released_version"));
+}
+
 std::string expiry_text(const view::Json& registration) {
   const int64_t expires = seconds_of(registration, "expires");
   if (expires == 0) return "never";
@@ -70,7 +77,7 @@ Result<int> list(const AdminArguments& arguments, Printer& output) {
   Lines lines;
   for (const view::Json& one : all) {
     if (!one.is_object()) continue;
-    std::string line = "digest " + word(one, "workload_digest");
+    std::string line = "digest " + builds_of(one);
     if (word(one, "allow_simulated") == "true") line += ", simulated allowed";
     if (seconds_of(one, "expires") != 0) line += ", expires " + expiry_text(one);
     lines.emplace_back(word(one, "id"), line);
@@ -86,7 +93,8 @@ Result<int> show(const AdminArguments& arguments, Printer& output) {
   const view::Json one =
       TRY(parsed(TRY(show_workload(access, reference)), view::Json::value_t::object));
   Lines lines = {{"workload id", word(one, "id")},
-                 {"workload digest", word(one, "workload_digest")},
+                 {"workload digest", builds_of(one)},
+                 {"signer", word(one, "signer")},
                  {"TEE", word(one, "tee")}};
   const auto measurements = one.find("measurements");
   if (measurements != one.end() && measurements->is_array()) {

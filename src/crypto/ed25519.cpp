@@ -10,11 +10,6 @@ namespace {
 
 constexpr size_t kSignatureBytes = 64;
 
-// Without it OpenSSL would ask the terminal for the passphrase of an encrypted key.
-int no_passphrase(char*, int, int, void*) {
-  return -1;
-}
-
 }  // namespace
 
 Result<Bytes> ed25519_sign(const SecretBytes& private_key_pem, ByteView message) {

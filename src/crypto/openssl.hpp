@@ -38,6 +38,11 @@ inline BigNumber number(ByteView big_endian) {
 
 const EVP_MD* digest_of(HashKind kind);
 
+// For PEM: without it OpenSSL would ask the terminal for the passphrase of an encrypted key.
+inline int no_passphrase(char*, int, int, void*) {
+  return -1;
+}
+
 // `internal` (or `code`), with OpenSSL's own reason; empties the error queue.
 Error openssl_error(std::string_view operation, ErrorCode code = ErrorCode::internal);
 

@@ -51,8 +51,11 @@ constexpr uint32_t kTerminalVsockPort = 1006;
 // Which TCP ports the workload listens on, for a host that publishes them: one message for each
 // change.
 constexpr uint32_t kListeningVsockPort = 1007;
-// Where the broker is in this deployment, if the manifest lets the host say so.
+// For the exchange with the broker, two blocks (le32 size, bytes): where the broker is in this
+// deployment, if the manifest lets the host choose; and the owner's statement about the workload's
+// version, which the broker verifies. Either may be empty.
 constexpr uint32_t kBrokerVsockPort = 1008;
+constexpr size_t kMaxStatementBytes = 2048;
 
 constexpr size_t kPortNewsBytes = 3;  // u8 listening (1 or 0), le16 port
 

@@ -111,13 +111,16 @@ def main(folder):
             "-subj", "/CN=another CA", "-keyout", folder / "other.key", "-out", folder / "other.pem")
         bartizan("build", layout, "--output", folder / "wrong_ca", "--key-out", folder / "wrong_ca.key",
                  "--broker", f"https://10.0.2.2:{port}", "--broker-ca", folder / "other.pem")
-        # Built for a broker elsewhere; a host may say where it is.
+        # Built for a broker elsewhere; a host may say where it is. The broker knows its owner's key, and no digest.
+        run("openssl", "genpkey", "-algorithm", "ed25519", "-out", folder / "owner.key")
+        run("openssl", "pkey", "-in", folder / "owner.key", "-pubout", "-out", folder / "owner.pem")
         bartizan("build", layout, "--output", folder / "moved", "--key-out", folder / "moved.key", "--id", "moved", *memory,
-                 "--broker", f"https://10.0.2.2:{dead_port}", "--broker-ca", folder / "broker/ca.pem", "--host-may", "output,broker")
-        for name in ("attested", "moved"):
+                 "--broker", f"https://10.0.2.2:{dead_port}", "--broker-ca", folder / "broker/ca.pem", "--host-may", "output,broker",
+                 "--sign-with", folder / "owner.key", "--image-version", 3)
+        for name, more in (("attested", []), ("moved", ["--signer", folder / "owner.pem", "--minimum-version", 2])):
             bartizan("register", folder / name, "--broker", f"https://127.0.0.1:{port}", "--ca", folder / "broker/ca.pem",
                      "--token-file", folder / "broker/admin.token", "--key-file", folder / f"{name}.key",
-                     "--bundle", folder / "bundle", "--memory", facts["ram_mib"], "--allow-simulated")
+                     "--bundle", folder / "bundle", "--memory", facts["ram_mib"], "--allow-simulated", *more)
         bartizan("build", layout, "--output", folder / "misregistered", "--key-out", folder / "misregistered.key", "--id", "misregistered", *attested)
         register_another_key(folder, "misregistered", port, facts["ram_mib"])
     write_json(folder / "facts.json", facts)

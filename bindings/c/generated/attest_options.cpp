@@ -34,6 +34,7 @@ Result<KeyRequest> from_c(const bartizan_key_request* from) {
   TRY(require(options.resource, "resource"));
   TRY(assign(options.resource, "resource", to.resource));
   TRY(assign(options.timeout_ms, "timeout_ms", to.timeout_ms));
+  TRY(assign(options.statement, "statement", to.statement));
   return to;
 }
 

@@ -70,6 +70,8 @@ Result<Workload> from_c(const bartizan_workload* from) {
   if (options.tee != 0) TRY(assign_enum(options.tee, BARTIZAN_TEE_TDX, "tee", "BARTIZAN_TEE_*",
       to.tee));
   TRY(assign(options.policy, "policy", to.policy));
+  TRY(assign(options.signer, "signer", to.signer));
+  TRY(assign(options.minimum_version, "minimum_version", to.minimum_version));
   TRY(finish(options, to));
   return to;
 }

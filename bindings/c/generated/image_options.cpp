@@ -40,6 +40,8 @@ Result<BuildOptions> from_c(const bartizan_build_options* from) {
   TRY(assign(options.tee_data, "tee_data", to.tee_data));
   TRY(assign(options.tee_config, "tee_config", to.tee_config));
   TRY(assign(options.source_passphrase, "source_passphrase", to.source_passphrase));
+  TRY(assign(options.signing_key, "signing_key", to.signing_key));
+  TRY(assign(options.version, "version", to.version));
   return to;
 }
 

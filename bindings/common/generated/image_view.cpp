@@ -61,6 +61,8 @@ Json to_json(const ImageInfo& from) {
               {"luks", from.luks ? to_json(*from.luks) : Json()},
               {"scratch_bytes", from.scratch_bytes},
               {"host_may", from.host_may},
+              {"statement", from.statement},
+              {"version", from.version},
               {"manifest", text_of(from.manifest)},
               {"workload_digest", to_hex(from.workload_digest)},
               {"disk_path", from.disk_path.string()},

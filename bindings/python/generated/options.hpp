@@ -340,7 +340,9 @@ void with_arguments_of_build_image(Define&& define, Work work) {
          const std::string& tee,
          const std::string& tee_data,
          const std::string& tee_config,
-         const std::optional<py::bytes>& source_passphrase) {
+         const std::optional<py::bytes>& source_passphrase,
+         const std::optional<py::bytes>& signing_key,
+         uint64_t version) {
         BuildOptions options;
         assign(source, "source", options.source);
         assign(output, "output", options.output);
@@ -368,6 +370,8 @@ void with_arguments_of_build_image(Define&& define, Work work) {
         assign(tee_data, "tee_data", options.tee_data);
         assign(tee_config, "tee_config", options.tee_config);
         assign(source_passphrase, "source_passphrase", options.source_passphrase);
+        assign(signing_key, "signing_key", options.signing_key);
+        assign(version, "version", options.version);
         return work(std::move(options), progress);
       },
       py::arg("source"),
@@ -398,6 +402,8 @@ void with_arguments_of_build_image(Define&& define, Work work) {
       py::arg("tee_data") = "",
       py::arg("tee_config") = "",
       py::arg("source_passphrase") = py::none(),
+      py::arg("signing_key") = py::none(),
+      py::arg("version") = 0,
       R"doc(Builds a confidential image from an OCI image. Needs neither root nor KVM.
 
 source: The image to protect: an OCI layout folder. Where skopeo is installed also an
@@ -463,7 +469,12 @@ tee_config: Text of a TEE configuration of libkrun, oci2cw or buildah mkcw: JSON
     that are not given: workload_id, vcpus, ram_mib, tee, tee_data and broker_url.
     Default: none.
 source_passphrase: The source is a confidential image that buildah mkcw or oci2cw made,
-    and this opens its disk (LUKS, ext4). Default: none: an ordinary image.)doc");
+    and this opens its disk (LUKS, ext4). Default: none: an ordinary image.
+signing_key: The owner's private key (PEM, not encrypted: P-256, P-384 or Ed25519). The
+    image carries a statement, signed by it, that it is `version` of workload_id; a
+    broker that has the public key (signer) releases the disk key to it without a
+    registration of its own. Default: none: the image carries no statement.
+version: The version that signing_key vouches for, 1 at least.)doc");
 }
 
 template <typename Define, typename Work>
@@ -662,7 +673,9 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
          const std::string& resource,
          const py::bytes& disk_key,
          const py::object& tee,
-         const std::string& policy) {
+         const std::string& policy,
+         const std::string& signer,
+         uint64_t minimum_version) {
         BrokerAccess broker_access;
         assign(url, "url", broker_access.url);
         assign(ca_pem, "ca_pem", broker_access.ca_pem);
@@ -687,6 +700,8 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
         assign(disk_key, "disk_key", workload.disk_key);
         assign(tee, "tee", workload.tee);
         assign(policy, "policy", workload.policy);
+        assign(signer, "signer", workload.signer);
+        assign(minimum_version, "minimum_version", workload.minimum_version);
         return work(std::move(broker_access), std::move(workload));
       },
       py::kw_only(),
@@ -703,7 +718,7 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
       py::arg("keep_resource_policy") = false,
       py::arg("replace") = false,
       py::arg("id"),
-      py::arg("workload_digest"),
+      py::arg("workload_digest") = py::bytes(),
       py::arg("measurements"),
       py::arg("allow_simulated") = false,
       py::arg("allow_debug") = false,
@@ -712,6 +727,8 @@ void with_arguments_of_register_workload(Define&& define, Work work) {
       py::arg("disk_key"),
       py::arg("tee") = "snp",
       py::arg("policy") = "",
+      py::arg("signer") = "",
+      py::arg("minimum_version") = 0,
       R"doc(Registers a workload and its key. AlreadyExists if its id is registered with other
 values and `replace` is false.
 
@@ -736,7 +753,8 @@ replace: Whether bartizan's own broker puts the workload in the place of an earl
     registration of the same id, whose launches then get no key any more; other brokers
     always do.
 id: Name of the workload. Required.
-workload_digest: SHA-256 of the manifest. 32 bytes. Required.
+workload_digest: SHA-256 of the manifest. 32 bytes. Default: that of each build that a
+    `signer` signs.
 measurements: Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32
     bytes. Required.
 allow_simulated: Whether the key is released to the simulated TEE. It protects nothing.
@@ -750,7 +768,12 @@ tee: The TEE that the measurements are of; those of tdx are MRTDs. Guests of sev
     their owner.
 policy: The rest of what evidence must be, a JSON text as
     docs/reference/evidence-policy.schema.json has it; absent: its defaults, which are
-    strict. Of bartizan's own broker alone, and of TEEs whose guests bring evidence.)doc");
+    strict. Of bartizan's own broker alone, and of TEEs whose guests bring evidence.
+signer: In place of workload_digest: a public key (PEM: P-256, P-384 or Ed25519). Every
+    build whose image carries a statement about this id that is signed by it is the
+    workload. Of bartizan's own broker alone, and of TEEs whose guests bring evidence.
+minimum_version: Of a signer: the oldest version that gets the key. None below one that
+    got it ever does.)doc");
 }
 
 template <typename Define, typename Work>
@@ -773,7 +796,7 @@ void with_arguments_of_trustee_resource_policy(Define&& define, Work work) {
       },
       py::kw_only(),
       py::arg("id"),
-      py::arg("workload_digest"),
+      py::arg("workload_digest") = py::bytes(),
       py::arg("measurements"),
       py::arg("allow_debug") = false,
       py::arg("resource") = "",
@@ -782,7 +805,8 @@ void with_arguments_of_trustee_resource_policy(Define&& define, Work work) {
 its measurements with its digest, not in debug mode, and releases nothing else.
 
 id: Name of the workload. Required.
-workload_digest: SHA-256 of the manifest. 32 bytes. Required.
+workload_digest: SHA-256 of the manifest. 32 bytes. Default: that of each build that a
+    `signer` signs.
 measurements: Accepted launch digests, at least one: 48 bytes each; of sev and sev-es 32
     bytes. Required.
 allow_debug: Whether the key is released to guests whose policy allows debugging.

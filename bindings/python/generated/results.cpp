@@ -266,6 +266,8 @@ void add_image_info(py::module_& module) {
   type.def_readonly("luks", &ImageInfo::luks, R"doc(The LUKS header; null if there is none.)doc");
   type.def_readonly("scratch_bytes", &ImageInfo::scratch_bytes, R"doc(Size of the scratch disk; 0: the workload writes to memory.)doc");
   type.def_readonly("host_may", &ImageInfo::host_may, R"doc(What the host may do to the workload: some of "input", "output", "signals", or "none"; empty for an image of another tool.)doc");
+  type.def_readonly("statement", &ImageInfo::statement, R"doc(JWS of the owner about the image's version, which nothing has verified; empty: none.)doc");
+  type.def_readonly("version", &ImageInfo::version, R"doc(The version in that statement; 0: none.)doc");
   type.def_property_readonly("manifest", [](const ImageInfo& self) { return to_bytes(self.manifest); }, R"doc(The exact text of the manifest.)doc");
   type.def_property_readonly("workload_digest", [](const ImageInfo& self) { return to_bytes(self.workload_digest); }, R"doc(SHA-256 of the manifest, 32 bytes.)doc");
   type.def_readonly("disk_path", &ImageInfo::disk_path, R"doc(File that holds /disk.img.)doc");
@@ -289,6 +291,8 @@ void add_image_info(py::module_& module) {
             &ImageInfo::luks,
             &ImageInfo::scratch_bytes,
             &ImageInfo::host_may,
+            &ImageInfo::statement,
+            &ImageInfo::version,
             &ImageInfo::manifest,
             &ImageInfo::workload_digest,
             &ImageInfo::disk_path,

@@ -7,10 +7,12 @@
 
 #include "attest/client/kbs_protocol.hpp"
 #include "attest/evidence/tee_name.hpp"
+#include "attest/evidence/workload_statement.hpp"
 #include "attest/sev/platform_chain.hpp"
 #include "attest/verify/policy.hpp"
 #include "base/errors.hpp"
 #include "crypto/jwe.hpp"
+#include "crypto/jws.hpp"
 
 namespace bartizan::attest::broker {
 namespace {
@@ -63,6 +65,12 @@ Result<Tee> tee_member(const Json& json) {
                                       evidence::kbs_tee_name(Tee::simulated)));
 }
 
+Result<std::string> optional_text(const Json& json, const char* name) {
+  auto found = json.find(name);
+  if (found == json.end() || found->is_null()) return std::string();
+  return json_string(json, name, "workload");
+}
+
 // As text without blanks, so that the same policy is the same text.
 std::string policy_member(const Json& json) {
   auto found = json.find("policy");
@@ -89,6 +97,25 @@ Result<void> check_policy(const Workload& workload) {
   auto read = verify::read_policy(alone);
   if (!read.ok()) return std::move(read).error();
   return {};
+}
+
+// One build by its digest, or all that a key signs.
+Result<void> check_which_builds(const Workload& workload) {
+  if (workload.signer.empty()) {
+    if (workload.minimum_version != 0) return invalid_workload("minimum_version without a signer");
+    if (workload.workload_digest.size() == kDigestSize) return {};
+    return invalid_workload("workload_digest is not 32 bytes");
+  }
+  if (!workload.workload_digest.empty())
+    return invalid_workload("workload_digest and signer: one of the two");
+  if (evidence::is_pre_attested(workload.tee))
+    return invalid_workload("signer: launches of sev and sev-es are registered by their digest");
+  if (workload.minimum_version > evidence::kMaxWorkloadVersion)
+    return invalid_workload(fmt::format("minimum_version {}: above {}", workload.minimum_version,
+                                        evidence::kMaxWorkloadVersion));
+  auto algorithm = crypto::jws_algorithm(workload.signer);
+  if (algorithm.ok()) return {};
+  return invalid_workload("signer: " + algorithm.error().message);
 }
 
 // A number is a TCB of Milan and Genoa (EvidencePolicy::minimum_tcb).
@@ -120,8 +147,7 @@ Result<void> check_workload(const Workload& workload) {
   if (!is_id(workload.id))
     return invalid_workload("id is not 1 to 128 letters, digits, '_', '-' or '.'");
   TRY(client::check_resource_path(workload.resource));
-  if (workload.workload_digest.size() != kDigestSize)
-    return invalid_workload("workload_digest is not 32 bytes");
+  TRY(check_which_builds(workload));
   // Without one, any look-alike stack would get the key.
   if (workload.measurements.empty()) return invalid_workload("no measurement");
   if (workload.measurements.size() > kMaxMeasurements)
@@ -160,8 +186,13 @@ void wipe_member(Json& json, const char* key) {
 Result<Workload> workload_from_json(const Json& json) {
   Workload workload;
   workload.id = TRY(json_string(json, "id", "workload"));
-  workload.workload_digest = TRY(hex_of_size(*TRY(json_member(json, "workload_digest", "workload")),
-                                             kDigestSize, "workload_digest"));
+  workload.signer = TRY(optional_text(json, "signer"));
+  if (json.contains("minimum_version"))
+    workload.minimum_version = TRY(json_unsigned(json, "minimum_version", "workload"));
+  auto digest = json.find("workload_digest");
+  if (workload.signer.empty() || (digest != json.end() && !digest->is_null()))
+    workload.workload_digest = TRY(hex_of_size(
+        *TRY(json_member(json, "workload_digest", "workload")), kDigestSize, "workload_digest"));
   workload.tee = TRY(tee_member(json));
   const Json* measurements = TRY(json_member(json, "measurements", "workload"));
   if (!measurements->is_array()) return invalid_workload("measurements is not an array");
@@ -238,6 +269,9 @@ Result<AttestMessage> parse_attest(ByteView body) {
     return make_error(ErrorCode::unsupported, std::string(kOrigin),
                       "evidence of additional devices");
   }
+  auto statement = json.find(client::kStatementMember);
+  if (statement != json.end() && !statement->is_null())
+    message.statement = TRY(json_string(json, client::kStatementMember, "attest"));
   message.primary_evidence =
       TRY(json_member(*evidence, "primary_evidence", "tee-evidence"))->dump();
   return message;
@@ -320,7 +354,10 @@ Result<Json> public_part(const Workload& workload) {
   Json measurements = Json::array();
   for (const Bytes& one : workload.measurements) measurements.push_back(to_hex(one));
   return Json{{"id", workload.id},
-              {"workload_digest", to_hex(workload.workload_digest)},
+              {"workload_digest",
+               workload.signer.empty() ? Json(to_hex(workload.workload_digest)) : Json()},
+              {"signer", workload.signer.empty() ? Json() : Json(workload.signer)},
+              {"minimum_version", workload.minimum_version},
               {"measurements", std::move(measurements)},
               {"allow_simulated", workload.allow_simulated},
               {"allow_debug", workload.allow_debug},
@@ -359,6 +396,7 @@ Result<Json> public_part(const Registration& registration) {
   json["generation"] = registration.generation;
   json["registered"] = registration.registered;
   json["expires"] = registration.expires;
+  json["released_version"] = registration.released_version;
   return json;
 }
 

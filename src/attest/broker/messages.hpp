@@ -22,6 +22,7 @@ struct AttestMessage {  // NOLINT(bugprone-exception-escape): moving Json has ch
   Json tee_public_key;  // normalised: only the members that are hashed
   std::string additional_evidence;
   std::string primary_evidence;  // JSON text
+  std::string statement;         // JWS of the owner (attest/evidence/workload_statement.hpp), or ""
 };
 Result<AttestMessage> parse_attest(ByteView body);
 

@@ -7,6 +7,7 @@
 #include "attest/broker/token.hpp"
 #include "attest/client/kbs_protocol.hpp"
 #include "attest/evidence/tee_name.hpp"
+#include "attest/evidence/workload_statement.hpp"
 #include "attest/https/peer_address.hpp"
 #include "base/errors.hpp"
 #include "crypto/jwe.hpp"
@@ -167,8 +168,8 @@ Result<BrokerReply> Service::attest(const BrokerRequest& request, Subject& subje
   Evidence evidence = TRY(evidence_from_json(message.primary_evidence, session->tee));
   // Whose guest it would be, if it is genuine.
   const Bytes host_data = TRY(show_evidence(evidence)).host_data;
-  const Registration registration = TRY(store_.registered(host_data, options_.clock()));
-  const Workload& workload = registration.workload;
+  const Store::Signed found = TRY(registration_for(request, message, host_data));
+  const Workload& workload = found.registration.workload;
   subject.workload_id = workload.id;
   Result<VerifiedEvidence> verified = appraise(workload, evidence, report_data);
   TRY(store_.add_to_audit(decision_of(
@@ -177,7 +178,7 @@ Result<BrokerReply> Service::attest(const BrokerRequest& request, Subject& subje
   VerifiedEvidence good = TRY(std::move(verified));
 
   session->workload_id = workload.id;
-  session->judged = judged_by(registration);
+  session->judged = judged_by(found.registration, found.version);
   session->tee_public_key = message.tee_public_key;
   sessions_.bind(id, *session);
   Json runtime = {{"nonce", message.nonce}, {"tee-pubkey", message.tee_public_key}};
@@ -186,6 +187,26 @@ Result<BrokerReply> Service::attest(const BrokerRequest& request, Subject& subje
   BrokerReply reply = reply_json({{"token", token}});
   reply.set_cookie = cookie_of(id, options_.clock() + kKbsSessionSeconds);
   return reply;
+}
+
+// A digest that is registered needs no statement, and is not refused for one.
+Result<Store::Signed> Service::registration_for(const BrokerRequest& request,
+                                                const AttestMessage& message, ByteView host_data) {
+  const int64_t now = options_.clock();
+  auto by_digest = store_.registered(host_data, now);
+  if (by_digest.ok()) return Store::Signed{*std::move(by_digest), 0};
+  if (message.statement.empty() || by_digest.error().reason != "host_data")
+    return std::move(by_digest).error();
+  auto by_signer = store_.registered_by_signer(message.statement, host_data, now);
+  // Its owner learns of versions that go back. Strangers choose the digest, so it is left out: what
+  // the audit keeps of a workload and a digest is bounded.
+  if (!by_signer.ok() && by_signer.error().code == ErrorCode::verification_failed &&
+      by_signer.error().reason != "host_data") {
+    const auto claimed = TRY(evidence::unverified_statement(message.statement));
+    TRY(store_.add_to_audit(decision_of(entry_about(claimed.workload_id, {}, request.address, now),
+                                        &by_signer.error(), "null")));
+  }
+  return by_signer;
 }
 
 // The host's own requests: it is neither guest nor owner, and brings nothing that is believed

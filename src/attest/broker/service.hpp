@@ -8,6 +8,7 @@
 #include <string>
 
 #include "attest/broker/kbs_sessions.hpp"
+#include "attest/broker/messages.hpp"
 #include "attest/broker/sev_launches.hpp"
 #include "attest/broker/store.hpp"
 #include "bartizan/attest.hpp"
@@ -76,6 +77,8 @@ class Service {
   // By its cookie, or else by the token of its /attest.
   std::optional<KbsSession> attested_session(const BrokerRequest& request);
   Result<void> require_admin(const BrokerRequest& request) const;
+  Result<Store::Signed> registration_for(const BrokerRequest& request, const AttestMessage& message,
+                                         ByteView host_data);
   Result<VerifiedEvidence> appraise(const Workload& workload, const Evidence& evidence,
                                     ByteView report_data);
   void log_decision(const BrokerRequest& request, const Subject& subject,

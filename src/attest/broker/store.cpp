@@ -8,6 +8,7 @@
 
 #include "attest/broker/statement.hpp"
 #include "attest/evidence/tee_name.hpp"
+#include "attest/evidence/workload_statement.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/json.hpp"
@@ -19,7 +20,7 @@ namespace {
 
 constexpr const char* kOrigin = "attest/broker";
 constexpr size_t kDigestDigits = 64;
-constexpr int64_t kSchemaVersion = 4;
+constexpr int64_t kSchemaVersion = 5;
 // `generation` counts all changes of registrations; a number is never used again.
 constexpr std::string_view kSchema =
     "CREATE TABLE workloads(digest BLOB PRIMARY KEY, id TEXT NOT NULL, generation INTEGER NOT NULL "
@@ -27,7 +28,8 @@ constexpr std::string_view kSchema =
     "  measurements TEXT NOT NULL, allow_simulated INTEGER NOT NULL, allow_debug INTEGER NOT NULL,"
     "  minimum_tcb INTEGER NOT NULL, resource TEXT NOT NULL, tee TEXT NOT NULL,"
     "  registered INTEGER NOT NULL, expires INTEGER NOT NULL, disk_key BLOB NOT NULL,"
-    "  policy TEXT NOT NULL DEFAULT '');"
+    "  policy TEXT NOT NULL DEFAULT '', signer TEXT NOT NULL DEFAULT '',"
+    "  minimum_version INTEGER NOT NULL DEFAULT 0, released_version INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX workloads_of_id ON workloads(id);"
     "CREATE TABLE counter(generation INTEGER NOT NULL); INSERT INTO counter VALUES(0);"
     "CREATE TABLE audit(number INTEGER PRIMARY KEY AUTOINCREMENT, workload TEXT NOT NULL,"
@@ -36,7 +38,7 @@ constexpr std::string_view kSchema =
     "  address TEXT NOT NULL, evidence TEXT, evidence_hash BLOB NOT NULL, chain BLOB);"
     "CREATE INDEX audit_of_workload ON audit(workload, number);"
     "CREATE INDEX audit_of_digest ON audit(digest, number);"
-    "PRAGMA user_version = 4;";
+    "PRAGMA user_version = 5;";
 // Version 2 had one registration for an id, and keys in a table of their own. Its audit could be
 // emptied by strangers; what is left of it is kept as refusals are, outside of the chain.
 constexpr std::string_view kSetAside =
@@ -44,7 +46,7 @@ constexpr std::string_view kSetAside =
     "DROP INDEX audit_of_workload;";
 constexpr std::string_view kTakeOver =
     "INSERT INTO workloads SELECT digest, id, old_workloads.rowid, measurements, allow_simulated,"
-    "  allow_debug, minimum_tcb, resource, tee, 0, 0, content, '' FROM old_workloads"
+    "  allow_debug, minimum_tcb, resource, tee, 0, 0, content, '', '', 0, 0 FROM old_workloads"
     "  JOIN resources ON path = resource;"
     "UPDATE counter SET generation = (SELECT IFNULL(MAX(generation), 0) FROM workloads);"
     "INSERT INTO audit SELECT number, workload, x'', time, time, 1,"
@@ -57,9 +59,46 @@ constexpr std::string_view kAddTee =
 // Since version 4: EvidencePolicy::json.
 constexpr std::string_view kAddPolicy =
     "ALTER TABLE workloads ADD COLUMN policy TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 4;";
+// Since version 5: Workload::signer, and the highest version that got the key.
+constexpr std::string_view kAddSigner =
+    "ALTER TABLE workloads ADD COLUMN signer TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE workloads ADD COLUMN minimum_version INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE workloads ADD COLUMN released_version INTEGER NOT NULL DEFAULT 0;"
+    "PRAGMA user_version = 5;";
 constexpr std::string_view kSelectRegistration =
     "SELECT id, digest, measurements, allow_simulated, allow_debug, minimum_tcb, resource, tee, "
-    "generation, registered, expires, policy FROM workloads WHERE ";
+    "generation, registered, expires, policy, signer, minimum_version, released_version FROM "
+    "workloads WHERE ";
+
+Error no_such_digest(ByteView digest) {
+  return refused(kOrigin, "host_data", "the digest of a registered workload", to_hex(digest),
+                 "no workload with this digest is registered");
+}
+
+Result<void> check_expiry(const Registration& registration, int64_t now) {
+  const int64_t expires = registration.expires;
+  if (expires == 0 || expires > now) return {};
+  return refused(kOrigin, "expired", fmt::format("a launch before {}", expires),
+                 std::to_string(now), "the registration of workload \"{}\" has expired",
+                 registration.workload.id);
+}
+
+Result<void> check_statement(const evidence::WorkloadStatement& statement,
+                             const Registration& registration, ByteView digest) {
+  const Workload& workload = registration.workload;
+  if (statement.workload_id != workload.id ||
+      !std::equal(digest.begin(), digest.end(), statement.workload_digest.begin(),
+                  statement.workload_digest.end())) {
+    return refused(kOrigin, "statement", to_hex(digest), to_hex(statement.workload_digest),
+                   "the owner's statement is about another build than the evidence");
+  }
+  const uint64_t least = std::max(workload.minimum_version, registration.released_version);
+  if (statement.version >= least) return {};
+  return refused(kOrigin, "version", fmt::format("{} or later", least),
+                 std::to_string(statement.version),
+                 "version {} of workload \"{}\" is older than one that is demanded or got the key",
+                 statement.version, workload.id);
+}
 
 struct CloseDatabase {
   void operator()(sqlite3* database) const { sqlite3_close(database); }
@@ -89,7 +128,7 @@ Result<std::optional<Registration>> read_registration(Statement& statement) {
   Workload& workload = registration.workload;
   workload.id = statement.text(0);
   ByteView digest = statement.bytes(1);
-  workload.workload_digest.assign(digest.begin(), digest.end());
+  registration.row.assign(digest.begin(), digest.end());
   workload.measurements = TRY(measurements_of(statement.text(2)));
   workload.allow_simulated = statement.number(3) != 0;
   workload.allow_debug = statement.number(4) != 0;
@@ -102,18 +141,37 @@ Result<std::optional<Registration>> read_registration(Statement& statement) {
   registration.registered = statement.number(9);
   registration.expires = statement.number(10);
   workload.policy = statement.text(11);
+  workload.signer = statement.text(12);
+  workload.minimum_version = static_cast<uint64_t>(statement.number(13));
+  registration.released_version = static_cast<uint64_t>(statement.number(14));
+  if (workload.signer.empty()) workload.workload_digest = registration.row;
   return std::optional<Registration>(std::move(registration));
 }
 
 // All but the key, of two of the same digest.
 bool same_values(const Workload& a, const Workload& b) {
-  return std::tie(a.id, a.measurements, a.allow_simulated, a.allow_debug, a.minimum_tcb, a.policy,
-                  a.resource, a.tee) == std::tie(b.id, b.measurements, b.allow_simulated,
-                                                 b.allow_debug, b.minimum_tcb, b.policy, b.resource,
-                                                 b.tee);
+  const auto all = [](const Workload& one) {
+    return std::tie(one.id, one.measurements, one.allow_simulated, one.allow_debug, one.minimum_tcb,
+                    one.policy, one.resource, one.tee, one.signer, one.minimum_version);
+  };
+  return all(a) == all(b);
+}
+
+// What finds a registration: the digest, or what stands for "signed, of that id". No manifest has
+// that digest.
+Bytes row_of(const Workload& workload) {
+  if (workload.signer.empty()) return workload.workload_digest;
+  const auto row = crypto::sha256(as_bytes("bartizan: signed workload " + workload.id));
+  return Bytes(row.begin(), row.end());
 }
 
 Error is_registered(const Workload& workload) {
+  if (!workload.signer.empty()) {
+    return make_error(ErrorCode::already_exists, kOrigin,
+                      "workload \"{}\": a signer of it is registered with other values; `replace` "
+                      "puts these in their place, and guests that were judged by those get no key",
+                      workload.id);
+  }
   return make_error(
       ErrorCode::already_exists, kOrigin,
       "workload \"{}\": its digest {} is registered with other values; `replace` puts "
@@ -137,8 +195,7 @@ Result<Registration> only_one(std::vector<Registration> all, std::string_view na
   if (all.empty()) return not_registered(name);
   if (all.size() == 1) return std::move(all.front());
   std::string digests;
-  for (const Registration& each : all)
-    digests += (digests.empty() ? "" : ", ") + to_hex(each.workload.workload_digest);
+  for (const Registration& each : all) digests += (digests.empty() ? "" : ", ") + to_hex(each.row);
   return make_error(ErrorCode::already_exists, kOrigin,
                     "\"{}\" is that of {} registrations; name one by its digest: {}", name,
                     all.size(), digests);
@@ -175,7 +232,8 @@ class Transaction {
 };
 
 Result<void> migrate(sqlite3* database, int64_t version) {
-  if (version == 3) return execute(database, kAddPolicy);
+  if (version == 3) TRY(execute(database, kAddPolicy));
+  if (version == 3 || version == 4) return execute(database, kAddSigner);
   if (version == 1) TRY(execute(database, kAddTee));
   if (version != 0) TRY(execute(database, kSetAside));
   TRY(execute(database, kSchema));
@@ -210,8 +268,9 @@ Result<void> prepare_schema(sqlite3* database) {
 
 }  // namespace
 
-JudgedBy judged_by(const Registration& registration) {
-  return {registration.workload.workload_digest, registration.generation};
+JudgedBy judged_by(const Registration& registration, uint64_t version) {
+  return {registration.row, registration.generation, version,
+          registration.workload.workload_digest};
 }
 
 struct Store::State {
@@ -249,25 +308,28 @@ struct Store::State {
   Result<bool> has_key(const Registration& registration, const SecretBytes& key) {
     Statement query =
         TRY(Statement::prepare(handle(), "SELECT disk_key FROM workloads WHERE digest = ?"));
-    TRY(query.bind(ByteView(registration.workload.workload_digest)).step());
+    TRY(query.bind(ByteView(registration.row)).step());
     return SecretBytes(query.bytes(0)).equals(key);
   }
 
   Result<void> remove(const Registration& registration) {
     Statement row = TRY(Statement::prepare(handle(), "DELETE FROM workloads WHERE digest = ?"));
-    return row.bind(ByteView(registration.workload.workload_digest)).run();
+    return row.bind(ByteView(registration.row)).run();
   }
 
-  Result<void> put_row(const Workload& workload, int64_t now) {
+  Result<void> put_row(const Workload& workload, uint64_t released_version, int64_t now) {
     const int64_t generation = TRY(next_generation());
     Statement row = TRY(Statement::prepare(
-        handle(), "INSERT INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)"));
+        handle(), "INSERT INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)"));
+    const Bytes digest = row_of(workload);
     std::string measurements = measurements_text(workload.measurements);
-    row.bind(ByteView(workload.workload_digest)).bind(workload.id).bind(generation);
+    row.bind(ByteView(digest)).bind(workload.id).bind(generation);
     row.bind(measurements).bind(int64_t{workload.allow_simulated});
     row.bind(int64_t{workload.allow_debug}).bind(static_cast<int64_t>(workload.minimum_tcb));
     row.bind(workload.resource).bind(evidence::kbs_tee_name(workload.tee)).bind(now);
-    return row.bind(workload.disk_key.bytes()).bind(workload.policy).run();
+    row.bind(workload.disk_key.bytes()).bind(workload.policy).bind(workload.signer);
+    row.bind(static_cast<int64_t>(workload.minimum_version));
+    return row.bind(static_cast<int64_t>(released_version)).run();
   }
 
   // Sets one column, and gives the registration a generation of its own.
@@ -278,7 +340,7 @@ struct Store::State {
         handle(),
         fmt::format("UPDATE workloads SET {} = ?, generation = ? WHERE digest = ?", column)));
     row.bind(value).bind(registration.generation);
-    TRY(row.bind(ByteView(registration.workload.workload_digest)).run());
+    TRY(row.bind(ByteView(registration.row)).run());
     return registration;
   }
 
@@ -309,6 +371,13 @@ struct Store::State {
     row.bind(entry.kind).bind(entry.reason).bind(entry.expected).bind(entry.got);
     TRY(row.bind(entry.address).bind(entry.evidence).bind(evidence_hash).run());
     return sqlite3_last_insert_rowid(handle());
+  }
+
+  Result<SecretBytes> release(const JudgedBy& judged, std::string_view resource, int64_t now);
+  Result<void> note_version(const JudgedBy& judged) {
+    Statement row = TRY(
+        Statement::prepare(handle(), "UPDATE workloads SET released_version = ? WHERE digest = ?"));
+    return row.bind(static_cast<int64_t>(judged.version)).bind(ByteView(judged.row)).run();
   }
 
   Result<void> set_chain(int64_t number, ByteView chain) {
@@ -391,19 +460,21 @@ Result<Store> Store::open(const std::filesystem::path& path) {
 
 Result<Store::Put> Store::put_workload(const Workload& workload, bool replace, int64_t now) {
   return state_->transact_keys([&]() -> Result<Put> {
-    auto before = TRY(state_->select("digest = ?", ByteView(workload.workload_digest)));
+    const Bytes row = row_of(workload);
+    auto before = TRY(state_->select("digest = ?", ByteView(row)));
+    // What was released stays so: an owner's new values do not let an old version in again.
+    const uint64_t released = before.empty() ? 0 : before.front().released_version;
     const bool again = !before.empty() && same_values(before.front().workload, workload) &&
                        TRY(state_->has_key(before.front(), workload.disk_key));
     if (!before.empty() && !again && !replace) return is_registered(before.front().workload);
     if (again) before.clear();
     if (replace) {
       for (Registration& other : TRY(state_->select("id = ?", std::string_view(workload.id)))) {
-        if (other.workload.workload_digest != workload.workload_digest)
-          before.push_back(std::move(other));
+        if (other.row != row) before.push_back(std::move(other));
       }
     }
     for (const Registration& each : before) TRY(state_->remove(each));
-    if (!again) TRY(state_->put_row(workload, now));
+    if (!again) TRY(state_->put_row(workload, released, now));
     return Put{!again || !before.empty(), before.size()};
   });
 }
@@ -449,32 +520,54 @@ Result<Registration> Store::put_resource(const std::string& path, const SecretBy
 
 Result<Registration> Store::registered(ByteView digest, int64_t now) {
   MutexLock lock(state_->mutex);
-  auto found = TRY(state_->select("digest = ?", digest));
-  if (found.empty()) {
-    return refused(kOrigin, "host_data", "the digest of a registered workload", to_hex(digest),
-                   "no workload with this digest is registered");
-  }
-  const int64_t expires = found.front().expires;
-  if (expires != 0 && expires <= now) {
-    return refused(kOrigin, "expired", fmt::format("a launch before {}", expires),
-                   std::to_string(now), "the registration of workload \"{}\" has expired",
-                   found.front().workload.id);
-  }
+  auto found = TRY(state_->select("signer = '' AND digest = ?", digest));
+  if (found.empty()) return no_such_digest(digest);
+  TRY(check_expiry(found.front(), now));
   return std::move(found.front());
 }
 
+Result<Store::Signed> Store::registered_by_signer(std::string_view jws, ByteView digest,
+                                                  int64_t now) {
+  const auto claimed = TRY(evidence::unverified_statement(jws));
+  std::vector<Registration> found;
+  {
+    MutexLock lock(state_->mutex);
+    found = TRY(state_->select("signer <> '' AND id = ?", std::string_view(claimed.workload_id)));
+  }
+  if (found.empty()) return no_such_digest(digest);  // an id has one row of a signer
+  Registration& one = found.front();
+  const auto statement = TRY(evidence::verify_statement(jws, one.workload.signer));
+  TRY(check_statement(statement, one, digest));
+  TRY(check_expiry(one, now));
+  one.workload.workload_digest.assign(digest.begin(), digest.end());
+  return Signed{std::move(one), statement.version};
+}
+
 Result<SecretBytes> Store::release(const JudgedBy& judged, std::string_view resource, int64_t now) {
-  MutexLock lock(state_->mutex);
+  if (judged.version == 0) {
+    MutexLock lock(state_->mutex);
+    return state_->release(judged, resource, now);
+  }
+  return state_->transact([&]() -> Result<SecretBytes> {
+    SecretBytes key = TRY(state_->release(judged, resource, now));
+    TRY(state_->note_version(judged));
+    return key;
+  });
+}
+
+Result<SecretBytes> Store::State::release(const JudgedBy& judged, std::string_view resource,
+                                          int64_t now) {
   Statement query = TRY(Statement::prepare(
-      state_->handle(),
+      handle(),
       "SELECT disk_key, resource FROM workloads WHERE digest = ? AND generation = ? AND (expires = "
-      "0 OR expires > ?)"));
-  query.bind(ByteView(judged.digest)).bind(judged.generation).bind(now);
+      "0 OR expires > ?) AND released_version <= ?"));
+  query.bind(ByteView(judged.row)).bind(judged.generation).bind(now);
+  query.bind(static_cast<int64_t>(judged.version));
   if (!TRY(query.step())) {
     return refused(kOrigin, "registration", "the registration that the evidence was judged by",
                    "another, or none",
-                   "the registration was changed or removed, or has expired, since the evidence "
-                   "was judged: attest again");
+                   "the registration was changed or removed, has expired, or gave its key to a "
+                   "later version, since the evidence was judged: attest again");
   }
   if (query.text(1) != resource) {
     return make_error(ErrorCode::permission_denied, kOrigin,

@@ -3,7 +3,8 @@
 // serialised.
 //
 // A registration is found by its workload digest: two builds of one source have one id and stand
-// side by side. Each change of one (other values, another key, an expiry) gives it a generation
+// side by side. One of a signer has no digest, and is found by its id: it releases to any version
+// that its owner signed, but to none below one that got the key. Each change of one (other values, another key, an expiry) gives it a generation
 // that nothing had before, and release() gives the key of exactly the generation that evidence was
 // judged by, in one statement.
 #pragma once
@@ -26,16 +27,20 @@ constexpr const char* kStoreFile = "store.sqlite";
 struct Registration {
   Workload workload;  // without disk_key
   int64_t generation = 0;
-  int64_t registered = 0;  // seconds since the epoch: when it got these values
-  int64_t expires = 0;     // seconds since the epoch; 0: never
+  int64_t registered = 0;         // seconds since the epoch: when it got these values
+  int64_t expires = 0;            // seconds since the epoch; 0: never
+  uint64_t released_version = 0;  // of a signer: the highest that got the key
+  Bytes row;                      // what the store finds it by
 };
 
 // The registration that evidence was judged by.
 struct JudgedBy {
-  Bytes digest;
+  Bytes row;
   int64_t generation = 0;
+  uint64_t version = 0;  // that the owner signed; 0: registered by digest
+  Bytes digest;          // of the workload, for the audit
 };
-JudgedBy judged_by(const Registration& registration);
+JudgedBy judged_by(const Registration& registration, uint64_t version = 0);
 
 class Store {
  public:
@@ -67,6 +72,15 @@ class Store {
   // For a stranger's digest: verification_failed, reason "host_data", if it is not registered,
   // "expired" if it is no more.
   Result<Registration> registered(ByteView digest, int64_t now);
+  // By its id, of a signer: with `digest` as its workload digest, if `jws` is its signer's statement
+  // that this is a version that may have the key. verification_failed, reason "host_data": no such
+  // registration; "statement": not signed by its key, or about another digest; "version": below
+  // the minimum or what was released; "expired".
+  struct Signed {
+    Registration registration;
+    uint64_t version = 0;
+  };
+  Result<Signed> registered_by_signer(std::string_view jws, ByteView digest, int64_t now);
   // verification_failed, reason "registration", if what evidence was judged by has changed since,
   // has expired or was removed. permission_denied: `resource` is not its.
   Result<SecretBytes> release(const JudgedBy& judged, std::string_view resource, int64_t now);

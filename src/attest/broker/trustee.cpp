@@ -61,6 +61,7 @@ Result<void> check(const Workload& workload) {
     return invalid("workload_digest is not 32 bytes");
   if (workload.minimum_tcb != 0)
     return invalid("minimum_tcb: Trustee has the TCB among its reference values, by component");
+  if (!workload.signer.empty()) return invalid("signer: Trustee knows digests alone");
   if (!workload.policy.empty())
     return invalid("policy: Trustee has an attestation policy of its own");
   return {};

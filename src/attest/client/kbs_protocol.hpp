@@ -15,6 +15,8 @@ namespace bartizan::attest::client {
 // matched exactly: each version broke the one before
 constexpr std::string_view kVersion = "0.4.0";
 constexpr std::string_view kPrefix = "/kbs/v0";
+// Our own member of /attest, which other brokers pass over: attest/evidence/workload_statement.hpp.
+constexpr const char* kStatementMember = "workload-statement";
 constexpr std::string_view kCookieName = "kbs-session-id";
 constexpr std::string_view kErrorType = "https://github.com/confidential-containers/kbs/errors/";
 

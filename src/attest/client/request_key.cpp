@@ -51,7 +51,8 @@ class Cookies {
 // One handshake with a broker, from the challenge to the key.
 class Handshake {
  public:
-  Handshake(HttpsClient client, EcKey key) : client_(std::move(client)), key_(std::move(key)) {}
+  Handshake(HttpsClient client, EcKey key, std::string statement)
+      : client_(std::move(client)), key_(std::move(key)), statement_(std::move(statement)) {}
 
   Result<SecretBytes> run(const std::string& resource, EvidenceSource& source) {
     const std::string nonce = TRY(authenticate(source.tee()));
@@ -111,6 +112,7 @@ class Handshake {
         {"init-data", nullptr},
         {"runtime-data", {{"nonce", nonce}, {"tee-pubkey", public_key}}},
         {"tee-evidence", {{"primary_evidence", std::move(primary)}, {"additional_evidence", ""}}}};
+    if (!statement_.empty()) body[kStatementMember] = statement_;
     HttpResponse response = TRY(exchange(post("/attest", body)));
     Json json = TRY(json_body(client_, response));
     auto token = json_string(json, "token", "answer");
@@ -124,6 +126,7 @@ class Handshake {
 
   HttpsClient client_;
   EcKey key_;
+  std::string statement_;
   Cookies cookies_;
   bool temporary_ = false, refused_ = false;
 };
@@ -132,7 +135,8 @@ Result<SecretBytes> attempt(const KeyRequest& request, EvidenceSource& source, D
                             bool& may_pass) {
   may_pass = false;
   auto client = TRY(HttpsClient::create(request.url, request.ca_pem, deadline));
-  Handshake handshake(std::move(client), TRY(EcKey::generate(crypto::Curve::p256)));
+  Handshake handshake(std::move(client), TRY(EcKey::generate(crypto::Curve::p256)),
+                      request.statement);
   auto key = handshake.run(request.resource, source);
   may_pass = handshake.may_pass();
   return key;

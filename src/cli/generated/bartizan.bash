@@ -25,7 +25,7 @@ _bartizan() {
     return
   fi
   case $command in
-    build) options="--output --reference --output-reference --base-image --base-reference --created --anonymous --id --broker --broker-ca --resource --vcpus --memory --tee --tee-data --tee-config --scratch --host-may --add-file --no-network --key-file --key-from --recovery-file --source-passphrase-file --key-out --register-with --token-file --bundle --allow-simulated --replace --force" ;;
+    build) options="--output --reference --output-reference --base-image --base-reference --created --anonymous --id --broker --broker-ca --resource --vcpus --memory --tee --tee-data --tee-config --scratch --host-may --add-file --no-network --key-file --key-from --recovery-file --source-passphrase-file --key-out --sign-with --image-version --register-with --token-file --bundle --allow-simulated --replace --force" ;;
     inspect) options="--reference" ;;
     verify) options="--key-file" ;;
     diff) options="" ;;
@@ -33,7 +33,7 @@ _bartizan() {
     bundle-create) options="--kernel --modules --init --output --append-cmdline" ;;
     bundle-inspect) options="" ;;
     broker) options="--state --listen --tls-name --sev-root --requests-per-second --request-burst --trusted-proxy --collateral --verbose" ;;
-    register) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --broker --kind --ca --token-file --key-file --measurement --allow-simulated --allow-debug --minimum-tcb --policy --replace --force --admin-key --admin-role --admin-issuer --admin-audience --keep-reference-values --resource-policy --keep-resource-policy --show-policy" ;;
+    register) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --broker --kind --ca --token-file --key-file --measurement --allow-simulated --allow-debug --minimum-tcb --signer --minimum-version --policy --replace --force --admin-key --admin-role --admin-issuer --admin-audience --keep-reference-values --resource-policy --keep-resource-policy --show-policy" ;;
     unregister) options="--broker --ca --token-file" ;;
     list) options="--broker --ca --token-file" ;;
     show) options="--broker --ca --token-file" ;;

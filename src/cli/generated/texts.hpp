@@ -68,6 +68,7 @@ inline constexpr LibraryName kLibraryNames[] = {
     {"max_scratch_bytes", "--max-scratch"},
     {"max_vcpus", "--max-vcpus"},
     {"minimum_tcb", "--minimum-tcb"},
+    {"minimum_version", "--minimum-version"},
     {"no_network", "--no-network"},
     {"output_reference", "--output-reference"},
     {"ovmf_digest", "--ovmf-digest"},
@@ -85,6 +86,7 @@ inline constexpr LibraryName kLibraryNames[] = {
     {"scratch_disk", "--scratch"},
     {"sev_roots", "--sev-root"},
     {"show_policy", "--show-policy"},
+    {"signing_key", "--sign-with"},
     {"source_passphrase", "--source-passphrase-file"},
     {"stop_timeout", "--stop-timeout"},
     {"tee_config", "--tee-config"},
@@ -320,6 +322,16 @@ inline constexpr OptionText kKeyOut = {
     "--key-out", "FILE",
     "Where to write the disk key (mode 0600); must not exist; \"-\": standard output, with "
     "the result on stderr",
+    "", false, false, false, false};
+inline constexpr OptionText kSignWith = {
+    "--sign-with", "FILE",
+    "The owner's private key, PEM (P-256, P-384 or Ed25519): the image carries a "
+    "statement that it is --image-version of the workload, for brokers that know the "
+    "public key (`register --signer`)",
+    "", false, false, false, false};
+inline constexpr OptionText kImageVersion = {
+    "--image-version", "N",
+    "The version that --sign-with vouches for, 1 at least",
     "", false, false, false, false};
 inline constexpr OptionText kRegisterWith = {
     "--register-with", "URL",
@@ -628,6 +640,15 @@ inline constexpr OptionText kAllowDebug = {
 inline constexpr OptionText kMinimumTcb = {
     "--minimum-tcb", "NUMBER",
     "Minimum of each component of the TCB",
+    "", false, false, false, false};
+inline constexpr OptionText kSigner = {
+    "--signer", "FILE",
+    "A public key, PEM: register all builds of this workload id that carry a statement "
+    "signed by it (`build --sign-with`), in place of this one image",
+    "", false, false, false, false};
+inline constexpr OptionText kMinimumVersion = {
+    "--minimum-version", "N",
+    "With --signer: no version below this one gets the key",
     "", false, false, false, false};
 inline constexpr OptionText kPolicy = {
     "--policy", "FILE",

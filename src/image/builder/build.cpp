@@ -1,5 +1,6 @@
 #include <ctime>
 
+#include "attest/evidence/workload_statement.hpp"
 #include "bartizan/image.hpp"
 #include "base/blocked_signal.hpp"
 #include "base/errors.hpp"
@@ -57,6 +58,23 @@ Result<void> check_scratch(uint64_t bytes) {
                  guest_abi::kScratchUnit, guest_abi::kMinScratchBytes, guest_abi::kMaxScratchBytes);
 }
 
+// By a signature over nothing, so that hours of work do not end at a key that is none.
+Result<void> check_signing(const BuildOptions& options) {
+  if (!options.signing_key) {
+    if (options.version == 0) return {};
+    return invalid(kOrigin, "version {}: without a signing_key, which vouches for it",
+                   options.version);
+  }
+  const attest::evidence::WorkloadStatement nothing{"", options.version, std::vector<uint8_t>(32)};
+  auto signed_once = attest::evidence::sign_statement(nothing, *options.signing_key);
+  if (!signed_once.ok()) return invalid(kOrigin, "signing_key: {}", signed_once.error().message);
+  auto again = attest::evidence::sign_statement(nothing, *options.signing_key);
+  if (!options.reproducible || (again.ok() && *again == *signed_once)) return {};
+  return invalid(kOrigin,
+                 "signing_key: signatures of its kind never repeat; a reproducible image wants an "
+                 "Ed25519 key");
+}
+
 // Gives what the image will say about its launch.
 Result<KrunConfig> check_options(const BuildOptions& options) {
   if (options.source.empty()) return invalid(kOrigin, "source: no folder given");
@@ -73,6 +91,7 @@ Result<KrunConfig> check_options(const BuildOptions& options) {
     return invalid(kOrigin, "resource \"{}\": without a broker_url, which would release it",
                    options.resource);
   TRY(check_scratch(options.scratch_bytes));
+  TRY(check_signing(options));
   TRY(host_access(options, settings));
   TRY(check_launchable(options, settings));
   TRY(check_public(options, settings));
@@ -231,8 +250,8 @@ class Build {
     report_.content_bytes = totals.content_bytes;
     TRY(take_manifest(manifest));
     report_.disk_key = std::move(secrets.luks.disk_key);
-    auto finished = TRY(
-        layer.finish(report_.manifest, manifest.disk_size, totals.hashed_bytes, options_.progress));
+    auto finished = TRY(layer.finish(report_.manifest, TRY(statement()), manifest.disk_size,
+                                     totals.hashed_bytes, options_.progress));
     report_.disk_bytes = finished.disk_bytes;
     return write_layout(writer, finished);
   }
@@ -244,6 +263,12 @@ class Build {
     auto digest = guest_abi::workload_digest(report_.manifest);
     report_.workload_digest.assign(digest.begin(), digest.end());
     return {};
+  }
+
+  Result<std::string> statement() const {
+    if (!options_.signing_key) return std::string();
+    return attest::evidence::sign_statement(
+        {report_.workload_id, options_.version, report_.workload_digest}, *options_.signing_key);
   }
 
   Result<void> write_layout(image::oci::LayoutWriter& writer, const OutputLayer::Finished& layer) {

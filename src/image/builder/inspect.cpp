@@ -1,5 +1,6 @@
 #include <fcntl.h>
 
+#include "attest/evidence/workload_statement.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "image/builder/third_party_images.hpp"
@@ -61,6 +62,9 @@ Result<ImageInfo> inspect_image(const std::filesystem::path& image, const std::s
   info.krun_config = located.krun_json;
   info.vcpus = krun.vcpus;
   info.ram_mib = krun.ram_mib;
+  if (!located.statement.empty())
+    info.version = TRY(attest::evidence::unverified_statement(located.statement)).version;
+  info.statement = std::move(located.statement);
   info.manifest = std::move(located.manifest_bytes);
   return info;
 }

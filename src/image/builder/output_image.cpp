@@ -67,14 +67,15 @@ crypto::Hasher* OutputLayer::begin_hashing(uint64_t disk_size) {
   return &hasher_;
 }
 
-Result<OutputLayer::Finished> OutputLayer::finish(ByteView manifest, uint64_t disk_size,
-                                                  uint64_t hashed_bytes,
+Result<OutputLayer::Finished> OutputLayer::finish(ByteView manifest, std::string_view statement,
+                                                  uint64_t disk_size, uint64_t hashed_bytes,
                                                   const ProgressSink& progress) {
   Bytes back = parts::krun_footer(krun_json_);
   Finished finished;
   finished.disk_bytes = disk_size + back.size();
   Bytes front = this->front(finished.disk_bytes);
   add_file(back, parts::kManifestFile, 0644, manifest);
+  if (!statement.empty()) add_file(back, parts::kStatementFile, 0644, as_bytes(statement));
   back.resize(back.size() + 2 * tar::kTarBlock);  // the end of the archive
   finished.size = disk_start_ + disk_size + back.size();
   TRY(write_exactly(fd_.get(), front, origin_, name_));

@@ -1,4 +1,4 @@
-// The output layer: a plain tar with the five files. The disk is made at its final place in it, at
+// The output layer: a plain tar with the five files, and a sixth if the owner signed. The disk is made at its final place in it, at
 // a multiple of 4096 bytes; a comment before it fills what is left of the space. Only the manifest,
 // which holds the disk's root hash, comes after it: so the layer can be hashed from its first byte
 // on while the disk is being made.
@@ -37,8 +37,9 @@ class OutputLayer {
   };
   // With the disk in its place: writes all the rest, hashes what was not hashed yet and syncs.
   // `hashed_bytes`: how much of the disk went through the hasher of begin_hashing().
-  Result<Finished> finish(ByteView manifest, uint64_t disk_size, uint64_t hashed_bytes,
-                          const ProgressSink& progress);
+  // `statement`: the owner's about its version; empty: none.
+  Result<Finished> finish(ByteView manifest, std::string_view statement, uint64_t disk_size,
+                          uint64_t hashed_bytes, const ProgressSink& progress);
 
  private:
   OutputLayer(UniqueFd fd, std::string name, std::string krun_json, uint64_t origin,

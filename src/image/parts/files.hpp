@@ -6,6 +6,7 @@
 namespace bartizan::image::parts {
 
 constexpr std::string_view kEntrypointFile = "entrypoint", kKrunFile = "krun-sev.json",
-                           kManifestFile = "bartizan.json", kDiskFile = "disk.img";
+                           kManifestFile = "bartizan.json", kDiskFile = "disk.img",
+                           kStatementFile = "bartizan.jws";
 
 }  // namespace bartizan::image::parts

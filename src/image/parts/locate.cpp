@@ -5,6 +5,7 @@
 #include "base/errors.hpp"
 #include "base/file.hpp"
 #include "base/json.hpp"
+#include "guest_abi/boot_stages.hpp"
 #include "image/oci/blob.hpp"
 #include "image/oci/image_name.hpp"
 #include "image/oci/layout_reader.hpp"
@@ -22,10 +23,10 @@ constexpr char kOrigin[] = "image/parts";
 // a layer of ours has five; a hostile one must not keep us reading
 constexpr uint64_t kMaxEntriesSearched = 10'000;
 
-Result<Bytes> read_entry(tar::TarReader& reader) {
-  if (reader.data_left() > guest_abi::kMaxManifestBytes) {
-    return make_error(ErrorCode::corrupt, kOrigin, "{}: {} bytes, the limit is {}", kManifestFile,
-                      reader.data_left(), guest_abi::kMaxManifestBytes);
+Result<Bytes> read_entry(tar::TarReader& reader, std::string_view name, size_t limit) {
+  if (reader.data_left() > limit) {
+    return make_error(ErrorCode::corrupt, kOrigin, "{}: {} bytes, the limit is {}", name,
+                      reader.data_left(), limit);
   }
   Bytes content(reader.data_left());
   for (size_t done = 0; done < content.size();)
@@ -55,7 +56,12 @@ Result<void> search_layer(const oci::Layout::File& layer, LocatedImage& found) {
     std::string place = tar::join_path(TRY(tar::split_path(entry->path, name)));
     if (place == kManifestFile) {
       TRY(check_only_one(*entry, found.manifest_bytes.empty(), name));
-      found.manifest_bytes = TRY(read_entry(reader));
+      found.manifest_bytes = TRY(read_entry(reader, kManifestFile, guest_abi::kMaxManifestBytes));
+    }
+    if (place == kStatementFile) {
+      TRY(check_only_one(*entry, found.statement.empty(), name));
+      found.statement =
+          as_text(TRY(read_entry(reader, kStatementFile, guest_abi::kMaxStatementBytes)));
     }
     if (place != kDiskFile) continue;
     TRY(check_only_one(*entry, found.disk_path.empty(), name));
@@ -113,6 +119,12 @@ Result<LocatedImage> search_folder(const fs::path& root) {
   found.disk_path = root / kDiskFile;
   found.disk_bytes = TRY(file_size(fd.get(), found.disk_path));
   found.manifest_bytes = TRY(read_regular_file(root / kManifestFile, guest_abi::kMaxManifestBytes));
+  std::error_code ignored;
+  if (fs::exists(fs::symlink_status(root / kStatementFile, ignored))) {
+    TRY(require_regular(root / kStatementFile));
+    found.statement =
+        as_text(TRY(read_regular_file(root / kStatementFile, guest_abi::kMaxStatementBytes)));
+  }
   return found;
 }
 

@@ -18,6 +18,7 @@ struct LocatedImage {
   Bytes manifest_bytes;
   guest_abi::Manifest manifest;
   std::string krun_json;  // of the footer
+  std::string statement;  // of the owner about its version, unverified; empty: none
 };
 
 // invalid_argument: what was asked for is an ordinary image, and how to make a confidential one.

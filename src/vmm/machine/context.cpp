@@ -64,6 +64,7 @@ struct Context::Impl {
   guest_abi::Manifest manifest;                       // of `disk`
   std::optional<guest_abi::Manifest::Broker> broker;  // that gives the key; decided by start()
   uint32_t image_vcpus = 0, image_ram_mib = 0;        // of an attached image
+  std::string image_statement;                        // likewise; its owner's, for the broker
   std::shared_ptr<Impl> kept;  // itself, in a child or without a thread to end it: never destroyed
   mutable Mutex mutex;
   std::shared_ptr<RunningMachine> running BARTIZAN_GUARDED_BY(mutex);
@@ -221,7 +222,10 @@ Result<vmm::machine::ServiceOptions> Context::Impl::service_options(
     const plan::tee::LaunchPlan& plan) const {
   vmm::machine::ServiceOptions services;
   if (disk->disk_key) services.disk_key = disk->disk_key->clone();
-  if (asks_broker()) services.broker_url = options.broker_url;
+  if (asks_broker()) {
+    services.broker_url = options.broker_url;
+    services.statement = image_statement;
+  }
   services.certificates = options.tee_options.certificates;  // SNP's alone has some
   if (tee != Tee::simulated) return services;
   auto measured = TRY(plan::measure::measure_plan(plan));
@@ -384,6 +388,7 @@ Result<void> Context::attach_luks_disk(LuksDisk disk) {
   impl_->manifest = std::move(opened.manifest);
   impl_->disk = std::move(disk);
   impl_->image_vcpus = impl_->image_ram_mib = 0;
+  impl_->image_statement.clear();
   return {};
 }
 
@@ -403,6 +408,7 @@ Result<void> Context::attach_image(const std::filesystem::path& image,
   TRY(attach_luks_disk(std::move(disk)));
   impl_->image_vcpus = size.vcpus;
   impl_->image_ram_mib = size.ram_mib;
+  impl_->image_statement = std::move(located.statement);
   return {};
 }
 

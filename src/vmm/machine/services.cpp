@@ -42,8 +42,8 @@ std::map<uint32_t, virtio::Connect> Services::ports() {
   if (options_.signer || !options_.certificates.empty())
     ports[guest_abi::kReportVsockPort] = [this](uint32_t) { return open_report(); };
   if (options_.disk_key) ports[guest_abi::kKeyVsockPort] = [this](uint32_t) { return open_key(); };
-  if (!options_.broker_url.empty())
-    ports[guest_abi::kBrokerVsockPort] = [this](uint32_t) { return open_broker_address(); };
+  if (!options_.broker_url.empty() || !options_.statement.empty())
+    ports[guest_abi::kBrokerVsockPort] = [this](uint32_t) { return open_broker_words(); };
   ports[guest_abi::kSignalVsockPort] = [this](uint32_t) { return open_signals(); };
   return ports;
 }
@@ -112,11 +112,12 @@ Result<UniqueFd> Services::open_key() {
   return std::move(guests);
 }
 
-Result<UniqueFd> Services::open_broker_address() const {
-  TRY(check_booting("broker's address"));
+Result<UniqueFd> Services::open_broker_words() const {
+  TRY(check_booting("words for the broker"));
   auto [ours, guests] = TRY(make_stream_pair());
   Bytes message;
   append_block(message, as_bytes(options_.broker_url));
+  append_block(message, as_bytes(options_.statement));
   send_all(ours.get(), message);
   return std::move(guests);
 }

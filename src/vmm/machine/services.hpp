@@ -29,6 +29,7 @@ struct ServiceOptions {
   Bytes certificates;
   std::optional<SecretBytes> disk_key;  // absent: no key service
   std::string broker_url;               // empty: no word of where the broker is
+  std::string statement;                // of the owner about the version; empty: none
 };
 
 class Services {
@@ -55,7 +56,7 @@ class Services {
   };
   Result<UniqueFd> open_report();
   Result<UniqueFd> open_key();
-  Result<UniqueFd> open_broker_address() const;
+  Result<UniqueFd> open_broker_words() const;
   Result<UniqueFd> open_signals();
   void on_report_data(int fd);
   Bytes answer(ByteView report_data) const;

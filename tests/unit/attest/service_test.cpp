@@ -699,7 +699,9 @@ TEST_F(StoreTest, TakesOverRegistrationsWithoutPolicies) {
     ASSERT_TRUE(store.put_workload(workload(1), false, 10).ok());
     ASSERT_TRUE(store.add_to_audit(entry(1, "allowed")).ok());
   }
-  sql("ALTER TABLE workloads DROP COLUMN policy; PRAGMA user_version = 3;");
+  sql("ALTER TABLE workloads DROP COLUMN policy; ALTER TABLE workloads DROP COLUMN signer;"
+      "ALTER TABLE workloads DROP COLUMN minimum_version;"
+      "ALTER TABLE workloads DROP COLUMN released_version; PRAGMA user_version = 3;");
   Store store = open();
   const Registration one = store.find("one").value();
   EXPECT_EQ(one.workload.policy, "");

@@ -64,7 +64,11 @@ class BootStages {
  private:
   Result<Bytes> file_of_image(const char* path) const;
   Result<SecretBytes> key_from_caller() const;
-  Result<std::string> broker_url() const;
+  // What the host has for the exchange with the broker: none of it is believed here.
+  struct BrokerWords {
+    std::string url, statement;
+  };
+  Result<BrokerWords> broker_words() const;
   Result<SecretBytes> key_from_broker();
   Result<workload::HostStreams> connect_streams() const;
 
@@ -152,14 +156,19 @@ Result<SecretBytes> BootStages::key_from_caller() const {
   return host::receive_secret(socket.get(), kMaxPassphrase, "caller's key");
 }
 
-// A host that names none leaves the manifest's. It may lie: whoever answers there must have a
-// certificate of the manifest's authority, and gets no more than the broker would.
-Result<std::string> BootStages::broker_url() const {
-  if (!manifest_.host.broker) return manifest_.broker->url;
+// A host that names no address leaves the manifest's. It may lie: whoever answers there must have a
+// certificate of the manifest's authority, and gets no more than the broker would. The statement is
+// the broker's to verify.
+Result<BootStages::BrokerWords> BootStages::broker_words() const {
+  BrokerWords words{manifest_.broker->url, {}};
   auto socket = host::connect_to_host(guest_abi::kBrokerVsockPort);
-  if (!socket.ok()) return manifest_.broker->url;
-  Bytes url = TRY(host::receive_block(socket->get(), kMaxBrokerUrl, "the broker's address"));
-  return TRY(Endpoint::parse(as_text(url))).url;
+  if (!socket.ok()) return words;
+  const Bytes url = TRY(host::receive_block(socket->get(), kMaxBrokerUrl, "the broker's address"));
+  if (manifest_.host.broker && !url.empty()) words.url = TRY(Endpoint::parse(as_text(url))).url;
+  const Bytes statement = TRY(
+      host::receive_block(socket->get(), guest_abi::kMaxStatementBytes, "the owner's statement"));
+  words.statement = as_text(statement);
+  return words;
 }
 
 Result<SecretBytes> BootStages::key_from_broker() {
@@ -167,10 +176,11 @@ Result<SecretBytes> BootStages::key_from_broker() {
     return make_error(ErrorCode::invalid_state, "guest/broker",
                       "the manifest names no broker and the caller gives no key");
   }
-  manifest_.broker->url = TRY(broker_url());
+  BrokerWords words = TRY(broker_words());
+  manifest_.broker->url = std::move(words.url);
   host::WatchedSource watched(*source_);
   auto key = request_key({manifest_.broker->url, manifest_.broker->ca_pem,
-                          manifest_.broker->resource, kBrokerTimeoutMs},
+                          manifest_.broker->resource, kBrokerTimeoutMs, std::move(words.statement)},
                          watched);
   if (watched.failed()) blame_ = BootStage::evidence;
   return key;
