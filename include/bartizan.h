@@ -1621,16 +1621,17 @@ BARTIZAN_TOOLS_API int32_t bartizan_broker_audit(
 /* Follows the chain of hashes through the audit of a broker's state folder, whether it serves or
  * not. Refusals, which strangers can cause, are not part of it.
  *
- *   state  The broker's state folder.
- *   json   Receives a JSON object {entries, head}: a head that was noted elsewhere shows whether
- *          later entries were cut off.
+ *   state       The broker's state folder.
+ *   noted_head  A head that was noted before, which an entry must have; NULL or empty: none.
+ *   json        Receives a JSON object {entries, head, outside}; `outside` counts decisions and
+ *               changes that the chain does not hold, of a store from before it or put in.
  *
  * Does not block; any thread. In libbartizan_tools.
  * Errors: not_found: the store; corrupt: an entry was changed, removed or put in; io.
  * On failure: *json unchanged.
  */
 BARTIZAN_TOOLS_API int32_t bartizan_broker_verify_audit(
-    const char* state, bartizan_string** json, bartizan_error** err);
+    const char* state, const char* noted_head, bartizan_string** json, bartizan_error** err);
 
 /* clang-format on */
 /* end of generated: api/broker.toml */

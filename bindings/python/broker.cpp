@@ -84,8 +84,8 @@ void expire(const std::string& url, const std::string& ca_pem, const py::bytes& 
   unlocked([&] { return expire_workload(access, workload, at); });
 }
 
-py::object check_audit(const std::filesystem::path& state) {
-  return from_json(unlocked([&] { return verify_audit(state); }));
+py::object check_audit(const std::filesystem::path& state, const std::string& noted_head) {
+  return from_json(unlocked([&] { return verify_audit(state, noted_head); }));
 }
 
 // A call of the administrator about one workload, all by keyword.
@@ -152,8 +152,9 @@ void bind_broker(py::module_& module) {
   define_about(module, "expire_workload", &expire,
                "From `at` on, seconds since the epoch, it releases nothing; 0: it has no end.",
                py::arg("at"));
-  module.def("verify_audit", &check_audit, py::arg("state"),
-             "Follows the chain of a state folder's audit: a dict of entries and head.");
+  module.def("verify_audit", &check_audit, py::arg("state"), py::arg("noted_head") = "",
+             "Follows the chain of a state folder's audit: a dict of entries, head and outside. "
+             "noted_head: one that was noted before, which an entry must have.");
 }
 
 }  // namespace bartizan::python

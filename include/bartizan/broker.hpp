@@ -170,9 +170,12 @@ Result<void> expire_workload(const BrokerAccess& access, const std::string& work
 Result<std::string> broker_audit(const BrokerAccess& access, const std::string& workload);
 
 // Of a broker's state folder, whether it serves or not: follows the chain of hashes through all
-// that the audit has but refusals. JSON object {entries, head}: a head that was noted elsewhere
-// shows whether later entries were cut off. Errors: not_found, corrupt (an entry was changed,
-// removed or put in), io.
-Result<std::string> verify_audit(const std::filesystem::path& state);
+// that the audit has but refusals. JSON object {entries, head, outside}: `outside` counts decisions
+// and changes that the chain does not hold, of a store from before it or put in. `noted_head`: one
+// that was noted elsewhere, and that an entry must have, so that what came before it is all there;
+// "": none. Errors: not_found, corrupt (an entry was changed, removed or put in), invalid_argument
+// (noted_head is not 64 hexadecimal digits), io.
+Result<std::string> verify_audit(const std::filesystem::path& state,
+                                 const std::string& noted_head = "");
 
 }  // namespace bartizan

@@ -1450,5 +1450,5 @@ def expire_workload(*, url: str, ca_pem: str, admin_token: bytes, workload_id: s
 def broker_audit(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> list[dict[str, Any]]:
     """What was decided about a workload and changed by its owner, newest first: a list of dicts."""
 
-def verify_audit(state: _Path) -> dict[str, Any]:
-    """Follows the chain of a state folder's audit: a dict of entries and head."""
+def verify_audit(state: _Path, noted_head: str = "") -> dict[str, Any]:
+    """Follows the chain of a state folder's audit: a dict of entries, head and outside. noted_head: one that was noted before, which an entry must have."""

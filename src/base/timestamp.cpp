@@ -18,7 +18,10 @@ std::optional<int64_t> parse_rfc3339(const std::string& text) {
   tm fields{};
   const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &fields);
   if (text.size() != 20 || end == nullptr || *end != 0) return std::nullopt;
-  return ::timegm(&fields);
+  const int64_t seconds = ::timegm(&fields);
+  // timegm() makes the 2nd of March of the 30th of February.
+  if (rfc3339(seconds) != text) return std::nullopt;
+  return seconds;
 }
 
 }  // namespace bartizan

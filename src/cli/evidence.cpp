@@ -61,6 +61,9 @@ Result<EvidencePolicy> read_evidence_policy(const EvidenceArguments& arguments) 
   EvidencePolicy policy;
   if (!arguments.policy.empty()) {
     auto bytes = TRY(read_regular_file(arguments.policy, kMaxPolicyFile));
+    // A file that was cut to nothing is no wish for the defaults.
+    if (bytes.empty())
+      return make_error(ErrorCode::corrupt, "cli", "--policy {}: empty", arguments.policy);
     policy.json = std::string(as_text(bytes));
   }
   if (!arguments.at.empty()) policy.now = TRY(parse_date("--at", arguments.at));

@@ -183,9 +183,19 @@ Result<int> audit(const AdminArguments& arguments, Printer& output) {
   return 0;
 }
 
-Result<int> check_audit(const std::string& state, Printer& output) {
-  const view::Json chain = TRY(parsed(TRY(verify_audit(state)), view::Json::value_t::object));
-  output.result(chain, {{"entries", word(chain, "entries")}, {"head", word(chain, "head")}});
+struct AuditArguments {
+  std::string state, noted_head;
+};
+
+Result<int> check_audit(const AuditArguments& arguments, Printer& output) {
+  const view::Json chain = TRY(
+      parsed(TRY(verify_audit(arguments.state, arguments.noted_head)), view::Json::value_t::object));
+  Lines lines = {{"entries", word(chain, "entries")}, {"head", word(chain, "head")}};
+  if (word(chain, "outside") != "0")
+    lines.emplace_back("outside", word(chain, "outside") +
+                                      " decisions that nothing vouches for: of a store from before "
+                                      "the chain, or put in");
+  output.result(chain, lines);
   return 0;
 }
 
@@ -250,10 +260,12 @@ void add_audit(CLI::App& app, Invocation& session) {
 }
 
 void add_verify_audit(CLI::App& app, Invocation& session) {
-  auto state = std::make_shared<std::string>();
-  CLI::App& command = add_command(app, session, text::audit_verify::kCommand,
-                                  [state](Printer& output) { return check_audit(*state, output); });
-  declare(command, text::audit_verify::kState, *state);
+  auto arguments = std::make_shared<AuditArguments>();
+  CLI::App& command =
+      add_command(app, session, text::audit_verify::kCommand,
+                  [arguments](Printer& output) { return check_audit(*arguments, output); });
+  declare(command, text::audit_verify::kState, arguments->state);
+  declare(command, text::audit_verify::kHead, arguments->noted_head);
 }
 
 }  // namespace bartizan::cli

@@ -88,7 +88,9 @@ Result<std::optional<SecretBytes>> read_optional_secret(const char* option,
 }
 
 Result<std::string> read_text(const char* option, const std::filesystem::path& path) {
-  return std::string(TRY(read_bounded(option, path)).view());
+  std::string text(TRY(read_bounded(option, path)).view());
+  if (!text.empty()) return text;
+  return make_error(ErrorCode::corrupt, "cli", "{} {}: empty", option, path.native());
 }
 
 Result<std::string> read_certificates(const char* option, const std::filesystem::path& path) {

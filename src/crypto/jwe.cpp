@@ -288,6 +288,22 @@ Result<Json> jwe_encrypt_with(const EcKey& recipient, const EcKey& ephemeral,
   return assemble(protected_header(ephemeral), wrapped, content_key, iv, plaintext);
 }
 
+namespace {
+
+// What would change the meaning of the rest, and is not done here (RFC 7516 §5.2, §7.2.1; RFC 7518
+// §4.6.1.2). Other members are passed over, as the RFC wants.
+Result<void> check_extensions(const Json& message, const Json& header) {
+  for (const char* name : {"recipients", "aad"}) {
+    if (message.contains(name)) return corrupt_jwe(fmt::format("member \"{}\" is not done", name));
+  }
+  for (const char* name : {"crit", "zip", "apu", "apv"}) {
+    if (header.contains(name)) return corrupt_jwe(fmt::format("header \"{}\" is not done", name));
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<SecretBytes> jwe_decrypt(const EcKey& recipient, std::string_view json) {
   if (json.size() > kMaxJweBytes)
     return corrupt_jwe(fmt::format("{} bytes, at most {}", json.size(), kMaxJweBytes));
@@ -295,6 +311,7 @@ Result<SecretBytes> jwe_decrypt(const EcKey& recipient, std::string_view json) {
   std::string encoded_header = TRY(json_string(message, "protected", "JWE"));
   Bytes header_text = TRY(from_base64(encoded_header, Base64::url));
   Json header = TRY(parse_json(as_text(header_text), "JWE header"));
+  TRY(check_extensions(message, header));
   Bytes wrapped = TRY(member_bytes(message, "encrypted_key", "JWE"));
   Bytes iv = TRY(member_bytes(message, "iv", "JWE")),
         tag = TRY(member_bytes(message, "tag", "JWE"));

@@ -558,6 +558,19 @@ def test_help_of_all_names_the_commands_and_the_exit_statuses():
     assert "Exit status: 0" in text
 
 
+def test_a_policy_that_was_cut_to_nothing_accepts_nothing(tmp_path):
+    (tmp_path / "policy.json").touch()
+    vendor = SOURCE / "tests/unit/attest/vendor_evidence"
+    done = run("evidence", "verify", vendor / "milan-v3-vlek.report.bin", "--kind", "snp", "--policy", tmp_path / "policy.json")
+    assert done.returncode == 1 and "policy.json: empty" in done.stderr
+
+
+@pytest.mark.parametrize("date", ["2026-02-30", "2027-02-29"])
+def test_a_day_that_does_not_exist_is_refused(date, tmp_path):
+    done = run("evidence", "verify", tmp_path / "any", "--kind", "snp", f"--at={date}")
+    assert done.returncode != 0 and date in done.stderr
+
+
 def test_error_is_one_line_and_its_advice():
     done = run("inspect", "/nonexistent/image")
     assert done.returncode == 1

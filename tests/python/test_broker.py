@@ -25,7 +25,7 @@ def test_register_and_audit(broker):
     (entry,) = bartizan.broker_audit(**access(broker), workload_id="w")
     assert (entry["decision"], entry["address"], entry["workload"]) == ("registered", "127.0.0.1", "w")
     chain = bartizan.verify_audit(broker.admin_token_path.parent)
-    assert chain["entries"] == 1 and len(chain["head"]) == 64
+    assert chain["entries"] == 1 and chain["outside"] == 0 and len(chain["head"]) == 64
     with pytest.raises(bartizan.NotFound, match="no store"):
         bartizan.verify_audit("/nonexistent")
 
@@ -142,3 +142,17 @@ def test_a_verdict_has_every_check():
 def test_evidence_json_that_does_not_parse_is_refused():
     with pytest.raises(bartizan.Error):
         bartizan.Evidence.from_json("{}", "simulated")
+
+
+def test_noted_heads(tmp_path):
+    with bartizan.Broker(tmp_path / "noted", port=0) as broker:
+        access = {"url": broker.url, "ca_pem": broker.ca_pem, "admin_token": broker.admin_token_path.read_bytes().strip()}
+        heads = []
+        for number in (1, 2):
+            bartizan.register_workload(**access, id=f"w{number}", workload_digest=bytes([number] * 32), measurements=[bytes(48)], disk_key=b"k" * 32)
+            heads.append(bartizan.verify_audit(tmp_path / "noted")["head"])
+    assert bartizan.verify_audit(tmp_path / "noted", noted_head=heads[0])["head"] == heads[1]
+    with pytest.raises(bartizan.Corrupt, match="noted"):
+        bartizan.verify_audit(tmp_path / "noted", noted_head="00" * 32)
+    with pytest.raises(bartizan.InvalidArgument, match="noted_head"):
+        bartizan.verify_audit(tmp_path / "noted", noted_head="abc")

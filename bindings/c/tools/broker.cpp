@@ -180,12 +180,12 @@ int32_t bartizan_broker_expire(const bartizan_broker_access* access, const char*
   });
 }
 
-int32_t bartizan_broker_verify_audit(const char* state, bartizan_string** json,
-                                     bartizan_error** err) {
+int32_t bartizan_broker_verify_audit(const char* state, const char* noted_head,
+                                     bartizan_string** json, bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {
     if (!json) return missing("json");
     TRY(require(state, "state"));
-    auto chain = TRY(bz::verify_audit(state));
+    auto chain = TRY(bz::verify_audit(state, noted_head ? noted_head : ""));
     *json = make_string(chain).release();
     return {};
   });

@@ -18,6 +18,7 @@ namespace bartizan {
 using namespace attest::broker;  // NOLINT: the public functions of this component
 namespace {
 
+constexpr size_t kHeadBytes = 32;
 constexpr uint32_t kTimeoutMs = 30'000;
 constexpr std::string_view kWorkloads = "/bartizan/v1/workloads";
 constexpr std::array<std::pair<BrokerKind, std::string_view>, 3> kKinds = {
@@ -129,15 +130,22 @@ Result<void> expire_workload(const BrokerAccess& access, const std::string& work
   return {};
 }
 
-Result<std::string> verify_audit(const std::filesystem::path& state) {
+Result<std::string> verify_audit(const std::filesystem::path& state,
+                                 const std::string& noted_head) {
+  auto noted = from_hex(noted_head);
+  if (!noted.ok() || (!noted->empty() && noted->size() != kHeadBytes))
+    return invalid("attest/broker", "noted_head \"{}\": not 64 hexadecimal digits",
+                   noted_head.substr(0, 100));
   const auto path = state / kStoreFile;
   std::error_code failure;
   if (!std::filesystem::is_regular_file(path, failure)) {
     return make_error(ErrorCode::not_found, "attest/broker", "{}: no store of a broker is there",
                       path.string());
   }
-  const AuditChain chain = TRY(TRY(Store::open(path)).verify_audit());
-  return Json{{"entries", chain.entries}, {"head", to_hex(chain.head)}}.dump();
+  const AuditChain chain = TRY(TRY(Store::open_to_read(path)).verify_audit(*noted));
+  return Json{
+      {"entries", chain.entries}, {"head", to_hex(chain.head)}, {"outside", chain.outside}}
+      .dump();
 }
 
 }  // namespace bartizan

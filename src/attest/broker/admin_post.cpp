@@ -4,12 +4,15 @@
 
 #include "attest/client/kbs_protocol.hpp"
 #include "base/errors.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::attest::broker {
 namespace {
 
 constexpr char kOrigin[] = "attest/broker";
 constexpr uint32_t kTimeoutMs = 30'000;
+// An audit with 20,000 entries, or a list with 10,000 registrations.
+constexpr size_t kMaxAnswer = 64 * kMiB;
 constexpr size_t kLeastSecret = 4;  // shorter ones are in every text
 
 bool is_letter_or_digit(char c) {
@@ -49,7 +52,7 @@ Result<AdminAnswer> ask(const BrokerAccess& access, client::HttpRequest request,
   request.path = target.prefix + request.path;
   if (authorization) request.headers.emplace_back("Authorization", *authorization);
   auto client = TRY(client::HttpsClient::create(target.origin, access.ca_pem,
-                                                client::Deadline::after_ms(kTimeoutMs)));
+                                                client::Deadline::after_ms(kTimeoutMs), kMaxAnswer));
   client::HttpResponse response = TRY(client.send(request));
   return AdminAnswer{response.status, std::move(response.body),
                      client.endpoint().url + request.path};

@@ -50,6 +50,7 @@ AuditEntry clean(AuditEntry entry) {
   for (std::string* text :
        {&entry.workload_id, &entry.reason, &entry.expected, &entry.got, &entry.address})
     *text = utf8(std::move(*text));
+  if (entry.evidence.size() > kMaxAuditEvidence) entry.evidence = "null";
   return entry;
 }
 

@@ -11,6 +11,7 @@
 #include "bartizan/result.hpp"
 #include "bartizan/tee.hpp"
 #include "base/bytes.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::attest::broker {
 
@@ -18,8 +19,17 @@ namespace bartizan::attest::broker {
 constexpr int kMaxRefusals = 100;
 // Entries of the chain for each workload that keep the evidence itself; older ones have its hash.
 constexpr int kMaxKeptEvidence = 100;
-// Of a text that a peer chose.
-constexpr size_t kMaxAuditText = 4096;
+// Refusals of each workload that keep the evidence: strangers choose how large it is.
+constexpr int kMaxRefusedEvidence = 10;
+// Of a text that a peer chose, and of evidence; a genuine chain of AMD's makes 25 KiB.
+constexpr size_t kMaxAuditText = 4096, kMaxAuditEvidence = 64 * kKiB;
+// Of a workload, newest first, in one answer.
+constexpr int kMaxAuditAnswer = 20'000;
+
+// What an owner changed, as kinds of entries.
+constexpr const char *kRegistered = "registered", *kReplaced = "registered, replacing another",
+                     *kRemoved = "removed", *kKeyRotated = "key rotated",
+                     *kExpirySet = "expiry set";
 
 struct AuditEntry {
   std::string workload_id;
@@ -35,7 +45,7 @@ AuditEntry entry_about(const std::string& workload_id, const Bytes& digest,
                        const std::string& address, int64_t time);
 // `refusal` null: allowed.
 AuditEntry decision_of(AuditEntry about, const Error* refusal, std::string evidence);
-// Bytes of a peer that are not UTF-8 are replaced, long texts cut.
+// Bytes of a peer that are not UTF-8 are replaced, long texts cut, larger evidence left out.
 AuditEntry clean(AuditEntry entry);
 
 // What an entry of the chain holds of `previous`, the one before: SHA-256 over both.
@@ -43,6 +53,8 @@ Bytes chained(ByteView previous, int64_t number, const AuditEntry& entry, ByteVi
 
 struct AuditChain {
   int64_t entries = 0;
+  // Decisions and changes that the chain does not hold: of a store from before it, or put in.
+  int64_t outside = 0;
   Bytes head;  // 32 bytes; to be kept elsewhere, where a removed tail is to be found too
 };
 

@@ -77,6 +77,11 @@ std::string policy_member(const Json& json) {
   return found == json.end() || found->is_null() ? std::string() : found->dump();
 }
 
+// One that reads as a workload digest would hide the workload that has it.
+bool reads_as_digest(std::string_view id) {
+  return id.size() == 2 * kDigestSize && from_hex(id).ok();
+}
+
 bool is_id(std::string_view id) {
   return !id.empty() && id.size() <= kMaxId && std::all_of(id.begin(), id.end(), [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -146,6 +151,8 @@ Result<void> check_workload(const Workload& workload) {
   TRY(check_tee(workload));
   if (!is_id(workload.id))
     return invalid_workload("id is not 1 to 128 letters, digits, '_', '-' or '.'");
+  if (reads_as_digest(workload.id))
+    return invalid_workload("id has the form of a workload digest, and would stand for another");
   TRY(client::check_resource_path(workload.resource));
   TRY(check_which_builds(workload));
   // Without one, any look-alike stack would get the key.
@@ -183,7 +190,20 @@ void wipe_member(Json& json, const char* key) {
   if (found != json.end() && found->is_string()) wipe(found->get_ref<std::string&>());
 }
 
+// A demand that is misspelt would be none.
+Result<void> check_members(const Json& json, std::initializer_list<std::string_view> known) {
+  if (!json.is_object()) return invalid_workload("is not an object");
+  for (const auto& [name, value] : json.items()) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      return invalid_workload("\"" + name.substr(0, kMaxId) + "\" is not a known member");
+  }
+  return {};
+}
+
 Result<Workload> workload_from_json(const Json& json) {
+  TRY(check_members(json, {"id", "workload_digest", "signer", "minimum_version", "measurements",
+                           "allow_simulated", "allow_debug", "minimum_tcb", "policy", "resource",
+                           "disk_key", "tee", "replace"}));
   Workload workload;
   workload.id = TRY(json_string(json, "id", "workload"));
   workload.signer = TRY(optional_text(json, "signer"));
@@ -230,6 +250,7 @@ Result<SecretBytes> disk_key_of(ByteView body) {
 
 Result<int64_t> parse_expiry(ByteView body) {
   const Json json = TRY(parse_json(as_text(body), "expiry"));
+  TRY(check_members(json, {"expires"}));
   const uint64_t expires = TRY(json_unsigned(json, "expires", "expiry"));
   if (expires <= kMaxExpiry) return static_cast<int64_t>(expires);
   return invalid(std::string(kOrigin), "expiry: {} is later than {}", expires, kMaxExpiry);

@@ -20,12 +20,6 @@ constexpr std::string_view kResourcePrefix = "/kbs/v0/resource/";
 constexpr std::string_view kWorkloadsPath = "/bartizan/v1/workloads";
 constexpr std::string_view kBearer = "Bearer ";
 constexpr size_t kMaxCookie = 4096;
-// What an owner changed, in the words of the audit.
-constexpr const char* kRegistered = "registered";
-constexpr const char* kReplaced = "registered, replacing another";
-constexpr const char* kRemoved = "removed";
-constexpr const char* kKeyRotated = "key rotated";
-constexpr const char* kExpirySet = "expiry set";
 
 BrokerReply reply_json(const Json& json) {
   return BrokerReply{200, "application/json", {}, SecretBytes::from_string(json.dump())};
@@ -278,8 +272,8 @@ Result<BrokerReply> Service::put_resource(const BrokerRequest& request, const st
   TRY(require_admin(request));
   TRY(client::check_resource_path(path));
   const SecretBytes key = TRY(disk_key_of(request.body));
-  const Registration changed = TRY(store_.put_resource(path, key));
-  TRY(note_change(request, kKeyRotated, changed.workload));
+  const Registration changed = TRY(store_.put_resource(path, key, who(request)));
+  log_change(request, kKeyRotated, changed.workload);
   return BrokerReply{200, "text/xml", {}, {}};
 }
 
@@ -287,9 +281,9 @@ Result<BrokerReply> Service::put_workload(const BrokerRequest& request) {
   TRY(require_admin(request));
   RegistrationMessage registration = TRY(parse_registration(request.body));
   const Workload& workload = registration.workload;
-  const Store::Put put = TRY(store_.put_workload(workload, registration.replace, options_.clock()));
+  const Store::Put put = TRY(store_.put_workload(workload, registration.replace, who(request)));
   const bool replaced = put.replaced != 0;
-  if (put.changed) TRY(note_change(request, replaced ? kReplaced : kRegistered, workload));
+  if (put.changed) log_change(request, replaced ? kReplaced : kRegistered, workload);
   return reply_json({{"id", workload.id},
                      {"workload_digest", to_hex(workload.workload_digest)},
                      {"replaced", replaced}});
@@ -309,8 +303,8 @@ Result<BrokerReply> Service::show_workload(const BrokerRequest& request,
 Result<BrokerReply> Service::remove_workload(const BrokerRequest& request,
                                              const std::string& reference) {
   TRY(require_admin(request));
-  const Registration removed = TRY(store_.remove(reference));
-  TRY(note_change(request, kRemoved, removed.workload));
+  const Registration removed = TRY(store_.remove(reference, who(request)));
+  log_change(request, kRemoved, removed.workload);
   return reply_json({{"id", removed.workload.id}});
 }
 
@@ -318,16 +312,17 @@ Result<BrokerReply> Service::rotate_key(const BrokerRequest& request,
                                         const std::string& reference) {
   TRY(require_admin(request));
   const SecretBytes key = TRY(disk_key_of(request.body));
-  const Registration changed = TRY(store_.rotate_key(reference, key));
-  TRY(note_change(request, kKeyRotated, changed.workload));
+  const Registration changed = TRY(store_.rotate_key(reference, key, who(request)));
+  log_change(request, kKeyRotated, changed.workload);
   return reply_json(TRY(public_part(changed)));
 }
 
 Result<BrokerReply> Service::set_expiry(const BrokerRequest& request,
                                         const std::string& reference) {
   TRY(require_admin(request));
-  const Registration changed = TRY(store_.set_expiry(reference, TRY(parse_expiry(request.body))));
-  TRY(note_change(request, kExpirySet, changed.workload));
+  const Registration changed = 
+      TRY(store_.set_expiry(reference, TRY(parse_expiry(request.body)), who(request)));
+  log_change(request, kExpirySet, changed.workload);
   return reply_json(TRY(public_part(changed)));
 }
 
@@ -339,17 +334,16 @@ Result<BrokerReply> Service::audit(const BrokerRequest& request, const std::stri
   return BrokerReply{200, "application/json", {}, SecretBytes::from_string(entries)};
 }
 
-Result<void> Service::note_change(const BrokerRequest& request, const char* kind,
-                                  const Workload& workload) {
-  AuditEntry entry =
-      entry_about(workload.id, workload.workload_digest, request.address, options_.clock());
-  entry.kind = kind;
-  TRY(store_.add_to_audit(entry));
-  if (!options_.log) return {};
+Store::Who Service::who(const BrokerRequest& request) const {
+  return {request.address, options_.clock()};
+}
+
+void Service::log_change(const BrokerRequest& request, const char* kind,
+                         const Workload& workload) const {
+  if (!options_.log) return;
   options_.log(LogLevel::info, client::one_line(fmt::format(
                                    "broker: workload \"{}\" (digest {}): {} from {}", workload.id,
                                    to_hex(workload.workload_digest), kind, request.address)));
-  return {};
 }
 
 // One line for each decision about a guest, and one for each other request that was refused.

@@ -83,9 +83,9 @@ class Service {
                                     ByteView report_data);
   void log_decision(const BrokerRequest& request, const Subject& subject,
                     const Error* refusal) const;
-  // An owner's change, into audit and log.
-  Result<void> note_change(const BrokerRequest& request, const char* kind,
-                           const Workload& workload);
+  Store::Who who(const BrokerRequest& request) const;
+  // An owner's change, which the audit has.
+  void log_change(const BrokerRequest& request, const char* kind, const Workload& workload) const;
 
   Store store_;
   Options options_;

@@ -12,14 +12,16 @@
 
 namespace bartizan::attest::broker {
 
+// The first word, as a rule: columns would read as if they were options.
+constexpr size_t kShownOperation = 40;
+
 inline Error sqlite_error(sqlite3* database, std::string_view operation) {
   int code = sqlite3_errcode(database);
   bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
-  bool full = code == SQLITE_FULL;
-  return make_error(damaged ? ErrorCode::corrupt
-                    : full  ? ErrorCode::resource_exhausted
-                            : ErrorCode::io,
-                    "attest/broker", "store: {}: {}", operation, sqlite3_errmsg(database));
+  return make_error(damaged ? ErrorCode::corrupt : ErrorCode::io, "attest/broker",
+                    "store: {}: {}{}", operation.substr(0, kShownOperation),
+                    sqlite3_errmsg(database),
+                    code == SQLITE_FULL ? "; free space on its file system" : "");
 }
 
 class Statement {

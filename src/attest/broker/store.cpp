@@ -1,6 +1,7 @@
 #include "attest/broker/store.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <optional>
@@ -19,6 +20,8 @@ namespace bartizan::attest::broker {
 namespace {
 
 constexpr const char* kOrigin = "attest/broker";
+// Behind a decision that nothing vouches for: of a store from before the chain, or put in.
+constexpr const char* kOutsideChain = " (outside of the chain)";
 constexpr size_t kDigestDigits = 64;
 constexpr int64_t kSchemaVersion = 5;
 // `generation` counts all changes of registrations; a number is never used again.
@@ -248,8 +251,6 @@ Result<int64_t> schema_version(sqlite3* database) {
 }
 
 Result<void> prepare_schema(sqlite3* database) {
-  // Another process (fsck, a backup) may hold the file for a moment.
-  sqlite3_busy_timeout(database, 5000);
   // WAL: a decision waits for one fsync and not for three. FULL: what was answered is on the disk.
   TRY(execute(database,
               "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA journal_mode = WAL; "
@@ -266,6 +267,33 @@ Result<void> prepare_schema(sqlite3* database) {
   return transaction.commit();
 }
 
+// The row's own hash, if it continues the chain and holds what it must.
+Result<Bytes> next_of_chain(const Statement& row, ByteView head) {
+  const int64_t number = row.number(0);
+  const ByteView digest = row.bytes(2), chain = row.bytes(10), evidence = row.bytes(11);
+  const AuditEntry entry{row.text(1),
+                         Bytes(digest.begin(), digest.end()),
+                         row.number(3),
+                         row.text(4),
+                         row.text(5),
+                         row.text(6),
+                         row.text(7),
+                         row.text(8),
+                         {}};
+  const Bytes evidence_hash(row.bytes(9).begin(), row.bytes(9).end());
+  const Bytes expected = chained(head, number, entry, evidence_hash);
+  const auto kept = crypto::sha256(evidence);
+  const bool evidence_holds =
+      evidence.empty() ||
+      std::equal(kept.begin(), kept.end(), evidence_hash.begin(), evidence_hash.end());
+  const bool counted_once = row.number(12) != 0, evidence_is_gone = row.number(13) != 0;
+  if (std::equal(chain.begin(), chain.end(), expected.begin(), expected.end()) && evidence_holds &&
+      counted_once && !evidence_is_gone)
+    return expected;
+  return make_error(ErrorCode::corrupt, kOrigin,
+                    "audit: entry {} or one before it was changed, removed or put in", number);
+}
+
 }  // namespace
 
 JudgedBy judged_by(const Registration& registration, uint64_t version) {
@@ -274,6 +302,8 @@ JudgedBy judged_by(const Registration& registration, uint64_t version) {
 }
 
 struct Store::State {
+  static Result<std::unique_ptr<State>> open(const std::filesystem::path& path, int mode);
+
   Mutex mutex;
   Database database BARTIZAN_PT_GUARDED_BY(mutex);
 
@@ -344,6 +374,20 @@ struct Store::State {
     return registration;
   }
 
+  Result<Registration> change_key(Registration registration, const SecretBytes& key,
+                                  const Who& who) {
+    auto changed = TRY(change(std::move(registration), "disk_key", key.bytes()));
+    TRY(note(kKeyRotated, changed.workload, who));
+    return changed;
+  }
+
+  // An owner's change, in the transaction that makes it.
+  Result<void> note(const char* kind, const Workload& workload, const Who& who) {
+    AuditEntry entry = entry_about(workload.id, workload.workload_digest, who.address, who.now);
+    entry.kind = kind;
+    return add_to_audit(entry);
+  }
+
   Result<Bytes> chain_head() {
     Statement query = TRY(Statement::prepare(
         handle(), "SELECT chain FROM audit WHERE chain IS NOT NULL ORDER BY number DESC LIMIT 1"));
@@ -391,19 +435,28 @@ struct Store::State {
     return row.bind(entry.workload_id).bind(ByteView(entry.digest)).bind(int64_t{most}).run();
   }
 
-  Result<void> add_to_audit(const AuditEntry& entry) {
+  Result<void> trim_refusals(const AuditEntry& entry) {
+    TRY(trim(
+        "DELETE FROM audit WHERE kind = 'refused' AND workload = ?1 AND digest = ?2 AND number NOT "
+        "IN (SELECT number FROM audit WHERE kind = 'refused' AND workload = ?1 AND digest = ?2 "
+        "ORDER BY time DESC, number DESC LIMIT ?3)",
+        entry, kMaxRefusals));
+    return trim(
+        "UPDATE audit SET evidence = NULL WHERE kind = 'refused' AND workload = ?1 AND digest = ?2 "
+        "AND evidence IS NOT NULL AND number NOT IN (SELECT number FROM audit WHERE kind = "
+        "'refused' AND workload = ?1 AND digest = ?2 ORDER BY time DESC, number DESC LIMIT ?3)",
+        entry, kMaxRefusedEvidence);
+  }
+
+  // In the transaction of what it is about: nothing is in force that the audit lacks.
+  Result<void> add_to_audit(const AuditEntry& given) {
+    const AuditEntry entry = clean(given);
     const bool refusal = entry.kind == "refused";
     if (refusal && TRY(count_again(entry))) return {};
     const auto evidence_hash = crypto::sha256(as_bytes(entry.evidence));
     const Bytes head = refusal ? Bytes() : TRY(chain_head());
     const int64_t number = TRY(add_row(entry, evidence_hash));
-    if (refusal) {
-      return trim(
-          "DELETE FROM audit WHERE kind = 'refused' AND workload = ?1 AND digest = ?2 AND number "
-          "NOT IN (SELECT number FROM audit WHERE kind = 'refused' AND workload = ?1 AND digest = "
-          "?2 ORDER BY time DESC, number DESC LIMIT ?3)",
-          entry, kMaxRefusals);
-    }
+    if (refusal) return trim_refusals(entry);
     TRY(set_chain(number, chained(head, number, entry, evidence_hash)));
     return trim(
         "UPDATE audit SET evidence = NULL WHERE kind <> 'refused' AND workload = ?1 AND digest = "
@@ -445,20 +498,41 @@ Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Store::Store(Store&&) noexcept = default;
 Store::~Store() = default;
 
-Result<Store> Store::open(const std::filesystem::path& path) {
-  TRY(open_file(path, O_RDWR | O_CREAT, 0600));  // SQLite would make it readable by others
+// Another process (a check, a backup) may hold the file for a moment.
+Result<std::unique_ptr<Store::State>> Store::State::open(const std::filesystem::path& path,
+                                                         int mode) {
   sqlite3* handle = nullptr;
-  int result =
-      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int result =
+      sqlite3_open_v2(path.c_str(), &handle, mode | SQLITE_OPEN_NOMUTEX, nullptr);
   auto state = std::make_unique<State>();
   state->database.reset(handle);
   if (result != SQLITE_OK) return sqlite_error(handle, "open " + path.string());
-  sqlite3_busy_timeout(handle, 5000);  // whoever looks into it with another program may hold it
-  TRY(prepare_schema(handle));
+  sqlite3_busy_timeout(handle, 5000);
+  return state;
+}
+
+Result<Store> Store::open(const std::filesystem::path& path) {
+  // SQLite would make it readable by others, and wait for ever at a FIFO.
+  UniqueFd file = TRY(open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
+    return invalid(kOrigin, "{}: not a regular file", path.string());
+  auto state = TRY(State::open(path, SQLITE_OPEN_READWRITE));
+  TRY(prepare_schema(state->handle()));
   return Store(std::move(state));
 }
 
-Result<Store::Put> Store::put_workload(const Workload& workload, bool replace, int64_t now) {
+Result<Store> Store::open_to_read(const std::filesystem::path& path) {
+  auto state = TRY(State::open(path, SQLITE_OPEN_READONLY));
+  const int64_t version = TRY(schema_version(state->handle()));
+  if (version == kSchemaVersion) return Store(std::move(state));
+  return make_error(ErrorCode::unsupported, kOrigin,
+                    "{}: a store of version {}, and this program reads version {}: an older one is "
+                    "taken over when `bartizan broker` starts with it",
+                    path.string(), version, kSchemaVersion);
+}
+
+Result<Store::Put> Store::put_workload(const Workload& workload, bool replace, const Who& who) {
   return state_->transact_keys([&]() -> Result<Put> {
     const Bytes row = row_of(workload);
     auto before = TRY(state_->select("digest = ?", ByteView(row)));
@@ -474,8 +548,11 @@ Result<Store::Put> Store::put_workload(const Workload& workload, bool replace, i
       }
     }
     for (const Registration& each : before) TRY(state_->remove(each));
-    if (!again) TRY(state_->put_row(workload, released, now));
-    return Put{!again || !before.empty(), before.size()};
+    if (!again) TRY(state_->put_row(workload, released, who.now));
+    const Put put{!again || !before.empty(), before.size()};
+    if (put.changed)
+      TRY(state_->note(before.empty() ? kRegistered : kReplaced, workload, who));
+    return put;
   });
 }
 
@@ -489,32 +566,37 @@ Result<std::vector<Registration>> Store::registrations() {
   return state_->select("?", int64_t{1});
 }
 
-Result<Registration> Store::remove(const std::string& reference) {
+Result<Registration> Store::remove(const std::string& reference, const Who& who) {
   return state_->transact_keys([&]() -> Result<Registration> {
     Registration registration = TRY(state_->find(reference));
     TRY(state_->remove(registration));
+    TRY(state_->note(kRemoved, registration.workload, who));
     return registration;
   });
 }
 
-Result<Registration> Store::rotate_key(const std::string& reference, const SecretBytes& key) {
+Result<Registration> Store::rotate_key(const std::string& reference, const SecretBytes& key,
+                                       const Who& who) {
   return state_->transact_keys([&]() -> Result<Registration> {
-    return state_->change(TRY(state_->find(reference)), "disk_key", key.bytes());
+    return state_->change_key(TRY(state_->find(reference)), key, who);
   });
 }
 
-Result<Registration> Store::set_expiry(const std::string& reference, int64_t expires) {
+Result<Registration> Store::set_expiry(const std::string& reference, int64_t expires,
+                                       const Who& who) {
   return state_->transact([&]() -> Result<Registration> {
     auto changed = TRY(state_->change(TRY(state_->find(reference)), "expires", expires));
     changed.expires = expires;
+    TRY(state_->note(kExpirySet, changed.workload, who));
     return changed;
   });
 }
 
-Result<Registration> Store::put_resource(const std::string& path, const SecretBytes& content) {
+Result<Registration> Store::put_resource(const std::string& path, const SecretBytes& content,
+                                         const Who& who) {
   return state_->transact_keys([&]() -> Result<Registration> {
     auto all = TRY(state_->select("resource = ?", std::string_view(path)));
-    return state_->change(TRY(only_one(std::move(all), path)), "disk_key", content.bytes());
+    return state_->change_key(TRY(only_one(std::move(all), path)), content, who);
   });
 }
 
@@ -577,8 +659,7 @@ Result<SecretBytes> Store::State::release(const JudgedBy& judged, std::string_vi
 }
 
 Result<void> Store::add_to_audit(const AuditEntry& entry) {
-  const AuditEntry cleaned = clean(entry);
-  return state_->transact([&] { return state_->add_to_audit(cleaned); });
+  return state_->transact([&] { return state_->add_to_audit(entry); });
 }
 
 Result<std::string> Store::audit_of(const std::string& reference) {
@@ -587,8 +668,9 @@ Result<std::string> Store::audit_of(const std::string& reference) {
   Statement query = TRY(Statement::prepare(
       state_->handle(),
       fmt::format("SELECT time, kind, reason, expected, got, evidence, workload, digest, address, "
-                  "first, times FROM audit WHERE {} = ? ORDER BY time DESC, number DESC",
-                  digest ? "digest" : "workload")));
+                  "first, times, chain IS NULL AND kind <> 'refused' FROM audit WHERE {} = ? ORDER "
+                  "BY time DESC, number DESC LIMIT {}",
+                  digest ? "digest" : "workload", kMaxAuditAnswer)));
   if (digest) {
     query.bind(ByteView(*digest));
   } else {
@@ -598,7 +680,7 @@ Result<std::string> Store::audit_of(const std::string& reference) {
   while (TRY(query.step())) {
     auto evidence = parse_json(query.text(5), "store: evidence");
     list.push_back({{"time", query.number(0)},
-                    {"decision", query.text(1)},
+                    {"decision", query.text(1) + (query.number(11) ? kOutsideChain : "")},
                     {"reason", query.text(2)},
                     {"expected", query.text(3)},
                     {"got", query.text(4)},
@@ -612,40 +694,33 @@ Result<std::string> Store::audit_of(const std::string& reference) {
   return list.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Result<AuditChain> Store::verify_audit() {
+Result<AuditChain> Store::verify_audit(ByteView noted_head) {
   MutexLock lock(state_->mutex);
   Statement query = TRY(Statement::prepare(
       state_->handle(),
       "SELECT number, workload, digest, time, kind, reason, expected, got, address, evidence_hash, "
-      "chain, evidence FROM audit WHERE chain IS NOT NULL ORDER BY number"));
+      "chain, evidence, first = time AND times = 1, evidence IS NULL AND ROW_NUMBER() OVER "
+      "(PARTITION BY workload, digest ORDER BY number DESC) <= ? FROM audit WHERE chain IS NOT "
+      "NULL ORDER BY number"));
+  query.bind(int64_t{kMaxKeptEvidence});
   AuditChain result;
+  bool found_head = noted_head.empty();
   while (TRY(query.step())) {
-    const int64_t number = query.number(0);
-    const ByteView digest = query.bytes(2), chain = query.bytes(10);
-    AuditEntry entry{query.text(1),
-                     Bytes(digest.begin(), digest.end()),
-                     query.number(3),
-                     query.text(4),
-                     query.text(5),
-                     query.text(6),
-                     query.text(7),
-                     query.text(8),
-                     {}};
-    const Bytes evidence_hash(query.bytes(9).begin(), query.bytes(9).end());
-    const Bytes expected = chained(result.head, number, entry, evidence_hash);
-    const ByteView evidence = query.bytes(11);
-    const auto kept = crypto::sha256(evidence);
-    const bool evidence_holds =
-        evidence.empty() ||
-        std::equal(kept.begin(), kept.end(), evidence_hash.begin(), evidence_hash.end());
-    if (!std::equal(chain.begin(), chain.end(), expected.begin(), expected.end()) ||
-        !evidence_holds) {
-      return make_error(ErrorCode::corrupt, kOrigin,
-                        "audit: entry {} or one before it was changed, removed or put in", number);
-    }
-    result.head = expected;
+    result.head = TRY(next_of_chain(query, result.head));
     ++result.entries;
+    found_head = found_head || std::equal(result.head.begin(), result.head.end(),
+                                          noted_head.begin(), noted_head.end());
   }
+  if (!found_head) {
+    return make_error(ErrorCode::corrupt, kOrigin,
+                      "audit: no entry has the head {} that was noted: entries were cut off, or the "
+                      "chain was made anew",
+                      to_hex(noted_head));
+  }
+  Statement outside = TRY(Statement::prepare(
+      state_->handle(), "SELECT COUNT(*) FROM audit WHERE chain IS NULL AND kind <> 'refused'"));
+  TRY(outside.step());
+  result.outside = outside.number(0);
   return result;
 }
 

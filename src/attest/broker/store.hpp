@@ -44,8 +44,16 @@ JudgedBy judged_by(const Registration& registration, uint64_t version = 0);
 
 class Store {
  public:
+  // Whoever changes something, and when; the audit has it in the same transaction.
+  struct Who {
+    std::string address;
+    int64_t now = 0;
+  };
+
   // Makes the file if it is missing. corrupt: not a database; unsupported: of a newer version; io.
   static Result<Store> open(const std::filesystem::path& path);
+  // Of this version alone (unsupported: another), and changes nothing; a broker may serve from it.
+  static Result<Store> open_to_read(const std::filesystem::path& path);
   Store(Store&&) noexcept;
   ~Store();
 
@@ -56,7 +64,7 @@ class Store {
     bool changed = false;
     size_t replaced = 0;
   };
-  Result<Put> put_workload(const Workload& workload, bool replace, int64_t now);
+  Result<Put> put_workload(const Workload& workload, bool replace, const Who& who);
 
   // `reference`: the digest in 64 hexadecimal digits, or the id. not_found; already_exists: several
   // registrations have this id, and the error lists their digests.
@@ -64,10 +72,11 @@ class Store {
   // By id. Without keys.
   Result<std::vector<Registration>> registrations();
   // Removes it and its key; what the audit has remains. Gives what it was.
-  Result<Registration> remove(const std::string& reference);
-  Result<Registration> rotate_key(const std::string& reference, const SecretBytes& key);
+  Result<Registration> remove(const std::string& reference, const Who& who);
+  Result<Registration> rotate_key(const std::string& reference, const SecretBytes& key,
+                                  const Who& who);
   // From `expires` on there is no release; 0: never.
-  Result<Registration> set_expiry(const std::string& reference, int64_t expires);
+  Result<Registration> set_expiry(const std::string& reference, int64_t expires, const Who& who);
 
   // For a stranger's digest: verification_failed, reason "host_data", if it is not registered,
   // "expired" if it is no more.
@@ -87,13 +96,15 @@ class Store {
 
   // The key of the one registration with this resource: rotate_key() in the words of the KBS
   // protocol. not_found; already_exists: several.
-  Result<Registration> put_resource(const std::string& path, const SecretBytes& content);
+  Result<Registration> put_resource(const std::string& path, const SecretBytes& content,
+                                    const Who& who);
 
   Result<void> add_to_audit(const AuditEntry& entry);
   // Of a digest or an id, registered or not: JSON array, newest first.
   Result<std::string> audit_of(const std::string& reference);
-  // Reads all of the chain. corrupt: names the first entry that was changed or is missing.
-  Result<AuditChain> verify_audit();
+  // Reads all of the chain. corrupt: names the first entry that was changed or is missing, or no
+  // entry has `noted_head` (empty: none was noted).
+  Result<AuditChain> verify_audit(ByteView noted_head = {});
 
   Result<void> check();  // that it can be read
 

@@ -106,7 +106,7 @@ Result<MessageHead> parse_head(std::string_view text) {
   return head;
 }
 
-Result<std::optional<size_t>> body_length(const MessageHead& head) {
+Result<std::optional<size_t>> body_length(const MessageHead& head, size_t max_body) {
   std::string_view encoding = head.header("transfer-encoding"),
                    length = head.header("content-length");
   if (!encoding.empty() && !length.empty())
@@ -115,7 +115,7 @@ Result<std::optional<size_t>> body_length(const MessageHead& head) {
     return malformed("transfer encoding is not chunked");
   if (!encoding.empty()) return std::optional<size_t>();
   size_t value = length.empty() ? 0 : TRY(number(length, 10));
-  if (value > kMaxBodyBytes) return too_large("body", kMaxBodyBytes);
+  if (value > max_body) return too_large("body", max_body);
   return std::optional<size_t>(value);
 }
 
@@ -167,7 +167,7 @@ Result<Bytes> MessageReader::read_chunks(Deadline deadline) {
   Bytes body;
   while (true) {
     size_t size = TRY(number(TRY(read_chunk_line(deadline)), 16));
-    if (size > kMaxBodyBytes - body.size()) return too_large("body", kMaxBodyBytes);
+    if (size > max_body_ - body.size()) return too_large("body", max_body_);
     TRY(require(size + 2, deadline));
     Bytes chunk = take(size);
     body.insert(body.end(), chunk.begin(), chunk.end());
@@ -179,7 +179,7 @@ Result<Bytes> MessageReader::read_chunks(Deadline deadline) {
 }
 
 Result<Bytes> MessageReader::read_body(const MessageHead& head, Deadline deadline) {
-  std::optional<size_t> length = TRY(body_length(head));
+  std::optional<size_t> length = TRY(body_length(head, max_body_));
   if (!length) return read_chunks(deadline);
   TRY(require(*length, deadline));
   return take(*length);

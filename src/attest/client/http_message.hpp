@@ -35,13 +35,15 @@ struct MessageHead {
 // Pure, for hostile bytes: `text` without the empty line that ends it. protocol: malformed.
 Result<MessageHead> parse_head(std::string_view text);
 // protocol: neither or both of Content-Length and chunked where that is ambiguous (request
-// smuggling), or no number; resource_exhausted: above kMaxBodyBytes. Nothing: chunked.
-Result<std::optional<size_t>> body_length(const MessageHead& head);
+// smuggling), or no number; resource_exhausted: above max_body. Nothing: chunked.
+Result<std::optional<size_t>> body_length(const MessageHead& head,
+                                          size_t max_body = kMaxBodyBytes);
 
 // Reads messages one after the other from a stream; keeps what came too early for the next one.
 class MessageReader {
  public:
-  explicit MessageReader(TlsStream& stream) : stream_(stream) {}
+  explicit MessageReader(TlsStream& stream, size_t max_body = kMaxBodyBytes)
+      : stream_(stream), max_body_(max_body) {}
   // Nothing: the peer closed before the first byte.
   Result<std::optional<MessageHead>> read_head(Deadline deadline);
   Result<Bytes> read_body(const MessageHead& head, Deadline deadline);
@@ -54,6 +56,7 @@ class MessageReader {
   Bytes take(size_t count);
 
   TlsStream& stream_;
+  size_t max_body_;
   Bytes buffer_;
 };
 

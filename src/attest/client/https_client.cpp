@@ -35,13 +35,13 @@ Result<int> status_of(std::string_view line) {
 }  // namespace
 
 Result<HttpsClient> HttpsClient::create(std::string_view url, std::string ca_pem,
-                                        Deadline deadline) {
-  return HttpsClient(TRY(Endpoint::parse(url)), std::move(ca_pem), deadline);
+                                        Deadline deadline, size_t max_body) {
+  return HttpsClient(TRY(Endpoint::parse(url)), std::move(ca_pem), deadline, max_body);
 }
 
 Result<void> HttpsClient::connect() {
   connection_ =
-      std::make_unique<Connection>(TRY(TlsStream::connect(endpoint_, ca_pem_, deadline_)));
+      std::make_unique<Connection>(TRY(TlsStream::connect(endpoint_, ca_pem_, deadline_)), max_body_);
   return {};
 }
 

@@ -25,25 +25,32 @@ struct HttpResponse {
 
 class HttpsClient {
  public:
-  static Result<HttpsClient> create(std::string_view url, std::string ca_pem, Deadline deadline);
+  // An answer's body has `max_body` bytes at most.
+  static Result<HttpsClient> create(std::string_view url, std::string ca_pem, Deadline deadline,
+                                    size_t max_body = kMaxBodyBytes);
 
   Result<HttpResponse> send(const HttpRequest& request);
   const Endpoint& endpoint() const { return endpoint_; }
 
  private:
   struct Connection {
-    explicit Connection(TlsStream made) : stream(std::move(made)), reader(stream) {}
+    Connection(TlsStream made, size_t max_body)
+        : stream(std::move(made)), reader(stream, max_body) {}
     TlsStream stream;
     MessageReader reader;
   };
-  HttpsClient(Endpoint endpoint, std::string ca_pem, Deadline deadline)
-      : endpoint_(std::move(endpoint)), ca_pem_(std::move(ca_pem)), deadline_(deadline) {}
+  HttpsClient(Endpoint endpoint, std::string ca_pem, Deadline deadline, size_t max_body)
+      : endpoint_(std::move(endpoint)),
+        ca_pem_(std::move(ca_pem)),
+        deadline_(deadline),
+        max_body_(max_body) {}
   Result<void> connect();
   Result<std::optional<HttpResponse>> exchange(const HttpRequest& request);
 
   Endpoint endpoint_;
   std::string ca_pem_;
   Deadline deadline_;
+  size_t max_body_;
   std::unique_ptr<Connection> connection_;
 };
 

@@ -59,6 +59,16 @@ Result<void> check_framing(const ServedRequest& request, unsigned version) {
   return {};
 }
 
+// Those that frame a message, address it or prove who sends it: two readers may each take another
+// one of two.
+bool is_single(std::string_view name) {
+  for (std::string_view single : {"content-length", "transfer-encoding", "host", "authorization",
+                                  "expect", "content-type", "content-encoding"}) {
+    if (name == single) return true;
+  }
+  return false;
+}
+
 void drop_front(Bytes& input, size_t count) {
   input.erase(input.begin(), input.begin() + static_cast<ptrdiff_t>(count));
 }
@@ -83,8 +93,11 @@ struct RequestReader::Parser {
     if (count_fields() > kMaxRequestHeaders) return malformed_request("too many headers");
     for (const auto& field : message) {
       std::string name = lower_case(field.name_string());
-      if (!request.headers.emplace(name, std::string(field.value())).second)
-        return malformed_request("header \"" + name + "\" comes twice");
+      auto [place, first] = request.headers.emplace(name, std::string(field.value()));
+      if (first) continue;
+      if (is_single(name)) return malformed_request("header \"" + name + "\" comes twice");
+      // A list that came in parts (RFC 9110 §5.3), as proxies in a row make them.
+      place->second += (name == "cookie" ? "; " : ", ") + std::string(field.value());
     }
     TRY(check_framing(request, message.version()));
     return request;

@@ -84,12 +84,24 @@ std::string how_to_get(SignerKind signer) {
          "https://kdsintf.amd.com/vcek/v1/";
 }
 
+// A file of PEM may hold several, and comments between them.
+Result<std::vector<Certificate>> all_certificates(const Evidence& evidence) {
+  std::vector<Certificate> all;
+  for (const Bytes& bytes : evidence.certificates) {
+    if (as_text(bytes).find("-----BEGIN CERTIFICATE-----") == std::string_view::npos) {
+      all.push_back(TRY(known_certificate(bytes)));
+      continue;
+    }
+    for (const Certificate& one : TRY(known_chain(as_text(bytes)))) all.push_back(one);
+  }
+  return all;
+}
+
 }  // namespace
 
 Result<GivenCertificates> sort_certificates(const Evidence& evidence) {
   GivenCertificates given;
-  for (const Bytes& der : evidence.certificates) {
-    const Certificate certificate = TRY(known_certificate(der));
+  for (const Certificate& certificate : TRY(all_certificates(evidence))) {
     const CertificateRole role = evidence::role_of(certificate);
     std::optional<Certificate>& place = place_of(given, role);
     if (place) {

@@ -40,7 +40,7 @@ _bartizan() {
     rotate-key) options="--broker --ca --token-file --key-file" ;;
     expire) options="--broker --ca --token-file --at" ;;
     audit) options="--broker --ca --token-file" ;;
-    audit-verify) options="--state" ;;
+    audit-verify) options="--state --head" ;;
     evidence-verify) options="--kind --policy --at --collateral --certificate" ;;
     evidence-show) options="--kind" ;;
     run) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --policy --id-block --id-auth --certificates --require-certificates --owner-certificate --session --platform-certificates --quote-service --huge-pages --harden --publish --network --allow --key-file --broker --vsock --vsock-listen --scratch --max-vcpus --max-memory --max-scratch --kvm-device --name --stop-timeout --event-fd --log-guest --verbose --as-container --stats --find-in-memory" ;;

@@ -70,6 +70,7 @@ inline constexpr LibraryName kLibraryNames[] = {
     {"minimum_tcb", "--minimum-tcb"},
     {"minimum_version", "--minimum-version"},
     {"no_network", "--no-network"},
+    {"noted_head", "--head"},
     {"output_reference", "--output-reference"},
     {"ovmf_digest", "--ovmf-digest"},
     {"owner_certificate", "--owner-certificate"},
@@ -783,6 +784,11 @@ inline constexpr OptionText kState = {
     "--state", "DIR",
     "The broker's state folder, whether it serves or not",
     "", true, false, false, false};
+inline constexpr OptionText kHead = {
+    "--head", "HEX",
+    "A head that was noted before, which an entry must have: what came before it is all "
+    "there",
+    "", false, false, false, false};
 }  // namespace audit_verify
 
 namespace evidence_verify {

@@ -84,6 +84,10 @@ Result<KrunConfig> check_options(const BuildOptions& options) {
                    "workload_id \"{}\": letters, digits, \".\", \"_\" and \"-\" only, at most {}",
                    options.workload_id, kMaxWorkloadId);
   }
+  if (options.workload_id.size() == 64 && from_hex(options.workload_id).ok())
+    return invalid(kOrigin, "workload_id \"{}\": it has the form of a workload digest, and brokers "
+                   "would take it for one",
+                   options.workload_id);
   KrunConfig settings = TRY(krun_settings(options));
   if (!options.base_reference.empty() && options.base_image.empty())
     return invalid(kOrigin, "base_reference \"{}\": without a base_image", options.base_reference);

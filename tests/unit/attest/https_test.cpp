@@ -6,6 +6,7 @@
 #include "attest/https/admission.hpp"
 #include "attest/https/fair_share.hpp"
 #include "attest/https/peer_address.hpp"
+#include "attest/https/request_reader.hpp"
 #include "attest/https/rate_limit.hpp"
 #include "attest/https/worker_pool.hpp"
 
@@ -219,6 +220,29 @@ TEST(Workers, TheQueueIsBoundedForEach) {
   }
   pool->stop();
   EXPECT_FALSE(pool->post(peer("192.0.2.2"), [] {}));
+}
+
+// Proxies in a row each add a line to a list; what frames a request or proves who sends it comes
+// once.
+TEST(RequestHeads, ListsMayComeInParts) {
+  const auto read = [](const std::string& headers) {
+    RequestReader reader;
+    const std::string text = "GET / HTTP/1.1\r\n" + headers + "\r\n";
+    Bytes input(text.begin(), text.end());
+    auto step = reader.parse(input);
+    return step.ok() && *step == RequestReader::Step::whole
+               ? std::optional<ServedRequest>(reader.take())
+               : std::nullopt;
+  };
+  auto joined = read("Host: a\r\nVia: 1.1 x\r\nvia: 1.1 y\r\nCookie: a=b\r\nCookie: c=d\r\n"
+                     "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\n");
+  ASSERT_TRUE(joined);
+  EXPECT_EQ(joined->header("via"), "1.1 x, 1.1 y");
+  EXPECT_EQ(joined->header("cookie"), "a=b; c=d");
+  EXPECT_EQ(joined->header("x-forwarded-for"), "192.0.2.1, 192.0.2.2");
+  for (const char* twice : {"Content-Length: 0\r\n", "Host: a\r\n", "Authorization: Bearer x\r\n",
+                            "Content-Type: text/plain\r\n", "Transfer-Encoding: chunked\r\n"})
+    EXPECT_FALSE(read(std::string(twice) + twice)) << twice;
 }
 
 }  // namespace

@@ -3,10 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 
 #include "attest/broker/token.hpp"
@@ -557,6 +559,7 @@ class StoreTest : public ::testing::Test {
         << message;
     sqlite3_close(database);
   }
+  static Store::Who by(int64_t now) { return {"192.0.2.2", now}; }
   static AuditEntry entry(int64_t time, std::string kind, std::string got = "b") {
     return {"one", Bytes(32, 0xaa), time,        std::move(kind), "measurement",
             "a",   std::move(got),  "192.0.2.1", R"({"time": 1})"};
@@ -635,6 +638,9 @@ TEST_F(StoreTest, AChangedAuditIsNoticed) {
       "DELETE FROM audit WHERE number = 2",
       "UPDATE audit SET evidence = '{}' WHERE number = 1",
       "UPDATE audit SET kind = 'removed' WHERE number = 1",
+      "UPDATE audit SET times = 7 WHERE number = 1",
+      "UPDATE audit SET first = 0 WHERE number = 2",
+      "UPDATE audit SET evidence = NULL WHERE number = 4",
       "INSERT INTO audit SELECT 9, workload, digest, time, first, times, kind, reason, expected, "
       "got, address, evidence, evidence_hash, chain FROM audit WHERE number = 4"};
   for (const char* change : changes) {
@@ -653,6 +659,75 @@ TEST_F(StoreTest, AChangedAuditIsNoticed) {
   }
 }
 
+TEST_F(StoreTest, WhatIsPutInBesideTheChainIsCountedAndShown) {
+  {
+    Store store = open();
+    ASSERT_TRUE(store.add_to_audit(entry(1, "allowed")).ok());
+  }
+  sql("INSERT INTO audit(workload, digest, time, first, times, kind, reason, expected, got, address, "
+      "evidence_hash) VALUES('one', x'', 2, 2, 1, 'key rotated', '', '', '', '', x'')");
+  Store store = open();
+  const AuditChain chain = store.verify_audit().value();
+  EXPECT_EQ(chain.entries, 1);
+  EXPECT_EQ(chain.outside, 1);
+  EXPECT_EQ(audit(store)[0]["decision"], "key rotated (outside of the chain)");
+}
+
+TEST_F(StoreTest, ANotedHeadStaysInTheChain) {
+  Store store = open();
+  ASSERT_TRUE(store.add_to_audit(entry(1, "allowed")).ok());
+  const Bytes noted = store.verify_audit().value().head;
+  ASSERT_TRUE(store.add_to_audit(entry(2, "allowed")).ok());
+  EXPECT_TRUE(store.verify_audit(noted).ok());
+  sql("DELETE FROM audit");
+  EXPECT_TRUE(store.verify_audit().ok());
+  EXPECT_EQ(store.verify_audit(noted).error().code, ErrorCode::corrupt);
+}
+
+// Strangers choose how large their evidence is, and how often they come.
+TEST_F(StoreTest, StrangersFillNoAudit) {
+  Store store = open();
+  for (int i = 0; i < kMaxRefusals + 20; ++i) {
+    AuditEntry one = entry(i, "refused", std::to_string(i));
+    one.evidence = "\"" + std::string(60'000, 'x') + "\"";
+    ASSERT_TRUE(store.add_to_audit(one).ok());
+  }
+  AuditEntry huge = entry(500, "refused", "huge");
+  huge.evidence = "\"" + std::string(300'000, 'x') + "\"";
+  ASSERT_TRUE(store.add_to_audit(huge).ok());
+  EXPECT_LT(store.audit_of("one").value().size(), size_t{kMaxRefusedEvidence} * 64 * kKiB);
+  EXPECT_TRUE(audit(store)[0]["evidence"].is_null());
+}
+
+// What is in force is in the audit: both or neither.
+TEST_F(StoreTest, AChangeThatTheAuditCannotHoldIsNotMade) {
+  {
+    Store store = open();
+    ASSERT_TRUE(store.put_workload(workload(1), false, by(10)).ok());
+  }
+  sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no space'); END");
+  Store store = open();
+  EXPECT_FALSE(store.put_workload(workload(2), false, by(11)).ok());
+  EXPECT_FALSE(store.rotate_key("one", SecretBytes::from_string("x"), by(11)).ok());
+  EXPECT_FALSE(store.set_expiry("one", 5, by(11)).ok());
+  EXPECT_FALSE(store.remove("one", by(11)).ok());
+  const auto all = store.registrations().value();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].expires, 0);
+  EXPECT_EQ(store.release(judged_by(all[0]), "default/disk-key/one", 12).value().view(), "secret");
+}
+
+TEST_F(StoreTest, AFifoIsNoStore) {
+  ASSERT_EQ(::mkfifo((folder_ / "store").c_str(), 0600), 0);
+  EXPECT_EQ(Store::open(folder_ / "store").error().code, ErrorCode::invalid_argument);
+}
+
+TEST_F(StoreTest, ReadingChangesNothing) {
+  std::ofstream(folder_ / "store").close();
+  EXPECT_EQ(Store::open_to_read(folder_ / "store").error().code, ErrorCode::unsupported);
+  EXPECT_EQ(std::filesystem::file_size(folder_ / "store"), 0u);
+}
+
 // What a peer chose is kept as text that every reader takes.
 TEST_F(StoreTest, PoisonIsKeptAsText) {
   Store store = open();
@@ -668,25 +743,25 @@ TEST_F(StoreTest, PoisonIsKeptAsText) {
 
 TEST_F(StoreTest, ReleasesWhatWasJudgedAndNothingElse) {
   Store store = open();
-  ASSERT_TRUE(store.put_workload(workload(1), false, 10).value().changed);
-  EXPECT_FALSE(store.put_workload(workload(1), false, 11).value().changed);
+  ASSERT_TRUE(store.put_workload(workload(1), false, by(10)).value().changed);
+  EXPECT_FALSE(store.put_workload(workload(1), false, by(11)).value().changed);
   const JudgedBy first = judged_by(store.find("one").value());
   EXPECT_EQ(store.release(first, "default/disk-key/one", 11).value().view(), "secret");
   EXPECT_EQ(store.release(first, "default/disk-key/two", 11).error().code,
             ErrorCode::permission_denied);
   EXPECT_FALSE(
       store.release({first.digest, first.generation + 1}, "default/disk-key/one", 11).ok());
-  ASSERT_TRUE(store.remove("one").ok());
-  ASSERT_TRUE(store.put_workload(workload(1), false, 10).value().changed);
-  EXPECT_FALSE(store.put_workload(workload(1), false, 11).value().changed);
+  ASSERT_TRUE(store.remove("one", by(12)).ok());
+  ASSERT_TRUE(store.put_workload(workload(1), false, by(10)).value().changed);
+  EXPECT_FALSE(store.put_workload(workload(1), false, by(11)).value().changed);
   EXPECT_EQ(store.release(first, "default/disk-key/one", 11).error().reason, "registration");
 }
 
 TEST_F(StoreTest, ReplacesAllOfItsId) {
   Store store = open();
   for (uint8_t digest : {1, 2, 3})
-    ASSERT_EQ(store.put_workload(workload(digest), false, 10).value().replaced, 0u);
-  EXPECT_EQ(store.put_workload(workload(2), true, 10).value().replaced, 2u);
+    ASSERT_EQ(store.put_workload(workload(digest), false, by(10)).value().replaced, 0u);
+  EXPECT_EQ(store.put_workload(workload(2), true, by(10)).value().replaced, 2u);
   EXPECT_EQ(store.registrations().value().size(), 1u);
 }
 
@@ -696,7 +771,7 @@ TEST_F(StoreTest, TakesOverRegistrationsWithoutPolicies) {
   strict.policy = R"({"version":1})";
   {
     Store store = open();
-    ASSERT_TRUE(store.put_workload(workload(1), false, 10).ok());
+    ASSERT_TRUE(store.put_workload(workload(1), false, by(10)).ok());
     ASSERT_TRUE(store.add_to_audit(entry(1, "allowed")).ok());
   }
   sql("ALTER TABLE workloads DROP COLUMN policy; ALTER TABLE workloads DROP COLUMN signer;"
@@ -706,8 +781,8 @@ TEST_F(StoreTest, TakesOverRegistrationsWithoutPolicies) {
   const Registration one = store.find("one").value();
   EXPECT_EQ(one.workload.policy, "");
   EXPECT_EQ(store.release(judged_by(one), "default/disk-key/one", 1).value().view(), "secret");
-  EXPECT_EQ(store.verify_audit().value().entries, 1);
-  ASSERT_TRUE(store.put_workload(strict, true, 11).ok());
+  EXPECT_EQ(store.verify_audit().value().entries, 2);
+  ASSERT_TRUE(store.put_workload(strict, true, by(11)).ok());
   EXPECT_EQ(store.find("one").value().workload.policy, strict.policy);
 }
 
@@ -724,14 +799,14 @@ TEST_F(StoreTest, KeysThatAreGoneAreInNoFile) {
   Store store = open();
   Workload one = workload(1);
   one.disk_key = SecretBytes::from_string("the-first-key-of-all");
-  ASSERT_TRUE(store.put_workload(one, false, 10).ok());
+  ASSERT_TRUE(store.put_workload(one, false, by(10)).ok());
   EXPECT_TRUE(found("the-first-key-of-all"));
-  ASSERT_TRUE(store.rotate_key("one", SecretBytes::from_string("the-second-of-them")).ok());
+  ASSERT_TRUE(store.rotate_key("one", SecretBytes::from_string("the-second-of-them"), by(12)).ok());
   EXPECT_FALSE(found("the-first-key-of-all"));
   one.disk_key = SecretBytes::from_string("third-one");
-  ASSERT_TRUE(store.put_workload(one, true, 10).ok());
+  ASSERT_TRUE(store.put_workload(one, true, by(10)).ok());
   EXPECT_FALSE(found("the-second-of-them"));
-  ASSERT_TRUE(store.remove("one").ok());
+  ASSERT_TRUE(store.remove("one", by(12)).ok());
   EXPECT_FALSE(found("third-one"));
 }
 
@@ -747,10 +822,10 @@ TEST_F(StoreTest, TakesOverOlderVersions) {
     EXPECT_EQ(one.workload.minimum_tcb, 5u);
     EXPECT_EQ(one.workload.tee, Tee::snp);
     EXPECT_EQ(store.release(judged_by(one), "a/b/c", 1).value().view(), "key");
-    EXPECT_EQ(audit(store)[0]["decision"], "allowed");
+    EXPECT_EQ(audit(store)[0]["decision"], "allowed (outside of the chain)");
     ASSERT_TRUE(store.add_to_audit(entry(8, "allowed")).ok());
     EXPECT_EQ(store.verify_audit().value().entries, 1);
-    EXPECT_GT(store.rotate_key("one", SecretBytes::from_string("x")).value().generation,
+    EXPECT_GT(store.rotate_key("one", SecretBytes::from_string("x"), by(12)).value().generation,
               one.generation);
   }
 }

@@ -622,5 +622,25 @@ TEST(RealVlek, OfACloudsHost) {
               ElementsAre("certificate_dates"));
 }
 
+// Files of PEM hold chains in any order, and comments.
+TEST(GivenPem, AllOfAFileIsRead) {
+  AmdVendor vendor(Product::milan);
+  const auto report = vendor.report();
+  vendor.issue_for(report);
+  Evidence evidence = vendor.sign(report);
+  std::string all = "# from the vendor\n";
+  for (auto one = evidence.certificates.rbegin(); one != evidence.certificates.rend(); ++one)
+    all += to_pem(*one);
+  evidence.certificates = {Bytes(all.begin(), all.end())};
+  EvidencePolicy policy;
+  policy.now = kVendorNow;
+  policy.json = Json{{"version", 1},
+                     {"snp", {{"roots", {{"milan", {public_key_hash(vendor.ark.der())}}}}}}}
+                    .dump();
+  auto verdict = judge_evidence(evidence, policy);
+  ASSERT_TRUE(verdict.ok()) << verdict.error().describe();
+  EXPECT_TRUE(verdict->accepted) << all_checks(*verdict);
+}
+
 }  // namespace
 }  // namespace bartizan::test
