@@ -1,35 +1,99 @@
 #include "vmm/virtio/block/workers.hpp"
 
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
 #include "base/errors.hpp"
 
 namespace bartizan::vmm::virtio {
 namespace {
 
-// Requests that a disk has at a time; each may hold kMaxRequestBytes.
+// Without a ring: requests that a disk has at a time; each may hold kMaxRequestBytes.
 constexpr size_t kMaxWorkers = 4;
+
+// With a ring: requests that it has at a time, and the memory of all of them.
+constexpr uint32_t kMaxFlights = 32;
+constexpr uint64_t kMaxFlightBytes = kMaxWorkers * kMaxRequestBytes;
+
+// What is copied into and out of the guest before others get the queue's lock, the event loop among
+// them: so much, and the request that reaches it.
+constexpr uint64_t kCopiedAtATime = kMiB;
 
 // How long the end of a machine waits for a disk.
 constexpr auto kPatience = std::chrono::seconds(1);
 
+int64_t execute(int fd, const DiskStep& step) {
+  const auto at = static_cast<off_t>(step.at);
+  int64_t result = 0;
+  switch (step.kind) {
+    case DiskStep::Kind::read:
+      result = ::pread(fd, step.data, step.bytes, at);
+      break;
+    case DiskStep::Kind::write:
+      result = ::pwrite(fd, step.data, step.bytes, at);
+      break;
+    case DiskStep::Kind::sync:
+      result = ::fdatasync(fd);
+      break;
+    case DiskStep::Kind::allocate:
+      result = ::fallocate(fd, step.mode, at, static_cast<off_t>(step.bytes));
+      break;
+  }
+  return result < 0 ? -errno : result;
+}
+
 }  // namespace
 
-Result<std::shared_ptr<BlockWorkers>> BlockWorkers::create(BackingFile disk, ThreadSetup setup) {
+Result<std::shared_ptr<BlockWorkers>> BlockWorkers::create(BackingFile disk, ThreadSetup setup,
+                                                           BlockEngine engine) {
   std::shared_ptr<BlockWorkers> workers(new BlockWorkers(std::move(disk), std::move(setup)));
-  MutexLock lock(workers->mutex_);
-  TRY(workers->start_worker());
+  TRY(workers->start_first(engine));
+  if (engine == BlockEngine::ring && !workers->has_ring_) {
+    workers->end();
+    return make_error(ErrorCode::unsupported, "virtio/block", "io_uring: not here");
+  }
   return workers;
 }
 
-Result<void> BlockWorkers::start_worker() {
+// The ring is its thread's own, so that thread makes it. If it is confined already, because its
+// creator is, it gets none.
+Result<void> BlockWorkers::start_first(BlockEngine engine) {
+  ThreadSetup setup = setup_;
+  if (engine != BlockEngine::threads) {
+    setup = [this] {
+      make_ring();
+      Result<void> done = setup_ ? setup_() : Result<void>();
+      if (!done.ok()) ring_.reset();
+      return done;
+    };
+  }
+  MutexLock lock(mutex_);
+  TRY(start_worker(setup));
+  has_ring_ = ring_ != nullptr;
+  return {};
+}
+
+void BlockWorkers::make_ring() {
+  wake_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
+  if (wake_.valid()) ring_ = DiskRing::create(disk_.file.get(), wake_.get(), kMaxFlights);
+}
+
+Result<void> BlockWorkers::start_worker(const ThreadSetup& setup) {
   threads_.push_back(TRY(start_thread(
-      "disk", [self = shared_from_this()] { self->work(); }, 0, setup_)));
+      "disk", [self = shared_from_this()] { self->work(); }, 0, setup)));
   ++running_;
   return {};
 }
 
-void BlockWorkers::attach(Queues& queues) {
+void BlockWorkers::attach(Queues& queues, uint64_t features) {
   MutexLock lock(mutex_);
   queues_ = &queues;
+  features_ = features;
 }
 
 void BlockWorkers::detach() {
@@ -50,6 +114,8 @@ void BlockWorkers::end() {
   {
     MutexLock lock(mutex_);
     ending_ = true;
+    wanted_ = false;
+    call_worker();
     work_.notify_all();
     auto deadline = std::chrono::steady_clock::now() + kPatience;
     while (running_ != 0 && changed_.wait_until(lock, deadline)) {
@@ -66,57 +132,37 @@ void BlockWorkers::end() {
 }
 
 void BlockWorkers::work() {
-  while (uint64_t generation = wait_for_work()) {
-    // What has no memory now is asked for again by the driver's next notification.
-    (void)call_guarded("disk", [&] {
-      while (serve_one(generation)) {
-      }
-    });
+  bool ring;
+  {
+    MutexLock lock(mutex_);  // the thread's own start has ended then
+    ring = has_ring_;
   }
+  if (ring)
+    serve_by_ring();
+  else
+    serve_by_threads();
+  ring_.reset();
   MutexLock lock(mutex_);
   --running_;
   changed_.notify_all();
 }
 
-// 0: the end.
-uint64_t BlockWorkers::wait_for_work() {
-  MutexLock lock(mutex_);
-  ++idle_;
-  while (!ending_ && !wanted_) work_.wait(lock);
-  --idle_;
-  wanted_ = false;  // before the look into the queue: what comes after it sets it again
-  return ending_ ? 0 : generation_;
+// Before the look into the queue: what comes after it is wanted again.
+BlockWorkers::Turn BlockWorkers::take_turn() {
+  wanted_ = false;
+  return {generation_, features_, ending_};
 }
 
-// One more, if all are busy; without it the request waits for one of them.
+// One more thread, if all are busy; without it the request waits for one of them.
 void BlockWorkers::call_worker() {
-  wanted_ = true;
-  if (idle_ == 0 && !ending_ && threads_.size() < kMaxWorkers) (void)start_worker();
-  work_.notify_one();
-}
-
-// False: no request, or the driver has gone.
-bool BlockWorkers::serve_one(uint64_t generation) {
-  BlockRequest request;
-  bool taken = false, more = false;
-  bool live = with_queues(generation, [&](Queues& queues) {
-    Queue* queue = queues.at(0);
-    taken = queue && queue->pop(&request.chain);
-    if (taken) request.take(disk_, queues.memory());
-    more = taken && queue->more();
-    queues.flush(0);  // a broken queue is told
-  });
-  if (!live || !taken) return false;
-  if (more) {
-    MutexLock lock(mutex_);
-    call_worker();
+  const bool called = std::exchange(wanted_, true);
+  if (has_ring_) {
+    const uint64_t one = 1;
+    [[maybe_unused]] ssize_t put = called ? 0 : ::write(wake_.get(), &one, sizeof one);
+    return;
   }
-  request.execute(disk_);
-  return with_queues(generation, [&](Queues& queues) {
-    Queue* queue = queues.at(0);
-    if (queue) queue->push(request.chain, request.give(queues.memory()));
-    queues.flush(0);
-  });
+  if (idle_ == 0 && !ending_ && threads_.size() < kMaxWorkers) (void)start_worker(setup_);
+  work_.notify_one();
 }
 
 bool BlockWorkers::with_queues(uint64_t generation, const std::function<void(Queues&)>& use) {
@@ -133,6 +179,144 @@ bool BlockWorkers::with_queues(uint64_t generation, const std::function<void(Que
   --users_;
   changed_.notify_all();
   return live && used.ok();
+}
+
+void BlockWorkers::serve_by_threads() {
+  for (Turn turn = wait_for_work(); !turn.ending; turn = wait_for_work()) {
+    // What has no memory now is asked for again by the driver's next notification.
+    (void)call_guarded("disk", [&] {
+      while (serve_one(turn)) {
+      }
+    });
+  }
+}
+
+BlockWorkers::Turn BlockWorkers::wait_for_work() {
+  MutexLock lock(mutex_);
+  ++idle_;
+  while (!ending_ && !wanted_) work_.wait(lock);
+  --idle_;
+  return take_turn();
+}
+
+// False: no request, or the driver has gone.
+bool BlockWorkers::serve_one(const Turn& turn) {
+  BlockRequest request;
+  bool taken = false, more = false;
+  bool live = with_queues(turn.generation, [&](Queues& queues) {
+    Queue* queue = queues.at(0);
+    taken = queue && queue->pop(&request.chain);
+    if (taken) request.take(disk_, queues.memory(), turn.features);
+    more = taken && queue->more();
+    queues.flush(0);  // a broken queue is told
+  });
+  if (!live || !taken) return false;
+  if (more) {
+    MutexLock lock(mutex_);
+    call_worker();
+  }
+  while (auto step = request.next_step())
+    request.finish_step(*step, execute(disk_.file.get(), *step));
+  return with_queues(turn.generation, [&](Queues& queues) {
+    Queue* queue = queues.at(0);
+    if (queue) queue->push(request.chain, request.give(queues.memory()));
+    queues.flush(0);
+  });
+}
+
+// The requests of a ring's thread. An index is in one list, or its request is on its way.
+struct BlockWorkers::Flights {
+  struct Flight {
+    BlockRequest request;
+    DiskStep step;
+    uint64_t generation = 0;
+  };
+  std::vector<Flight> all{kMaxFlights};
+  std::vector<uint32_t> free, taken, landed;
+
+  Flights() {
+    for (auto* list : {&free, &taken, &landed}) list->reserve(kMaxFlights);
+    for (uint32_t i = 0; i < kMaxFlights; ++i) free.push_back(i);
+  }
+  bool on_their_way() const { return free.size() + taken.size() + landed.size() < kMaxFlights; }
+  // Whatever the next one is, it fits.
+  bool place() const {
+    uint64_t bytes = kMaxRequestBytes;
+    for (const Flight& flight : all) bytes += flight.request.memory();
+    return !free.empty() && bytes <= kMaxFlightBytes;
+  }
+  void drop(uint32_t index) {
+    all[index].request = BlockRequest();
+    free.push_back(index);
+  }
+  void drop_other_generations(uint64_t generation) {
+    std::erase_if(landed, [&](uint32_t index) {
+      const bool other = all[index].generation != generation;
+      if (other) drop(index);
+      return other;
+    });
+  }
+};
+
+void BlockWorkers::serve_by_ring() {
+  Flights flights;
+  for (;;) {
+    Turn turn;
+    {
+      MutexLock lock(mutex_);
+      turn = take_turn();
+    }
+    if (turn.ending && !flights.on_their_way()) return;
+    const bool more = !turn.ending && exchange(flights, turn);
+    ring_->enter(!more, [&](uint32_t index, int64_t result) {
+      auto& flight = flights.all[index];
+      flight.request.finish_step(flight.step, result);
+      fly(flights, index);
+    });
+  }
+}
+
+// On with a request: to the disk, or to those that are given back.
+void BlockWorkers::fly(Flights& flights, uint32_t index) {
+  auto& flight = flights.all[index];
+  if (auto step = flight.request.next_step()) {
+    flight.step = *step;
+    ring_->add(*step, index);
+  } else {
+    flights.landed.push_back(index);
+  }
+}
+
+// Gives back what has landed and takes what there is. True: there is more to do at once.
+bool BlockWorkers::exchange(Flights& flights, const Turn& turn) {
+  flights.drop_other_generations(turn.generation);
+  uint64_t copied = 0;
+  const bool live = with_queues(turn.generation, [&](Queues& queues) {
+    Queue* queue = queues.at(0);
+    size_t given = 0;
+    for (; given < flights.landed.size() && copied < kCopiedAtATime; ++given) {
+      const uint32_t index = flights.landed[given];
+      const BlockRequest& request = flights.all[index].request;
+      copied += request.memory();
+      if (queue) queue->push(request.chain, request.give(queues.memory()));
+      flights.drop(index);
+    }
+    flights.landed.erase(flights.landed.begin(),
+                         flights.landed.begin() + static_cast<ptrdiff_t>(given));
+    while (queue && flights.place() && copied < kCopiedAtATime) {
+      auto& flight = flights.all[flights.free.back()];
+      if (!queue->pop(&flight.request.chain)) break;
+      flight.generation = turn.generation;
+      flight.request.take(disk_, queues.memory(), turn.features);
+      copied += flight.request.memory();
+      flights.taken.push_back(flights.free.back());
+      flights.free.pop_back();
+    }
+    queues.flush(0);  // a broken queue is told
+  });
+  for (uint32_t index : flights.taken) fly(flights, index);
+  flights.taken.clear();
+  return live && (!flights.landed.empty() || copied >= kCopiedAtATime);
 }
 
 }  // namespace bartizan::vmm::virtio
