@@ -24,10 +24,11 @@ constexpr int kOperations[] = {IORING_OP_READ, IORING_OP_WRITE, IORING_OP_FSYNC,
                                IORING_OP_FALLOCATE};
 
 // The kernel asks a FUSE server whether a file can be read, and waits for the answer on the thread
-// that handed over the read: such files go to its own threads at once.
+// that handed over the read: such files, and those of which nothing is known, go to its own
+// threads at once.
 bool asks_before_reading(int file) {
   struct statfs status {};
-  return ::fstatfs(file, &status) == 0 && status.f_type == FUSE_SUPER_MAGIC;
+  return ::fstatfs(file, &status) != 0 || status.f_type == FUSE_SUPER_MAGIC;
 }
 
 }  // namespace
