@@ -141,7 +141,7 @@ DiskStep BlockRequest::make_step() {
   if (type_ == kIn) return {DiskStep::Kind::read, data_.data() + moved_, range.at, range.bytes};
   if (type_ == kOut) return {DiskStep::Kind::write, data_.data() + moved_, range.at, range.bytes};
   if (mode_ != 0) return {DiskStep::Kind::allocate, nullptr, range.at, range.bytes, mode_};
-  data_.resize(std::min(kZeroPiece, kMaxZeroBytes));
+  data_.resize(kZeroPiece);
   return {DiskStep::Kind::write, data_.data(), range.at,
           std::min<uint64_t>(range.bytes, data_.size())};
 }
@@ -183,8 +183,8 @@ void BlockRequest::allocated(const DiskStep& step, int64_t result) {
 }
 
 uint64_t BlockRequest::memory() const {
-  const bool reads = type_ == kIn && status_ == kNone;
-  return reads ? chain.writable_bytes : data_.size();
+  if (ranges_.empty() || !data_.empty()) return data_.size();
+  return type_ == kIn ? ranges_.back().bytes : type_ == kWriteZeroes ? kZeroPiece : 0;
 }
 
 // The last writable byte is the status (§5.2.6). Without one the result cannot be reported.

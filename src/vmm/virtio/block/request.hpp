@@ -52,6 +52,8 @@ class BlockRequest {
   // then. `features`: those that the driver accepted.
   void take(const BackingFile& disk, memory::DeviceMemory& memory, uint64_t features);
 
+  bool has_status() const { return status_ != kNone; }
+
   // Nothing: it has its status. Otherwise finish_step() follows.
   std::optional<DiskStep> next_step();
   void finish_step(const DiskStep& step, int64_t result);  // bytes, 0, or -errno

@@ -1,10 +1,8 @@
 #include "vmm/virtio/block/workers.hpp"
 
 #include <fcntl.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -15,14 +13,6 @@ namespace {
 
 // Without a ring: requests that a disk has at a time; each may hold kMaxRequestBytes.
 constexpr size_t kMaxWorkers = 4;
-
-// With a ring: requests that it has at a time, and the memory of all of them.
-constexpr uint32_t kMaxFlights = 32;
-constexpr uint64_t kMaxFlightBytes = kMaxWorkers * kMaxRequestBytes;
-
-// What is copied into and out of the guest before others get the queue's lock, the event loop among
-// them: so much, and the request that reaches it.
-constexpr uint64_t kCopiedAtATime = kMiB;
 
 // How long the end of a machine waits for a disk.
 constexpr auto kPatience = std::chrono::seconds(1);
@@ -76,11 +66,6 @@ Result<void> BlockWorkers::start_first(BlockEngine engine) {
   TRY(start_worker(setup));
   has_ring_ = ring_ != nullptr;
   return {};
-}
-
-void BlockWorkers::make_ring() {
-  wake_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
-  if (wake_.valid()) ring_ = DiskRing::create(disk_.file.get(), wake_.get(), kMaxFlights);
 }
 
 Result<void> BlockWorkers::start_worker(const ThreadSetup& setup) {
@@ -222,101 +207,6 @@ bool BlockWorkers::serve_one(const Turn& turn) {
     if (queue) queue->push(request.chain, request.give(queues.memory()));
     queues.flush(0);
   });
-}
-
-// The requests of a ring's thread. An index is in one list, or its request is on its way.
-struct BlockWorkers::Flights {
-  struct Flight {
-    BlockRequest request;
-    DiskStep step;
-    uint64_t generation = 0;
-  };
-  std::vector<Flight> all{kMaxFlights};
-  std::vector<uint32_t> free, taken, landed;
-
-  Flights() {
-    for (auto* list : {&free, &taken, &landed}) list->reserve(kMaxFlights);
-    for (uint32_t i = 0; i < kMaxFlights; ++i) free.push_back(i);
-  }
-  bool on_their_way() const { return free.size() + taken.size() + landed.size() < kMaxFlights; }
-  // Whatever the next one is, it fits.
-  bool place() const {
-    uint64_t bytes = kMaxRequestBytes;
-    for (const Flight& flight : all) bytes += flight.request.memory();
-    return !free.empty() && bytes <= kMaxFlightBytes;
-  }
-  void drop(uint32_t index) {
-    all[index].request = BlockRequest();
-    free.push_back(index);
-  }
-  void drop_other_generations(uint64_t generation) {
-    std::erase_if(landed, [&](uint32_t index) {
-      const bool other = all[index].generation != generation;
-      if (other) drop(index);
-      return other;
-    });
-  }
-};
-
-void BlockWorkers::serve_by_ring() {
-  Flights flights;
-  for (;;) {
-    Turn turn;
-    {
-      MutexLock lock(mutex_);
-      turn = take_turn();
-    }
-    if (turn.ending && !flights.on_their_way()) return;
-    const bool more = !turn.ending && exchange(flights, turn);
-    ring_->enter(!more, [&](uint32_t index, int64_t result) {
-      auto& flight = flights.all[index];
-      flight.request.finish_step(flight.step, result);
-      fly(flights, index);
-    });
-  }
-}
-
-// On with a request: to the disk, or to those that are given back.
-void BlockWorkers::fly(Flights& flights, uint32_t index) {
-  auto& flight = flights.all[index];
-  if (auto step = flight.request.next_step()) {
-    flight.step = *step;
-    ring_->add(*step, index);
-  } else {
-    flights.landed.push_back(index);
-  }
-}
-
-// Gives back what has landed and takes what there is. True: there is more to do at once.
-bool BlockWorkers::exchange(Flights& flights, const Turn& turn) {
-  flights.drop_other_generations(turn.generation);
-  uint64_t copied = 0;
-  const bool live = with_queues(turn.generation, [&](Queues& queues) {
-    Queue* queue = queues.at(0);
-    size_t given = 0;
-    for (; given < flights.landed.size() && copied < kCopiedAtATime; ++given) {
-      const uint32_t index = flights.landed[given];
-      const BlockRequest& request = flights.all[index].request;
-      copied += request.memory();
-      if (queue) queue->push(request.chain, request.give(queues.memory()));
-      flights.drop(index);
-    }
-    flights.landed.erase(flights.landed.begin(),
-                         flights.landed.begin() + static_cast<ptrdiff_t>(given));
-    while (queue && flights.place() && copied < kCopiedAtATime) {
-      auto& flight = flights.all[flights.free.back()];
-      if (!queue->pop(&flight.request.chain)) break;
-      flight.generation = turn.generation;
-      flight.request.take(disk_, queues.memory(), turn.features);
-      copied += flight.request.memory();
-      flights.taken.push_back(flights.free.back());
-      flights.free.pop_back();
-    }
-    queues.flush(0);  // a broken queue is told
-  });
-  for (uint32_t index : flights.taken) fly(flights, index);
-  flights.taken.clear();
-  return live && (!flights.landed.empty() || copied >= kCopiedAtATime);
 }
 
 }  // namespace bartizan::vmm::virtio

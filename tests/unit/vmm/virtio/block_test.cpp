@@ -112,6 +112,21 @@ TEST_P(BlockTest, UnknownAndMalformedRequests) {
   EXPECT_EQ(status({request(0, 0)}, {512, 1}), kOk);
 }
 
+// A chain of 2 GiB that bites its own tail: neither its length nor anything else of it stays.
+TEST_P(BlockTest, BrokenQueueLeavesNothingBehind) {
+  launch_disk(false);
+  auto& queue = guest_->queue(0);
+  const uint16_t both = fakes::kDescriptorWrite | fakes::kDescriptorNext;
+  queue.put_descriptor(0, {queue.buffers(), 0x7fffffff, both, 1});
+  queue.put_descriptor(1, {queue.buffers(), 0x7fffffff, both, 1});
+  queue.offer(0);
+  guest_->notify(0);
+  ASSERT_TRUE(guest_->wait_until([&] { return (guest_->read(0x70) & 0x40) != 0; }));
+  guest_->reset();
+  ASSERT_TRUE(guest_->start());
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(status({request(0, 0)}, {512, 1}), kOk);
+}
+
 TEST_P(BlockTest, PrivatePagesFailTheRequestAlone) {
   launch_disk(false);
   auto& queue = guest_->queue(0);

@@ -29,6 +29,18 @@ uint64_t wanted_chains() {
   return level != nullptr && std::string_view(level) == "soak" ? 10'000'000 : 20'000;
 }
 
+std::shared_ptr<Device> make_disk(BlockEngine engine) {
+  UniqueFd file(::memfd_create("disk", MFD_CLOEXEC));
+  EXPECT_EQ(::ftruncate(file.get(), 65536), 0);
+  return BlockDevice::create({.file = std::move(file),
+                              .offset = 4096,
+                              .size = 32768,
+                              .read_only = false,
+                              .serial = "disk",
+                              .engine = engine})
+      .value();
+}
+
 struct Kind {
   const char* name;
   std::shared_ptr<Device> (*make)(EventLoop& loop);
@@ -37,12 +49,8 @@ struct Kind {
 constexpr Kind kKinds[] = {
     {"Console",
      [](EventLoop&) -> std::shared_ptr<Device> { return ConsoleDevice::create([](ByteView) {}); }},
-    {"Block",
-     [](EventLoop&) -> std::shared_ptr<Device> {
-       UniqueFd file(::memfd_create("disk", MFD_CLOEXEC));
-       EXPECT_EQ(::ftruncate(file.get(), 65536), 0);
-       return BlockDevice::create({std::move(file), 4096, 32768, false, "disk"}).value();
-     }},
+    {"Block", [](EventLoop&) { return make_disk(BlockEngine::threads); }},
+    {"BlockRing", [](EventLoop&) { return make_disk(BlockEngine::any); }},
     {"Rng", [](EventLoop&) -> std::shared_ptr<Device> { return RngDevice::create(); }},
     {"Vsock",
      [](EventLoop& loop) -> std::shared_ptr<Device> {
