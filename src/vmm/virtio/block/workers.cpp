@@ -122,11 +122,12 @@ void BlockWorkers::work() {
     MutexLock lock(mutex_);  // the thread's own start has ended then
     ring = has_ring_;
   }
-  if (ring)
+  if (ring) {
     serve_by_ring();
-  else
+    ring_.reset();
+  } else {
     serve_by_threads();
-  ring_.reset();
+  }
   MutexLock lock(mutex_);
   --running_;
   changed_.notify_all();
