@@ -1,4 +1,9 @@
 // Disks whose threads are confined, by threads and by io_uring: everything that a driver may ask.
+#include <sys/syscall.h>
+
+#include <thread>
+
+#include "unit/vmm/harden/forbid.hpp"
 #include "unit/vmm/virtio/disk_test.hpp"
 #include "vmm/harden/confinement.hpp"
 #include "vmm/harden/file_access.hpp"
@@ -43,6 +48,29 @@ TEST_P(ConfinedDisk, ServesEverything) {
 }
 
 BARTIZAN_DISK_TEST(ConfinedDisk);
+
+// As under a container's filter, or a sysctl: threads serve, and nobody hears of it.
+class WithoutRings : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Filters, WithoutRings,
+                         ::testing::Values(SYS_io_uring_setup, SYS_io_uring_register,
+                                           SYS_io_uring_enter));
+
+TEST_P(WithoutRings, ThreadsServe) {
+  std::thread([] {
+    harden::forbid(GetParam());
+    auto make = [](BlockEngine engine) {
+      UniqueFd file(::memfd_create("disk", MFD_CLOEXEC));
+      EXPECT_EQ(::ftruncate(file.get(), 4096), 0);
+      return BlockDevice::create({.file = std::move(file), .size = 4096, .engine = engine});
+    };
+    const auto ring = make(BlockEngine::ring);
+    ASSERT_FALSE(ring.ok());
+    EXPECT_EQ(ring.error().code, ErrorCode::unsupported);
+    fakes::GuestDriver guest({}, [&](EventLoop&) { return make(BlockEngine::any).value(); });
+    ASSERT_TRUE(guest.start());
+    EXPECT_EQ(*guest.ask(0, {request(0, 0)}, {513}), Bytes(513));
+  }).join();
+}
 
 }  // namespace
 }  // namespace bartizan::vmm::virtio

@@ -25,6 +25,7 @@
 #include <fstream>
 
 #include "base/errors.hpp"
+#include "unit/vmm/harden/forbid.hpp"
 #include "vmm/harden/confinement.hpp"
 #include "vmm/harden/file_access.hpp"
 
@@ -308,19 +309,6 @@ TEST(Confine, OffIsNothing) {
   ASSERT_TRUE(setups.ok());
   EXPECT_FALSE(setups->devices);
   EXPECT_FALSE(setups->vcpus);
-}
-
-// As under a container's filter: `number` fails with EPERM on this thread from now on.
-void forbid(int number) {
-  sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  sock_fprog all{4, program};
-  ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-  ASSERT_EQ(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &all), 0);
 }
 
 struct Forbidden {
