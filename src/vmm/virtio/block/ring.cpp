@@ -4,6 +4,7 @@
 #include <linux/magic.h>
 #include <sys/statfs.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -65,6 +66,7 @@ bool DiskRing::set_up(int file, int wake, uint32_t most) {
       register_at_ring(IORING_REGISTER_ENABLE_RINGS, nullptr, 0) != 0) {
     return false;
   }
+  wake_ = wake;
   flags_ = IOSQE_FIXED_FILE | (asks_before_reading(file) ? IOSQE_ASYNC : 0);
   listen();
   return ::io_uring_submit(&ring_) == 1;
@@ -76,7 +78,7 @@ DiskRing::~DiskRing() {
 }
 
 bool DiskRing::restrict_operations() {
-  std::array<io_uring_restriction, std::size(kOperations) + 2> rules = {};
+  std::array<io_uring_restriction, std::size(kOperations) + 3> rules = {};
   for (size_t i = 0; i < std::size(kOperations); ++i) {
     rules[i].opcode = IORING_RESTRICTION_SQE_OP;
     rules[i].sqe_op = static_cast<uint8_t>(kOperations[i]);
@@ -87,6 +89,9 @@ bool DiskRing::restrict_operations() {
   auto& required = rules[std::size(kOperations) + 1];
   required.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
   required.sqe_flags = IOSQE_FIXED_FILE;
+  auto& last = rules[std::size(kOperations) + 2];
+  last.opcode = IORING_RESTRICTION_REGISTER_OP;
+  last.register_op = IORING_UNREGISTER_FILES;
   return register_at_ring(IORING_REGISTER_RESTRICTIONS, rules.data(), rules.size()) == 0;
 }
 
@@ -102,6 +107,18 @@ void DiskRing::listen() {
   ::io_uring_prep_read(entry, kWake, &wake_count_, sizeof wake_count_, 0);
   entry->flags = IOSQE_FIXED_FILE;
   entry->user_data = kWakeTag;
+  listening_ = true;
+}
+
+void DiskRing::stop() {
+  stopping_ = true;
+  const uint64_t one = 1;
+  while (listening_ && ::write(wake_, &one, sizeof one) == sizeof one)
+    enter(true, [](uint32_t, int64_t) {});
+}
+
+void DiskRing::release_file() {
+  (void)::io_uring_unregister_files(&ring_);
 }
 
 void DiskRing::add(const DiskStep& step, uint32_t tag) {
@@ -141,10 +158,12 @@ uint32_t DiskRing::reap(const std::function<void(uint32_t tag, int64_t result)>&
     const int result = entry->res;
     ::io_uring_cqe_seen(&ring_, entry);
     ++ended;
-    if (tag == kWakeTag)
-      listen();
-    else
+    if (tag != kWakeTag) {
       finished(static_cast<uint32_t>(tag), result);
+      continue;
+    }
+    listening_ = false;
+    if (!stopping_) listen();
   }
   return ended;
 }

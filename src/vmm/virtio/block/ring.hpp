@@ -33,6 +33,13 @@ class DiskRing {
   // `wait`, not before something has ended or the eventfd was written.
   void enter(bool wait, const std::function<void(uint32_t tag, int64_t result)>& finished);
 
+  // The last use, when no step is in it: the eventfd is not read any more.
+  void stop();
+
+  // After stop(), on any thread that is not confined: closes the ring's hold on the file. Without
+  // it the kernel does so some time after the ring is gone, and a file system stays busy.
+  void release_file();
+
  private:
   DiskRing() = default;
   bool set_up(int file, int wake, uint32_t most);
@@ -43,6 +50,8 @@ class DiskRing {
 
   io_uring ring_ = {};
   bool made_ = false;
+  int wake_ = -1;
+  bool listening_ = false, stopping_ = false;
   uint8_t flags_ = 0;        // of entries
   uint64_t wake_count_ = 0;  // where the eventfd is read to
 };

@@ -66,7 +66,7 @@ void BlockWorkers::serve_by_ring() {
       MutexLock lock(mutex_);
       turn = take_turn();
     }
-    if (turn.ending && !flights.on_their_way()) return;
+    if (turn.ending && !flights.on_their_way()) return ring_->stop();
     const bool more = !turn.ending && exchange(flights, turn);
     ring_->enter(!more, [&](uint32_t index, int64_t result) {
       auto& flight = flights.all[index];

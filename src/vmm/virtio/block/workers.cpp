@@ -106,6 +106,9 @@ void BlockWorkers::end() {
     while (running_ != 0 && changed_.wait_until(lock, deadline)) {
     }
     all_ended = running_ == 0;
+    if (all_ended && has_ring_) ring_->release_file();  // its thread may not
+    released_ = true;
+    work_.notify_all();
     threads = std::move(threads_);
   }
   for (std::thread& thread : threads) {
@@ -122,15 +125,14 @@ void BlockWorkers::work() {
     MutexLock lock(mutex_);  // the thread's own start has ended then
     ring = has_ring_;
   }
-  if (ring) {
-    serve_by_ring();
-    ring_.reset();
-  } else {
-    serve_by_threads();
+  ring ? serve_by_ring() : serve_by_threads();
+  {
+    MutexLock lock(mutex_);
+    --running_;
+    changed_.notify_all();
+    while (ring && !released_) work_.wait(lock);
   }
-  MutexLock lock(mutex_);
-  --running_;
-  changed_.notify_all();
+  if (ring) ring_.reset();
 }
 
 // Before the look into the queue: what comes after it is wanted again.

@@ -72,13 +72,14 @@ class BlockWorkers : public std::enable_shared_from_this<BlockWorkers> {
   std::unique_ptr<DiskRing> ring_;  // its thread's; others ask has_ring_
   bool has_ring_ = false;           // as create() found
   Mutex mutex_;
-  Condition work_, changed_;  // wanted_ or ending_; users_ or running_
+  Condition work_, changed_;  // wanted_, ending_ or released_; users_ or running_
   Queues* queues_ BARTIZAN_GUARDED_BY(mutex_) = nullptr;
   uint64_t features_ BARTIZAN_GUARDED_BY(mutex_) = 0;
   uint64_t generation_ BARTIZAN_GUARDED_BY(mutex_) = 1;  // of queues_
   uint32_t users_ BARTIZAN_GUARDED_BY(mutex_) = 0;       // threads that have queues_ in hand
   bool wanted_ BARTIZAN_GUARDED_BY(mutex_) = false;
   bool ending_ BARTIZAN_GUARDED_BY(mutex_) = false;
+  bool released_ BARTIZAN_GUARDED_BY(mutex_) = false;  // the ring may go
   uint32_t idle_ BARTIZAN_GUARDED_BY(mutex_) = 0, running_ BARTIZAN_GUARDED_BY(mutex_) = 0;
   std::vector<std::thread> threads_ BARTIZAN_GUARDED_BY(mutex_);
 };

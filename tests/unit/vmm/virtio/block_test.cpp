@@ -1,3 +1,5 @@
+#include <sys/file.h>
+
 #include <map>
 
 #include "disk_test.hpp"
@@ -157,6 +159,22 @@ TEST_P(BlockTest, FileShorterThanTheDisk) {
   ASSERT_EQ(::ftruncate(file_.get(), kOffset + 512), 0);
   EXPECT_EQ(status({request(0, 0)}, {512, 1}), kOk);
   EXPECT_EQ(status({request(0, 0)}, {1024, 1}), kIoError);
+}
+
+// Not some time after: whoever waits for the end unmounts, or starts again. A lock is held as long
+// as somebody holds the file, the kernel's ring among them.
+TEST_P(BlockTest, EndLetsTheFileGo) {
+  const std::string again = "/proc/self/fd/" + std::to_string(file_.get());
+  UniqueFd locked(::open(again.c_str(), O_RDWR | O_CLOEXEC)), other(::open(again.c_str(), O_RDWR));
+  ASSERT_EQ(::flock(locked.get(), LOCK_EX | LOCK_NB), 0);
+  ASSERT_NE(::flock(other.get(), LOCK_EX | LOCK_NB), 0);
+  launch([&](EventLoop&) {
+    return BlockDevice::create({.file = std::move(locked), .size = 512, .engine = engine()})
+        .value();
+  });
+  EXPECT_EQ(status({request(0, 0)}, {512, 1}), kOk);
+  guest_.reset();
+  EXPECT_EQ(::flock(other.get(), LOCK_EX | LOCK_NB), 0);
 }
 
 TEST(Block, OptionsAreChecked) {
