@@ -1,4 +1,4 @@
-// BlockWorkers with a ring: one thread, which waits for whatever comes first, a request or an answer.
+// BlockWorkers with a ring: one thread, which waits for requests and answers alike.
 #include <sys/eventfd.h>
 
 #include <algorithm>
