@@ -74,7 +74,8 @@ bool DiskRing::set_up(int file, int wake, uint32_t most) {
 
 DiskRing::~DiskRing() {
   order_rings();
-  if (made_) ::io_uring_queue_exit(&ring_);
+  // Elsewhere it would take a ring of that thread out of its list. That is after an exception alone.
+  if (made_ && std::this_thread::get_id() == thread_) ::io_uring_queue_exit(&ring_);
 }
 
 bool DiskRing::restrict_operations() {

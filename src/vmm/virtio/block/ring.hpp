@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <thread>
 
 #include "vmm/virtio/block/request.hpp"
 
@@ -49,6 +50,7 @@ class DiskRing {
   uint32_t reap(const std::function<void(uint32_t tag, int64_t result)>& finished);
 
   io_uring ring_ = {};
+  const std::thread::id thread_ = std::this_thread::get_id();
   bool made_ = false;
   int wake_ = -1;
   bool listening_ = false, stopping_ = false;

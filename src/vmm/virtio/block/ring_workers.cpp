@@ -2,6 +2,7 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "vmm/virtio/block/workers.hpp"
 
@@ -58,8 +59,25 @@ struct BlockWorkers::Flights {
   }
 };
 
+// The kernel writes to what is on its way, so it is never freed before that is back: if an exception
+// for lack of memory ends the thread, not at all.
+class BlockWorkers::KeptFlights {
+ public:
+  KeptFlights() : flights_(std::make_unique<Flights>()) {}
+  KeptFlights(const KeptFlights&) = delete;
+  KeptFlights& operator=(const KeptFlights&) = delete;
+  ~KeptFlights() {
+    if (flights_->on_their_way()) (void)flights_.release();
+  }
+  Flights& operator*() const { return *flights_; }
+
+ private:
+  std::unique_ptr<Flights> flights_;
+};
+
 void BlockWorkers::serve_by_ring() {
-  Flights flights;
+  const KeptFlights kept;
+  Flights& flights = *kept;
   for (;;) {
     Turn turn;
     {
@@ -91,7 +109,7 @@ void BlockWorkers::fly(Flights& flights, uint32_t index) {
 bool BlockWorkers::exchange(Flights& flights, const Turn& turn) {
   flights.drop_other_generations(turn.generation);
   uint64_t copied = 0;
-  const bool live = with_queues(turn.generation, [&](Queues& queues) {
+  auto work = [&](Queues& queues) {
     Queue* queue = queues.at(0);
     size_t given = 0;
     for (; given < flights.landed.size() && copied < kCopiedAtATime; ++given) {
@@ -119,7 +137,8 @@ bool BlockWorkers::exchange(Flights& flights, const Turn& turn) {
       flights.free.pop_back();
     }
     queues.flush(0);  // a broken queue is told
-  });
+  };
+  const bool live = with_queues(turn.generation, std::ref(work));
   for (uint32_t index : flights.taken) fly(flights, index);
   flights.taken.clear();
   return live && (!flights.landed.empty() || copied >= kCopiedAtATime);

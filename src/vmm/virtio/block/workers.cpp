@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <functional>
 #include <utility>
 
 #include "base/errors.hpp"
@@ -162,7 +163,10 @@ bool BlockWorkers::with_queues(uint64_t generation, const std::function<void(Que
     ++users_;
   }
   bool live = false;
-  auto used = call_guarded("disk", [&] { live = queues->run([&] { use(*queues); }); });
+  // By reference: a function that had to be allocated could fail here, outside of the guard.
+  auto locked = [&] { use(*queues); };
+  auto work = [&] { live = queues->run(std::ref(locked)); };
+  auto used = call_guarded("disk", std::ref(work));
   MutexLock lock(mutex_);
   --users_;
   changed_.notify_all();

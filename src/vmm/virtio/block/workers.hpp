@@ -47,6 +47,7 @@ class BlockWorkers : public std::enable_shared_from_this<BlockWorkers> {
     bool ending = false;
   };
   struct Flights;
+  class KeptFlights;
 
   BlockWorkers(BackingFile disk, ThreadSetup setup)
       : disk_(std::move(disk)), setup_(std::move(setup)) {}
