@@ -74,7 +74,8 @@ bool DiskRing::set_up(int file, int wake, uint32_t most) {
 
 DiskRing::~DiskRing() {
   order_rings();
-  // Elsewhere it would take a ring of that thread out of its list. That is after an exception alone.
+  // On another thread, where an exception may lead, it would take one of that thread's rings out of
+  // its list.
   if (made_ && std::this_thread::get_id() == thread_) ::io_uring_queue_exit(&ring_);
 }
 

@@ -59,8 +59,8 @@ struct BlockWorkers::Flights {
   }
 };
 
-// The kernel writes to what is on its way, so it is never freed before that is back: if an exception
-// for lack of memory ends the thread, not at all.
+// The kernel writes to what is on its way, so that is not freed before it is back: if an exception
+// ends the thread, for lack of memory, not at all.
 class BlockWorkers::KeptFlights {
  public:
   KeptFlights() : flights_(std::make_unique<Flights>()) {}
