@@ -3,8 +3,8 @@
 set(requirements
   libssl-dev:openssl/ssl.h libfmt-dev:fmt/format.h nlohmann-json3-dev:nlohmann/json.hpp libcryptsetup-dev:libcryptsetup.h
   libargon2-dev:argon2.h libarchive-dev:archive.h zlib1g-dev:zlib.h libzstd-dev:zstd.h liblz4-dev:lz4.h
-  libext2fs-dev:ext2fs/ext2fs.h comerr-dev:et/com_err.h libslirp-dev:slirp/libslirp.h libsqlite3-dev:sqlite3.h
-  libboost1.81-dev:boost/beast/http/parser.hpp libcli11-dev:CLI/CLI.hpp)
+  libext2fs-dev:ext2fs/ext2fs.h comerr-dev:et/com_err.h libslirp-dev:slirp/libslirp.h liburing-dev:liburing.h
+  libsqlite3-dev:sqlite3.h libboost1.81-dev:boost/beast/http/parser.hpp libcli11-dev:CLI/CLI.hpp)
 if(BARTIZAN_PYTHON)
   list(APPEND requirements pybind11-dev:pybind11/pybind11.h)
 endif()

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/falloc.h>
+#include <linux/io_uring.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -112,11 +114,17 @@ constexpr Rule kQuotes[] = {
     {SYS_recvfrom},
 };
 
-// Files, streams, the loop. Pairs of streams only: a datagram may name whom it is sent to.
+// Files, streams, the loop. Pairs of streams only: a datagram may name whom it is sent to. An
+// io_uring only by its place in the thread's own list, which nothing here can add to: a disk's
+// thread has put one there that reaches the disk alone (virtio/block/ring.hpp), and a ring of the
+// caller's, which may do anything, is in no thread's of ours.
 constexpr Rule kDevices[] = {
     {SYS_pread64},
     {SYS_pwrite64},
     {SYS_fdatasync},
+    if_equal(SYS_fallocate, 1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE),
+    if_equal(SYS_fallocate, 1, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE),
+    if_set(SYS_io_uring_enter, 3, IORING_ENTER_REGISTERED_RING),
     {SYS_statx},
     {SYS_dup},
     {SYS_epoll_wait},

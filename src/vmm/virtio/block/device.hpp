@@ -1,4 +1,6 @@
-// virtio-blk (virtio 1.2 §5.2) on a part of a raw file.
+// virtio-blk (virtio 1.2 §5.2) on a part of a raw file. A disk that can be written takes zeros
+// without their bytes, and what is no longer needed where the file system makes holes; neither
+// touches the file outside of the disk or changes its size.
 #pragma once
 
 #include <memory>
@@ -16,11 +18,13 @@ struct BlockOptions {
   bool read_only = true;
   std::string serial;  // answer to GET_ID: "disk", "manifest", "scratch"; at most 20 bytes
   ThreadSetup thread_setup = {};
+  BlockEngine engine = BlockEngine::any;  // tests and figures choose
 };
 
 class BlockDevice : public Device {
  public:
-  // Errors: invalid_argument (size, serial, no file); of the system, for a thread.
+  // Errors: invalid_argument (size, serial, no file); unsupported (engine); of the system, for a
+  // thread.
   static Result<std::shared_ptr<BlockDevice>> create(BlockOptions options);
   ~BlockDevice() override;
 
@@ -33,12 +37,17 @@ class BlockDevice : public Device {
   void reset() override { workers_->detach(); }
 
  private:
-  BlockDevice(std::shared_ptr<BlockWorkers> workers, uint64_t size, bool read_only)
-      : workers_(std::move(workers)), size_(size), read_only_(read_only) {}
+  BlockDevice(std::shared_ptr<BlockWorkers> workers, uint64_t size, bool read_only,
+              uint32_t hole_sectors)
+      : workers_(std::move(workers)),
+        size_(size),
+        read_only_(read_only),
+        hole_sectors_(hole_sectors) {}
 
   std::shared_ptr<BlockWorkers> workers_;
   uint64_t size_;
   bool read_only_;
+  uint32_t hole_sectors_;  // what a hole is made of; 0: none are made
 };
 
 }  // namespace bartizan::vmm::virtio

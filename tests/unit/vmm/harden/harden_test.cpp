@@ -2,7 +2,9 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/falloc.h>
 #include <linux/filter.h>
+#include <linux/io_uring.h>
 #include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -23,6 +25,7 @@
 #include <fstream>
 
 #include "base/errors.hpp"
+#include "unit/vmm/harden/forbid.hpp"
 #include "vmm/harden/confinement.hpp"
 #include "vmm/harden/file_access.hpp"
 
@@ -112,6 +115,10 @@ constexpr Attempt kNobodyMay[] = {
     {"prctl", [] { return attempt(SYS_prctl, PR_SET_NAME, "x", 0, 0, 0); }},
     {"bpf", [] { return attempt(SYS_bpf, 0, 0, 0); }},
     {"io_uring", [] { return attempt(SYS_io_uring_setup, 1, 0); }},
+    {"a ring's rules",
+     [] { return attempt(SYS_io_uring_register, -1, IORING_UNREGISTER_FILES, 0, 0); }},
+    {"a ring of the process",
+     [] { return attempt(SYS_io_uring_enter, -1, 0, 0, IORING_ENTER_GETEVENTS, 0, 0); }},
     {"perf", [] { return attempt(SYS_perf_event_open, 0, 0, -1, -1, 0); }},
     {"userfaultfd", [] { return attempt(SYS_userfaultfd, 0); }},
     {"keys", [] { return attempt(SYS_keyctl, 0, 0, 0, 0, 0); }},
@@ -130,8 +137,25 @@ constexpr Attempt kDevicesMay[] = {
        return error;
      }},
     {"read a disk", [] { return attempt(SYS_pread64, -1, page, 0, 0) == EBADF ? 0 : EPERM; }},
+    {"the thread's own ring, if it had one",
+     [] {
+       const int error = attempt(SYS_io_uring_enter, 0, 0, 0, IORING_ENTER_REGISTERED_RING, 0, 0);
+       return error == EINVAL || error == EBADF ? 0 : EPERM;
+     }},
     {"terminal's size",
      [] { return attempt(SYS_ioctl, -1, TIOCGWINSZ, page) == EBADF ? 0 : EPERM; }},
+};
+constexpr Attempt kDisksMay[] = {
+    {"make a hole",
+     [] {
+       const int hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+       return attempt(SYS_fallocate, -1, hole, 0, 4096) == EBADF ? 0 : EPERM;
+     }},
+};
+constexpr Attempt kDevicesMayNot[] = {
+    {"allocate a file's end", [] { return attempt(SYS_fallocate, -1, 0, 0, 4096); }},
+    {"shorten a file",
+     [] { return attempt(SYS_fallocate, -1, FALLOC_FL_COLLAPSE_RANGE, 0, 4096); }},
 };
 // Docker's, systemd's and others' sockets start programs for whoever connects.
 constexpr Attempt kJoiningMay[] = {
@@ -206,6 +230,8 @@ TEST_F(ConfinedThread, MayDoWhatItsDutyNeeds) {
   const Setups without = confined({});
   expect_all(with.devices, kDevicesMay, 0);
   expect_all(without.devices, kDevicesMay, 0);
+  expect_all(without.devices, kDisksMay, 0);
+  expect_all(without.devices, kDevicesMayNot, EPERM);
   expect_all(with.devices, kNetworkMay, 0);
   expect_all(without.devices, kNetworkMay, EPERM);
   expect_all(confined({.joins = true}).devices, kJoiningMay, 0);
@@ -283,19 +309,6 @@ TEST(Confine, OffIsNothing) {
   ASSERT_TRUE(setups.ok());
   EXPECT_FALSE(setups->devices);
   EXPECT_FALSE(setups->vcpus);
-}
-
-// As under a container's filter: `number` fails with EPERM on this thread from now on.
-void forbid(int number) {
-  sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  sock_fprog all{4, program};
-  ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-  ASSERT_EQ(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &all), 0);
 }
 
 struct Forbidden {

@@ -1,5 +1,6 @@
 // Every device test runs four times: on plain memory and on memory that changes on second read,
-// with a driver that uses the event index and indirect tables, and with one that has neither.
+// with a driver that uses the event index and indirect tables, and with one that has neither. Those
+// of disks run eight times: by threads and by io_uring.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,6 +12,7 @@ namespace bartizan::vmm::virtio {
 struct Variant {
   bool racing;
   bool modern;  // EVENT_IDX and INDIRECT_DESC
+  bool ring = false;
 };
 
 class DeviceTest : public ::testing::TestWithParam<Variant> {
@@ -35,6 +37,18 @@ class DeviceTest : public ::testing::TestWithParam<Variant> {
                              return std::string(info.param.racing ? "Racing" : "Plain") +  \
                                     (info.param.modern ? "" : "OldDriver");                \
                            })
+
+#define BARTIZAN_DISK_TEST(suite)                                                                 \
+  INSTANTIATE_TEST_SUITE_P(                                                                       \
+      Engines, suite,                                                                             \
+      ::testing::Values(Variant{false, true, false}, Variant{true, true, false},                  \
+                        Variant{false, false, false}, Variant{true, false, false},                \
+                        Variant{false, true, true}, Variant{true, true, true},                    \
+                        Variant{false, false, true}, Variant{true, false, true}),                 \
+      [](const auto& info) {                                                                      \
+        return std::string(info.param.ring ? "Ring" : "Threads") +                                \
+               (info.param.racing ? "Racing" : "Plain") + (info.param.modern ? "" : "OldDriver"); \
+      })
 
 inline Bytes bytes_of(std::string_view text) {
   return {text.begin(), text.end()};
