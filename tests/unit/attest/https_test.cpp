@@ -226,12 +226,12 @@ TEST(Workers, TheQueueIsBoundedForEach) {
 // once.
 TEST(RequestHeads, ListsMayComeInParts) {
   const auto read = [](const std::string& headers) {
-    RequestReader reader;
+    https::RequestReader reader;
     const std::string text = "GET / HTTP/1.1\r\n" + headers + "\r\n";
     Bytes input(text.begin(), text.end());
     auto step = reader.parse(input);
-    return step.ok() && *step == RequestReader::Step::whole
-               ? std::optional<ServedRequest>(reader.take())
+    return step.ok() && *step == https::RequestReader::Step::whole
+               ? std::optional<https::ServedRequest>(reader.take())
                : std::nullopt;
   };
   auto joined = read("Host: a\r\nVia: 1.1 x\r\nvia: 1.1 y\r\nCookie: a=b\r\nCookie: c=d\r\n"
