@@ -1305,8 +1305,8 @@ typedef struct bartizan_broker_options {
   /* BARTIZAN_BROKER_ANY_PORT or 0. */
   uint32_t flags;
 
-  /* Names in the certificate that is made at the first start. Default: 127.0.0.1, 10.0.2.2,
-   * localhost. */
+  /* Names in the TLS certificate, beside the address. It is made anew at a start that asks for
+   * another name, or in the last third of its life. Default: 127.0.0.1, 10.0.2.2, localhost. */
   const char* const* tls_names;
   size_t tls_name_count;
 

@@ -16,12 +16,13 @@
 namespace bartizan {
 
 struct BrokerOptions {
-  // folder: store.sqlite, ca.pem, tls.pem, tls.key, admin.token; made (0700) if missing. One broker
-  // at a time serves from it.
+  // folder: store.sqlite, ca.pem, ca.key, tls.pem, tls.key, admin.token; made (0700) if missing.
+  // One broker at a time serves from it.
   std::filesystem::path state = {};
   std::string address = "127.0.0.1";
   uint16_t port = 8443;  // 0: chosen by the system
-  // of the certificate made at first start
+  // of the TLS certificate, beside `address` if that is one. It is made anew at a start that asks
+  // for another name, or in the last third of its life; names that it had stay.
   std::vector<std::string> tls_names = {"127.0.0.1", "10.0.2.2", "localhost"};
   // sev, sev-es: AMD root keys (ARK, SEV API appendix B.1) to trust beside those of Naples, Rome,
   // Milan, Genoa, Turin.
@@ -43,14 +44,16 @@ struct BrokerOptions {
 class Broker {
  public:
   // Errors: already_exists (address in use, or another broker serves from the state folder),
-  // invalid_argument (also a state folder of something else), permission_denied, corrupt (store,
-  // sev_roots), io.
+  // invalid_argument (also a state folder of something else, or one whose certificate has ended or
+  // lacks a name and cannot be made anew: from before ca.key was kept), permission_denied, corrupt
+  // (store, certificates and keys, sev_roots), io.
   static Result<Broker> start(BrokerOptions options);
   Broker(Broker&&) noexcept;
   ~Broker();
   uint16_t port() const;
   std::string url() const;                         // "https://127.0.0.1:8443"
   std::string ca_pem() const;                      // public
+  int64_t certificate_expires() const;             // of TLS, seconds since the epoch
   std::filesystem::path admin_token_path() const;  // 0600
   void stop();                                     // running answers get 5 s to end
 

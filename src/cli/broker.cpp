@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "base/timestamp.hpp"
 #include "cli/command.hpp"
 #include "cli/parse.hpp"
 #include "cli/secret.hpp"
@@ -16,6 +17,7 @@ namespace {
 struct ServeArguments {
   BrokerOptions options;
   std::string listen = "127.0.0.1:8443";
+  std::string config;  // read before the command line is parsed
   std::vector<std::string> tls_names, sev_roots;
   bool verbose = false;
 };
@@ -42,9 +44,15 @@ void raise_file_limit() {
 void announce(const Broker& broker, const ServeArguments& arguments, const Printer& output) {
   const std::string ca = (arguments.options.state / "ca.pem").string();
   const std::string token = broker.admin_token_path().string();
-  output.result(
-      {{"url", broker.url()}, {"port", broker.port()}, {"ca", ca}, {"admin_token_file", token}},
-      {{"url", broker.url()}, {"ca", ca}, {"admin token", token}});
+  output.result({{"url", broker.url()},
+                 {"port", broker.port()},
+                 {"ca", ca},
+                 {"admin_token_file", token},
+                 {"certificate_expires", broker.certificate_expires()}},
+                {{"url", broker.url()},
+                 {"ca", ca},
+                 {"admin token", token},
+                 {"certificate ends", rfc3339(broker.certificate_expires())}});
 }
 
 Result<int> serve(ServeArguments& arguments, Printer& output) {
@@ -84,6 +92,7 @@ void add_broker(CLI::App& app, Invocation& session) {
   declare(command, text::broker::kRequestBurst, arguments->options.request_burst);
   declare(command, text::broker::kTrustedProxy, arguments->options.trusted_proxies);
   declare(command, text::broker::kCollateral, arguments->options.collateral);
+  declare(command, text::broker::kConfig, arguments->config);
   declare(command, text::broker::kVerbose, arguments->verbose);
 }
 

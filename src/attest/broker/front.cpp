@@ -145,6 +145,15 @@ void Front::count(std::string_view decision, const std::string& reason) {
 https::ServedReply Front::metrics() {
   std::string text;
   if (const https::HttpsServer* server = server_) text = server_metrics(server->counters());
+  if (server_ends_ != 0) {
+    text += header_of("certificate_end_seconds", "gauge", "When a certificate ends, since 1970.");
+    const auto end = [&](std::string_view name, int64_t at) {
+      text += counter("certificate_end_seconds", fmt::format("{{certificate=\"{}\"}}", name),
+                      static_cast<uint64_t>(at));
+    };
+    end("authority", authority_ends_);
+    end("server", server_ends_);
+  }
   text += header_of("attestations_total", "counter",
                     "Decisions about evidence and SEV launches, by reason.");
   MutexLock lock(mutex_);

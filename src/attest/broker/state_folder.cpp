@@ -16,8 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 5> kOurs = {"store.sqlite", "ca.pem", "tls.pem", "tls.key",
-                                                   "admin.token"};
+constexpr std::array<std::string_view, 6> kOurs = {"store.sqlite", "ca.pem",  "ca.key",
+                                                   "tls.pem",      "tls.key", "admin.token"};
 constexpr std::array<std::string_view, 2> kNobodys = {"lock", "lost+found"};  // of a new volume
 
 template <typename Names>

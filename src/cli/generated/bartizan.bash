@@ -32,7 +32,7 @@ _bartizan() {
     measure) options="--tee --bundle --memory --append-cmdline --guest-features --image --vcpus --vcpu-type --cpu-model --vcpu-sig --c-bit --host-kernel --pages --ovmf --kernel --initrd --append --vmm --ovmf-digest --id-key --author-key --id-block --id-auth --family-id --image-id --guest-svn --policy" ;;
     bundle-create) options="--kernel --modules --init --output --append-cmdline" ;;
     bundle-inspect) options="" ;;
-    broker) options="--state --listen --tls-name --sev-root --requests-per-second --request-burst --trusted-proxy --collateral --verbose" ;;
+    broker) options="--state --listen --tls-name --sev-root --requests-per-second --request-burst --trusted-proxy --collateral --config --verbose" ;;
     register) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --broker --kind --ca --token-file --key-file --measurement --allow-simulated --allow-debug --minimum-tcb --policy --replace --force --admin-key --admin-role --admin-issuer --admin-audience --keep-reference-values --resource-policy --keep-resource-policy --show-policy" ;;
     unregister) options="--broker --ca --token-file" ;;
     list) options="--broker --ca --token-file" ;;

@@ -536,7 +536,8 @@ namespace broker {
 inline constexpr CommandText kCommand = {
     "broker", "Release keys to launches that attest, until SIGINT or SIGTERM",
     "  bartizan broker --state state/\n"
-    "  bartizan broker --state state/ --listen 0.0.0.0:8443 --tls-name broker.example.org\n",
+    "  bartizan broker --state state/ --listen 0.0.0.0:8443 --tls-name broker.example.org\n"
+    "  bartizan broker --config /etc/bartizan/broker.toml\n",
     ""};
 inline constexpr OptionText kState = {
     "--state", "FOLDER",
@@ -548,7 +549,7 @@ inline constexpr OptionText kListen = {
     "", false, true, false, false};
 inline constexpr OptionText kTlsName = {
     "--tls-name", "NAME",
-    "Another name for the certificate that is made at the first start",
+    "Another name for the TLS certificate, which is made anew for it",
     "", false, false, false, false};
 inline constexpr OptionText kSevRoot = {
     "--sev-root", "FILE",
@@ -571,6 +572,11 @@ inline constexpr OptionText kCollateral = {
     "--collateral", "FOLDER",
     "VCEKs, revocation lists and Intel's collateral for evidence that comes without, as "
     "for `evidence verify`",
+    "", false, false, false, false};
+inline constexpr OptionText kConfig = {
+    "--config", "FILE",
+    "Options from a file in TOML, named as here without the dashes; the command line's "
+    "take their place",
     "", false, false, false, false};
 inline constexpr OptionText kVerbose = {
     "--verbose", "",
