@@ -1608,6 +1608,44 @@ BARTIZAN_TOOLS_API int32_t bartizan_broker_audit(
 BARTIZAN_TOOLS_API int32_t bartizan_broker_verify_audit(
     const char* state, bartizan_string** json, bartizan_error** err);
 
+/* Writes all of a broker's state folder, as it is at one moment, into a new file of mode 0600. The
+ * broker may be serving. The file holds every key.
+ *
+ *   state   The broker's state folder.
+ *   output  The file; it must not be there.
+ *
+ * Blocks for the time of copying the store; any thread. In libbartizan_tools.
+ * Errors: not_found: the store; already_exists: the file; corrupt: the store; resource_exhausted;
+ * io.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_backup(
+    const char* state, const char* output, bartizan_error** err);
+
+/* Makes a broker's state folder of what bartizan_broker_backup wrote.
+ *
+ *   state  The state folder, which is missing or empty.
+ *   file   The backup.
+ *
+ * Blocks for the time of copying and reading the store; any thread. In libbartizan_tools.
+ * Errors: not_found: the backup; already_exists: the folder holds a broker; invalid_argument: the
+ * folder holds something else; corrupt: the backup; resource_exhausted; io.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_restore(
+    const char* state, const char* file, bartizan_error** err);
+
+/* Checks a broker's state folder, whether it serves or not, and changes nothing: store,
+ * registrations, audit, modes and owners of the files, certificates.
+ *
+ *   state  The broker's state folder.
+ *   json   Receives a JSON object {good, checks}; each check is {name, good, found}.
+ *
+ * Blocks for the time of reading the store; any thread. In libbartizan_tools.
+ * Errors: not_found: the store; io.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_check(
+    const char* state, bartizan_string** json, bartizan_error** err);
+
 /* clang-format on */
 /* end of generated: api/broker.toml */
 

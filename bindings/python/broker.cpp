@@ -88,6 +88,18 @@ py::object check_audit(const std::filesystem::path& state) {
   return from_json(unlocked([&] { return verify_audit(state); }));
 }
 
+void back_up(const std::filesystem::path& state, const std::filesystem::path& output) {
+  unlocked([&] { return backup_broker(state, output); });
+}
+
+void restore(const std::filesystem::path& state, const std::filesystem::path& file) {
+  unlocked([&] { return restore_broker(state, file); });
+}
+
+py::object check_state(const std::filesystem::path& state) {
+  return from_json(unlocked([&] { return check_broker(state); }));
+}
+
 // A call of the administrator about one workload, all by keyword.
 template <typename Function, typename... More>
 void define_about(py::module_& module, const char* name, Function function, const char* doc,
@@ -152,6 +164,13 @@ void bind_broker(py::module_& module) {
   define_about(module, "expire_workload", &expire,
                "From `at` on, seconds since the epoch, it releases nothing; 0: it has no end.",
                py::arg("at"));
+  module.def("backup_broker", &back_up, py::arg("state"), py::arg("output"),
+             "Writes all of a broker's state folder into a new file, while it serves.");
+  module.def("restore_broker", &restore, py::arg("state"), py::arg("file"),
+             "Makes a state folder, missing or empty before, of such a file.");
+  module.def("check_broker", &check_state, py::arg("state"),
+             "Checks store, audit, files and certificates of a state folder: a dict of good and "
+             "checks.");
   module.def("verify_audit", &check_audit, py::arg("state"),
              "Follows the chain of a state folder's audit: a dict of entries and head.");
 }

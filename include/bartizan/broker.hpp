@@ -171,4 +171,20 @@ Result<std::string> broker_audit(const BrokerAccess& access, const std::string& 
 // removed or put in), io.
 Result<std::string> verify_audit(const std::filesystem::path& state);
 
+// Writes all of a state folder (registrations, keys, audit, certificates, token), as it is at one
+// moment, into the new file `output`, mode 0600. The broker may be serving. Errors: not_found,
+// already_exists (`output`), corrupt, permission_denied, resource_exhausted, io.
+Result<void> backup_broker(const std::filesystem::path& state, const std::filesystem::path& output);
+
+// Makes a state folder of such a file. Errors: already_exists (the folder holds a broker),
+// invalid_argument (or something else), corrupt (the file), not_found, permission_denied,
+// resource_exhausted, io.
+Result<void> restore_broker(const std::filesystem::path& state, const std::filesystem::path& file);
+
+// Checks a state folder, whether the broker serves or not, and changes nothing: the store by
+// SQLite and registration by registration, the audit's chain, modes and owners of the files, the
+// certificates' keys and dates. JSON object {good, checks: [{name, good, found}]}. Errors:
+// not_found (no broker's folder); whatever else is wrong stands in the result.
+Result<std::string> check_broker(const std::filesystem::path& state);
+
 }  // namespace bartizan

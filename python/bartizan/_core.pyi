@@ -1429,5 +1429,14 @@ def expire_workload(*, url: str, ca_pem: str, admin_token: bytes, workload_id: s
 def broker_audit(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> list[dict[str, Any]]:
     """What was decided about a workload and changed by its owner, newest first: a list of dicts."""
 
+def backup_broker(state: _Path, output: _Path) -> None:
+    """Writes all of a broker's state folder into a new file, while it serves."""
+
+def restore_broker(state: _Path, file: _Path) -> None:
+    """Makes a state folder, missing or empty before, of such a file."""
+
+def check_broker(state: _Path) -> dict[str, Any]:
+    """Checks store, audit, files and certificates of a state folder: a dict of good and checks."""
+
 def verify_audit(state: _Path) -> dict[str, Any]:
     """Follows the chain of a state folder's audit: a dict of entries and head."""

@@ -178,3 +178,47 @@ def test_a_folder_without_the_authoritys_key_names_what_is_missing(tmp_path):
         pass
     done = run("broker", "--state", state, "--listen", "127.0.0.1:0", "--tls-name", "broker.example.org")
     assert done.returncode == 1 and "lacks the name broker.example.org" in done.stderr and "new folder" in done.stderr, done
+
+
+# ---- backup, restore, check
+
+def test_a_backup_of_a_serving_broker_serves_elsewhere(tmp_path):
+    state, file, other = tmp_path / "state", tmp_path / "broker.backup", tmp_path / "other"
+    with serving("--state", state, "--listen", "127.0.0.1:0"):
+        done = run("broker", "backup", "--state", state, "--output", file)
+        assert done.returncode == 0 and str(file) in done.stdout, done
+        assert run("broker", "backup", "--state", state, "-o", file).returncode == 1  # it is there
+        assert json.loads(run("broker", "check", "--state", state, "--json").stdout)["good"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert run("broker", "restore", "--state", other, file).returncode == 0
+    with serving("--state", other, "--listen", "127.0.0.1:0") as broker:
+        # Its clients go on: authority and token are those of before.
+        done = run("list", "--broker", broker["url"], "--ca", state / "ca.pem", "--token-file", state / "admin.token", "--json")
+        assert done.returncode == 0 and json.loads(done.stdout) == [], done
+    done = run("broker", "restore", "--state", other, file)
+    assert done.returncode == 1 and "holds a broker" in done.stderr, done
+    done = run("broker", "restore", "--state", tmp_path / "third", state / "ca.pem")
+    assert done.returncode == 1 and not (tmp_path / "third").exists(), done
+
+
+def test_check_names_what_is_wrong(tmp_path):
+    state = tmp_path / "state"
+    with serving("--state", state, "--listen", "127.0.0.1:0"):
+        pass
+    done = run("broker", "check", "--state", state)
+    assert done.returncode == 0 and "WRONG" not in done.stdout and "certificates" in done.stdout, done
+    (state / "tls.key").chmod(0o644)
+    done = run("broker", "check", "--state", state)
+    assert done.returncode == 1 and "WRONG" in done.stdout and "tls.key: mode 0644" in done.stdout, done
+    assert run("broker", "check", "--state", tmp_path / "none").returncode == 1
+
+
+@pytest.mark.parametrize("words, told", [
+    (["broker"], "--state is required"), (["broker", "backup", "--state", "s"], "--output is required"),
+    (["broker", "restore", "b"], "--state is required"), (["broker", "check"], "--state is required"),
+    (["broker", "bakcup"], "broker: bakcup: no such command; did you mean backup?"),
+    (["broker", "--state", "s", "check"], "--state is required")])
+def test_commands_of_the_broker_want_their_own_options(tmp_path, words, told):
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 2 and told in done.stderr, done
+    assert not list(tmp_path.iterdir())

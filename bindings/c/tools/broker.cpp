@@ -180,6 +180,32 @@ int32_t bartizan_broker_expire(const bartizan_broker_access* access, const char*
   });
 }
 
+int32_t bartizan_broker_backup(const char* state, const char* output, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    TRY(require(state, "state"));
+    TRY(require(output, "output"));
+    return bz::backup_broker(state, output);
+  });
+}
+
+int32_t bartizan_broker_restore(const char* state, const char* file, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    TRY(require(state, "state"));
+    TRY(require(file, "file"));
+    return bz::restore_broker(state, file);
+  });
+}
+
+int32_t bartizan_broker_check(const char* state, bartizan_string** json, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!json) return missing("json");
+    TRY(require(state, "state"));
+    auto found = TRY(bz::check_broker(state));
+    *json = make_string(found).release();
+    return {};
+  });
+}
+
 int32_t bartizan_broker_verify_audit(const char* state, bartizan_string** json,
                                      bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {

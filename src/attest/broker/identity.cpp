@@ -31,15 +31,6 @@ constexpr int64_t kAuthorityWarning = kDay * 90;
 constexpr const char* kAuthorityKey = "ca.key";
 constexpr size_t kTokenBytes = 32;
 
-Result<void> make_folder(const fs::path& folder) {
-  std::error_code error;
-  bool made = fs::create_directories(folder, error);
-  if (!error && made) fs::permissions(folder, fs::perms::owner_all, error);
-  if (error)
-    return errno_error(error.value(), "attest/broker", folder.string() + ": create folder");
-  return {};
-}
-
 // OpenSSL reads the list of names as a little language; nothing but names may get into it.
 Result<void> check_names(const std::vector<std::string>& names) {
   constexpr std::string_view kAllowed =
@@ -266,7 +257,7 @@ Result<crypto::Sha256Digest> admin_token_hash(const fs::path& file) {
 Result<Identity> load_identity(const fs::path& state, const WantedIdentity& wanted) {
   TRY(check_names(wanted.tls_names));
   TRY(check_state_folder(state));
-  TRY(make_folder(state));
+  TRY(make_state_folder(state));
   UniqueFd lock = TRY(lock_state_folder(state));
   if (!is_there(state / "ca.pem")) TRY(make_authority(state, wanted.now));
   if (!is_there(admin_token_file(state))) TRY(make_admin_token(admin_token_file(state)));

@@ -18,7 +18,6 @@ namespace {
 constexpr std::string_view kOrigin = "attest/broker";
 constexpr size_t kDigestSize = 32;
 constexpr size_t kMaxMeasurements = 64;  // each is compared with each launch
-constexpr size_t kMaxDiskKey = 4096;     // what libcryptsetup takes is below
 constexpr size_t kMaxId = 128;
 constexpr uint64_t kMaxExpiry = 253'402'300'799;  // the end of the year 9999
 constexpr size_t kMaxNonce = 128;                 // ours have 44 characters
@@ -59,9 +58,8 @@ Result<Tee> tee_member(const Json& json) {
   std::string name = TRY(json_string(json, "tee", "workload"));
   auto tee = evidence::tee_of_kbs_name(name);
   if (tee && *tee != Tee::none) return *tee;
-  return invalid_workload(
-      fmt::format("tee \"{}\": sev, sev-es, snp, tdx or {}", name,
-                  evidence::kbs_tee_name(Tee::simulated)));
+  return invalid_workload(fmt::format("tee \"{}\": sev, sev-es, snp, tdx or {}", name,
+                                      evidence::kbs_tee_name(Tee::simulated)));
 }
 
 // As text without blanks, so that the same policy is the same text.
@@ -321,13 +319,13 @@ Result<Json> public_part(const Workload& workload) {
   Json measurements = Json::array();
   for (const Bytes& one : workload.measurements) measurements.push_back(to_hex(one));
   return Json{{"id", workload.id},
-          {"workload_digest", to_hex(workload.workload_digest)},
-          {"measurements", std::move(measurements)},
-          {"allow_simulated", workload.allow_simulated},
-          {"allow_debug", workload.allow_debug},
-          {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
-          {"policy", TRY(policy_value(workload))},
-          {"resource", workload.resource}};
+              {"workload_digest", to_hex(workload.workload_digest)},
+              {"measurements", std::move(measurements)},
+              {"allow_simulated", workload.allow_simulated},
+              {"allow_debug", workload.allow_debug},
+              {"minimum_tcb", fmt::format("{:016x}", workload.minimum_tcb)},
+              {"policy", TRY(policy_value(workload))},
+              {"resource", workload.resource}};
 }
 
 }  // namespace

@@ -6,7 +6,8 @@
 #include <optional>
 #include <tuple>
 
-#include "attest/broker/statement.hpp"
+#include "attest/broker/database.hpp"
+#include "attest/broker/messages.hpp"
 #include "attest/evidence/tee_name.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
@@ -60,11 +61,6 @@ constexpr std::string_view kAddPolicy =
 constexpr std::string_view kSelectRegistration =
     "SELECT id, digest, measurements, allow_simulated, allow_debug, minimum_tcb, resource, tee, "
     "generation, registered, expires, policy FROM workloads WHERE ";
-
-struct CloseDatabase {
-  void operator()(sqlite3* database) const { sqlite3_close(database); }
-};
-using Database = std::unique_ptr<sqlite3, CloseDatabase>;
 
 std::string measurements_text(const std::vector<Bytes>& measurements) {
   Json list = Json::array();
@@ -144,12 +140,6 @@ Result<Registration> only_one(std::vector<Registration> all, std::string_view na
                     all.size(), digests);
 }
 
-Result<void> execute(sqlite3* database, std::string_view text) {
-  if (sqlite3_exec(database, std::string(text).c_str(), nullptr, nullptr, nullptr) == SQLITE_OK)
-    return {};
-  return sqlite_error(database, text.substr(0, text.find('(')));
-}
-
 // Rolls back unless committed.
 class Transaction {
  public:
@@ -182,30 +172,26 @@ Result<void> migrate(sqlite3* database, int64_t version) {
   return version == 0 ? Result<void>() : execute(database, kTakeOver);
 }
 
-// By a statement that has ended: a table cannot be renamed beside one.
-Result<int64_t> schema_version(sqlite3* database) {
-  Statement query = TRY(Statement::prepare(database, "PRAGMA user_version"));
-  TRY(query.step());
-  return query.number(0);
+Error too_new(int64_t version) {
+  return make_error(ErrorCode::unsupported, kOrigin,
+                    "store: version {}; this program knows up to {}", version, kSchemaVersion);
+}
+
+Result<void> migrate_in_transaction(sqlite3* database, int64_t version) {
+  Transaction transaction(database);
+  TRY(transaction.begin());
+  TRY(migrate(database, version));
+  return transaction.commit();
 }
 
 Result<void> prepare_schema(sqlite3* database) {
-  // Another process (fsck, a backup) may hold the file for a moment.
-  sqlite3_busy_timeout(database, 5000);
   // WAL: a decision waits for one fsync and not for three. FULL: what was answered is on the disk.
   TRY(execute(database,
               "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA journal_mode = WAL; "
               "PRAGMA synchronous = FULL;"));
   const int64_t version = TRY(schema_version(database));
-  if (version > kSchemaVersion) {
-    return make_error(ErrorCode::unsupported, kOrigin,
-                      "store: version {}; this program knows up to {}", version, kSchemaVersion);
-  }
-  if (version == kSchemaVersion) return {};
-  Transaction transaction(database);
-  TRY(transaction.begin());
-  TRY(migrate(database, version));
-  return transaction.commit();
+  if (version > kSchemaVersion) return too_new(version);
+  return version == kSchemaVersion ? Result<void>() : migrate_in_transaction(database, version);
 }
 
 }  // namespace
@@ -378,14 +364,26 @@ Store::~Store() = default;
 
 Result<Store> Store::open(const std::filesystem::path& path) {
   TRY(open_file(path, O_RDWR | O_CREAT, 0600));  // SQLite would make it readable by others
-  sqlite3* handle = nullptr;
-  int result =
-      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   auto state = std::make_unique<State>();
-  state->database.reset(handle);
-  if (result != SQLITE_OK) return sqlite_error(handle, "open " + path.string());
-  sqlite3_busy_timeout(handle, 5000);  // whoever looks into it with another program may hold it
-  TRY(prepare_schema(handle));
+  state->database = TRY(open_database(path));
+  TRY(prepare_schema(state->handle()));
+  return Store(std::move(state));
+}
+
+// An older version is taken over in memory alone: a broker of that version may be serving.
+Result<Store> Store::open_as_it_is(const std::filesystem::path& path) {
+  auto state = std::make_unique<State>();
+  state->database = TRY(open_database(path));
+  const int64_t version = TRY(schema_version(state->handle()));
+  if (version > kSchemaVersion) return too_new(version);
+  if (version == 0) return make_error(ErrorCode::corrupt, kOrigin, "{}: empty", path.string());
+  if (version < kSchemaVersion) {
+    Database copy = TRY(open_database(":memory:"));
+    TRY(copy_database(state->handle(), copy.get()));
+    TRY(migrate_in_transaction(copy.get(), version));
+    state->database = std::move(copy);
+  }
+  TRY(execute(state->handle(), "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF;"));
   return Store(std::move(state));
 }
 
@@ -554,6 +552,21 @@ Result<AuditChain> Store::verify_audit() {
     ++result.entries;
   }
   return result;
+}
+
+Result<int64_t> Store::check_all() {
+  MutexLock lock(state_->mutex);
+  TRY(check_integrity(state_->handle()));
+  Statement keys = TRY(Statement::prepare(
+      state_->handle(),
+      "SELECT id FROM workloads WHERE length(disk_key) NOT BETWEEN 1 AND ? LIMIT 1"));
+  if (TRY(keys.bind(int64_t{kMaxDiskKey}).step())) {
+    return make_error(ErrorCode::corrupt, kOrigin, "store: workload \"{}\": its key is damaged",
+                      keys.text(0));
+  }
+  const auto all = TRY(state_->select("?", int64_t{1}));
+  TRY(list_of(all));
+  return static_cast<int64_t>(all.size());
 }
 
 Result<void> Store::check() {

@@ -20,6 +20,8 @@
 
 namespace bartizan::attest::broker {
 
+// Of a key that is released.
+constexpr size_t kMaxDiskKey = 4096;
 // In a broker's state folder.
 constexpr const char* kStoreFile = "store.sqlite";
 
@@ -41,6 +43,8 @@ class Store {
  public:
   // Makes the file if it is missing. corrupt: not a database; unsupported: of a newer version; io.
   static Result<Store> open(const std::filesystem::path& path);
+  // To read from it, beside a broker that may be serving; it must be there, and is not changed.
+  static Result<Store> open_as_it_is(const std::filesystem::path& path);
   Store(Store&&) noexcept;
   ~Store();
 
@@ -82,6 +86,8 @@ class Store {
   Result<AuditChain> verify_audit();
 
   Result<void> check();  // that it can be read
+  // All of it but the audit: by SQLite, and each registration. How many there are; corrupt.
+  Result<int64_t> check_all();
 
  private:
   struct State;

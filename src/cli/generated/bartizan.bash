@@ -13,6 +13,12 @@ _bartizan() {
         return
       fi
       command=bundle-${COMP_WORDS[2]} ;;
+    broker)
+      if [ "$COMP_CWORD" -eq 2 ] && [ "${word:0:1}" != - ]; then
+        mapfile -t COMPREPLY < <(compgen -W "backup restore check" -- "$word")
+        return
+      fi
+      case ${COMP_WORDS[2]} in backup|restore|check) command=broker-${COMP_WORDS[2]} ;; esac ;;
     evidence)
       if [ "$COMP_CWORD" -eq 2 ]; then
         mapfile -t COMPREPLY < <(compgen -W "verify show" -- "$word")
@@ -33,6 +39,9 @@ _bartizan() {
     bundle-create) options="--kernel --modules --init --output --append-cmdline" ;;
     bundle-inspect) options="" ;;
     broker) options="--state --listen --tls-name --sev-root --requests-per-second --request-burst --trusted-proxy --collateral --config --verbose" ;;
+    broker-backup) options="--state --output" ;;
+    broker-restore) options="--state" ;;
+    broker-check) options="--state" ;;
     register) options="--tee --bundle --vcpus --memory --append-cmdline --guest-features --broker --kind --ca --token-file --key-file --measurement --allow-simulated --allow-debug --minimum-tcb --policy --replace --force --admin-key --admin-role --admin-issuer --admin-audience --keep-reference-values --resource-policy --keep-resource-policy --show-policy" ;;
     unregister) options="--broker --ca --token-file" ;;
     list) options="--broker --ca --token-file" ;;

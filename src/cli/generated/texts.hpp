@@ -584,6 +584,50 @@ inline constexpr OptionText kVerbose = {
     "", false, false, false, false};
 }  // namespace broker
 
+namespace broker_backup {
+inline constexpr CommandText kCommand = {
+    "backup", "Write all of a broker's state folder into one file, while it serves",
+    "  bartizan broker backup --state state/ --output broker-2026-11-30.backup\n",
+    "The file has mode 0600 and holds every key: keep it as the state folder itself. It must not be there\n"
+    "yet.\n"};
+inline constexpr OptionText kState = {
+    "--state", "FOLDER",
+    "The broker's state folder, whether it serves or not",
+    "", true, false, false, false};
+inline constexpr OptionText kOutput = {
+    "--output,-o", "FILE",
+    "The backup that is made",
+    "", true, false, false, false};
+}  // namespace broker_backup
+
+namespace broker_restore {
+inline constexpr CommandText kCommand = {
+    "restore", "Make a broker's state folder of a backup",
+    "  bartizan broker restore --state state/ broker-2026-11-30.backup\n",
+    "The folder must be missing or empty. What was registered or decided after the backup is not in it; a\n"
+    "broker that serves from the folder has the address, certificates and token of the backup's.\n"};
+inline constexpr OptionText kBackup = {
+    "BACKUP", "",
+    "What `broker backup` made",
+    "", true, false, false, false};
+inline constexpr OptionText kState = {
+    "--state", "FOLDER",
+    "The state folder that is made",
+    "", true, false, false, false};
+}  // namespace broker_restore
+
+namespace broker_check {
+inline constexpr CommandText kCommand = {
+    "check", "Check a broker's state folder: store, audit, modes and owners, certificates",
+    "  bartizan broker check --state state/\n",
+    "Nothing is changed, and the broker may serve. Exit status 1 if anything is wrong; what was found is\n"
+    "printed either way.\n"};
+inline constexpr OptionText kState = {
+    "--state", "FOLDER",
+    "The broker's state folder, whether it serves or not",
+    "", true, false, false, false};
+}  // namespace broker_check
+
 namespace register_image {
 inline constexpr CommandText kCommand = {
     "register", "Measure an image's launch and register it at the broker, with the disk key",
