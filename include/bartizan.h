@@ -1582,7 +1582,7 @@ BARTIZAN_TOOLS_API int32_t bartizan_broker_expire(
  *   access    Where the broker is.
  *   workload  Id of a registration, or its workload digest in hexadecimal.
  *   json      Receives a JSON array of objects {time, decision, reason, expected, got, evidence,
- *             workload, workload_digest, address, first, times}; they hold no secret.
+ *             workload, workload_digest, address, first, times, token}; they hold no secret.
  *
  * Blocks for the time of a request; any thread. In libbartizan_tools.
  * Errors: not_found: the workload; already_exists: several registrations have this id; io: the
@@ -1645,6 +1645,51 @@ BARTIZAN_TOOLS_API int32_t bartizan_broker_restore(
  */
 BARTIZAN_TOOLS_API int32_t bartizan_broker_check(
     const char* state, bartizan_string** json, bartizan_error** err);
+
+/* Makes another token for administrators of bartizan's own broker. It is given this once: the
+ * broker keeps its hash.
+ *
+ *   access   Where the broker is, with a token of scope admin.
+ *   name     Its name: letters, digits, '_', '-' and '.'.
+ *   scope    "read" (list, show, audit), "register" (and register, rotate keys, expire) or "admin"
+ *            (and unregister, tokens).
+ *   expires  Seconds since the epoch; 0: it has no end.
+ *   token    Receives the token.
+ *
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: already_exists: the name; invalid_argument: name, scope or time; resource_exhausted:
+ * there are 256 tokens; io: the broker cannot be reached; permission_denied: the token that is
+ * used; unsupported: another kind of broker; protocol; verification_failed: with reason "tls".
+ * On failure: *token unchanged.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_create_token(
+    const bartizan_broker_access* access, const char* name, const char* scope, int64_t expires,
+    bartizan_secret** token, bartizan_error** err);
+
+/* Returns the tokens of administrators, by name, without their values.
+ *
+ *   access  Where the broker is, with a token of scope admin.
+ *   json    Receives a JSON array of objects {name, scope, created, expires}.
+ *
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: io: the broker cannot be reached; permission_denied: the token that is used; unsupported:
+ * another kind of broker; protocol; verification_failed: with reason "tls".
+ * On failure: *json unchanged.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_list_tokens(
+    const bartizan_broker_access* access, bartizan_string** json, bartizan_error** err);
+
+/* Revokes a token: it opens nothing from now on.
+ *
+ *   access  Where the broker is, with a token of scope admin.
+ *   name    Its name.
+ *
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: not_found: the token; io: the broker cannot be reached; permission_denied: the token that
+ * is used; unsupported: another kind of broker; protocol; verification_failed: with reason "tls".
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_revoke_token(
+    const bartizan_broker_access* access, const char* name, bartizan_error** err);
 
 /* clang-format on */
 /* end of generated: api/broker.toml */

@@ -240,7 +240,7 @@ def run_level(run):
 
 
 def soak_steps(run):
-    run.build("dev", "tests_soak", "tests_checks", "tests_e2e")
+    run.build("dev", "tests_soak", "tests_checks", "tests_e2e", "bartizan_cli")
     install_package(run)
     yield ctest("soak")
     yield pytest("checks", PYTEST["checks"])

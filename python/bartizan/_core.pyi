@@ -1429,6 +1429,17 @@ def expire_workload(*, url: str, ca_pem: str, admin_token: bytes, workload_id: s
 def broker_audit(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> list[dict[str, Any]]:
     """What was decided about a workload and changed by its owner, newest first: a list of dicts."""
 
+def create_token(
+    *, url: str, ca_pem: str, admin_token: bytes, name: str, scope: str, expires: int
+) -> bytes:
+    """Makes another token of scope read, register or admin; expires 0: it has no end."""
+
+def list_tokens(*, url: str, ca_pem: str, admin_token: bytes) -> list[dict[str, Any]]:
+    """The tokens of administrators, without their values: a list of dicts."""
+
+def revoke_token(*, url: str, ca_pem: str, admin_token: bytes, name: str) -> None:
+    """Revokes a token."""
+
 def backup_broker(state: _Path, output: _Path) -> None:
     """Writes all of a broker's state folder into a new file, while it serves."""
 

@@ -38,6 +38,7 @@ void add_commands(CLI::App& app, Invocation& session) {
   add_expire(app, session);
   add_audit(app, session);
   add_verify_audit(app, session);
+  add_token(app, session);
   add_evidence(app, session);
   add_run(app, session);
   add_up(app, session);

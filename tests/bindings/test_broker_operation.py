@@ -222,3 +222,38 @@ def test_commands_of_the_broker_want_their_own_options(tmp_path, words, told):
     done = run(*words, cwd=tmp_path)
     assert done.returncode == 2 and told in done.stderr, done
     assert not list(tmp_path.iterdir())
+
+
+# ---- tokens
+
+def test_a_token_may_what_its_scope_is(tmp_path):
+    state = tmp_path / "state"
+    with serving("--state", state, "--listen", "127.0.0.1:0", "--verbose") as broker:
+        def ask(*words, token=state / "admin.token"):
+            return run(*words, "--broker", broker["url"], "--ca", state / "ca.pem", "--token-file", token)
+
+        made = ask("token", "create", "reader", "--scope", "read", "--expires", "2099-01-31", "--output", tmp_path / "reader")
+        assert made.returncode == 0 and "reader" in made.stdout, made
+        token = (tmp_path / "reader").read_text().strip()
+        assert (tmp_path / "reader").stat().st_mode & 0o777 == 0o600 and len(token) == 64
+        assert token not in made.stdout + made.stderr
+        assert ask("list", token=tmp_path / "reader").returncode == 0
+        refused = ask("unregister", "w", token=tmp_path / "reader")
+        assert refused.returncode == 1 and 'token "reader" has scope read, and this needs scope admin' in refused.stderr, refused
+        again = ask("token", "create", "reader", "--scope", "read", "--expires", "never", "--output", tmp_path / "second")
+        assert again.returncode == 1 and "revoke it first" in again.stderr and not (tmp_path / "second").exists(), again
+        # A token that could not be written down is none.
+        lost = ask("token", "create", "lost", "--scope", "read", "--expires", "never", "--output", tmp_path / "reader")
+        assert lost.returncode == 1, lost
+        (one,) = json.loads(ask("token", "list", "--json").stdout)
+        assert one["name"] == "reader" and one["scope"] == "read" and "token" not in one
+        out = ask("token", "create", "piped", "--scope", "register", "--expires", "never", "--output", "-")
+        assert len(out.stdout.strip()) == 64, out
+        assert ask("token", "revoke", "reader").returncode == 0
+        assert ask("list", token=tmp_path / "reader").returncode == 1
+        for words in (["--scope", "all", "--expires", "never"], ["--scope", "read", "--expires", "soon"], ["--scope", "read", "--expires", "2020-01-01"]):
+            assert ask("token", "create", "x", *words, "--output", tmp_path / "x").returncode != 0
+            assert not (tmp_path / "x").exists()
+    # A backup has hashes, as the store has.
+    assert run("broker", "backup", "--state", state, "--output", tmp_path / "backup").returncode == 0
+    assert token.encode() not in (tmp_path / "backup").read_bytes()

@@ -19,6 +19,7 @@ using namespace attest::broker;  // NOLINT: the public functions of this compone
 namespace {
 
 constexpr uint32_t kTimeoutMs = 30'000;
+constexpr std::string_view kTokens = "/bartizan/v1/tokens";
 constexpr std::string_view kWorkloads = "/bartizan/v1/workloads";
 constexpr std::array<std::pair<BrokerKind, std::string_view>, 3> kKinds = {
     {{BrokerKind::bartizan, "bartizan"},
@@ -126,6 +127,28 @@ Result<void> rotate_key(const BrokerAccess& access, const std::string& workload,
 Result<void> expire_workload(const BrokerAccess& access, const std::string& workload, int64_t at) {
   const Json body = {{"expires", at}};
   TRY(call_for(access, "PUT", workload, "/expiry", SecretBytes::from_string(body.dump())));
+  return {};
+}
+
+Result<SecretBytes> create_token(const BrokerAccess& access, const std::string& name,
+                                 const std::string& scope, int64_t expires) {
+  TRY(require_ours(access));
+  TRY(check_token_name(name));
+  TRY(token_scope_from_string(scope));
+  const Json body = {{"name", name}, {"scope", scope}, {"expires", expires}};
+  return token_of_reply(
+      TRY(call(access, {"POST", std::string(kTokens), {}, SecretBytes::from_string(body.dump())})));
+}
+
+Result<std::string> list_tokens(const BrokerAccess& access) {
+  TRY(require_ours(access));
+  return call(access, {"GET", std::string(kTokens), {}, {}});
+}
+
+Result<void> revoke_token(const BrokerAccess& access, const std::string& name) {
+  TRY(require_ours(access));
+  TRY(check_token_name(name));
+  TRY(call(access, {"DELETE", fmt::format("{}/{}", kTokens, name), {}, {}}));
   return {};
 }
 

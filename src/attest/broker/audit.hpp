@@ -29,6 +29,7 @@ struct AuditEntry {
   std::string kind;
   std::string reason, expected, got, address;
   std::string evidence = "null";  // JSON as the guest sent it
+  std::string token = {};         // name of that by which an owner made the change
 };
 
 AuditEntry entry_about(const std::string& workload_id, const Bytes& digest,

@@ -20,10 +20,11 @@ constexpr size_t kMaxReasons = 128;
 struct FixedPath {
   std::string_view path, methods;
 };
-constexpr std::array<FixedPath, 5> kFixedPaths = {{{"/healthz", "GET, HEAD"},
+constexpr std::array<FixedPath, 6> kFixedPaths = {{{"/healthz", "GET, HEAD"},
                                                    {"/readyz", "GET, HEAD"},
                                                    {"/metrics", "GET, HEAD"},
                                                    {"/bartizan/v1/workloads", "GET, HEAD, POST"},
+                                                   {"/bartizan/v1/tokens", "GET, HEAD, POST"},
                                                    {sev::kLaunchesPath, "POST"}}};
 
 https::ServedReply json_reply(int status, const std::string& body) {

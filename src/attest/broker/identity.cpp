@@ -7,6 +7,7 @@
 #include <optional>
 #include <system_error>
 
+#include "attest/broker/admin_tokens.hpp"
 #include "attest/broker/state_folder.hpp"
 #include "base/errors.hpp"
 #include "base/file.hpp"
@@ -29,7 +30,6 @@ constexpr int64_t kAuthorityLife = kDay * 7300;
 constexpr int64_t kServerLife = kDay * 3650;
 constexpr int64_t kAuthorityWarning = kDay * 90;
 constexpr const char* kAuthorityKey = "ca.key";
-constexpr size_t kTokenBytes = 32;
 
 // OpenSSL reads the list of names as a little language; nothing but names may get into it.
 Result<void> check_names(const std::vector<std::string>& names) {
@@ -230,14 +230,7 @@ Result<void> check_as_it_is(const fs::path& state, const Certificate& tls,
 }
 
 Result<void> make_admin_token(const fs::path& file) {
-  SecretBytes random = TRY(crypto::random_secret(kTokenBytes));
-  SecretBytes text(kTokenBytes * 2);
-  constexpr char kDigits[] = "0123456789abcdef";
-  for (size_t i = 0; i < kTokenBytes; ++i) {
-    text.mutable_bytes()[2 * i] = static_cast<uint8_t>(kDigits[random.bytes()[i] >> 4]);
-    text.mutable_bytes()[2 * i + 1] = static_cast<uint8_t>(kDigits[random.bytes()[i] & 15]);
-  }
-  return write_file(file, text.bytes(), 0600);
+  return write_file(file, TRY(random_token()).bytes(), 0600);
 }
 
 // Without the newline that an editor may have left.

@@ -1,6 +1,7 @@
 // The broker's own identity in its state folder: certificate authority with its key, TLS
 // certificate, admin token. Made at the first start; what is there is used as it is, but for the
-// TLS certificate, which the authority's key renews. Folders from before that key was kept have none.
+// TLS certificate, which the authority's key renews. Folders from before that key was kept have
+// none.
 #pragma once
 
 #include <filesystem>

@@ -203,6 +203,45 @@ Result<int64_t> parse_expiry(ByteView body) {
   return invalid(std::string(kOrigin), "expiry: {} is later than {}", expires, kMaxExpiry);
 }
 
+Result<AdminToken> parse_token_request(ByteView body) {
+  const Json json = TRY(parse_json(as_text(body), "token"));
+  AdminToken token;
+  token.name = TRY(json_string(json, "name", "token"));
+  TRY(check_token_name(token.name));
+  token.scope = TRY(token_scope_from_string(TRY(json_string(json, "scope", "token"))));
+  token.expires = TRY(parse_expiry(body));
+  return token;
+}
+
+Json public_part(const AdminToken& token) {
+  return {{"name", token.name},
+          {"scope", to_string(token.scope)},
+          {"created", token.created},
+          {"expires", token.expires}};
+}
+
+SecretBytes token_reply(const AdminToken& token, const SecretBytes& text) {
+  Json json = public_part(token);
+  json["token"] = text.view();
+  std::string reply = json.dump();
+  wipe_member(json, "token");
+  SecretBytes secret = SecretBytes::from_string(reply);
+  wipe(reply);
+  return secret;
+}
+
+Result<SecretBytes> token_of_reply(std::string reply) {
+  auto json = parse_json(reply, "token");
+  wipe(reply);
+  if (!json.ok()) return std::move(json).error();
+  auto token = json_string(*json, "token", "token");
+  wipe_member(*json, "token");
+  if (!token.ok()) return std::move(token).error();
+  SecretBytes secret = SecretBytes::from_string(*token);
+  wipe(*token);
+  return secret;
+}
+
 Result<Tee> parse_auth(ByteView body) {
   Json json = TRY(parse_json(as_text(body), "auth"));
   std::string version = TRY(json_string(json, "version", "auth"));

@@ -37,7 +37,7 @@ class Service {
     std::function<int64_t()> clock;
     LogSink log;
     crypto::Sha256Digest admin_token_hash{};
-    std::vector<Bytes> sev_roots;  // trusted beside AMD's own
+    std::vector<Bytes> sev_roots;           // trusted beside AMD's own
     std::filesystem::path collateral = {};  // EvidencePolicy::collateral
   };
   static Result<std::unique_ptr<Service>> create(Store store, Options options);
@@ -75,14 +75,22 @@ class Service {
 
   // By its cookie, or else by the token of its /attest.
   std::optional<KbsSession> attested_session(const BrokerRequest& request);
-  Result<void> require_admin(const BrokerRequest& request) const;
+  Result<BrokerReply> route_tokens(const BrokerRequest& request);
+  Result<BrokerReply> create_token(const BrokerRequest& request);
+  Result<BrokerReply> list_tokens(const BrokerRequest& request);
+  Result<BrokerReply> revoke_token(const BrokerRequest& request, const std::string& name);
+  // The name of the token that came. permission_denied: none, one that is not known or has expired,
+  // or one of a lesser scope, which the error names.
+  Result<std::string> authorize(const BrokerRequest& request, TokenScope needed);
   Result<VerifiedEvidence> appraise(const Workload& workload, const Evidence& evidence,
                                     ByteView report_data);
   void log_decision(const BrokerRequest& request, const Subject& subject,
                     const Error* refusal) const;
-  // An owner's change, into audit and log.
-  Result<void> note_change(const BrokerRequest& request, const char* kind,
+  // An owner's change, into audit and log, with the name of his token.
+  Result<void> note_change(const BrokerRequest& request, const std::string& token, const char* kind,
                            const Workload& workload);
+  Result<void> note_token(const BrokerRequest& request, const std::string& by, const char* kind,
+                          const std::string& what);
 
   Store store_;
   Options options_;

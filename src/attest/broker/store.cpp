@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* kOrigin = "attest/broker";
 constexpr size_t kDigestDigits = 64;
-constexpr int64_t kSchemaVersion = 4;
+constexpr int64_t kSchemaVersion = 5;
 // `generation` counts all changes of registrations; a number is never used again.
 constexpr std::string_view kSchema =
     "CREATE TABLE workloads(digest BLOB PRIMARY KEY, id TEXT NOT NULL, generation INTEGER NOT NULL "
@@ -34,10 +34,13 @@ constexpr std::string_view kSchema =
     "CREATE TABLE audit(number INTEGER PRIMARY KEY AUTOINCREMENT, workload TEXT NOT NULL,"
     "  digest BLOB NOT NULL, time INTEGER NOT NULL, first INTEGER NOT NULL, times INTEGER NOT NULL,"
     "  kind TEXT NOT NULL, reason TEXT NOT NULL, expected TEXT NOT NULL, got TEXT NOT NULL,"
-    "  address TEXT NOT NULL, evidence TEXT, evidence_hash BLOB NOT NULL, chain BLOB);"
+    "  address TEXT NOT NULL, evidence TEXT, evidence_hash BLOB NOT NULL, chain BLOB,"
+    "  token TEXT NOT NULL DEFAULT '');"
     "CREATE INDEX audit_of_workload ON audit(workload, number);"
     "CREATE INDEX audit_of_digest ON audit(digest, number);"
-    "PRAGMA user_version = 4;";
+    "CREATE TABLE tokens(name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scope TEXT NOT NULL,"
+    "  created INTEGER NOT NULL, expires INTEGER NOT NULL);"
+    "PRAGMA user_version = 5;";
 // Version 2 had one registration for an id, and keys in a table of their own. Its audit could be
 // emptied by strangers; what is left of it is kept as refusals are, outside of the chain.
 constexpr std::string_view kSetAside =
@@ -50,7 +53,7 @@ constexpr std::string_view kTakeOver =
     "UPDATE counter SET generation = (SELECT IFNULL(MAX(generation), 0) FROM workloads);"
     "INSERT INTO audit SELECT number, workload, x'', time, time, 1,"
     "  CASE released WHEN 0 THEN 'refused' ELSE 'allowed' END, reason, expected, got, '', evidence,"
-    "  x'', NULL FROM old_audit;"
+    "  x'', NULL, '' FROM old_audit;"
     "DROP TABLE old_workloads; DROP TABLE old_audit; DROP TABLE resources;";
 // Since version 2: which TEE the measurements are of, as kbs_tee_name() spells it.
 constexpr std::string_view kAddTee =
@@ -58,6 +61,12 @@ constexpr std::string_view kAddTee =
 // Since version 4: EvidencePolicy::json.
 constexpr std::string_view kAddPolicy =
     "ALTER TABLE workloads ADD COLUMN policy TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 4;";
+// Since version 5: AdminToken, and in the audit the name of the one that was used.
+constexpr std::string_view kAddTokens =
+    "ALTER TABLE audit ADD COLUMN token TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE tokens(name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scope TEXT NOT NULL,"
+    "  created INTEGER NOT NULL, expires INTEGER NOT NULL);"
+    "PRAGMA user_version = 5;";
 constexpr std::string_view kSelectRegistration =
     "SELECT id, digest, measurements, allow_simulated, allow_debug, minimum_tcb, resource, tee, "
     "generation, registered, expires, policy FROM workloads WHERE ";
@@ -165,7 +174,8 @@ class Transaction {
 };
 
 Result<void> migrate(sqlite3* database, int64_t version) {
-  if (version == 3) return execute(database, kAddPolicy);
+  if (version == 3) TRY(execute(database, kAddPolicy));
+  if (version >= 3) return execute(database, kAddTokens);
   if (version == 1) TRY(execute(database, kAddTee));
   if (version != 0) TRY(execute(database, kSetAside));
   TRY(execute(database, kSchema));
@@ -223,6 +233,22 @@ struct Store::State {
       if (!found.empty()) return std::move(found.front());
     }
     return only_one(TRY(select("id = ?", std::string_view(reference))), reference);
+  }
+
+  Result<std::vector<AdminToken>> tokens() {
+    Statement query = TRY(Statement::prepare(
+        handle(), "SELECT name, scope, created, expires, hash FROM tokens ORDER BY name"));
+    std::vector<AdminToken> all;
+    while (TRY(query.step())) {
+      AdminToken one{query.text(0), TRY(token_scope_from_string(query.text(1))), query.number(2),
+                     query.number(3)};
+      const ByteView hash = query.bytes(4);
+      if (hash.size() != one.hash.size())
+        return make_error(ErrorCode::corrupt, kOrigin, "store: token \"{}\"", one.name);
+      std::ranges::copy(hash, one.hash.begin());
+      all.push_back(std::move(one));
+    }
+    return all;
   }
 
   Result<int64_t> next_generation() {
@@ -290,10 +316,10 @@ struct Store::State {
     Statement row = TRY(Statement::prepare(
         handle(),
         "INSERT INTO audit(workload, digest, time, first, times, kind, reason, expected, got, "
-        "address, evidence, evidence_hash) VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)"));
+        "address, evidence, evidence_hash, token) VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)"));
     row.bind(entry.workload_id).bind(ByteView(entry.digest)).bind(entry.time).bind(entry.time);
     row.bind(entry.kind).bind(entry.reason).bind(entry.expected).bind(entry.got);
-    TRY(row.bind(entry.address).bind(entry.evidence).bind(evidence_hash).run());
+    TRY(row.bind(entry.address).bind(entry.evidence).bind(evidence_hash).bind(entry.token).run());
     return sqlite3_last_insert_rowid(handle());
   }
 
@@ -481,6 +507,39 @@ Result<SecretBytes> Store::release(const JudgedBy& judged, std::string_view reso
   return SecretBytes(query.bytes(0));
 }
 
+Result<void> Store::add_token(const AdminToken& token) {
+  return state_->transact([&]() -> Result<void> {
+    const auto all = TRY(state_->tokens());
+    if (all.size() >= kMaxTokens) {
+      return make_error(ErrorCode::resource_exhausted, kOrigin, "there are {} tokens: revoke one",
+                        all.size());
+    }
+    for (const AdminToken& each : all) {
+      if (each.name != token.name) continue;
+      return make_error(ErrorCode::already_exists, kOrigin,
+                        "token \"{}\" is there: revoke it first", token.name);
+    }
+    Statement row =
+        TRY(Statement::prepare(state_->handle(), "INSERT INTO tokens VALUES(?, ?, ?, ?, ?)"));
+    row.bind(token.name).bind(ByteView(token.hash)).bind(to_string(token.scope));
+    return row.bind(token.created).bind(token.expires).run();
+  });
+}
+
+Result<std::vector<AdminToken>> Store::tokens() {
+  MutexLock lock(state_->mutex);
+  return state_->tokens();
+}
+
+Result<void> Store::remove_token(const std::string& name) {
+  return state_->transact([&]() -> Result<void> {
+    Statement row = TRY(Statement::prepare(state_->handle(), "DELETE FROM tokens WHERE name = ?"));
+    TRY(row.bind(name).run());
+    if (sqlite3_changes(state_->handle()) != 0) return {};
+    return make_error(ErrorCode::not_found, kOrigin, "no token \"{}\"", name);
+  });
+}
+
 Result<void> Store::add_to_audit(const AuditEntry& entry) {
   const AuditEntry cleaned = clean(entry);
   return state_->transact([&] { return state_->add_to_audit(cleaned); });
@@ -492,7 +551,7 @@ Result<std::string> Store::audit_of(const std::string& reference) {
   Statement query = TRY(Statement::prepare(
       state_->handle(),
       fmt::format("SELECT time, kind, reason, expected, got, evidence, workload, digest, address, "
-                  "first, times FROM audit WHERE {} = ? ORDER BY time DESC, number DESC",
+                  "first, times, token FROM audit WHERE {} = ? ORDER BY time DESC, number DESC",
                   digest ? "digest" : "workload")));
   if (digest) {
     query.bind(ByteView(*digest));
@@ -512,7 +571,8 @@ Result<std::string> Store::audit_of(const std::string& reference) {
                     {"workload_digest", to_hex(query.bytes(7))},
                     {"address", query.text(8)},
                     {"first", query.number(9)},
-                    {"times", query.number(10)}});
+                    {"times", query.number(10)},
+                    {"token", query.text(11)}});
   }
   return list.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -522,7 +582,7 @@ Result<AuditChain> Store::verify_audit() {
   Statement query = TRY(Statement::prepare(
       state_->handle(),
       "SELECT number, workload, digest, time, kind, reason, expected, got, address, evidence_hash, "
-      "chain, evidence FROM audit WHERE chain IS NOT NULL ORDER BY number"));
+      "chain, evidence, token FROM audit WHERE chain IS NOT NULL ORDER BY number"));
   AuditChain result;
   while (TRY(query.step())) {
     const int64_t number = query.number(0);
@@ -535,7 +595,8 @@ Result<AuditChain> Store::verify_audit() {
                      query.text(6),
                      query.text(7),
                      query.text(8),
-                     {}};
+                     {},
+                     query.text(12)};
     const Bytes evidence_hash(query.bytes(9).begin(), query.bytes(9).end());
     const Bytes expected = chained(result.head, number, entry, evidence_hash);
     const ByteView evidence = query.bytes(11);
@@ -566,6 +627,7 @@ Result<int64_t> Store::check_all() {
   }
   const auto all = TRY(state_->select("?", int64_t{1}));
   TRY(list_of(all));
+  TRY(state_->tokens());
   return static_cast<int64_t>(all.size());
 }
 

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "attest/broker/admin_tokens.hpp"
 #include "attest/broker/audit.hpp"
 #include "bartizan/broker.hpp"
 #include "base/bytes.hpp"
@@ -78,6 +79,11 @@ class Store {
   // The key of the one registration with this resource: rotate_key() in the words of the KBS
   // protocol. not_found; already_exists: several.
   Result<Registration> put_resource(const std::string& path, const SecretBytes& content);
+
+  // already_exists: the name; resource_exhausted: kMaxTokens.
+  Result<void> add_token(const AdminToken& token);
+  Result<std::vector<AdminToken>> tokens();            // by name, those that have expired too
+  Result<void> remove_token(const std::string& name);  // not_found
 
   Result<void> add_to_audit(const AuditEntry& entry);
   // Of a digest or an id, registered or not: JSON array, newest first.

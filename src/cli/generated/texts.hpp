@@ -814,6 +814,53 @@ inline constexpr OptionText kState = {
     "", true, false, false, false};
 }  // namespace audit_verify
 
+namespace token_create {
+inline constexpr CommandText kCommand = {
+    "create", "Make another token for administrators of the broker, that may do less",
+    "  bartizan token create ci --scope register --expires 2027-01-31 --output ci.token \\\n"
+    "      --broker https://127.0.0.1:8443 --ca state/ca.pem --token-file state/admin.token\n",
+    "Scopes: read (list, show, audit), register (and register, rotate-key, expire), admin (and\n"
+    "unregister, token). Only a token of scope admin, as that of the state folder is, makes others. It is\n"
+    "shown this once: the broker keeps its hash. What it is used for stands in the broker's log and audit\n"
+    "under its name.\n"};
+inline constexpr OptionText kName = {
+    "NAME", "",
+    "Its name: letters, digits, '_', '-', '.'",
+    "", true, false, false, false};
+inline constexpr OptionText kScope = {
+    "--scope", "SCOPE",
+    "read, register or admin",
+    "", true, false, false, false};
+inline constexpr OptionText kExpires = {
+    "--expires", "TIME",
+    "never, YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ (UTC)",
+    "", true, false, false, false};
+inline constexpr OptionText kOutput = {
+    "--output,-o", "FILE",
+    "New file for the token, mode 0600; -: standard output",
+    "", true, false, false, false};
+}  // namespace token_create
+
+namespace token_list {
+inline constexpr CommandText kCommand = {
+    "list", "List the tokens of the broker's administrators, without their values",
+    "  bartizan token list --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+}  // namespace token_list
+
+namespace token_revoke {
+inline constexpr CommandText kCommand = {
+    "revoke", "Revoke a token: it opens nothing from now on",
+    "  bartizan token revoke ci --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+inline constexpr OptionText kName = {
+    "NAME", "",
+    "Its name",
+    "", true, false, false, false};
+}  // namespace token_revoke
+
 namespace evidence_verify {
 inline constexpr CommandText kCommand = {
     "verify", "Judge evidence by a policy, with every check",

@@ -233,7 +233,9 @@ TEST_F(BackupTest, CheckFindsWhatIsWrong) {
 
 // A broker of the version before may be serving from it.
 TEST_F(BackupTest, CheckTakesNothingOver) {
-  sql(state_ / kStoreFile, "ALTER TABLE workloads DROP COLUMN policy; PRAGMA user_version = 3;");
+  sql(state_ / kStoreFile,
+      "ALTER TABLE workloads DROP COLUMN policy; ALTER TABLE audit DROP COLUMN token; DROP TABLE "
+      "tokens; PRAGMA user_version = 3;");
   EXPECT_EQ(wrong(), "");
   EXPECT_EQ(parse_json(verify_audit(state_).value(), "chain").value()["entries"], 2);
   sqlite3* handle = nullptr;
