@@ -101,6 +101,16 @@ install(DIRECTORY ${CMAKE_SOURCE_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/m
 install(FILES ${CMAKE_SOURCE_DIR}/src/cli/generated/bartizan.bash RENAME bartizan
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT cli)
 
+# The broker as a service. The unit of the sources is that of an installation in /usr.
+set(unit ${CMAKE_BINARY_DIR}/bartizan-broker.service)
+file(READ ${CMAKE_SOURCE_DIR}/packaging/systemd/bartizan-broker.service text)
+string(REPLACE "ExecStart=/usr/bin/" "ExecStart=${CMAKE_INSTALL_FULL_BINDIR}/" text "${text}")
+file(CONFIGURE OUTPUT ${unit} CONTENT "${text}" @ONLY)
+install(FILES ${unit} DESTINATION lib/systemd/system COMPONENT cli)
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/systemd/bartizan-broker.sysusers RENAME bartizan-broker.conf
+  DESTINATION lib/sysusers.d COMPONENT cli)
+install(FILES ${CMAKE_SOURCE_DIR}/packaging/broker.toml DESTINATION ${CMAKE_INSTALL_DATADIR}/bartizan COMPONENT cli)
+
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
 install(FILES ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/CHANGELOG.md ${CMAKE_SOURCE_DIR}/SECURITY.md
   DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT doc)

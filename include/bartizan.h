@@ -1320,8 +1320,8 @@ typedef struct bartizan_broker_options {
   /* BARTIZAN_BROKER_ANY_PORT or 0. */
   uint32_t flags;
 
-  /* Names in the certificate that is made at the first start. Default: 127.0.0.1, 10.0.2.2,
-   * localhost. */
+  /* Names in the TLS certificate, beside the address. It is made anew at a start that asks for
+   * another name, or in the last third of its life. Default: 127.0.0.1, 10.0.2.2, localhost. */
   const char* const* tls_names;
   size_t tls_name_count;
 
@@ -1606,7 +1606,7 @@ BARTIZAN_TOOLS_API int32_t bartizan_broker_expire(
  *   access    Where the broker is.
  *   workload  Id of a registration, or its workload digest in hexadecimal.
  *   json      Receives a JSON array of objects {time, decision, reason, expected, got, evidence,
- *             workload, workload_digest, address, first, times}; they hold no secret.
+ *             workload, workload_digest, address, first, times, token}; they hold no secret.
  *
  * Blocks for the time of a request; any thread. In libbartizan_tools.
  * Errors: not_found: the workload; already_exists: several registrations have this id; io: the
@@ -1632,6 +1632,89 @@ BARTIZAN_TOOLS_API int32_t bartizan_broker_audit(
  */
 BARTIZAN_TOOLS_API int32_t bartizan_broker_verify_audit(
     const char* state, const char* noted_head, bartizan_string** json, bartizan_error** err);
+
+/* Writes all of a broker's state folder, as it is at one moment, into a new file of mode 0600. The
+ * broker may be serving. The file holds every key.
+ *
+ *   state   The broker's state folder.
+ *   output  The file; it must not be there.
+ *
+ * Blocks for the time of copying the store; any thread. In libbartizan_tools.
+ * Errors: not_found: the store; already_exists: the file; corrupt: the store; resource_exhausted;
+ * io.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_backup(
+    const char* state, const char* output, bartizan_error** err);
+
+/* Makes a broker's state folder of what bartizan_broker_backup wrote.
+ *
+ *   state  The state folder, which is missing or empty.
+ *   file   The backup.
+ *
+ * Blocks for the time of copying and reading the store; any thread. In libbartizan_tools.
+ * Errors: not_found: the backup; already_exists: the folder holds a broker; invalid_argument: the
+ * folder holds something else; corrupt: the backup; resource_exhausted; io.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_restore(
+    const char* state, const char* file, bartizan_error** err);
+
+/* Checks a broker's state folder, whether it serves or not, and changes nothing: store,
+ * registrations, audit, modes and owners of the files, certificates.
+ *
+ *   state  The broker's state folder.
+ *   json   Receives a JSON object {good, checks}; each check is {name, good, found}.
+ *
+ * Blocks for the time of reading the store; any thread. In libbartizan_tools.
+ * Errors: not_found: the store; io.
+ * On failure: *json unchanged.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_check(
+    const char* state, bartizan_string** json, bartizan_error** err);
+
+/* Makes another token for administrators of bartizan's own broker. It is given this once: the
+ * broker keeps its hash.
+ *
+ *   access   Where the broker is, with a token of scope admin.
+ *   name     Its name: letters, digits, '_', '-' and '.'.
+ *   scope    "read" (list, show, audit), "register" (and register, rotate keys, expire) or "admin"
+ *            (and unregister, tokens).
+ *   expires  Seconds since the epoch; 0: it has no end.
+ *   token    Receives the token.
+ *
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: already_exists: the name; invalid_argument: name, scope or time; resource_exhausted:
+ * there are 256 tokens; io: the broker cannot be reached; permission_denied: the token that is
+ * used; unsupported: another kind of broker; protocol; verification_failed: with reason "tls".
+ * On failure: *token unchanged.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_create_token(
+    const bartizan_broker_access* access, const char* name, const char* scope, int64_t expires,
+    bartizan_secret** token, bartizan_error** err);
+
+/* Returns the tokens of administrators, by name, without their values.
+ *
+ *   access  Where the broker is, with a token of scope admin.
+ *   json    Receives a JSON array of objects {name, scope, created, expires}.
+ *
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: io: the broker cannot be reached; permission_denied: the token that is used; unsupported:
+ * another kind of broker; protocol; verification_failed: with reason "tls".
+ * On failure: *json unchanged.
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_list_tokens(
+    const bartizan_broker_access* access, bartizan_string** json, bartizan_error** err);
+
+/* Revokes a token: it opens nothing from now on.
+ *
+ *   access  Where the broker is, with a token of scope admin.
+ *   name    Its name.
+ *
+ * Blocks for the time of a request; any thread. In libbartizan_tools.
+ * Errors: not_found: the token; io: the broker cannot be reached; permission_denied: the token that
+ * is used; unsupported: another kind of broker; protocol; verification_failed: with reason "tls".
+ */
+BARTIZAN_TOOLS_API int32_t bartizan_broker_revoke_token(
+    const bartizan_broker_access* access, const char* name, bartizan_error** err);
 
 /* clang-format on */
 /* end of generated: api/broker.toml */

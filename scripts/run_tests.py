@@ -38,7 +38,7 @@ NEEDS_PACKAGE = ("python", "bindings", "e2e")  # the installed Python package
 LEVELS = {
     "quick": "every kind but the demo: before a commit",
     "full": "every kind: before a release, and in CI",
-    "soak": "what takes hours: large images, two million names, fuzzing with libFuzzer",
+    "soak": "what takes hours: large images, two million names, a broker killed 200 times, fuzzing with libFuzzer",
 }
 SOAK_FUZZ_SECONDS = 300  # for each target
 
@@ -240,10 +240,11 @@ def run_level(run):
 
 
 def soak_steps(run):
-    run.build("dev", "tests_soak", "tests_checks", "tests_e2e")
+    run.build("dev", "tests_soak", "tests_checks", "tests_e2e", "bartizan_cli")
     install_package(run)
     yield ctest("soak")
     yield pytest("checks", PYTEST["checks"])
+    yield pytest("broker kill", "tests/bindings/test_broker_kill.py")
     yield script("e2e prepare", PYTHON, "tests/e2e/prepare.py", "build/e2e")
     yield pytest("e2e", "tests/e2e", host=True)
     yield script("demo nginx", "scripts/demo", "--workload", "nginx")

@@ -88,6 +88,37 @@ py::object check_audit(const std::filesystem::path& state, const std::string& no
   return from_json(unlocked([&] { return verify_audit(state, noted_head); }));
 }
 
+py::bytes make_token(const std::string& url, const std::string& ca_pem,
+                     const py::bytes& admin_token, const std::string& name,
+                     const std::string& scope, int64_t expires) {
+  const BrokerAccess access = admin_access(url, ca_pem, admin_token);
+  const SecretBytes token = unlocked([&] { return create_token(access, name, scope, expires); });
+  return py::bytes(std::string(token.view()));
+}
+
+py::object tokens(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token) {
+  const BrokerAccess access = admin_access(url, ca_pem, admin_token);
+  return from_json(unlocked([&] { return list_tokens(access); }));
+}
+
+void revoke(const std::string& url, const std::string& ca_pem, const py::bytes& admin_token,
+            const std::string& name) {
+  const BrokerAccess access = admin_access(url, ca_pem, admin_token);
+  unlocked([&] { return revoke_token(access, name); });
+}
+
+void back_up(const std::filesystem::path& state, const std::filesystem::path& output) {
+  unlocked([&] { return backup_broker(state, output); });
+}
+
+void restore(const std::filesystem::path& state, const std::filesystem::path& file) {
+  unlocked([&] { return restore_broker(state, file); });
+}
+
+py::object check_state(const std::filesystem::path& state) {
+  return from_json(unlocked([&] { return check_broker(state); }));
+}
+
 // A call of the administrator about one workload, all by keyword.
 template <typename Function, typename... More>
 void define_about(py::module_& module, const char* name, Function function, const char* doc,
@@ -152,6 +183,21 @@ void bind_broker(py::module_& module) {
   define_about(module, "expire_workload", &expire,
                "From `at` on, seconds since the epoch, it releases nothing; 0: it has no end.",
                py::arg("at"));
+  module.def("create_token", &make_token, py::kw_only(), py::arg("url"), py::arg("ca_pem"),
+             py::arg("admin_token"), py::arg("name"), py::arg("scope"), py::arg("expires"),
+             "Makes another token of scope read, register or admin; expires 0: it has no end.");
+  module.def("list_tokens", &tokens, py::kw_only(), py::arg("url"), py::arg("ca_pem"),
+             py::arg("admin_token"),
+             "The tokens of administrators, without their values: a list of dicts.");
+  module.def("revoke_token", &revoke, py::kw_only(), py::arg("url"), py::arg("ca_pem"),
+             py::arg("admin_token"), py::arg("name"), "Revokes a token.");
+  module.def("backup_broker", &back_up, py::arg("state"), py::arg("output"),
+             "Writes all of a broker's state folder into a new file, while it serves.");
+  module.def("restore_broker", &restore, py::arg("state"), py::arg("file"),
+             "Makes a state folder, missing or empty before, of such a file.");
+  module.def("check_broker", &check_state, py::arg("state"),
+             "Checks store, audit, files and certificates of a state folder: a dict of good and "
+             "checks.");
   module.def("verify_audit", &check_audit, py::arg("state"), py::arg("noted_head") = "",
              "Follows the chain of a state folder's audit: a dict of entries, head and outside. "
              "noted_head: one that was noted before, which an entry must have.");

@@ -16,12 +16,13 @@
 namespace bartizan {
 
 struct BrokerOptions {
-  // folder: store.sqlite, ca.pem, tls.pem, tls.key, admin.token; made (0700) if missing. One broker
-  // at a time serves from it.
+  // folder: store.sqlite, ca.pem, ca.key, tls.pem, tls.key, admin.token; made (0700) if missing.
+  // One broker at a time serves from it.
   std::filesystem::path state = {};
   std::string address = "127.0.0.1";
   uint16_t port = 8443;  // 0: chosen by the system
-  // of the certificate made at first start
+  // of the TLS certificate, beside `address` if that is one. It is made anew at a start that asks
+  // for another name, or in the last third of its life; names that it had stay.
   std::vector<std::string> tls_names = {"127.0.0.1", "10.0.2.2", "localhost"};
   // sev, sev-es: AMD root keys (ARK, SEV API appendix B.1) to trust beside those of Naples, Rome,
   // Milan, Genoa, Turin.
@@ -43,14 +44,16 @@ struct BrokerOptions {
 class Broker {
  public:
   // Errors: already_exists (address in use, or another broker serves from the state folder),
-  // invalid_argument (also a state folder of something else), permission_denied, corrupt (store,
-  // sev_roots), io.
+  // invalid_argument (also a state folder of something else, or one whose certificate has ended or
+  // lacks a name and cannot be made anew: from before ca.key was kept), permission_denied, corrupt
+  // (store, certificates and keys, sev_roots), io.
   static Result<Broker> start(BrokerOptions options);
   Broker(Broker&&) noexcept;
   ~Broker();
   uint16_t port() const;
   std::string url() const;                         // "https://127.0.0.1:8443"
   std::string ca_pem() const;                      // public
+  int64_t certificate_expires() const;             // of TLS, seconds since the epoch
   std::filesystem::path admin_token_path() const;  // 0600
   void stop();                                     // running answers get 5 s to end
 
@@ -163,11 +166,24 @@ Result<void> rotate_key(const BrokerAccess& access, const std::string& workload,
 Result<void> expire_workload(const BrokerAccess& access, const std::string& workload, int64_t at);
 
 // What was decided about a workload, and what its owner changed, newest first: JSON array of {time,
-// decision, reason, expected, got, evidence, workload, workload_digest, address, first, times}.
+// decision, reason, expected, got, evidence, workload, workload_digest, address, first, times,
+// token}.
 // `decision` is "allowed", "refused" or a change ("registered", "removed", "key rotated" …). The
 // same refusal again is counted (`times`, since `first`). `evidence` is what the guest sent, null
 // for old entries; it holds no secret.
 Result<std::string> broker_audit(const BrokerAccess& access, const std::string& workload);
+
+// Makes another token for administrators, which is shown this once: the broker keeps its hash.
+// `scope`: "read" (list, show, audit), "register" (and register, rotate keys, expire) or "admin"
+// (and unregister, tokens). From `expires` on (seconds since the epoch) it opens nothing; 0: it has no
+// end. Errors: already_exists (the name), invalid_argument, resource_exhausted (256 tokens), and as
+// of register_workload.
+Result<SecretBytes> create_token(const BrokerAccess& access, const std::string& name,
+                                 const std::string& scope, int64_t expires);
+// JSON array of {name, scope, created, expires}.
+Result<std::string> list_tokens(const BrokerAccess& access);
+// Errors: not_found, and as of register_workload.
+Result<void> revoke_token(const BrokerAccess& access, const std::string& name);
 
 // Of a broker's state folder, whether it serves or not: follows the chain of hashes through all
 // that the audit has but refusals. JSON object {entries, head, outside}: `outside` counts decisions
@@ -177,5 +193,21 @@ Result<std::string> broker_audit(const BrokerAccess& access, const std::string& 
 // (noted_head is not 64 hexadecimal digits), io.
 Result<std::string> verify_audit(const std::filesystem::path& state,
                                  const std::string& noted_head = "");
+
+// Writes all of a state folder (registrations, keys, audit, certificates, token), as it is at one
+// moment, into the new file `output`, mode 0600. The broker may be serving. Errors: not_found,
+// already_exists (`output`), corrupt, permission_denied, resource_exhausted, io.
+Result<void> backup_broker(const std::filesystem::path& state, const std::filesystem::path& output);
+
+// Makes a state folder of such a file. Errors: already_exists (the folder holds a broker),
+// invalid_argument (or something else), corrupt (the file), not_found, permission_denied,
+// resource_exhausted, io.
+Result<void> restore_broker(const std::filesystem::path& state, const std::filesystem::path& file);
+
+// Checks a state folder, whether the broker serves or not, and changes nothing: the store by
+// SQLite and registration by registration, the audit's chain, modes and owners of the files, the
+// certificates' keys and dates. JSON object {good, checks: [{name, good, found}]}. Errors:
+// not_found (no broker's folder); whatever else is wrong stands in the result.
+Result<std::string> check_broker(const std::filesystem::path& state);
 
 }  // namespace bartizan

@@ -710,7 +710,8 @@ class Broker:
             missing. Required.
         address: Address to listen at.
         port: Port to listen at. 0: the system chooses it.
-        tls_names: Names in the certificate that is made at the first start. Default: 127.0.0.1,
+        tls_names: Names in the TLS certificate, beside the address. It is made anew at a start
+            that asks for another name, or in the last third of its life. Default: 127.0.0.1,
             10.0.2.2, localhost.
         log: Receives the broker's log lines.
         sev_roots: sev, sev-es: AMD root keys (ARK, SEV API, appendix B.1) to trust in addition
@@ -1450,5 +1451,26 @@ def expire_workload(*, url: str, ca_pem: str, admin_token: bytes, workload_id: s
 def broker_audit(*, url: str, ca_pem: str, admin_token: bytes, workload_id: str) -> list[dict[str, Any]]:
     """What was decided about a workload and changed by its owner, newest first: a list of dicts."""
 
+def create_token(
+    *, url: str, ca_pem: str, admin_token: bytes, name: str, scope: str, expires: int
+) -> bytes:
+    """Makes another token of scope read, register or admin; expires 0: it has no end."""
+
+def list_tokens(*, url: str, ca_pem: str, admin_token: bytes) -> list[dict[str, Any]]:
+    """The tokens of administrators, without their values: a list of dicts."""
+
+def revoke_token(*, url: str, ca_pem: str, admin_token: bytes, name: str) -> None:
+    """Revokes a token."""
+
+def backup_broker(state: _Path, output: _Path) -> None:
+    """Writes all of a broker's state folder into a new file, while it serves."""
+
+def restore_broker(state: _Path, file: _Path) -> None:
+    """Makes a state folder, missing or empty before, of such a file."""
+
+def check_broker(state: _Path) -> dict[str, Any]:
+    """Checks store, audit, files and certificates of a state folder: a dict of good and checks."""
+
 def verify_audit(state: _Path, noted_head: str = "") -> dict[str, Any]:
-    """Follows the chain of a state folder's audit: a dict of entries, head and outside. noted_head: one that was noted before, which an entry must have."""
+    """Follows the chain of a state folder's audit: a dict of entries, head and outside. \
+noted_head: one that was noted before, which an entry must have."""

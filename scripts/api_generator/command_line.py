@@ -47,13 +47,13 @@ def option_line(option):
             f"    {quoted(option.get('group', ''))}, {', '.join(flags)}}};\n")
 
 
-GROUPS = ("bundle", "evidence")  # commands of two words
+GROUPS = ("broker", "bundle", "evidence", "token")  # commands of two words; `broker` is one by itself too
 
 
 def words_of(name):
     """As they are typed: "bundle-create" is two, "rotate-key" one."""
     group, _, command = name.partition("-")
-    return [group, command] if group in GROUPS else [name]
+    return [group, command] if group in GROUPS and command else [name]
 
 
 def split_help(text):
@@ -180,11 +180,18 @@ def completion(line):
         return
       fi
       command={name}-${COMP_WORDS[2]} ;;"""
+    command_and_group = """    {name})
+      if [ "$COMP_CWORD" -eq 2 ] && [ "${word:0:1}" != - ]; then
+        mapfile -t COMPREPLY < <(compgen -W "{verbs}" -- "$word")
+        return
+      fi
+      case ${COMP_WORDS[2]} in {cases}) command={name}-${COMP_WORDS[2]} ;; esac ;;"""
     verbs = {}
     for words in map(words_of, line.commands):
         if len(words) > 1:
             verbs.setdefault(words[0], []).append(words[1])
-    groups = "\n".join(group.replace("{name}", name).replace("{verbs}", " ".join(below)) for name, below in verbs.items())
+    groups = "\n".join((command_and_group if name in flags else group).replace("{name}", name).replace("{verbs}", " ".join(below))
+                       .replace("{cases}", "|".join(below)) for name, below in verbs.items())
     return COMPLETION.format(groups=groups, commands=" ".join(dict.fromkeys(words_of(name)[0] for name in line.commands)),
                              tees="none simulated sev sev-es snp tdx",
                              cases="\n".join(f'    {name}) options="{options}" ;;' for name, options in flags.items()))

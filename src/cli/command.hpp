@@ -51,6 +51,7 @@ void add_rotate_key(CLI::App& app, Invocation& session);
 void add_expire(CLI::App& app, Invocation& session);
 void add_audit(CLI::App& app, Invocation& session);
 void add_verify_audit(CLI::App& app, Invocation& session);
+void add_token(CLI::App& app, Invocation& session);
 void add_evidence(CLI::App& app, Invocation& session);
 void add_run(CLI::App& app, Invocation& session);
 void add_up(CLI::App& app, Invocation& session);

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "cli/command.hpp"
+#include "cli/config_file.hpp"
 #include "cli/help.hpp"
 #include "cli/usage.hpp"
 
@@ -37,6 +38,7 @@ void add_commands(CLI::App& app, Invocation& session) {
   add_expire(app, session);
   add_audit(app, session);
   add_verify_audit(app, session);
+  add_token(app, session);
   add_evidence(app, session);
   add_run(app, session);
   add_up(app, session);
@@ -109,10 +111,16 @@ int run_work(Invocation& session) {
 int run_command(const Words& words, Invocation& session) {
   CLI::App app{text::kSummary, "bartizan"};
   add_commands(app, session);
+  auto filled = with_config_file(app, words);
+  if (!filled.ok()) {
+    session.output.json = std::ranges::find(words, "--json") != words.end();
+    session.output.error(filled.error());
+    return status_of(filled.error(), session);
+  }
   try {
-    app.parse(Words(words.rbegin(), words.rend()));  // CLI11 takes them from the back
+    app.parse(Words(filled->rbegin(), filled->rend()));  // CLI11 takes them from the back
   } catch (const CLI::ParseError& error) {
-    return usage(app, error, words, session);
+    return usage(app, error, *filled, session);
   }
   return run_work(session);
 }

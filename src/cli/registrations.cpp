@@ -1,34 +1,23 @@
 // What an administrator does with the registrations of our broker: bartizan list, show, unregister,
 // rotate-key, expire, audit, audit-verify.
-#include <ctime>
 #include <filesystem>
 
 #include "bartizan/broker.hpp"
 #include "bartizan/image.hpp"
 #include "base/timestamp.hpp"
-#include "cli/command.hpp"
-#include "cli/parse.hpp"
+#include "cli/admin.hpp"
 #include "cli/secret.hpp"
 
 namespace bartizan::cli {
 
 namespace {
 
-struct AdminArguments {
-  std::string url, ca, token_file;
+struct AdminArguments : AccessArguments {
   std::string workload;  // an id, a digest, or an image that has them in it
   std::string key_file, at;
 };
 
 using Lines = std::vector<std::pair<std::string, std::string>>;
-
-Result<BrokerAccess> admin_access(const AdminArguments& arguments) {
-  BrokerAccess access;
-  access.url = arguments.url;
-  access.ca_pem = TRY(read_certificates("--ca", arguments.ca));
-  access.admin_token = TRY(read_secret("--token-file", arguments.token_file));
-  return access;
-}
 
 bool is_image(const std::string& workload) {
   std::error_code ignored;
@@ -41,34 +30,11 @@ Result<std::string> reference_of(const std::string& workload) {
   return to_hex(TRY(inspect_image(workload)).workload_digest);
 }
 
-Result<view::Json> parsed(const std::string& text, view::Json::value_t type) {
-  view::Json json = view::Json::parse(text, nullptr, false);
-  if (json.type() == type) return json;
-  return make_error(ErrorCode::protocol, "cli", "broker: its answer is not of the form expected");
-}
-
-std::string word(const view::Json& entry, const char* key) {
-  const auto found = entry.find(key);
-  if (found == entry.end() || found->is_null()) return std::string();
-  return found->is_string() ? found->get<std::string>() : view::to_text(*found);
-}
-
-int64_t seconds_of(const view::Json& entry, const char* key) {
-  const auto found = entry.find(key);
-  return found != entry.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
-}
-
 // Of a build, or of all that a signer signs.
 std::string builds_of(const view::Json& one) {
   if (word(one, "signer").empty()) return word(one, "workload_digest");
   return fmt::format("of each build that is signed, version {} or later ({} got the key)",
                      word(one, "minimum_version"), word(one, "released_version"));
-}
-
-std::string expiry_text(const view::Json& registration) {
-  const int64_t expires = seconds_of(registration, "expires");
-  if (expires == 0) return "never";
-  return rfc3339(expires) + (expires <= std::time(nullptr) ? " (has expired)" : "");
 }
 
 Result<int> list(const AdminArguments& arguments, Printer& output) {
@@ -136,16 +102,8 @@ Result<int> rotate(const AdminArguments& arguments, Printer& output) {
   return 0;
 }
 
-Result<int64_t> parse_time(const std::string& text) {
-  if (text == "never") return 0;
-  if (text == "now") return std::time(nullptr);
-  auto date = parse_date("--at", text);
-  if (date.ok()) return date;
-  return invalid_value("--at", text, "never, now, YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ (UTC)");
-}
-
 Result<int> expire(const AdminArguments& arguments, Printer& output) {
-  const int64_t at = TRY(parse_time(arguments.at));
+  const int64_t at = TRY(parse_end("--at", arguments.at));
   auto access = TRY(admin_access(arguments));
   const std::string reference = TRY(reference_of(arguments.workload));
   TRY(expire_workload(access, reference, at));
@@ -188,8 +146,8 @@ struct AuditArguments {
 };
 
 Result<int> check_audit(const AuditArguments& arguments, Printer& output) {
-  const view::Json chain = TRY(
-      parsed(TRY(verify_audit(arguments.state, arguments.noted_head)), view::Json::value_t::object));
+  const view::Json chain = TRY(parsed(TRY(verify_audit(arguments.state, arguments.noted_head)),
+                                      view::Json::value_t::object));
   Lines lines = {{"entries", word(chain, "entries")}, {"head", word(chain, "head")}};
   if (word(chain, "outside") != "0")
     lines.emplace_back("outside", word(chain, "outside") +
@@ -204,12 +162,6 @@ using AdminWork = Result<int> (*)(const AdminArguments&, Printer&);
 CLI::App& add_admin_command(CLI::App& app, Invocation& session, const CommandText& text,
                             const std::shared_ptr<AdminArguments>& arguments, AdminWork work) {
   return add_command(app, session, text, [=](Printer& output) { return work(*arguments, output); });
-}
-
-void add_access(CLI::App& command, AdminArguments& to) {
-  declare(command, text::admin::kBroker, to.url);
-  declare(command, text::admin::kCa, to.ca);
-  declare(command, text::admin::kTokenFile, to.token_file);
 }
 
 }  // namespace

@@ -30,6 +30,14 @@ int64_t seconds(const ASN1_TIME* time) {
   return timegm(&broken_down);
 }
 
+std::string address_of(const ASN1_OCTET_STRING* octets) {
+  const int size = ASN1_STRING_length(octets);
+  char text[INET6_ADDRSTRLEN] = "";
+  if (size == 4 || size == 16)
+    inet_ntop(size == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(octets), text, sizeof text);
+  return text;
+}
+
 std::string text_of(BIO* bio) {
   char* text = nullptr;
   long size = BIO_get_mem_data(bio, &text);
@@ -184,6 +192,21 @@ Sha256Digest Certificate::public_key_hash() const {
 
 Result<EcKey> Certificate::ec_public_key() const {
   return EcKey::adopt(X509_get_pubkey(certificate_.get()));
+}
+
+std::vector<std::string> Certificate::server_names() const {
+  using Names = std::unique_ptr<GENERAL_NAMES, OpensslDelete<GENERAL_NAMES_free>>;
+  const Names all(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate_.get(), NID_subject_alt_name, nullptr, nullptr)));
+  std::vector<std::string> names;
+  for (int i = 0; all && i < sk_GENERAL_NAME_num(all.get()); ++i) {
+    const GENERAL_NAME* one = sk_GENERAL_NAME_value(all.get(), i);
+    if (one->type == GEN_IPADD) names.push_back(address_of(one->d.iPAddress));
+    if (one->type != GEN_DNS) continue;
+    const auto* text = reinterpret_cast<const char*>(ASN1_STRING_get0_data(one->d.dNSName));
+    names.emplace_back(text, static_cast<size_t>(ASN1_STRING_length(one->d.dNSName)));
+  }
+  return names;
 }
 
 int64_t Certificate::not_before() const {

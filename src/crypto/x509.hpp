@@ -42,6 +42,8 @@ class Certificate {
   Result<EcKey> ec_public_key() const;
   int64_t not_before() const;  // seconds since the epoch
   int64_t not_after() const;
+  // Host names and IP addresses (as inet_ntop writes them) that a TLS server has by it.
+  std::vector<std::string> server_names() const;
   bool is_ca() const;  // basicConstraints and key usage allow it to sign certificates
 
   // Content of the extension's OCTET STRING; nothing when absent or when there is more than one.

@@ -234,6 +234,7 @@ TEST_F(Exchange, CertificateForAnotherName) {
   BrokerOptions options;
   options.state = folder_ / "named";
   options.port = 0;
+  options.address = "0.0.0.0";  // another one would be in the certificate
   options.tls_names = {"broker.example", "10.0.2.2"};
   auto named = Broker::start(std::move(options));
   ASSERT_TRUE(named.ok()) << named.error().describe();

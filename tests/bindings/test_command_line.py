@@ -27,7 +27,7 @@ from bartizan_fixtures import BUILD, KEY, SOURCE
 from tiny_oci import make_layout
 
 CLI = BUILD / "src/cli/bartizan"
-COMMANDS = ["build", "inspect", "verify", "diff", "measure", "bundle", "broker", "register", "unregister", "list", "show", "rotate-key", "expire", "audit", "audit-verify", "evidence", "run", "probe", "up", "doctor"]
+COMMANDS = ["build", "inspect", "verify", "diff", "measure", "bundle", "broker", "register", "unregister", "list", "show", "rotate-key", "expire", "audit", "audit-verify", "token", "evidence", "run", "probe", "up", "doctor"]
 MOST_COLUMNS = 100
 CA = "some-ca.pem"
 

@@ -30,6 +30,39 @@ def test_register_and_audit(broker):
         bartizan.verify_audit("/nonexistent")
 
 
+def test_a_state_folder_is_backed_up_checked_and_restored(broker, tmp_path):
+    bartizan.register_workload(**access(broker), **WORKLOAD)
+    state, other = broker.admin_token_path.parent, tmp_path / "other"
+    bartizan.backup_broker(state, tmp_path / "backup")
+    with pytest.raises(bartizan.AlreadyExists):
+        bartizan.backup_broker(state, tmp_path / "backup")
+    with pytest.raises(bartizan.AlreadyExists, match="holds a broker"):
+        bartizan.restore_broker(state, tmp_path / "backup")
+    bartizan.restore_broker(other, tmp_path / "backup")
+    checked = bartizan.check_broker(other)
+    assert checked["good"] and {check["name"] for check in checked["checks"]} == {"store", "audit", "files", "certificates"}
+    (other / "tls.key").chmod(0o644)
+    assert not bartizan.check_broker(other)["good"]
+    with pytest.raises(bartizan.NotFound):
+        bartizan.check_broker(tmp_path)
+    with bartizan.Broker(other, port=0) as second:
+        assert [one["id"] for one in bartizan.list_workloads(**access(second))] == ["w"]
+
+
+def test_tokens_have_scopes(broker):
+    token = bartizan.create_token(**access(broker), name="reader", scope="read", expires=0)
+    reader = {**access(broker), "admin_token": token}
+    assert bartizan.list_workloads(**reader) == []
+    with pytest.raises(bartizan.PermissionDenied, match="needs scope register"):
+        bartizan.register_workload(**reader, **WORKLOAD)
+    assert [(one["name"], one["scope"]) for one in bartizan.list_tokens(**access(broker))] == [("reader", "read")]
+    bartizan.revoke_token(**access(broker), name="reader")
+    with pytest.raises(bartizan.PermissionDenied):
+        bartizan.list_workloads(**reader)
+    with pytest.raises(bartizan.InvalidArgument, match="read, register or admin"):
+        bartizan.create_token(**access(broker), name="x", scope="all", expires=0)
+
+
 def test_registrations_are_listed_replaced_on_demand_and_removed(broker):
     bartizan.register_workload(**access(broker), **WORKLOAD)
     bartizan.register_workload(**access(broker), **WORKLOAD)  # the same values

@@ -180,6 +180,66 @@ int32_t bartizan_broker_expire(const bartizan_broker_access* access, const char*
   });
 }
 
+int32_t bartizan_broker_create_token(const bartizan_broker_access* access, const char* name,
+                                     const char* scope, int64_t expires, bartizan_secret** token,
+                                     bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!token) return missing("token");
+    auto to = TRY(access_of(access));
+    TRY(require(name, "name"));
+    TRY(require(scope, "scope"));
+    const auto made = TRY(bz::create_token(to, name, scope, expires));
+    *token = make_secret(made).release();
+    return {};
+  });
+}
+
+int32_t bartizan_broker_list_tokens(const bartizan_broker_access* access, bartizan_string** json,
+                                    bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!json) return missing("json");
+    auto to = TRY(access_of(access));
+    auto list = TRY(bz::list_tokens(to));
+    *json = make_string(list).release();
+    return {};
+  });
+}
+
+int32_t bartizan_broker_revoke_token(const bartizan_broker_access* access, const char* name,
+                                     bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    auto to = TRY(access_of(access));
+    TRY(require(name, "name"));
+    return bz::revoke_token(to, name);
+  });
+}
+
+int32_t bartizan_broker_backup(const char* state, const char* output, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    TRY(require(state, "state"));
+    TRY(require(output, "output"));
+    return bz::backup_broker(state, output);
+  });
+}
+
+int32_t bartizan_broker_restore(const char* state, const char* file, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    TRY(require(state, "state"));
+    TRY(require(file, "file"));
+    return bz::restore_broker(state, file);
+  });
+}
+
+int32_t bartizan_broker_check(const char* state, bartizan_string** json, bartizan_error** err) {
+  return guarded(err, [&]() -> bz::Result<void> {
+    if (!json) return missing("json");
+    TRY(require(state, "state"));
+    auto found = TRY(bz::check_broker(state));
+    *json = make_string(found).release();
+    return {};
+  });
+}
+
 int32_t bartizan_broker_verify_audit(const char* state, const char* noted_head,
                                      bartizan_string** json, bartizan_error** err) {
   return guarded(err, [&]() -> bz::Result<void> {

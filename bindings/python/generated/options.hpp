@@ -631,7 +631,8 @@ state: Folder of store, certificates and admin token; created with mode 0700 if 
     missing. Required.
 address: Address to listen at.
 port: Port to listen at. 0: the system chooses it.
-tls_names: Names in the certificate that is made at the first start. Default: 127.0.0.1,
+tls_names: Names in the TLS certificate, beside the address. It is made anew at a start
+    that asks for another name, or in the last third of its life. Default: 127.0.0.1,
     10.0.2.2, localhost.
 log: Receives the broker's log lines.
 sev_roots: sev, sev-es: AMD root keys (ARK, SEV API, appendix B.1) to trust in addition

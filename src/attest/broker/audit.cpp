@@ -64,6 +64,8 @@ Bytes chained(ByteView previous, int64_t number, const AuditEntry& entry, ByteVi
                                   &entry.got, &entry.address})
     add_text(hasher, as_bytes(*text));
   add_text(hasher, evidence_hash);
+  // Entries from before tokens had names have none, and their hashes stay.
+  if (!entry.token.empty()) add_text(hasher, as_bytes(entry.token));
   return hasher.finish();
 }
 

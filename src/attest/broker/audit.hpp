@@ -29,7 +29,8 @@ constexpr int kMaxAuditAnswer = 20'000;
 // What an owner changed, as kinds of entries.
 constexpr const char *kRegistered = "registered", *kReplaced = "registered, replacing another",
                      *kRemoved = "removed", *kKeyRotated = "key rotated",
-                     *kExpirySet = "expiry set";
+                     *kExpirySet = "expiry set", *kTokenCreated = "token created",
+                     *kTokenRevoked = "token revoked";
 
 struct AuditEntry {
   std::string workload_id;
@@ -39,6 +40,7 @@ struct AuditEntry {
   std::string kind;
   std::string reason, expected, got, address;
   std::string evidence = "null";  // JSON as the guest sent it
+  std::string token = {};         // name of that by which an owner made the change
 };
 
 AuditEntry entry_about(const std::string& workload_id, const Bytes& digest,

@@ -2,6 +2,7 @@
 
 #include "bartizan/broker.hpp"
 
+#include <algorithm>
 #include <ctime>
 
 #include "attest/broker/front.hpp"
@@ -18,6 +19,7 @@ using namespace attest::broker;  // NOLINT: the public functions of this compone
 struct Broker::Impl {
   BrokerOptions options;
   std::string ca_pem;
+  int64_t certificate_expires = 0;
   UniqueFd lock;
   std::unique_ptr<attest::broker::Service> service;
   std::unique_ptr<attest::broker::Front> front;
@@ -49,6 +51,22 @@ Result<attest::https::HttpsServerOptions> server_options(const BrokerOptions& op
   return to;
 }
 
+bool is_any_address(const std::string& address) {
+  return address == "0.0.0.0" || address == "::";
+}
+
+// The three that every broker has are not missed in a certificate that somebody else made.
+WantedIdentity wanted_identity(const BrokerOptions& options) {
+  WantedIdentity wanted{options.tls_names, {}, options.clock(), options.log};
+  const std::vector<std::string> usual = BrokerOptions().tls_names;
+  for (const std::string& name : options.tls_names)
+    if (std::ranges::find(usual, name) == usual.end()) wanted.required_names.push_back(name);
+  if (is_any_address(options.address)) return wanted;
+  wanted.tls_names.push_back(options.address);
+  wanted.required_names.push_back(options.address);
+  return wanted;
+}
+
 }  // namespace
 
 Broker::Broker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -65,7 +83,7 @@ Result<Broker> Broker::start(BrokerOptions options) {
   // First, so that nothing is made for a broker that never serves.
   UniqueFd listener = TRY(attest::https::listen_at(options.address, options.port));
   attest::broker::Identity identity =
-      TRY(attest::broker::load_identity(options.state, options.tls_names, options.clock()));
+      TRY(attest::broker::load_identity(options.state, wanted_identity(options)));
   attest::broker::Store store =
       TRY(attest::broker::Store::open(options.state / attest::broker::kStoreFile));
   auto impl = std::make_unique<Impl>();
@@ -78,7 +96,9 @@ Result<Broker> Broker::start(BrokerOptions options) {
       TRY(attest::https::HttpsServer::start(std::move(listener), identity.tls_certificate,
                                             identity.tls_key, *impl->front, std::move(serving)));
   impl->front->count_with(*impl->server);
+  impl->front->show_ends(identity.ca_expires, identity.tls_certificate.not_after());
   impl->ca_pem = identity.ca_pem;
+  impl->certificate_expires = identity.tls_certificate.not_after();
   impl->options = std::move(options);
   return Broker(std::move(impl));
 }
@@ -92,13 +112,16 @@ std::string Broker::ca_pem() const {
 std::filesystem::path Broker::admin_token_path() const {
   return attest::broker::admin_token_file(impl_->options.state);
 }
+int64_t Broker::certificate_expires() const {
+  return impl_->certificate_expires;
+}
 void Broker::stop() {
   impl_->server->stop();
 }
 
 std::string Broker::url() const {
   const std::string& address = impl_->options.address;
-  bool any = address == "0.0.0.0" || address == "::";
+  bool any = is_any_address(address);
   bool is_v6 = !any && address.find(':') != std::string::npos;
   return fmt::format("https://{}:{}",
                      any     ? "127.0.0.1"

@@ -20,10 +20,11 @@ constexpr size_t kMaxReasons = 128;
 struct FixedPath {
   std::string_view path, methods;
 };
-constexpr std::array<FixedPath, 5> kFixedPaths = {{{"/healthz", "GET, HEAD"},
+constexpr std::array<FixedPath, 6> kFixedPaths = {{{"/healthz", "GET, HEAD"},
                                                    {"/readyz", "GET, HEAD"},
                                                    {"/metrics", "GET, HEAD"},
                                                    {"/bartizan/v1/workloads", "GET, HEAD, POST"},
+                                                   {"/bartizan/v1/tokens", "GET, HEAD, POST"},
                                                    {sev::kLaunchesPath, "POST"}}};
 
 https::ServedReply json_reply(int status, const std::string& body) {
@@ -145,6 +146,15 @@ void Front::count(std::string_view decision, const std::string& reason) {
 https::ServedReply Front::metrics() {
   std::string text;
   if (const https::HttpsServer* server = server_) text = server_metrics(server->counters());
+  if (server_ends_ != 0) {
+    text += header_of("certificate_end_seconds", "gauge", "When a certificate ends, since 1970.");
+    const auto end = [&](std::string_view name, int64_t at) {
+      text += counter("certificate_end_seconds", fmt::format("{{certificate=\"{}\"}}", name),
+                      static_cast<uint64_t>(at));
+    };
+    end("authority", authority_ends_);
+    end("server", server_ends_);
+  }
   text += header_of("attestations_total", "counter",
                     "Decisions about evidence and SEV launches, by reason.");
   MutexLock lock(mutex_);

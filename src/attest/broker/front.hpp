@@ -20,6 +20,12 @@ class Front : public https::RequestHandler {
   // Whose counters /metrics shows; until then none. It outlives the last request.
   void count_with(const https::HttpsServer& server) { server_ = &server; }
 
+  // When the certificates end, for /metrics: seconds since the epoch.
+  void show_ends(int64_t authority, int64_t server) {
+    authority_ends_ = authority;
+    server_ends_ = server;
+  }
+
   std::optional<https::ServedReply> answer_at_once(const https::ServedRequest& request) override;
   https::ServedReply answer(https::ServedRequest request) override;
   https::ServedReply refuse(int status, const Error& error) override;
@@ -31,6 +37,7 @@ class Front : public https::RequestHandler {
 
   Service& service_;
   std::atomic<const https::HttpsServer*> server_ = nullptr;
+  std::atomic<int64_t> authority_ends_ = 0, server_ends_ = 0;
   Mutex mutex_;
   // What was decided about evidence, by decision and reason.
   std::map<std::pair<std::string, std::string>, uint64_t> decisions_ BARTIZAN_GUARDED_BY(mutex_);

@@ -20,7 +20,6 @@ namespace {
 constexpr std::string_view kOrigin = "attest/broker";
 constexpr size_t kDigestSize = 32;
 constexpr size_t kMaxMeasurements = 64;  // each is compared with each launch
-constexpr size_t kMaxDiskKey = 4096;     // what libcryptsetup takes is below
 constexpr size_t kMaxId = 128;
 constexpr uint64_t kMaxExpiry = 253'402'300'799;  // the end of the year 9999
 constexpr size_t kMaxNonce = 128;                 // ours have 44 characters
@@ -192,10 +191,11 @@ void wipe_member(Json& json, const char* key) {
 
 // A demand that is misspelt would be none.
 Result<void> check_members(const Json& json, std::initializer_list<std::string_view> known) {
-  if (!json.is_object()) return invalid_workload("is not an object");
+  if (!json.is_object()) return invalid(std::string(kOrigin), "request: not an object");
   for (const auto& [name, value] : json.items()) {
     if (std::find(known.begin(), known.end(), name) == known.end())
-      return invalid_workload("\"" + name.substr(0, kMaxId) + "\" is not a known member");
+      return invalid(std::string(kOrigin), "request: \"{}\" is not a known member",
+                     name.substr(0, kMaxId));
   }
   return {};
 }
@@ -248,12 +248,60 @@ Result<SecretBytes> disk_key_of(ByteView body) {
   return key;
 }
 
-Result<int64_t> parse_expiry(ByteView body) {
-  const Json json = TRY(parse_json(as_text(body), "expiry"));
-  TRY(check_members(json, {"expires"}));
+namespace {
+
+Result<int64_t> expires_member(const Json& json) {
   const uint64_t expires = TRY(json_unsigned(json, "expires", "expiry"));
   if (expires <= kMaxExpiry) return static_cast<int64_t>(expires);
   return invalid(std::string(kOrigin), "expiry: {} is later than {}", expires, kMaxExpiry);
+}
+
+}  // namespace
+
+Result<int64_t> parse_expiry(ByteView body) {
+  const Json json = TRY(parse_json(as_text(body), "expiry"));
+  TRY(check_members(json, {"expires"}));
+  return expires_member(json);
+}
+
+Result<AdminToken> parse_token_request(ByteView body) {
+  const Json json = TRY(parse_json(as_text(body), "token"));
+  TRY(check_members(json, {"name", "scope", "expires"}));
+  AdminToken token;
+  token.name = TRY(json_string(json, "name", "token"));
+  TRY(check_token_name(token.name));
+  token.scope = TRY(token_scope_from_string(TRY(json_string(json, "scope", "token"))));
+  token.expires = TRY(expires_member(json));
+  return token;
+}
+
+Json public_part(const AdminToken& token) {
+  return {{"name", token.name},
+          {"scope", to_string(token.scope)},
+          {"created", token.created},
+          {"expires", token.expires}};
+}
+
+SecretBytes token_reply(const AdminToken& token, const SecretBytes& text) {
+  Json json = public_part(token);
+  json["token"] = text.view();
+  std::string reply = json.dump();
+  wipe_member(json, "token");
+  SecretBytes secret = SecretBytes::from_string(reply);
+  wipe(reply);
+  return secret;
+}
+
+Result<SecretBytes> token_of_reply(std::string reply) {
+  auto json = parse_json(reply, "token");
+  wipe(reply);
+  if (!json.ok()) return std::move(json).error();
+  auto token = json_string(*json, "token", "token");
+  wipe_member(*json, "token");
+  if (!token.ok()) return std::move(token).error();
+  SecretBytes secret = SecretBytes::from_string(*token);
+  wipe(*token);
+  return secret;
 }
 
 Result<Tee> parse_auth(ByteView body) {

@@ -52,6 +52,13 @@ Result<void> check_disk_key(const SecretBytes& key);
 // PUT /bartizan/v1/workloads/…/expiry: {"expires": seconds since the epoch, 0: never}.
 Result<int64_t> parse_expiry(ByteView body);
 
+// POST /bartizan/v1/tokens: {"name", "scope", "expires": as above}; without hash and time.
+Result<AdminToken> parse_token_request(ByteView body);
+Json public_part(const AdminToken& token);
+// What answers it, with the token itself; and the token out of that, which is wiped.
+SecretBytes token_reply(const AdminToken& token, const SecretBytes& text);
+Result<SecretBytes> token_of_reply(std::string reply);
+
 // GET /bartizan/v1/workloads/… and /bartizan/v1/workloads: no secret.
 Result<Json> public_part(const Registration& registration);
 Result<Json> list_of(const std::vector<Registration>& registrations);

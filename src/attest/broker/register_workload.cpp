@@ -29,7 +29,7 @@ Result<uint32_t> flag_bits(const Workload& workload) {
                     evidence::kbs_tee_name(workload.tee));
 }
 
-Result<void> check(const Workload& workload) {
+Result<void> check_for_registration(const Workload& workload) {
   auto invalid = [](std::string_view why) {
     return make_error(ErrorCode::invalid_argument, kOrigin, "workload: {}", why);
   };
@@ -63,7 +63,7 @@ Result<SecretBytes> body_of(const Workload& workload) {
 }  // namespace
 
 Result<void> register_workload_at(const BrokerAccess& access, const Workload& workload) {
-  TRY(check(workload));
+  TRY(check_for_registration(workload));
   Post post{std::string(client::kPrefix) + "/register_workload",
             "application/json",
             TRY(body_of(workload)),

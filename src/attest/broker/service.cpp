@@ -18,6 +18,7 @@ namespace {
 constexpr std::string_view kOrigin = "attest/broker";
 constexpr std::string_view kResourcePrefix = "/kbs/v0/resource/";
 constexpr std::string_view kWorkloadsPath = "/bartizan/v1/workloads";
+constexpr std::string_view kTokensPath = "/bartizan/v1/tokens";
 constexpr std::string_view kBearer = "Bearer ";
 constexpr size_t kMaxCookie = 4096;
 
@@ -114,6 +115,7 @@ Result<BrokerReply> Service::route(const BrokerRequest& request, Subject& subjec
     return sev_launch(request, path.substr(sev::kLaunchesPath.size()), subject);
   }
   if (path.starts_with(kWorkloadsPath)) return route_admin(request);
+  if (path.starts_with(kTokensPath)) return route_tokens(request);
   return no_such_request(request);
 }
 
@@ -256,94 +258,161 @@ Result<BrokerReply> Service::get_resource(const BrokerRequest& request, const st
   return reply_json(TRY(crypto::jwe_encrypt(session->tee_public_key, secret->bytes())));
 }
 
-// The hashes are compared, and in constant time: neither content nor length of the token shows in
-// the timing.
-Result<void> Service::require_admin(const BrokerRequest& request) const {
+// The hashes are compared, all of them, and in constant time: neither content nor length of a token
+// shows in the timing.
+Result<std::string> Service::authorize(const BrokerRequest& request, TokenScope needed) {
+  std::optional<AdminToken> found;
   std::string_view given = request.authorization;
   if (given.starts_with(kBearer)) {
-    crypto::Sha256Digest hash = crypto::sha256(as_bytes(given.substr(kBearer.size())));
-    if (crypto::equal_constant_time(hash, options_.admin_token_hash)) return {};
+    const auto hash = crypto::sha256(as_bytes(given.substr(kBearer.size())));
+    for (AdminToken& one : TRY(store_.tokens()))
+      if (crypto::equal_constant_time(hash, one.hash)) found = std::move(one);
+    if (crypto::equal_constant_time(hash, options_.admin_token_hash))
+      found = AdminToken{kFileTokenName, TokenScope::admin};
   }
-  return make_error(ErrorCode::permission_denied, std::string(kOrigin),
-                    "admin token is missing or wrong");
+  if (!found) {
+    return make_error(ErrorCode::permission_denied, std::string(kOrigin),
+                      "admin token is missing or wrong");
+  }
+  if (found->expires != 0 && found->expires <= options_.clock()) {
+    return make_error(ErrorCode::permission_denied, std::string(kOrigin),
+                      "token \"{}\" has expired", found->name);
+  }
+  if (found->scope < needed) {
+    return make_error(ErrorCode::permission_denied, std::string(kOrigin),
+                      "token \"{}\" has scope {}, and this needs scope {}", found->name,
+                      to_string(found->scope), to_string(needed));
+  }
+  if (options_.log && request.method == "GET") {  // changes have lines of their own
+    options_.log(LogLevel::info,
+                 client::one_line(fmt::format("broker: read: {} (token \"{}\") from {}",
+                                              request.path, found->name, request.address)));
+  }
+  return found->name;
+}
+
+Result<BrokerReply> Service::route_tokens(const BrokerRequest& request) {
+  std::string_view below = std::string_view(request.path).substr(kTokensPath.size());
+  if (below.empty() && request.method == "POST") return create_token(request);
+  if (below.empty() && request.method == "GET") return list_tokens(request);
+  if (below.size() > 1 && below.starts_with('/') && request.method == "DELETE")
+    return revoke_token(request, std::string(below.substr(1)));
+  return no_such_request(request);
+}
+
+Result<BrokerReply> Service::create_token(const BrokerRequest& request) {
+  const std::string by = TRY(authorize(request, TokenScope::admin));
+  AdminToken token = TRY(parse_token_request(request.body));
+  token.created = options_.clock();
+  if (token.expires != 0 && token.expires <= token.created)
+    return invalid(std::string(kOrigin), "token: expires {} is past", token.expires);
+  const SecretBytes text = TRY(random_token());
+  token.hash = crypto::sha256(text.bytes());
+  TRY(store_.add_token(token, who(request, by)));
+  log_token(request, by, kTokenCreated, token.name);
+  return BrokerReply{200, "application/json", {}, token_reply(token, text)};
+}
+
+Result<BrokerReply> Service::list_tokens(const BrokerRequest& request) {
+  TRY(authorize(request, TokenScope::admin));
+  Json list = Json::array();
+  for (const AdminToken& token : TRY(store_.tokens())) list.push_back(public_part(token));
+  return reply_json(list);
+}
+
+Result<BrokerReply> Service::revoke_token(const BrokerRequest& request, const std::string& name) {
+  const std::string by = TRY(authorize(request, TokenScope::admin));
+  TRY(check_token_name(name));
+  TRY(store_.remove_token(name, who(request, by)));
+  log_token(request, by, kTokenRevoked, name);
+  return reply_json({{"name", name}});
 }
 
 Result<BrokerReply> Service::put_resource(const BrokerRequest& request, const std::string& path) {
-  TRY(require_admin(request));
+  const std::string by = TRY(authorize(request, TokenScope::registers));
   TRY(client::check_resource_path(path));
   const SecretBytes key = TRY(disk_key_of(request.body));
-  const Registration changed = TRY(store_.put_resource(path, key, who(request)));
-  log_change(request, kKeyRotated, changed.workload);
+  const Registration changed = TRY(store_.put_resource(path, key, who(request, by)));
+  log_change(request, by, kKeyRotated, changed.workload);
   return BrokerReply{200, "text/xml", {}, {}};
 }
 
 Result<BrokerReply> Service::put_workload(const BrokerRequest& request) {
-  TRY(require_admin(request));
+  const std::string by = TRY(authorize(request, TokenScope::registers));
   RegistrationMessage registration = TRY(parse_registration(request.body));
   const Workload& workload = registration.workload;
-  const Store::Put put = TRY(store_.put_workload(workload, registration.replace, who(request)));
+  const Store::Put put = TRY(store_.put_workload(workload, registration.replace, who(request, by)));
   const bool replaced = put.replaced != 0;
-  if (put.changed) log_change(request, replaced ? kReplaced : kRegistered, workload);
+  if (put.changed) log_change(request, by, replaced ? kReplaced : kRegistered, workload);
   return reply_json({{"id", workload.id},
                      {"workload_digest", to_hex(workload.workload_digest)},
                      {"replaced", replaced}});
 }
 
 Result<BrokerReply> Service::list_workloads(const BrokerRequest& request) {
-  TRY(require_admin(request));
+  TRY(authorize(request, TokenScope::read));
   return reply_json(TRY(list_of(TRY(store_.registrations()))));
 }
 
 Result<BrokerReply> Service::show_workload(const BrokerRequest& request,
                                            const std::string& reference) {
-  TRY(require_admin(request));
+  TRY(authorize(request, TokenScope::read));
   return reply_json(TRY(public_part(TRY(store_.find(reference)))));
 }
 
 Result<BrokerReply> Service::remove_workload(const BrokerRequest& request,
                                              const std::string& reference) {
-  TRY(require_admin(request));
-  const Registration removed = TRY(store_.remove(reference, who(request)));
-  log_change(request, kRemoved, removed.workload);
+  const std::string by = TRY(authorize(request, TokenScope::admin));
+  const Registration removed = TRY(store_.remove(reference, who(request, by)));
+  log_change(request, by, kRemoved, removed.workload);
   return reply_json({{"id", removed.workload.id}});
 }
 
 Result<BrokerReply> Service::rotate_key(const BrokerRequest& request,
                                         const std::string& reference) {
-  TRY(require_admin(request));
+  const std::string by = TRY(authorize(request, TokenScope::registers));
   const SecretBytes key = TRY(disk_key_of(request.body));
-  const Registration changed = TRY(store_.rotate_key(reference, key, who(request)));
-  log_change(request, kKeyRotated, changed.workload);
+  const Registration changed = TRY(store_.rotate_key(reference, key, who(request, by)));
+  log_change(request, by, kKeyRotated, changed.workload);
   return reply_json(TRY(public_part(changed)));
 }
 
 Result<BrokerReply> Service::set_expiry(const BrokerRequest& request,
                                         const std::string& reference) {
-  TRY(require_admin(request));
-  const Registration changed = 
-      TRY(store_.set_expiry(reference, TRY(parse_expiry(request.body)), who(request)));
-  log_change(request, kExpirySet, changed.workload);
+  const std::string by = TRY(authorize(request, TokenScope::registers));
+  const Registration changed =
+      TRY(store_.set_expiry(reference, TRY(parse_expiry(request.body)), who(request, by)));
+  log_change(request, by, kExpirySet, changed.workload);
   return reply_json(TRY(public_part(changed)));
 }
 
 Result<BrokerReply> Service::audit(const BrokerRequest& request, const std::string& reference) {
-  TRY(require_admin(request));
+  TRY(authorize(request, TokenScope::read));
   // Decisions remain when a registration is removed.
   std::string entries = TRY(store_.audit_of(reference));
   if (entries == "[]") TRY(store_.find(reference));
   return BrokerReply{200, "application/json", {}, SecretBytes::from_string(entries)};
 }
 
-Store::Who Service::who(const BrokerRequest& request) const {
-  return {request.address, options_.clock()};
+Store::Who Service::who(const BrokerRequest& request, const std::string& token) const {
+  return {request.address, options_.clock(), token};
 }
 
-void Service::log_change(const BrokerRequest& request, const char* kind,
+void Service::log_change(const BrokerRequest& request, const std::string& token, const char* kind,
                          const Workload& workload) const {
   if (!options_.log) return;
-  options_.log(LogLevel::info, client::one_line(fmt::format(
-                                   "broker: workload \"{}\" (digest {}): {} from {}", workload.id,
-                                   to_hex(workload.workload_digest), kind, request.address)));
+  options_.log(LogLevel::info,
+               client::one_line(fmt::format(
+                   "broker: workload \"{}\" (digest {}): {} (token \"{}\") from {}", workload.id,
+                   to_hex(workload.workload_digest), kind, token, request.address)));
+}
+
+void Service::log_token(const BrokerRequest& request, const std::string& by, const char* kind,
+                        const std::string& what) const {
+  if (!options_.log) return;
+  options_.log(LogLevel::warning,
+               client::one_line(fmt::format("broker: {}: {} (token \"{}\") from {}", kind, what, by,
+                                            request.address)));
 }
 
 // One line for each decision about a guest, and one for each other request that was refused.

@@ -76,16 +76,25 @@ class Service {
 
   // By its cookie, or else by the token of its /attest.
   std::optional<KbsSession> attested_session(const BrokerRequest& request);
-  Result<void> require_admin(const BrokerRequest& request) const;
   Result<Store::Signed> registration_for(const BrokerRequest& request, const AttestMessage& message,
                                          ByteView host_data);
+  Result<BrokerReply> route_tokens(const BrokerRequest& request);
+  Result<BrokerReply> create_token(const BrokerRequest& request);
+  Result<BrokerReply> list_tokens(const BrokerRequest& request);
+  Result<BrokerReply> revoke_token(const BrokerRequest& request, const std::string& name);
+  // The name of the token that came. permission_denied: none, one that is not known or has expired,
+  // or one of a lesser scope, which the error names.
+  Result<std::string> authorize(const BrokerRequest& request, TokenScope needed);
   Result<VerifiedEvidence> appraise(const Workload& workload, const Evidence& evidence,
                                     ByteView report_data);
   void log_decision(const BrokerRequest& request, const Subject& subject,
                     const Error* refusal) const;
-  Store::Who who(const BrokerRequest& request) const;
-  // An owner's change, which the audit has.
-  void log_change(const BrokerRequest& request, const char* kind, const Workload& workload) const;
+  Store::Who who(const BrokerRequest& request, const std::string& token) const;
+  // What an administrator changed, which the audit has.
+  void log_change(const BrokerRequest& request, const std::string& token, const char* kind,
+                  const Workload& workload) const;
+  void log_token(const BrokerRequest& request, const std::string& by, const char* kind,
+                 const std::string& what) const;
 
   Store store_;
   Options options_;

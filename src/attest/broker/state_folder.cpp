@@ -16,8 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 5> kOurs = {"store.sqlite", "ca.pem", "tls.pem", "tls.key",
-                                                   "admin.token"};
+constexpr std::array<std::string_view, 6> kOurs = {"store.sqlite", "ca.pem",  "ca.key",
+                                                   "tls.pem",      "tls.key", "admin.token"};
 constexpr std::array<std::string_view, 2> kNobodys = {"lock", "lost+found"};  // of a new volume
 
 template <typename Names>
@@ -25,9 +25,56 @@ bool holds(const Names& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
 }  // namespace
 
+std::span<const std::string_view> broker_files() {
+  return kOurs;
+}
+
+Result<void> make_state_folder(const fs::path& state) {
+  std::error_code error;
+  bool made = fs::create_directories(state, error);
+  if (!error && made) fs::permissions(state, fs::perms::owner_all, error);
+  if (!error) return {};
+  return errno_error(error.value(), "attest/broker", state.string() + ": create folder");
+}
+
+Result<void> check_restore_folder(const fs::path& state) {
+  if (is_there(state / kRestoreMark)) return {};
+  for (std::string_view name : kOurs) {
+    if (!is_there(state / name)) continue;
+    return make_error(ErrorCode::already_exists, "attest/broker",
+                      "state folder {}: it holds a broker ({}): name another folder, or move that "
+                      "one away",
+                      state.string(), name);
+  }
+  return check_state_folder(state);
+}
+
+Result<void> remove_broker_files(const fs::path& state) {
+  std::error_code error;
+  for (std::string_view name : kOurs) {
+    if (fs::remove(state / name, error); error) break;
+  }
+  for (const char* name : {"store.sqlite-wal", "store.sqlite-shm", "store.sqlite-journal"}) {
+    if (!error) fs::remove(state / name, error);
+  }
+  if (!error) return {};
+  return errno_error(error.value(), "attest/broker", state.string() + ": remove");
+}
+
 Result<void> check_state_folder(const fs::path& state) {
+  if (is_there(state / kRestoreMark)) {
+    return make_error(ErrorCode::invalid_state, "attest/broker",
+                      "state folder {}: a backup was not restored to its end: `bartizan broker "
+                      "restore` once more",
+                      state.string());
+  }
   std::error_code error;
   fs::directory_iterator entries(state, error);
   if (error == std::errc::no_such_file_or_directory) return {};

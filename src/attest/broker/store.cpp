@@ -7,7 +7,8 @@
 #include <optional>
 #include <tuple>
 
-#include "attest/broker/statement.hpp"
+#include "attest/broker/database.hpp"
+#include "attest/broker/messages.hpp"
 #include "attest/evidence/tee_name.hpp"
 #include "attest/evidence/workload_statement.hpp"
 #include "base/errors.hpp"
@@ -38,9 +39,12 @@ constexpr std::string_view kSchema =
     "CREATE TABLE audit(number INTEGER PRIMARY KEY AUTOINCREMENT, workload TEXT NOT NULL,"
     "  digest BLOB NOT NULL, time INTEGER NOT NULL, first INTEGER NOT NULL, times INTEGER NOT NULL,"
     "  kind TEXT NOT NULL, reason TEXT NOT NULL, expected TEXT NOT NULL, got TEXT NOT NULL,"
-    "  address TEXT NOT NULL, evidence TEXT, evidence_hash BLOB NOT NULL, chain BLOB);"
+    "  address TEXT NOT NULL, evidence TEXT, evidence_hash BLOB NOT NULL, chain BLOB,"
+    "  token TEXT NOT NULL DEFAULT '');"
     "CREATE INDEX audit_of_workload ON audit(workload, number);"
     "CREATE INDEX audit_of_digest ON audit(digest, number);"
+    "CREATE TABLE tokens(name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scope TEXT NOT NULL,"
+    "  created INTEGER NOT NULL, expires INTEGER NOT NULL);"
     "PRAGMA user_version = 5;";
 // Version 2 had one registration for an id, and keys in a table of their own. Its audit could be
 // emptied by strangers; what is left of it is kept as refusals are, outside of the chain.
@@ -54,7 +58,7 @@ constexpr std::string_view kTakeOver =
     "UPDATE counter SET generation = (SELECT IFNULL(MAX(generation), 0) FROM workloads);"
     "INSERT INTO audit SELECT number, workload, x'', time, time, 1,"
     "  CASE released WHEN 0 THEN 'refused' ELSE 'allowed' END, reason, expected, got, '', evidence,"
-    "  x'', NULL FROM old_audit;"
+    "  x'', NULL, '' FROM old_audit;"
     "DROP TABLE old_workloads; DROP TABLE old_audit; DROP TABLE resources;";
 // Since version 2: which TEE the measurements are of, as kbs_tee_name() spells it.
 constexpr std::string_view kAddTee =
@@ -62,11 +66,15 @@ constexpr std::string_view kAddTee =
 // Since version 4: EvidencePolicy::json.
 constexpr std::string_view kAddPolicy =
     "ALTER TABLE workloads ADD COLUMN policy TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 4;";
-// Since version 5: Workload::signer, and the highest version that got the key.
-constexpr std::string_view kAddSigner =
+// Since version 5: Workload::signer, and the highest version that got the key; AdminToken, and in
+// the audit the name of the one that was used.
+constexpr std::string_view kAddSignersAndTokens =
     "ALTER TABLE workloads ADD COLUMN signer TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE workloads ADD COLUMN minimum_version INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE workloads ADD COLUMN released_version INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE audit ADD COLUMN token TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE tokens(name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scope TEXT NOT NULL,"
+    "  created INTEGER NOT NULL, expires INTEGER NOT NULL);"
     "PRAGMA user_version = 5;";
 constexpr std::string_view kSelectRegistration =
     "SELECT id, digest, measurements, allow_simulated, allow_debug, minimum_tcb, resource, tee, "
@@ -102,11 +110,6 @@ Result<void> check_statement(const evidence::WorkloadStatement& statement,
                  "version {} of workload \"{}\" is older than one that is demanded or got the key",
                  statement.version, workload.id);
 }
-
-struct CloseDatabase {
-  void operator()(sqlite3* database) const { sqlite3_close(database); }
-};
-using Database = std::unique_ptr<sqlite3, CloseDatabase>;
 
 std::string measurements_text(const std::vector<Bytes>& measurements) {
   Json list = Json::array();
@@ -204,12 +207,6 @@ Result<Registration> only_one(std::vector<Registration> all, std::string_view na
                     all.size(), digests);
 }
 
-Result<void> execute(sqlite3* database, std::string_view text) {
-  if (sqlite3_exec(database, std::string(text).c_str(), nullptr, nullptr, nullptr) == SQLITE_OK)
-    return {};
-  return sqlite_error(database, text.substr(0, text.find('(')));
-}
-
 // Rolls back unless committed.
 class Transaction {
  public:
@@ -236,18 +233,23 @@ class Transaction {
 
 Result<void> migrate(sqlite3* database, int64_t version) {
   if (version == 3) TRY(execute(database, kAddPolicy));
-  if (version == 3 || version == 4) return execute(database, kAddSigner);
+  if (version >= 3) return execute(database, kAddSignersAndTokens);
   if (version == 1) TRY(execute(database, kAddTee));
   if (version != 0) TRY(execute(database, kSetAside));
   TRY(execute(database, kSchema));
   return version == 0 ? Result<void>() : execute(database, kTakeOver);
 }
 
-// By a statement that has ended: a table cannot be renamed beside one.
-Result<int64_t> schema_version(sqlite3* database) {
-  Statement query = TRY(Statement::prepare(database, "PRAGMA user_version"));
-  TRY(query.step());
-  return query.number(0);
+Error too_new(int64_t version) {
+  return make_error(ErrorCode::unsupported, kOrigin,
+                    "store: version {}; this program knows up to {}", version, kSchemaVersion);
+}
+
+Result<void> migrate_in_transaction(sqlite3* database, int64_t version) {
+  Transaction transaction(database);
+  TRY(transaction.begin());
+  TRY(migrate(database, version));
+  return transaction.commit();
 }
 
 Result<void> prepare_schema(sqlite3* database) {
@@ -256,15 +258,8 @@ Result<void> prepare_schema(sqlite3* database) {
               "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA journal_mode = WAL; "
               "PRAGMA synchronous = FULL;"));
   const int64_t version = TRY(schema_version(database));
-  if (version > kSchemaVersion) {
-    return make_error(ErrorCode::unsupported, kOrigin,
-                      "store: version {}; this program knows up to {}", version, kSchemaVersion);
-  }
-  if (version == kSchemaVersion) return {};
-  Transaction transaction(database);
-  TRY(transaction.begin());
-  TRY(migrate(database, version));
-  return transaction.commit();
+  if (version > kSchemaVersion) return too_new(version);
+  return version == kSchemaVersion ? Result<void>() : migrate_in_transaction(database, version);
 }
 
 // The row's own hash, if it continues the chain and holds what it must.
@@ -279,7 +274,8 @@ Result<Bytes> next_of_chain(const Statement& row, ByteView head) {
                          row.text(6),
                          row.text(7),
                          row.text(8),
-                         {}};
+                         {},
+                         row.text(14)};
   const Bytes evidence_hash(row.bytes(9).begin(), row.bytes(9).end());
   const Bytes expected = chained(head, number, entry, evidence_hash);
   const auto kept = crypto::sha256(evidence);
@@ -302,8 +298,6 @@ JudgedBy judged_by(const Registration& registration, uint64_t version) {
 }
 
 struct Store::State {
-  static Result<std::unique_ptr<State>> open(const std::filesystem::path& path, int mode);
-
   Mutex mutex;
   Database database BARTIZAN_PT_GUARDED_BY(mutex);
 
@@ -326,6 +320,22 @@ struct Store::State {
       if (!found.empty()) return std::move(found.front());
     }
     return only_one(TRY(select("id = ?", std::string_view(reference))), reference);
+  }
+
+  Result<std::vector<AdminToken>> tokens() {
+    Statement query = TRY(Statement::prepare(
+        handle(), "SELECT name, scope, created, expires, hash FROM tokens ORDER BY name"));
+    std::vector<AdminToken> all;
+    while (TRY(query.step())) {
+      AdminToken one{query.text(0), TRY(token_scope_from_string(query.text(1))), query.number(2),
+                     query.number(3)};
+      const ByteView hash = query.bytes(4);
+      if (hash.size() != one.hash.size())
+        return make_error(ErrorCode::corrupt, kOrigin, "store: token \"{}\"", one.name);
+      std::ranges::copy(hash, one.hash.begin());
+      all.push_back(std::move(one));
+    }
+    return all;
   }
 
   Result<int64_t> next_generation() {
@@ -385,6 +395,16 @@ struct Store::State {
   Result<void> note(const char* kind, const Workload& workload, const Who& who) {
     AuditEntry entry = entry_about(workload.id, workload.workload_digest, who.address, who.now);
     entry.kind = kind;
+    entry.token = who.token;
+    return add_to_audit(entry);
+  }
+
+  // Of no workload.
+  Result<void> note_token(const char* kind, const std::string& what, const Who& who) {
+    AuditEntry entry = entry_about({}, {}, who.address, who.now);
+    entry.kind = kind;
+    entry.got = what;
+    entry.token = who.token;
     return add_to_audit(entry);
   }
 
@@ -410,10 +430,10 @@ struct Store::State {
     Statement row = TRY(Statement::prepare(
         handle(),
         "INSERT INTO audit(workload, digest, time, first, times, kind, reason, expected, got, "
-        "address, evidence, evidence_hash) VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)"));
+        "address, evidence, evidence_hash, token) VALUES(?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)"));
     row.bind(entry.workload_id).bind(ByteView(entry.digest)).bind(entry.time).bind(entry.time);
     row.bind(entry.kind).bind(entry.reason).bind(entry.expected).bind(entry.got);
-    TRY(row.bind(entry.address).bind(entry.evidence).bind(evidence_hash).run());
+    TRY(row.bind(entry.address).bind(entry.evidence).bind(evidence_hash).bind(entry.token).run());
     return sqlite3_last_insert_rowid(handle());
   }
 
@@ -498,38 +518,33 @@ Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Store::Store(Store&&) noexcept = default;
 Store::~Store() = default;
 
-// Another process (a check, a backup) may hold the file for a moment.
-Result<std::unique_ptr<Store::State>> Store::State::open(const std::filesystem::path& path,
-                                                         int mode) {
-  sqlite3* handle = nullptr;
-  const int result =
-      sqlite3_open_v2(path.c_str(), &handle, mode | SQLITE_OPEN_NOMUTEX, nullptr);
-  auto state = std::make_unique<State>();
-  state->database.reset(handle);
-  if (result != SQLITE_OK) return sqlite_error(handle, "open " + path.string());
-  sqlite3_busy_timeout(handle, 5000);
-  return state;
-}
-
 Result<Store> Store::open(const std::filesystem::path& path) {
   // SQLite would make it readable by others, and wait for ever at a FIFO.
   UniqueFd file = TRY(open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600));
   struct stat status {};
   if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
     return invalid(kOrigin, "{}: not a regular file", path.string());
-  auto state = TRY(State::open(path, SQLITE_OPEN_READWRITE));
+  auto state = std::make_unique<State>();
+  state->database = TRY(open_database(path));
   TRY(prepare_schema(state->handle()));
   return Store(std::move(state));
 }
 
-Result<Store> Store::open_to_read(const std::filesystem::path& path) {
-  auto state = TRY(State::open(path, SQLITE_OPEN_READONLY));
+// An older version is taken over in memory alone: a broker of that version may be serving.
+Result<Store> Store::open_as_it_is(const std::filesystem::path& path) {
+  auto state = std::make_unique<State>();
+  state->database = TRY(open_database(path));
   const int64_t version = TRY(schema_version(state->handle()));
-  if (version == kSchemaVersion) return Store(std::move(state));
-  return make_error(ErrorCode::unsupported, kOrigin,
-                    "{}: a store of version {}, and this program reads version {}: an older one is "
-                    "taken over when `bartizan broker` starts with it",
-                    path.string(), version, kSchemaVersion);
+  if (version > kSchemaVersion) return too_new(version);
+  if (version == 0) return make_error(ErrorCode::corrupt, kOrigin, "{}: empty", path.string());
+  if (version < kSchemaVersion) {
+    Database copy = TRY(open_database(":memory:"));
+    TRY(copy_database(state->handle(), copy.get()));
+    TRY(migrate_in_transaction(copy.get(), version));
+    state->database = std::move(copy);
+  }
+  TRY(execute(state->handle(), "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF;"));
+  return Store(std::move(state));
 }
 
 Result<Store::Put> Store::put_workload(const Workload& workload, bool replace, const Who& who) {
@@ -550,8 +565,7 @@ Result<Store::Put> Store::put_workload(const Workload& workload, bool replace, c
     for (const Registration& each : before) TRY(state_->remove(each));
     if (!again) TRY(state_->put_row(workload, released, who.now));
     const Put put{!again || !before.empty(), before.size()};
-    if (put.changed)
-      TRY(state_->note(before.empty() ? kRegistered : kReplaced, workload, who));
+    if (put.changed) TRY(state_->note(before.empty() ? kRegistered : kReplaced, workload, who));
     return put;
   });
 }
@@ -658,6 +672,42 @@ Result<SecretBytes> Store::State::release(const JudgedBy& judged, std::string_vi
   return SecretBytes(query.bytes(0));
 }
 
+Result<void> Store::add_token(const AdminToken& token, const Who& who) {
+  return state_->transact([&]() -> Result<void> {
+    const auto all = TRY(state_->tokens());
+    if (all.size() >= kMaxTokens) {
+      return make_error(ErrorCode::resource_exhausted, kOrigin, "there are {} tokens: revoke one",
+                        all.size());
+    }
+    for (const AdminToken& each : all) {
+      if (each.name != token.name) continue;
+      return make_error(ErrorCode::already_exists, kOrigin,
+                        "token \"{}\" is there: revoke it first", token.name);
+    }
+    Statement row =
+        TRY(Statement::prepare(state_->handle(), "INSERT INTO tokens VALUES(?, ?, ?, ?, ?)"));
+    row.bind(token.name).bind(ByteView(token.hash)).bind(to_string(token.scope));
+    TRY(row.bind(token.created).bind(token.expires).run());
+    return state_->note_token(
+        kTokenCreated, fmt::format("\"{}\", scope {}", token.name, to_string(token.scope)), who);
+  });
+}
+
+Result<std::vector<AdminToken>> Store::tokens() {
+  MutexLock lock(state_->mutex);
+  return state_->tokens();
+}
+
+Result<void> Store::remove_token(const std::string& name, const Who& who) {
+  return state_->transact([&]() -> Result<void> {
+    Statement row = TRY(Statement::prepare(state_->handle(), "DELETE FROM tokens WHERE name = ?"));
+    TRY(row.bind(name).run());
+    if (sqlite3_changes(state_->handle()) == 0)
+      return make_error(ErrorCode::not_found, kOrigin, "no token \"{}\"", name);
+    return state_->note_token(kTokenRevoked, fmt::format("\"{}\"", name), who);
+  });
+}
+
 Result<void> Store::add_to_audit(const AuditEntry& entry) {
   return state_->transact([&] { return state_->add_to_audit(entry); });
 }
@@ -667,10 +717,11 @@ Result<std::string> Store::audit_of(const std::string& reference) {
   const std::optional<Bytes> digest = digest_of(reference);
   Statement query = TRY(Statement::prepare(
       state_->handle(),
-      fmt::format("SELECT time, kind, reason, expected, got, evidence, workload, digest, address, "
-                  "first, times, chain IS NULL AND kind <> 'refused' FROM audit WHERE {} = ? ORDER "
-                  "BY time DESC, number DESC LIMIT {}",
-                  digest ? "digest" : "workload", kMaxAuditAnswer)));
+      fmt::format(
+          "SELECT time, kind, reason, expected, got, evidence, workload, digest, address, "
+          "first, times, chain IS NULL AND kind <> 'refused', token FROM audit WHERE {} = ? "
+          "ORDER BY time DESC, number DESC LIMIT {}",
+          digest ? "digest" : "workload", kMaxAuditAnswer)));
   if (digest) {
     query.bind(ByteView(*digest));
   } else {
@@ -689,7 +740,8 @@ Result<std::string> Store::audit_of(const std::string& reference) {
                     {"workload_digest", to_hex(query.bytes(7))},
                     {"address", query.text(8)},
                     {"first", query.number(9)},
-                    {"times", query.number(10)}});
+                    {"times", query.number(10)},
+                    {"token", query.text(12)}});
   }
   return list.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -700,8 +752,8 @@ Result<AuditChain> Store::verify_audit(ByteView noted_head) {
       state_->handle(),
       "SELECT number, workload, digest, time, kind, reason, expected, got, address, evidence_hash, "
       "chain, evidence, first = time AND times = 1, evidence IS NULL AND ROW_NUMBER() OVER "
-      "(PARTITION BY workload, digest ORDER BY number DESC) <= ? FROM audit WHERE chain IS NOT "
-      "NULL ORDER BY number"));
+      "(PARTITION BY workload, digest ORDER BY number DESC) <= ?, token FROM audit WHERE chain IS "
+      "NOT NULL ORDER BY number"));
   query.bind(int64_t{kMaxKeptEvidence});
   AuditChain result;
   bool found_head = noted_head.empty();
@@ -712,16 +764,33 @@ Result<AuditChain> Store::verify_audit(ByteView noted_head) {
                                           noted_head.begin(), noted_head.end());
   }
   if (!found_head) {
-    return make_error(ErrorCode::corrupt, kOrigin,
-                      "audit: no entry has the head {} that was noted: entries were cut off, or the "
-                      "chain was made anew",
-                      to_hex(noted_head));
+    return make_error(
+        ErrorCode::corrupt, kOrigin,
+        "audit: no entry has the head {} that was noted: entries were cut off, or the "
+        "chain was made anew",
+        to_hex(noted_head));
   }
   Statement outside = TRY(Statement::prepare(
       state_->handle(), "SELECT COUNT(*) FROM audit WHERE chain IS NULL AND kind <> 'refused'"));
   TRY(outside.step());
   result.outside = outside.number(0);
   return result;
+}
+
+Result<int64_t> Store::check_all() {
+  MutexLock lock(state_->mutex);
+  TRY(check_integrity(state_->handle()));
+  Statement keys = TRY(Statement::prepare(
+      state_->handle(),
+      "SELECT id FROM workloads WHERE length(disk_key) NOT BETWEEN 1 AND ? LIMIT 1"));
+  if (TRY(keys.bind(int64_t{kMaxDiskKey}).step())) {
+    return make_error(ErrorCode::corrupt, kOrigin, "store: workload \"{}\": its key is damaged",
+                      keys.text(0));
+  }
+  const auto all = TRY(state_->select("?", int64_t{1}));
+  TRY(list_of(all));
+  TRY(state_->tokens());
+  return static_cast<int64_t>(all.size());
 }
 
 Result<void> Store::check() {

@@ -15,12 +15,15 @@
 #include <string_view>
 #include <vector>
 
+#include "attest/broker/admin_tokens.hpp"
 #include "attest/broker/audit.hpp"
 #include "bartizan/broker.hpp"
 #include "base/bytes.hpp"
 
 namespace bartizan::attest::broker {
 
+// Of a key that is released.
+constexpr size_t kMaxDiskKey = 4096;
 // In a broker's state folder.
 constexpr const char* kStoreFile = "store.sqlite";
 
@@ -48,12 +51,13 @@ class Store {
   struct Who {
     std::string address;
     int64_t now = 0;
+    std::string token = {};  // its name
   };
 
   // Makes the file if it is missing. corrupt: not a database; unsupported: of a newer version; io.
   static Result<Store> open(const std::filesystem::path& path);
-  // Of this version alone (unsupported: another), and changes nothing; a broker may serve from it.
-  static Result<Store> open_to_read(const std::filesystem::path& path);
+  // To read from it, beside a broker that may be serving; it must be there, and is not changed.
+  static Result<Store> open_as_it_is(const std::filesystem::path& path);
   Store(Store&&) noexcept;
   ~Store();
 
@@ -99,6 +103,11 @@ class Store {
   Result<Registration> put_resource(const std::string& path, const SecretBytes& content,
                                     const Who& who);
 
+  // already_exists: the name; resource_exhausted: kMaxTokens.
+  Result<void> add_token(const AdminToken& token, const Who& who);
+  Result<std::vector<AdminToken>> tokens();  // by name, those that have expired too
+  Result<void> remove_token(const std::string& name, const Who& who);  // not_found
+
   Result<void> add_to_audit(const AuditEntry& entry);
   // Of a digest or an id, registered or not: JSON array, newest first.
   Result<std::string> audit_of(const std::string& reference);
@@ -107,6 +116,8 @@ class Store {
   Result<AuditChain> verify_audit(ByteView noted_head = {});
 
   Result<void> check();  // that it can be read
+  // All of it but the audit: by SQLite, and each registration. How many there are; corrupt.
+  Result<int64_t> check_all();
 
  private:
   struct State;

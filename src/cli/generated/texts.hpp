@@ -549,7 +549,8 @@ namespace broker {
 inline constexpr CommandText kCommand = {
     "broker", "Release keys to launches that attest, until SIGINT or SIGTERM",
     "  bartizan broker --state state/\n"
-    "  bartizan broker --state state/ --listen 0.0.0.0:8443 --tls-name broker.example.org\n",
+    "  bartizan broker --state state/ --listen 0.0.0.0:8443 --tls-name broker.example.org\n"
+    "  bartizan broker --config /etc/bartizan/broker.toml\n",
     ""};
 inline constexpr OptionText kState = {
     "--state", "FOLDER",
@@ -561,7 +562,7 @@ inline constexpr OptionText kListen = {
     "", false, true, false, false};
 inline constexpr OptionText kTlsName = {
     "--tls-name", "NAME",
-    "Another name for the certificate that is made at the first start",
+    "Another name for the TLS certificate, which is made anew for it",
     "", false, false, false, false};
 inline constexpr OptionText kSevRoot = {
     "--sev-root", "FILE",
@@ -585,11 +586,60 @@ inline constexpr OptionText kCollateral = {
     "VCEKs, revocation lists and Intel's collateral for evidence that comes without, as "
     "for `evidence verify`",
     "", false, false, false, false};
+inline constexpr OptionText kConfig = {
+    "--config", "FILE",
+    "Options from a file in TOML, named as here without the dashes; the command line's "
+    "take their place",
+    "", false, false, false, false};
 inline constexpr OptionText kVerbose = {
     "--verbose", "",
     "Log each decision",
     "", false, false, false, false};
 }  // namespace broker
+
+namespace broker_backup {
+inline constexpr CommandText kCommand = {
+    "backup", "Write all of a broker's state folder into one file, while it serves",
+    "  bartizan broker backup --state state/ --output broker-2026-11-30.backup\n",
+    "The file has mode 0600 and holds every key: keep it as the state folder itself. It must not be there\n"
+    "yet.\n"};
+inline constexpr OptionText kState = {
+    "--state", "FOLDER",
+    "The broker's state folder, whether it serves or not",
+    "", true, false, false, false};
+inline constexpr OptionText kOutput = {
+    "--output,-o", "FILE",
+    "The backup that is made",
+    "", true, false, false, false};
+}  // namespace broker_backup
+
+namespace broker_restore {
+inline constexpr CommandText kCommand = {
+    "restore", "Make a broker's state folder of a backup",
+    "  bartizan broker restore --state state/ broker-2026-11-30.backup\n",
+    "The folder must be missing or empty. What was registered or decided after the backup is not in it; a\n"
+    "broker that serves from the folder has the address, certificates and token of the backup's.\n"};
+inline constexpr OptionText kBackup = {
+    "BACKUP", "",
+    "What `broker backup` made",
+    "", true, false, false, false};
+inline constexpr OptionText kState = {
+    "--state", "FOLDER",
+    "The state folder that is made",
+    "", true, false, false, false};
+}  // namespace broker_restore
+
+namespace broker_check {
+inline constexpr CommandText kCommand = {
+    "check", "Check a broker's state folder: store, audit, modes and owners, certificates",
+    "  bartizan broker check --state state/\n",
+    "Nothing is changed, and the broker may serve. Exit status 1 if anything is wrong; what was found is\n"
+    "printed either way.\n"};
+inline constexpr OptionText kState = {
+    "--state", "FOLDER",
+    "The broker's state folder, whether it serves or not",
+    "", true, false, false, false};
+}  // namespace broker_check
 
 namespace register_image {
 inline constexpr CommandText kCommand = {
@@ -790,6 +840,53 @@ inline constexpr OptionText kHead = {
     "there",
     "", false, false, false, false};
 }  // namespace audit_verify
+
+namespace token_create {
+inline constexpr CommandText kCommand = {
+    "create", "Make another token for administrators of the broker, that may do less",
+    "  bartizan token create ci --scope register --expires 2027-01-31 --output ci.token \\\n"
+    "      --broker https://127.0.0.1:8443 --ca state/ca.pem --token-file state/admin.token\n",
+    "Scopes: read (list, show, audit), register (and register, rotate-key, expire), admin (and\n"
+    "unregister, token). Only a token of scope admin, as that of the state folder is, makes others. It is\n"
+    "shown this once: the broker keeps its hash. What it is used for stands in the broker's log and audit\n"
+    "under its name.\n"};
+inline constexpr OptionText kName = {
+    "NAME", "",
+    "Its name: letters, digits, '_', '-', '.'",
+    "", true, false, false, false};
+inline constexpr OptionText kScope = {
+    "--scope", "SCOPE",
+    "read, register or admin",
+    "", true, false, false, false};
+inline constexpr OptionText kExpires = {
+    "--expires", "TIME",
+    "never, YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ (UTC)",
+    "", true, false, false, false};
+inline constexpr OptionText kOutput = {
+    "--output,-o", "FILE",
+    "New file for the token, mode 0600; -: standard output",
+    "", true, false, false, false};
+}  // namespace token_create
+
+namespace token_list {
+inline constexpr CommandText kCommand = {
+    "list", "List the tokens of the broker's administrators, without their values",
+    "  bartizan token list --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+}  // namespace token_list
+
+namespace token_revoke {
+inline constexpr CommandText kCommand = {
+    "revoke", "Revoke a token: it opens nothing from now on",
+    "  bartizan token revoke ci --broker https://127.0.0.1:8443 --ca state/ca.pem \\\n"
+    "      --token-file state/admin.token\n",
+    ""};
+inline constexpr OptionText kName = {
+    "NAME", "",
+    "Its name",
+    "", true, false, false, false};
+}  // namespace token_revoke
 
 namespace evidence_verify {
 inline constexpr CommandText kCommand = {

@@ -14,6 +14,7 @@
 #include "attest/broker/token.hpp"
 #include "attest/client/kbs_protocol.hpp"
 #include "attest/evidence/simulated_signer.hpp"
+#include "base/errors.hpp"
 #include "base/json.hpp"
 #include "crypto/jwe.hpp"
 
@@ -328,6 +329,112 @@ TEST_F(ServiceTest, AdminCallsNeedTheToken) {
   EXPECT_EQ(send("GET", "/bartizan/v1/workloads/one/audit", "", {}, true).status, 404);
 }
 
+// What each scope may, and that nothing more is; by each request that there is.
+TEST_F(ServiceTest, TokensMayWhatTheirScopeIs) {
+  add_workload();
+  const auto with = [&](std::string_view token, const char* method, const char* path,
+                        const std::string& body) {
+    BrokerRequest request{method, path, {}, "Bearer " + std::string(token), "192.0.2.1", {}};
+    request.body.assign(body.begin(), body.end());
+    return service_->answer(request);
+  };
+  const auto make = [&](const char* name, const char* scope, int64_t expires) {
+    BrokerReply made = with(kToken, "POST", "/bartizan/v1/tokens",
+                            Json{{"name", name}, {"scope", scope}, {"expires", expires}}.dump());
+    EXPECT_EQ(made.status, 200) << made.body.view();
+    return json(made)["token"].get<std::string>();
+  };
+  const std::string tokens[] = {make("r", "read", 0), make("w", "register", now_ + 100),
+                                make("a", "admin", 0)};
+  struct Request {
+    const char *method, *path;
+    std::string body;
+    size_t least;  // the first of `tokens` that may
+  };
+  Json again = workload();
+  again["replace"] = true;
+  const Request requests[] = {
+      {"GET", "/bartizan/v1/workloads", "", 0},
+      {"GET", "/bartizan/v1/workloads/one", "", 0},
+      {"GET", "/bartizan/v1/workloads/one/audit", "", 0},
+      {"POST", "/bartizan/v1/workloads", again.dump(), 1},
+      {"PUT", "/bartizan/v1/workloads/one/key", "another", 1},
+      {"PUT", "/bartizan/v1/workloads/one/expiry", R"({"expires":0})", 1},
+      {"POST", "/kbs/v0/resource/default/disk-key/one", "third", 1},
+      {"GET", "/bartizan/v1/tokens", "", 2},
+      {"POST", "/bartizan/v1/tokens", R"({"name":"x","scope":"admin","expires":0})", 2},
+      {"DELETE", "/bartizan/v1/tokens/x", "", 2},
+      {"DELETE", "/bartizan/v1/workloads/one", "", 2},
+  };
+  const char* const scopes[] = {"read", "register", "admin"};
+  for (const Request& one : requests) {
+    for (size_t i = 0; i < std::size(tokens); ++i) {
+      SCOPED_TRACE(fmt::format("{} {} by {}", one.method, one.path, scopes[i]));
+      const BrokerReply reply = with(tokens[i], one.method, one.path, one.body);
+      EXPECT_EQ(reply.status, i < one.least ? 403 : 200) << reply.body.view();
+      if (i >= one.least) continue;
+      EXPECT_THAT(json(reply)["detail"].get<std::string>(),
+                  HasSubstr(fmt::format("this needs scope {}", scopes[one.least])));
+    }
+    EXPECT_EQ(with("wrong", one.method, one.path, one.body).status, 403);
+  }
+  now_ += 101;
+  EXPECT_EQ(with(tokens[0], "GET", "/bartizan/v1/workloads", "").status, 200);
+  const BrokerReply late = with(tokens[1], "GET", "/bartizan/v1/workloads", "");
+  EXPECT_EQ(late.status, 403);
+  EXPECT_THAT(std::string(late.body.view()), HasSubstr("has expired"));
+}
+
+TEST_F(ServiceTest, TokensAreInAuditAndLogByName) {
+  const auto admin = [&](const char* method, const std::string& path, const Json& body) {
+    return send(method, path, body.is_null() ? "" : body.dump(), {}, true);
+  };
+  const auto ask = [](const char* name, const char* scope, int64_t expires) {
+    return Json{{"name", name}, {"scope", scope}, {"expires", expires}};
+  };
+  BrokerReply made = admin("POST", "/bartizan/v1/tokens", ask("ci", "register", 0));
+  const std::string token = json(made)["token"].get<std::string>();
+  EXPECT_EQ(token.size(), 64u);
+  BrokerRequest request{"POST", "/bartizan/v1/workloads", {}, "Bearer " + token, "192.0.2.7", {}};
+  const std::string body = workload().dump();
+  request.body.assign(body.begin(), body.end());
+  ASSERT_EQ(service_->answer(request).status, 200);
+  request = {"GET", "/bartizan/v1/workloads", {}, "Bearer " + token, "192.0.2.7", {}};
+  ASSERT_EQ(service_->answer(request).status, 200);
+  EXPECT_EQ(json(admin("GET", "/bartizan/v1/workloads/one/audit", {}))[0]["token"], "ci");
+  EXPECT_THAT(log_, ::testing::Contains(HasSubstr("registered (token \"ci\") from 192.0.2.7")));
+  EXPECT_THAT(log_, ::testing::Contains(HasSubstr("read: /bartizan/v1/workloads (token \"ci\")")));
+  for (const std::string& line : log_) {
+    EXPECT_EQ(line.find(token), std::string::npos);
+    EXPECT_EQ(line.find(kToken), std::string::npos);
+  }
+  for (const auto& file : std::filesystem::directory_iterator(folder_)) {
+    std::ifstream content(file.path(), std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(content), {}};
+    EXPECT_EQ(text.find(token), std::string::npos) << file.path();
+  }
+
+  EXPECT_EQ(admin("POST", "/bartizan/v1/tokens", ask("ci", "read", 0)).status, 409);
+  for (const char* name : {"", "admin", "a b", "../x", "\n"})
+    EXPECT_EQ(admin("POST", "/bartizan/v1/tokens", ask(name, "read", 0)).status, 400) << name;
+  EXPECT_EQ(admin("POST", "/bartizan/v1/tokens", ask("x", "all", 0)).status, 400);
+  EXPECT_EQ(admin("POST", "/bartizan/v1/tokens", ask("x", "read", now_)).status, 400);
+  const Json list = json(admin("GET", "/bartizan/v1/tokens", {}));
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0]["name"], "ci");
+  EXPECT_FALSE(list[0].contains("token"));
+  EXPECT_FALSE(list[0].contains("hash"));
+  EXPECT_EQ(admin("DELETE", "/bartizan/v1/tokens/ci", {}).status, 200);
+  EXPECT_EQ(service_->answer(request).status, 403);
+  EXPECT_EQ(admin("DELETE", "/bartizan/v1/tokens/ci", {}).status, 404);
+  EXPECT_EQ(admin("DELETE", "/bartizan/v1/tokens/admin", {}).status, 400);
+  for (size_t i = 0; i < kMaxTokens; ++i) {
+    const std::string name = "t" + std::to_string(i);
+    ASSERT_EQ(admin("POST", "/bartizan/v1/tokens", ask(name.c_str(), "read", 0)).status, 200);
+  }
+  EXPECT_EQ(admin("POST", "/bartizan/v1/tokens", ask("more", "read", 0)).status, 429);
+}
+
 TEST_F(ServiceTest, OtherValuesOfADigestWantReplace) {
   add_workload();
   EXPECT_EQ(add(workload()).status, 200) << "the same values";
@@ -499,7 +606,7 @@ TEST_F(ServiceTest, EachDecisionIsOneLine) {
   EXPECT_EQ(log_[0], "broker: allowed: POST /kbs/v0/attest" + who);
   EXPECT_EQ(log_[1], "broker: allowed: GET /kbs/v0/resource/default/disk-key/one" + who);
   EXPECT_EQ(log_[2], "broker: workload \"one\" (digest " + std::string(64, 'a') +
-                         "): registered, replacing another from 192.0.2.1");
+                         "): registered, replacing another (token \"admin\") from 192.0.2.1");
   EXPECT_THAT(log_[3], HasSubstr("broker: refused: POST /kbs/v0/attest" + who + ": "));
   EXPECT_THAT(log_[3], HasSubstr("simulated"));
 }
@@ -642,7 +749,8 @@ TEST_F(StoreTest, AChangedAuditIsNoticed) {
       "UPDATE audit SET first = 0 WHERE number = 2",
       "UPDATE audit SET evidence = NULL WHERE number = 4",
       "INSERT INTO audit SELECT 9, workload, digest, time, first, times, kind, reason, expected, "
-      "got, address, evidence, evidence_hash, chain FROM audit WHERE number = 4"};
+      "got, address, evidence, evidence_hash, chain, token FROM audit WHERE number = 4",
+      "UPDATE audit SET token = 'other' WHERE number = 1"};
   for (const char* change : changes) {
     std::filesystem::remove(folder_ / "store");
     {
@@ -664,7 +772,8 @@ TEST_F(StoreTest, WhatIsPutInBesideTheChainIsCountedAndShown) {
     Store store = open();
     ASSERT_TRUE(store.add_to_audit(entry(1, "allowed")).ok());
   }
-  sql("INSERT INTO audit(workload, digest, time, first, times, kind, reason, expected, got, address, "
+  sql("INSERT INTO audit(workload, digest, time, first, times, kind, reason, expected, got, "
+      "address, "
       "evidence_hash) VALUES('one', x'', 2, 2, 1, 'key rotated', '', '', '', '', x'')");
   Store store = open();
   const AuditChain chain = store.verify_audit().value();
@@ -724,7 +833,7 @@ TEST_F(StoreTest, AFifoIsNoStore) {
 
 TEST_F(StoreTest, ReadingChangesNothing) {
   std::ofstream(folder_ / "store").close();
-  EXPECT_EQ(Store::open_to_read(folder_ / "store").error().code, ErrorCode::unsupported);
+  EXPECT_EQ(Store::open_as_it_is(folder_ / "store").error().code, ErrorCode::corrupt);
   EXPECT_EQ(std::filesystem::file_size(folder_ / "store"), 0u);
 }
 
@@ -765,7 +874,7 @@ TEST_F(StoreTest, ReplacesAllOfItsId) {
   EXPECT_EQ(store.registrations().value().size(), 1u);
 }
 
-// The form before this one had no evidence policies.
+// One of the forms before had no evidence policies.
 TEST_F(StoreTest, TakesOverRegistrationsWithoutPolicies) {
   Workload strict = workload(2);
   strict.policy = R"({"version":1})";
@@ -776,7 +885,8 @@ TEST_F(StoreTest, TakesOverRegistrationsWithoutPolicies) {
   }
   sql("ALTER TABLE workloads DROP COLUMN policy; ALTER TABLE workloads DROP COLUMN signer;"
       "ALTER TABLE workloads DROP COLUMN minimum_version;"
-      "ALTER TABLE workloads DROP COLUMN released_version; PRAGMA user_version = 3;");
+      "ALTER TABLE workloads DROP COLUMN released_version;"
+      "ALTER TABLE audit DROP COLUMN token; DROP TABLE tokens; PRAGMA user_version = 3;");
   Store store = open();
   const Registration one = store.find("one").value();
   EXPECT_EQ(one.workload.policy, "");
@@ -808,6 +918,29 @@ TEST_F(StoreTest, KeysThatAreGoneAreInNoFile) {
   EXPECT_FALSE(found("the-second-of-them"));
   ASSERT_TRUE(store.remove("one", by(12)).ok());
   EXPECT_FALSE(found("third-one"));
+}
+
+// The form before this one had no tokens; its audit holds as it was.
+TEST_F(StoreTest, TakesOverAnAuditWithoutTokens) {
+  Bytes head;
+  {
+    Store store = open();
+    ASSERT_TRUE(store.put_workload(workload(1), false, by(0)).ok());
+    for (int i = 1; i <= 3; ++i) ASSERT_TRUE(store.add_to_audit(entry(i, "allowed")).ok());
+    head = store.verify_audit().value().head;
+  }
+  sql("ALTER TABLE workloads DROP COLUMN signer; ALTER TABLE workloads DROP COLUMN minimum_version;"
+      "ALTER TABLE workloads DROP COLUMN released_version;"
+      "ALTER TABLE audit DROP COLUMN token; DROP TABLE tokens; PRAGMA user_version = 4;");
+  Store store = open();
+  EXPECT_EQ(store.verify_audit().value().head, head);
+  EXPECT_EQ(store.tokens().value().size(), 0u);
+  AuditEntry change = entry(4, "removed");
+  change.token = "ci";
+  ASSERT_TRUE(store.add_to_audit(change).ok());
+  EXPECT_EQ(store.verify_audit().value().entries, 5);
+  EXPECT_EQ(audit(store)[0]["token"], "ci");
+  EXPECT_EQ(audit(store)[1]["token"], "");
 }
 
 // The forms before that: an id for each registration, keys apart; the first without a TEE.
