@@ -101,11 +101,11 @@ install(DIRECTORY ${CMAKE_SOURCE_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/m
 install(FILES ${CMAKE_SOURCE_DIR}/src/cli/generated/bartizan.bash RENAME bartizan
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT cli)
 
-# The broker as a service. The unit of the sources is that of an installation in /usr.
+# The broker as a service. The unit of the sources is that of an installation in /usr; the prefix is known when it is installed.
 set(unit ${CMAKE_BINARY_DIR}/bartizan-broker.service)
-file(READ ${CMAKE_SOURCE_DIR}/packaging/systemd/bartizan-broker.service text)
-string(REPLACE "ExecStart=/usr/bin/" "ExecStart=${CMAKE_INSTALL_FULL_BINDIR}/" text "${text}")
-file(CONFIGURE OUTPUT ${unit} CONTENT "${text}" @ONLY)
+install(CODE "file(READ ${CMAKE_SOURCE_DIR}/packaging/systemd/bartizan-broker.service text)
+string(REPLACE \"=/usr/bin/\" \"=\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/\" text \"\${text}\")
+file(WRITE ${unit} \"\${text}\")" COMPONENT cli)
 install(FILES ${unit} DESTINATION lib/systemd/system COMPONENT cli)
 install(FILES ${CMAKE_SOURCE_DIR}/packaging/systemd/bartizan-broker.sysusers RENAME bartizan-broker.conf
   DESTINATION lib/sysusers.d COMPONENT cli)

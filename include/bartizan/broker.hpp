@@ -167,17 +167,16 @@ Result<void> expire_workload(const BrokerAccess& access, const std::string& work
 
 // What was decided about a workload, and what its owner changed, newest first: JSON array of {time,
 // decision, reason, expected, got, evidence, workload, workload_digest, address, first, times,
-// token}.
-// `decision` is "allowed", "refused" or a change ("registered", "removed", "key rotated" …). The
-// same refusal again is counted (`times`, since `first`). `evidence` is what the guest sent, null
-// for old entries; it holds no secret.
+// token}. `decision` is "allowed", "refused" or a change ("registered", "removed", "key rotated"
+// …), made by the token named `token`. The same refusal again is counted (`times`, since `first`).
+// `evidence` is what the guest sent, null for old entries; it holds no secret.
 Result<std::string> broker_audit(const BrokerAccess& access, const std::string& workload);
 
 // Makes another token for administrators, which is shown this once: the broker keeps its hash.
 // `scope`: "read" (list, show, audit), "register" (and register, rotate keys, expire) or "admin"
-// (and unregister, tokens). From `expires` on (seconds since the epoch) it opens nothing; 0: it has no
-// end. Errors: already_exists (the name), invalid_argument, resource_exhausted (256 tokens), and as
-// of register_workload.
+// (and unregister, tokens). From `expires` on (seconds since the epoch) it opens nothing; 0: it has
+// no end. Errors: already_exists (the name), invalid_argument, resource_exhausted (256 tokens), and
+// as of register_workload.
 Result<SecretBytes> create_token(const BrokerAccess& access, const std::string& name,
                                  const std::string& scope, int64_t expires);
 // JSON array of {name, scope, created, expires}.

@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tomllib
 
@@ -257,3 +258,19 @@ def test_a_token_may_what_its_scope_is(tmp_path):
     # A backup has hashes, as the store has.
     assert run("broker", "backup", "--state", state, "--output", tmp_path / "backup").returncode == 0
     assert token.encode() not in (tmp_path / "backup").read_bytes()
+
+
+def test_a_broker_with_many_registrations_is_listed(tmp_path):
+    """More than a guest would take in an answer."""
+    state, many = tmp_path / "state", 5000
+    with serving("--state", state, "--listen", "127.0.0.1:0"):
+        pass
+    with contextlib.closing(sqlite3.connect(state / "store.sqlite")) as store, store:
+        store.executemany("INSERT INTO workloads VALUES(?, ?, ?, ?, 1, 0, 0, ?, 'snp', 1, 0, ?, '')",
+                          [(number.to_bytes(32, "big"), f"w{number}", number, json.dumps(["ab" * 48]), f"default/disk-key/w{number}", b"key")
+                           for number in range(1, many + 1)])
+    with serving("--state", state, "--listen", "127.0.0.1:0") as broker:
+        done = run("list", "--broker", broker["url"], "--ca", state / "ca.pem", "--token-file", state / "admin.token", "--json")
+        assert done.returncode == 0 and len(json.loads(done.stdout)) == many, done.stderr
+        assert len(done.stdout) > 2**20
+    assert run("broker", "check", "--state", state).returncode == 0

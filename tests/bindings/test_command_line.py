@@ -545,7 +545,7 @@ def test_what_registration_lacks_is_said_before_the_build(layout, bundle, broker
 def test_help_teaches(command):
     done = run(command, "--help")
     assert done.returncode == 0
-    within = {"bundle": "create", "evidence": "verify"}.get(command)
+    within = {"bundle": "create", "evidence": "verify", "token": "create"}.get(command)
     text = run(command, within, "--help").stdout if within else done.stdout
     assert "Examples:" in text
     assert f"bartizan {command}" in text

@@ -85,3 +85,41 @@ def test_the_container_is_not_root_and_keeps_its_state_in_a_volume():
         if name == "RUN":
             done = subprocess.run(["sh", "-n", "-c", text], capture_output=True, text=True)
             assert done.returncode == 0, (text, done.stderr)
+
+
+# ---- docs/broker.md
+
+PAGE = (SOURCE / "docs/broker.md").read_text()
+
+
+def reasons():
+    """The words by which the verifier and the broker refuse, of their sources: each ends the call of a check."""
+    found = set()
+    for path in [*(SOURCE / "src/attest/verify").glob("*.cpp"), *(SOURCE / "src/attest/broker").glob("s*.cpp")]:
+        text = path.read_text()
+        found |= set(re.findall(r'\{"([a-z_]+)",\s+"[^"]* ', text))  # {reason, sentence}
+        found |= set(re.findall(r'check_(?:each|one_of|bits)\([^;]*?"[^"]+",\s*"([a-z_]+)"', text))
+        found |= set(re.findall(r'refused\(\s*(?:kOrigin|std::string\(kOrigin\)),\s*"([a-z_]+)"', text))
+    return found
+
+
+def test_every_reason_of_a_refusal_is_explained():
+    known = reasons()
+    assert len(known) > 25 and {"host_data", "measurement", "revoked", "registration", "expired", "tcb_status"} <= known, known
+    explained = set(re.findall(r"`([a-z_]+)`", PAGE[PAGE.index("## Reasons of refusals"):PAGE.index("## Upgrade")]))
+    assert not known - explained, sorted(known - explained)
+
+
+def test_every_metric_of_the_page_exists():
+    source = (SOURCE / "src/attest/broker/front.cpp").read_text()
+    named = set(re.findall(r"`bartizan_([a-z_]+)", PAGE))
+    assert len(named) >= 6
+    for name in named - {"broker"}:
+        assert f'"{name}"' in source, name
+
+
+def test_every_option_of_the_broker_is_in_the_page():
+    options = tomllib.loads((SOURCE / "api/cli.toml").read_text())["commands"]["broker"]["option"]
+    table = PAGE[PAGE.index("## Configuration"):PAGE.index("## Certificates")]
+    for option in options:
+        assert f"{option['flag'].removeprefix('--')}" in table, option
