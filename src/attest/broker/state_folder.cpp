@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -36,12 +37,15 @@ std::span<const std::string_view> broker_files() {
   return kOurs;
 }
 
+// Never for a moment with another mode: who is killed then would leave it so.
 Result<void> make_state_folder(const fs::path& state) {
+  const fs::path folder = state.has_filename() ? state : state.parent_path();
   std::error_code error;
-  bool made = fs::create_directories(state, error);
-  if (!error && made) fs::permissions(state, fs::perms::owner_all, error);
-  if (!error) return {};
-  return errno_error(error.value(), "attest/broker", state.string() + ": create folder");
+  if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), error);
+  if (error) return errno_error(error.value(), "attest/broker", state.string() + ": create folder");
+  if (::mkdir(folder.c_str(), 0700) == 0 || (errno == EEXIST && fs::is_directory(folder, error)))
+    return {};
+  return errno_error(errno, "attest/broker", state.string() + ": create folder");
 }
 
 Result<void> check_restore_folder(const fs::path& state) {
