@@ -51,8 +51,8 @@ Result<AdminAnswer> ask(const BrokerAccess& access, client::HttpRequest request,
   Target target = TRY(parse_target(access.url));
   request.path = target.prefix + request.path;
   if (authorization) request.headers.emplace_back("Authorization", *authorization);
-  auto client = TRY(client::HttpsClient::create(target.origin, access.ca_pem,
-                                                client::Deadline::after_ms(kTimeoutMs), kMaxAnswer));
+  auto client = TRY(client::HttpsClient::create(
+      target.origin, access.ca_pem, client::Deadline::after_ms(kTimeoutMs), kMaxAnswer));
   client::HttpResponse response = TRY(client.send(request));
   return AdminAnswer{response.status, std::move(response.body),
                      client.endpoint().url + request.path};

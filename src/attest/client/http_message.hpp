@@ -36,8 +36,7 @@ struct MessageHead {
 Result<MessageHead> parse_head(std::string_view text);
 // protocol: neither or both of Content-Length and chunked where that is ambiguous (request
 // smuggling), or no number; resource_exhausted: above max_body. Nothing: chunked.
-Result<std::optional<size_t>> body_length(const MessageHead& head,
-                                          size_t max_body = kMaxBodyBytes);
+Result<std::optional<size_t>> body_length(const MessageHead& head, size_t max_body = kMaxBodyBytes);
 
 // Reads messages one after the other from a stream; keeps what came too early for the next one.
 class MessageReader {

@@ -34,14 +34,14 @@ Result<int> status_of(std::string_view line) {
 
 }  // namespace
 
-Result<HttpsClient> HttpsClient::create(std::string_view url, std::string ca_pem,
-                                        Deadline deadline, size_t max_body) {
+Result<HttpsClient> HttpsClient::create(std::string_view url, std::string ca_pem, Deadline deadline,
+                                        size_t max_body) {
   return HttpsClient(TRY(Endpoint::parse(url)), std::move(ca_pem), deadline, max_body);
 }
 
 Result<void> HttpsClient::connect() {
-  connection_ =
-      std::make_unique<Connection>(TRY(TlsStream::connect(endpoint_, ca_pem_, deadline_)), max_body_);
+  connection_ = std::make_unique<Connection>(TRY(TlsStream::connect(endpoint_, ca_pem_, deadline_)),
+                                             max_body_);
   return {};
 }
 

@@ -85,7 +85,8 @@ Result<KrunConfig> check_options(const BuildOptions& options) {
                    options.workload_id, kMaxWorkloadId);
   }
   if (options.workload_id.size() == 64 && from_hex(options.workload_id).ok())
-    return invalid(kOrigin, "workload_id \"{}\": it has the form of a workload digest, and brokers "
+    return invalid(kOrigin,
+                   "workload_id \"{}\": it has the form of a workload digest, and brokers "
                    "would take it for one",
                    options.workload_id);
   KrunConfig settings = TRY(krun_settings(options));

@@ -6,8 +6,8 @@
 #include "attest/https/admission.hpp"
 #include "attest/https/fair_share.hpp"
 #include "attest/https/peer_address.hpp"
-#include "attest/https/request_reader.hpp"
 #include "attest/https/rate_limit.hpp"
+#include "attest/https/request_reader.hpp"
 #include "attest/https/worker_pool.hpp"
 
 namespace bartizan::attest {
@@ -234,8 +234,9 @@ TEST(RequestHeads, ListsMayComeInParts) {
                ? std::optional<https::ServedRequest>(reader.take())
                : std::nullopt;
   };
-  auto joined = read("Host: a\r\nVia: 1.1 x\r\nvia: 1.1 y\r\nCookie: a=b\r\nCookie: c=d\r\n"
-                     "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\n");
+  auto joined = read(
+      "Host: a\r\nVia: 1.1 x\r\nvia: 1.1 y\r\nCookie: a=b\r\nCookie: c=d\r\n"
+      "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2\r\n");
   ASSERT_TRUE(joined);
   EXPECT_EQ(joined->header("via"), "1.1 x, 1.1 y");
   EXPECT_EQ(joined->header("cookie"), "a=b; c=d");

@@ -634,9 +634,9 @@ TEST(GivenPem, AllOfAFileIsRead) {
   evidence.certificates = {Bytes(all.begin(), all.end())};
   EvidencePolicy policy;
   policy.now = kVendorNow;
-  policy.json = Json{{"version", 1},
-                     {"snp", {{"roots", {{"milan", {public_key_hash(vendor.ark.der())}}}}}}}
-                    .dump();
+  policy.json =
+      Json{{"version", 1}, {"snp", {{"roots", {{"milan", {public_key_hash(vendor.ark.der())}}}}}}}
+          .dump();
   auto verdict = judge_evidence(evidence, policy);
   ASSERT_TRUE(verdict.ok()) << verdict.error().describe();
   EXPECT_TRUE(verdict->accepted) << all_checks(*verdict);
