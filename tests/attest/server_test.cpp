@@ -319,8 +319,8 @@ TEST_F(HttpsServerTest, HalfClosedPeersGetTheirAnswer) {
 
 TEST_F(HttpsServerTest, RefusesWhatTwoReadersMayReadDifferently) {
   start();
-  for (const char* head : {"GET / HTTP/1.1\r\nA: b\r\nA: c",
-                           "GET / HTTP/1.1\r\nA: b\r\na: b",
+  for (const char* head : {"GET / HTTP/1.1\r\nHost: a\r\nHost: b",
+                           "GET / HTTP/1.1\r\nAuthorization: b\r\nauthorization: b",
                            "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1",
                            "POST / HTTP/1.1\r\nContent-Length: 1\r\ncontent-length: 2",
                            "POST / HTTP/1.1\r\nContent-Length: 1, 1",

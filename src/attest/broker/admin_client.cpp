@@ -30,7 +30,8 @@ constexpr std::array<std::pair<BrokerKind, std::string_view>, 3> kKinds = {
 Result<std::string> call(const BrokerAccess& access, attest::client::HttpRequest request) {
   request.headers.emplace_back("Authorization", TRY(attest::broker::bearer(access.admin_token)));
   auto client = TRY(attest::client::HttpsClient::create(
-      access.url, access.ca_pem, attest::client::Deadline::after_ms(kTimeoutMs)));
+      access.url, access.ca_pem, attest::client::Deadline::after_ms(kTimeoutMs),
+      attest::broker::kMaxAnswer));
   attest::client::HttpResponse response = TRY(client.send(request));
   if (response.status == 200) return std::string(as_text(response.body));
   return attest::client::error_from_answer(response.status, as_text(response.body),

@@ -11,8 +11,6 @@ namespace {
 
 constexpr char kOrigin[] = "attest/broker";
 constexpr uint32_t kTimeoutMs = 30'000;
-// An audit with 20,000 entries, or a list with 10,000 registrations.
-constexpr size_t kMaxAnswer = 64 * kMiB;
 constexpr size_t kLeastSecret = 4;  // shorter ones are in every text
 
 bool is_letter_or_digit(char c) {

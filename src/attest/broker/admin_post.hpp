@@ -6,8 +6,13 @@
 
 #include "attest/client/https_client.hpp"
 #include "bartizan/broker.hpp"
+#include "base/units.hpp"
 
 namespace bartizan::attest::broker {
+
+// Of a broker to its administrator: an audit with 20,000 entries, or a list with 10,000
+// registrations.
+constexpr size_t kMaxAnswer = 64 * kMiB;
 
 // "https://host:port/some/path" in its two parts; the second has no '/' at its end and is empty for
 // most. invalid_argument: a path of other characters than letters, digits and ". _ - ~ /".
