@@ -108,9 +108,9 @@ struct BuildOptions {
   std::optional<SecretBytes> source_passphrase = {};
 
   // The owner's private key (PEM, not encrypted: P-256, P-384 or Ed25519): the image carries a
-  // statement that it is `version` (1 at least) of workload_id, signed by this key, so that a broker
-  // that has the public key (Workload::signer) releases the disk key to it without a registration
-  // of its own. With `reproducible` an Ed25519 key, whose signatures repeat.
+  // statement that it is `version` (1 at least) of workload_id, signed by this key, so that a
+  // broker that has the public key (Workload::signer) releases the disk key to it without a
+  // registration of its own. With `reproducible` an Ed25519 key, whose signatures repeat.
   std::optional<SecretBytes> signing_key = {};
   uint64_t version = 0;
 };

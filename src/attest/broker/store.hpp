@@ -4,9 +4,9 @@
 //
 // A registration is found by its workload digest: two builds of one source have one id and stand
 // side by side. One of a signer has no digest, and is found by its id: it releases to any version
-// that its owner signed, but to none below one that got the key. Each change of one (other values, another key, an expiry) gives it a generation
-// that nothing had before, and release() gives the key of exactly the generation that evidence was
-// judged by, in one statement.
+// that its owner signed, but to none below one that got the key. Each change of one (other values,
+// another key, an expiry) gives it a generation that nothing had before, and release() gives the
+// key of exactly the generation that evidence was judged by, in one statement.
 #pragma once
 
 #include <filesystem>
@@ -85,9 +85,9 @@ class Store {
   // For a stranger's digest: verification_failed, reason "host_data", if it is not registered,
   // "expired" if it is no more.
   Result<Registration> registered(ByteView digest, int64_t now);
-  // By its id, of a signer: with `digest` as its workload digest, if `jws` is its signer's statement
-  // that this is a version that may have the key. verification_failed, reason "host_data": no such
-  // registration; "statement": not signed by its key, or about another digest; "version": below
+  // By its id, of a signer: with `digest` as its workload digest, if `jws` is its signer's
+  // statement that this is a version that may have the key. verification_failed, reason
+  // "host_data": no such registration; "statement": not signed by its key, or about another digest; "version": below
   // the minimum or what was released; "expired".
   struct Signed {
     Registration registration;

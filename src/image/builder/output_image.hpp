@@ -1,7 +1,8 @@
-// The output layer: a plain tar with the five files, and a sixth if the owner signed. The disk is made at its final place in it, at
-// a multiple of 4096 bytes; a comment before it fills what is left of the space. Only the manifest,
-// which holds the disk's root hash, comes after it: so the layer can be hashed from its first byte
-// on while the disk is being made.
+// The output layer: a plain tar with the five files, and a sixth if the owner signed. The disk is
+// made at its final place in it, at a multiple of 4096 bytes; a comment before it fills what is
+// left of the space. Only the manifest, which holds the disk's root hash, and the owner's statement
+// about it come after it: so the layer can be hashed from its first byte on while the disk is being
+// made.
 #pragma once
 
 #include <filesystem>
