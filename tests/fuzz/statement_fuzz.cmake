@@ -1,0 +1,1 @@
+bartizan_fuzz(statement_fuzz SOURCES statement_fuzz.cpp USES attest/evidence)
