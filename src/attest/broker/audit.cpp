@@ -43,6 +43,8 @@ AuditEntry decision_of(AuditEntry entry, const Error* refusal, std::string evide
   entry.reason = refusal->reason.empty() ? std::string(to_string(refusal->code)) : refusal->reason;
   entry.expected = refusal->expected;
   entry.got = refusal->got;
+  // Of a message that is none: what is wrong with it.
+  if (entry.expected.empty() && entry.got.empty()) entry.got = refusal->message;
   return entry;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/errors.hpp"
+#include "base/printable.hpp"
 #include "crypto/hash.hpp"
 
 namespace bartizan::attest::client {
@@ -65,9 +66,10 @@ bool is_path_part(std::string_view part) {
 
 std::string one_line(std::string text) {
   text.resize(std::min(text.size(), kMaxErrorText));
-  std::replace_if(
-      text.begin(), text.end(),
-      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  for (size_t i = 0; i < text.size(); ++i) {
+    const size_t size = text[i] == '\t' ? 1 : steering_bytes(text, i);
+    std::fill_n(text.begin() + static_cast<ptrdiff_t>(i), size, ' ');
+  }
   return text;
 }
 
