@@ -68,6 +68,15 @@ TEST_F(Rollback, VersionsGoForwardAlone) {
   expect_audited("version", "signed");
   add_signed(2, /*replace=*/true);  // a new registration is no way back
   expect_refused(launch(20, statement(6, 20, *owner_)), "version");
+  Workload other = workload(30);  // nor is another kind of registration in between
+  other.id = "signed";
+  add(other, /*replace=*/true);
+  add_signed(2, /*replace=*/true);
+  expect_refused(launch(20, statement(6, 20, *owner_)), "version");
+  ASSERT_TRUE(unregister_workload(access(), "signed").ok());
+  add_signed(2);
+  expect_refused(launch(20, statement(6, 20, *owner_)), "version");
+  expect_key(21, 7);
   const Json shown = Json::parse(show_workload(access(), "signed").value());
   EXPECT_EQ(shown["released_version"], 7);
   EXPECT_TRUE(shown["workload_digest"].is_null());
@@ -103,6 +112,16 @@ TEST_F(Rollback, StatementsThatAreNotTheOwners) {
   for (const char* junk : {"a", "a.b", "a.b.c", "....", "e30.e30.e30"})
     EXPECT_FALSE(launch(20, junk).ok()) << junk;
   EXPECT_FALSE(launch(20, std::string(100'000, 'a')).ok());
+}
+
+// Whoever may register a digest does not take the owner's builds away, or give them another key.
+TEST_F(Rollback, ADigestOfSomebodyElse) {
+  Workload other = workload(40);
+  other.id = "other";
+  other.resource = kSigned;
+  other.disk_key = SecretBytes::from_string("another key");
+  add(other);
+  expect_key(40, 5);
 }
 
 // Whoever chooses HOST_DATA finds no registration of a signer by it.

@@ -26,6 +26,7 @@ constexpr std::string_view kSchema =
     "CREATE INDEX audit_of_digest ON audit(digest, number);"
     "CREATE TABLE tokens(name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scope TEXT NOT NULL,"
     "  created INTEGER NOT NULL, expires INTEGER NOT NULL);"
+    "CREATE TABLE floors(id TEXT PRIMARY KEY, version INTEGER NOT NULL);"
     "PRAGMA user_version = 5;";
 // Version 2 had one registration for an id, and keys in a table of their own. Its audit could be
 // emptied by strangers; what is left of it is kept as refusals are, outside of the chain.
@@ -56,6 +57,7 @@ constexpr std::string_view kAddSignersAndTokens =
     "ALTER TABLE audit ADD COLUMN token TEXT NOT NULL DEFAULT '';"
     "CREATE TABLE tokens(name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scope TEXT NOT NULL,"
     "  created INTEGER NOT NULL, expires INTEGER NOT NULL);"
+    "CREATE TABLE floors(id TEXT PRIMARY KEY, version INTEGER NOT NULL);"
     "PRAGMA user_version = 5;";
 
 Result<void> migrate(sqlite3* database, int64_t version) {

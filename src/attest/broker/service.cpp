@@ -185,22 +185,24 @@ Result<BrokerReply> Service::attest(const BrokerRequest& request, Subject& subje
   return reply;
 }
 
-// A digest that is registered needs no statement, and is not refused for one.
+Result<Store::Signed> Service::by_digest(ByteView host_data, int64_t now) {
+  return Store::Signed{TRY(store_.registered(host_data, now)), 0};
+}
+
+// A statement of a signer that is registered decides: a digest that somebody else registered does
+// not take its builds away. Without one, or of no such signer, the digest does.
 Result<Store::Signed> Service::registration_for(const BrokerRequest& request,
                                                 const AttestMessage& message, ByteView host_data) {
   const int64_t now = options_.clock();
-  auto by_digest = store_.registered(host_data, now);
-  if (by_digest.ok()) return Store::Signed{*std::move(by_digest), 0};
-  if (message.statement.empty() || by_digest.error().reason != "host_data")
-    return std::move(by_digest).error();
+  if (message.statement.empty()) return by_digest(host_data, now);
   auto by_signer = store_.registered_by_signer(message.statement, host_data, now);
+  if (!by_signer.ok() && by_signer.error().reason == "host_data") return by_digest(host_data, now);
   // Its owner learns of versions that go back. Strangers choose the digest, so it is left out: what
   // the audit keeps of a workload and a digest is bounded.
-  if (!by_signer.ok() && by_signer.error().code == ErrorCode::verification_failed &&
-      by_signer.error().reason != "host_data") {
+  if (!by_signer.ok() && by_signer.error().code == ErrorCode::verification_failed) {
     const auto claimed = TRY(evidence::unverified_statement(message.statement));
     TRY(store_.add_to_audit(decision_of(entry_about(claimed.workload_id, {}, request.address, now),
-                                        &by_signer.error(), "null")));
+                                        &by_signer.error(), message.primary_evidence)));
   }
   return by_signer;
 }

@@ -76,6 +76,7 @@ class Service {
 
   // By its cookie, or else by the token of its /attest.
   std::optional<KbsSession> attested_session(const BrokerRequest& request);
+  Result<Store::Signed> by_digest(ByteView host_data, int64_t now);
   Result<Store::Signed> registration_for(const BrokerRequest& request, const AttestMessage& message,
                                          ByteView host_data);
   Result<BrokerReply> route_tokens(const BrokerRequest& request);

@@ -174,11 +174,12 @@ Result<Bytes> next_of_chain(const Statement& row, ByteView head) {
   const Bytes expected = chained(head, number, entry, evidence_hash);
   const auto kept = crypto::sha256(evidence);
   const bool evidence_holds =
-      evidence.empty() ||
+      row.number(15) != 0 ||
       std::equal(kept.begin(), kept.end(), evidence_hash.begin(), evidence_hash.end());
   const bool counted_once = row.number(12) != 0, evidence_is_gone = row.number(13) != 0;
+  const bool has_its_types = row.number(16) != 0;  // queries do not find text that became a blob
   if (std::equal(chain.begin(), chain.end(), expected.begin(), expected.end()) && evidence_holds &&
-      counted_once && !evidence_is_gone)
+      counted_once && !evidence_is_gone && has_its_types)
     return expected;
   return make_error(ErrorCode::corrupt, kOrigin,
                     "audit: entry {} or one before it was changed, removed or put in", number);
@@ -335,7 +336,18 @@ struct Store::State {
   Result<void> note_version(const JudgedBy& judged) {
     Statement row = TRY(
         Statement::prepare(handle(), "UPDATE workloads SET released_version = ? WHERE digest = ?"));
-    return row.bind(static_cast<int64_t>(judged.version)).bind(ByteView(judged.row)).run();
+    TRY(row.bind(static_cast<int64_t>(judged.version)).bind(ByteView(judged.row)).run());
+    Statement floor = TRY(Statement::prepare(
+        handle(),
+        "INSERT INTO floors SELECT id, ? FROM workloads WHERE digest = ? ON CONFLICT(id) DO UPDATE "
+        "SET version = MAX(version, excluded.version)"));
+    return floor.bind(static_cast<int64_t>(judged.version)).bind(ByteView(judged.row)).run();
+  }
+  // Of an id for ever, whatever is registered under it: the highest version that got a key.
+  Result<uint64_t> floor_of(const std::string& id) {
+    Statement query = TRY(Statement::prepare(handle(), "SELECT version FROM floors WHERE id = ?"));
+    if (!TRY(query.bind(id).step())) return uint64_t{0};
+    return static_cast<uint64_t>(query.number(0));
   }
 
   Result<void> set_chain(int64_t number, ByteView chain) {
@@ -445,8 +457,9 @@ Result<Store::Put> Store::put_workload(const Workload& workload, bool replace, c
   return state_->transact_keys([&]() -> Result<Put> {
     const Bytes row = row_of(workload);
     auto before = TRY(state_->select("digest = ?", ByteView(row)));
-    // What was released stays so: an owner's new values do not let an old version in again.
-    const uint64_t released = before.empty() ? 0 : before.front().released_version;
+    // What was released stays so: new values, or another kind of registration in between, do not
+    // let an old version in again.
+    const uint64_t released = workload.signer.empty() ? 0 : TRY(state_->floor_of(workload.id));
     const bool again = !before.empty() && same_values(before.front().workload, workload) &&
                        TRY(state_->has_key(before.front(), workload.disk_key));
     if (!before.empty() && !again && !replace) return is_registered(before.front().workload);
@@ -646,8 +659,11 @@ Result<AuditChain> Store::verify_audit(ByteView noted_head) {
       state_->handle(),
       "SELECT number, workload, digest, time, kind, reason, expected, got, address, evidence_hash, "
       "chain, evidence, first = time AND times = 1, evidence IS NULL AND ROW_NUMBER() OVER "
-      "(PARTITION BY workload, digest ORDER BY number DESC) <= ?, token FROM audit WHERE chain IS "
-      "NOT NULL ORDER BY number"));
+      "(PARTITION BY workload, digest ORDER BY number DESC) <= ?, token, evidence IS NULL, "
+      "typeof(workload) = 'text' AND typeof(kind) = 'text' AND typeof(reason) = 'text' AND "
+      "typeof(expected) = 'text' AND typeof(got) = 'text' AND typeof(address) = 'text' AND "
+      "typeof(token) = 'text' AND typeof(digest) = 'blob' FROM audit WHERE chain IS NOT NULL ORDER "
+      "BY number"));
   query.bind(int64_t{kMaxKeptEvidence});
   AuditChain result;
   bool found_head = noted_head.empty();

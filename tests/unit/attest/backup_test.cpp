@@ -234,7 +234,7 @@ TEST_F(BackupTest, CheckTakesNothingOver) {
       "ALTER TABLE workloads DROP COLUMN policy; ALTER TABLE workloads DROP COLUMN signer;"
       "ALTER TABLE workloads DROP COLUMN minimum_version; ALTER TABLE workloads DROP COLUMN "
       "released_version; ALTER TABLE audit DROP COLUMN token; DROP TABLE "
-      "tokens; PRAGMA user_version = 3;");
+      "tokens; DROP TABLE floors; PRAGMA user_version = 3;");
   EXPECT_EQ(wrong(), "");
   EXPECT_EQ(parse_json(verify_audit(state_).value(), "chain").value()["entries"], 2);
   sqlite3* handle = nullptr;

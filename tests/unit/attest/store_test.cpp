@@ -115,6 +115,8 @@ TEST_F(StoreTest, AChangedAuditIsNoticed) {
       "UPDATE audit SET times = 7 WHERE number = 1",
       "UPDATE audit SET first = 0 WHERE number = 2",
       "UPDATE audit SET evidence = NULL WHERE number = 4",
+      "UPDATE audit SET evidence = '' WHERE number = 4",
+      "UPDATE audit SET workload = CAST(workload AS BLOB) WHERE number = 2",
       "INSERT INTO audit SELECT 9, workload, digest, time, first, times, kind, reason, expected, "
       "got, address, evidence, evidence_hash, chain, token FROM audit WHERE number = 4",
       "UPDATE audit SET token = 'other' WHERE number = 1"};
@@ -253,7 +255,8 @@ TEST_F(StoreTest, TakesOverRegistrationsWithoutPolicies) {
   sql("ALTER TABLE workloads DROP COLUMN policy; ALTER TABLE workloads DROP COLUMN signer;"
       "ALTER TABLE workloads DROP COLUMN minimum_version;"
       "ALTER TABLE workloads DROP COLUMN released_version;"
-      "ALTER TABLE audit DROP COLUMN token; DROP TABLE tokens; PRAGMA user_version = 3;");
+      "ALTER TABLE audit DROP COLUMN token; DROP TABLE tokens; DROP TABLE floors; PRAGMA "
+      "user_version = 3;");
   Store store = open();
   const Registration one = store.find("one").value();
   EXPECT_EQ(one.workload.policy, "");
@@ -298,7 +301,8 @@ TEST_F(StoreTest, TakesOverAnAuditWithoutTokens) {
   }
   sql("ALTER TABLE workloads DROP COLUMN signer; ALTER TABLE workloads DROP COLUMN minimum_version;"
       "ALTER TABLE workloads DROP COLUMN released_version;"
-      "ALTER TABLE audit DROP COLUMN token; DROP TABLE tokens; PRAGMA user_version = 4;");
+      "ALTER TABLE audit DROP COLUMN token; DROP TABLE tokens; DROP TABLE floors; PRAGMA "
+      "user_version = 4;");
   Store store = open();
   EXPECT_EQ(store.verify_audit().value().head, head);
   EXPECT_EQ(store.tokens().value().size(), 0u);

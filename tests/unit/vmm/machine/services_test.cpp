@@ -155,16 +155,29 @@ TEST_F(ServicesTest, TheKeyIsGivenOnceAndTheSignalsHaveOneReader) {
   }
 }
 
-TEST_F(ServicesTest, WhereTheBrokerIs) {
+// Two blocks; either may be empty.
+TEST_F(ServicesTest, WhatTheHostHasForTheBroker) {
   ServiceOptions options;
   options.broker_url = "https://kbs:8443";
+  options.statement = "a.b.c";
   serve(std::move(options));
   auto stream = ports_.at(guest_abi::kBrokerVsockPort)(guest_abi::kBrokerVsockPort);
   ASSERT_TRUE(stream.ok());
   char buffer[64];
-  ASSERT_EQ(::read(stream->get(), buffer, sizeof buffer), 4 + 16);
-  EXPECT_EQ(std::string(buffer, 20), std::string("\x10\0\0\0https://kbs:8443", 20));
+  ASSERT_EQ(::read(stream->get(), buffer, sizeof buffer), 4 + 16 + 4 + 5);
+  EXPECT_EQ(std::string(buffer, 29), std::string("\x10\0\0\0https://kbs:8443\x05\0\0\0a.b.c", 29));
   EXPECT_EQ(::read(stream->get(), buffer, sizeof buffer), 0);
+}
+
+TEST_F(ServicesTest, AStatementAloneGoesToTheGuestToo) {
+  ServiceOptions options;
+  options.statement = "a.b.c";
+  serve(std::move(options));
+  auto stream = ports_.at(guest_abi::kBrokerVsockPort)(guest_abi::kBrokerVsockPort);
+  ASSERT_TRUE(stream.ok());
+  char buffer[64];
+  ASSERT_EQ(::read(stream->get(), buffer, sizeof buffer), 4 + 4 + 5);
+  EXPECT_EQ(std::string(buffer, 13), std::string("\0\0\0\0\x05\0\0\0a.b.c", 13));
 }
 
 TEST_F(ServicesTest, TheKeyAndTheSignals) {
