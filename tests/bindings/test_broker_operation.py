@@ -266,7 +266,7 @@ def test_a_broker_with_many_registrations_is_listed(tmp_path):
     with serving("--state", state, "--listen", "127.0.0.1:0"):
         pass
     with contextlib.closing(sqlite3.connect(state / "store.sqlite")) as store, store:
-        store.executemany("INSERT INTO workloads VALUES(?, ?, ?, ?, 1, 0, 0, ?, 'snp', 1, 0, ?, '', '', 0, 0)",
+        store.executemany("INSERT INTO workloads VALUES(?, ?, ?, ?, 1, 0, 0, ?, 'snp', 1, 0, ?, '', '', 0)",
                           [(number.to_bytes(32, "big"), f"w{number}", number, json.dumps(["ab" * 48]), f"default/disk-key/w{number}", b"key")
                            for number in range(1, many + 1)])
     with serving("--state", state, "--listen", "127.0.0.1:0") as broker:

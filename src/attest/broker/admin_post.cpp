@@ -4,7 +4,6 @@
 
 #include "attest/client/kbs_protocol.hpp"
 #include "base/errors.hpp"
-#include "base/units.hpp"
 
 namespace bartizan::attest::broker {
 namespace {

@@ -14,7 +14,7 @@ constexpr std::string_view kSchema =
     "  minimum_tcb INTEGER NOT NULL, resource TEXT NOT NULL, tee TEXT NOT NULL,"
     "  registered INTEGER NOT NULL, expires INTEGER NOT NULL, disk_key BLOB NOT NULL,"
     "  policy TEXT NOT NULL DEFAULT '', signer TEXT NOT NULL DEFAULT '',"
-    "  minimum_version INTEGER NOT NULL DEFAULT 0, released_version INTEGER NOT NULL DEFAULT 0);"
+    "  minimum_version INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX workloads_of_id ON workloads(id);"
     "CREATE TABLE counter(generation INTEGER NOT NULL); INSERT INTO counter VALUES(0);"
     "CREATE TABLE audit(number INTEGER PRIMARY KEY AUTOINCREMENT, workload TEXT NOT NULL,"
@@ -35,7 +35,7 @@ constexpr std::string_view kSetAside =
     "DROP INDEX audit_of_workload;";
 constexpr std::string_view kTakeOver =
     "INSERT INTO workloads SELECT digest, id, old_workloads.rowid, measurements, allow_simulated,"
-    "  allow_debug, minimum_tcb, resource, tee, 0, 0, content, '', '', 0, 0 FROM old_workloads"
+    "  allow_debug, minimum_tcb, resource, tee, 0, 0, content, '', '', 0 FROM old_workloads"
     "  JOIN resources ON path = resource;"
     "UPDATE counter SET generation = (SELECT IFNULL(MAX(generation), 0) FROM workloads);"
     "INSERT INTO audit SELECT number, workload, x'', time, time, 1,"
@@ -48,12 +48,11 @@ constexpr std::string_view kAddTee =
 // Since version 4: EvidencePolicy::json.
 constexpr std::string_view kAddPolicy =
     "ALTER TABLE workloads ADD COLUMN policy TEXT NOT NULL DEFAULT ''; PRAGMA user_version = 4;";
-// Since version 5: Workload::signer, and the highest version that got the key; AdminToken, and in
-// the audit the name of the one that was used.
+// Since version 5: Workload::signer, and of each id the highest version that got the key, whatever
+// becomes of its registrations; AdminToken, and in the audit the name of the one that was used.
 constexpr std::string_view kAddSignersAndTokens =
     "ALTER TABLE workloads ADD COLUMN signer TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE workloads ADD COLUMN minimum_version INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE workloads ADD COLUMN released_version INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE audit ADD COLUMN token TEXT NOT NULL DEFAULT '';"
     "CREATE TABLE tokens(name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, scope TEXT NOT NULL,"
     "  created INTEGER NOT NULL, expires INTEGER NOT NULL);"

@@ -27,7 +27,8 @@ constexpr const char* kOutsideChain = " (outside of the chain)";
 constexpr size_t kDigestDigits = 64;
 constexpr std::string_view kSelectRegistration =
     "SELECT id, digest, measurements, allow_simulated, allow_debug, minimum_tcb, resource, tee, "
-    "generation, registered, expires, policy, signer, minimum_version, released_version FROM "
+    "generation, registered, expires, policy, signer, minimum_version, CASE signer WHEN '' THEN 0 "
+    "ELSE IFNULL((SELECT version FROM floors WHERE floors.id = workloads.id), 0) END FROM "
     "workloads WHERE ";
 
 Error no_such_digest(ByteView digest) {
@@ -252,10 +253,10 @@ struct Store::State {
     return row.bind(ByteView(registration.row)).run();
   }
 
-  Result<void> put_row(const Workload& workload, uint64_t released_version, int64_t now) {
+  Result<void> put_row(const Workload& workload, int64_t now) {
     const int64_t generation = TRY(next_generation());
     Statement row = TRY(Statement::prepare(
-        handle(), "INSERT INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)"));
+        handle(), "INSERT INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)"));
     const Bytes digest = row_of(workload);
     std::string measurements = measurements_text(workload.measurements);
     row.bind(ByteView(digest)).bind(workload.id).bind(generation);
@@ -263,8 +264,7 @@ struct Store::State {
     row.bind(int64_t{workload.allow_debug}).bind(static_cast<int64_t>(workload.minimum_tcb));
     row.bind(workload.resource).bind(evidence::kbs_tee_name(workload.tee)).bind(now);
     row.bind(workload.disk_key.bytes()).bind(workload.policy).bind(workload.signer);
-    row.bind(static_cast<int64_t>(workload.minimum_version));
-    return row.bind(static_cast<int64_t>(released_version)).run();
+    return row.bind(static_cast<int64_t>(workload.minimum_version)).run();
   }
 
   // Sets one column, and gives the registration a generation of its own.
@@ -333,21 +333,14 @@ struct Store::State {
   }
 
   Result<SecretBytes> release(const JudgedBy& judged, std::string_view resource, int64_t now);
+  // Of an id for ever: new values, or another kind of registration in between, do not let an older
+  // version in again.
   Result<void> note_version(const JudgedBy& judged) {
-    Statement row = TRY(
-        Statement::prepare(handle(), "UPDATE workloads SET released_version = ? WHERE digest = ?"));
-    TRY(row.bind(static_cast<int64_t>(judged.version)).bind(ByteView(judged.row)).run());
     Statement floor = TRY(Statement::prepare(
         handle(),
         "INSERT INTO floors SELECT id, ? FROM workloads WHERE digest = ? ON CONFLICT(id) DO UPDATE "
         "SET version = MAX(version, excluded.version)"));
     return floor.bind(static_cast<int64_t>(judged.version)).bind(ByteView(judged.row)).run();
-  }
-  // Of an id for ever, whatever is registered under it: the highest version that got a key.
-  Result<uint64_t> floor_of(const std::string& id) {
-    Statement query = TRY(Statement::prepare(handle(), "SELECT version FROM floors WHERE id = ?"));
-    if (!TRY(query.bind(id).step())) return uint64_t{0};
-    return static_cast<uint64_t>(query.number(0));
   }
 
   Result<void> set_chain(int64_t number, ByteView chain) {
@@ -457,9 +450,6 @@ Result<Store::Put> Store::put_workload(const Workload& workload, bool replace, c
   return state_->transact_keys([&]() -> Result<Put> {
     const Bytes row = row_of(workload);
     auto before = TRY(state_->select("digest = ?", ByteView(row)));
-    // What was released stays so: new values, or another kind of registration in between, do not
-    // let an old version in again.
-    const uint64_t released = workload.signer.empty() ? 0 : TRY(state_->floor_of(workload.id));
     const bool again = !before.empty() && same_values(before.front().workload, workload) &&
                        TRY(state_->has_key(before.front(), workload.disk_key));
     if (!before.empty() && !again && !replace) return is_registered(before.front().workload);
@@ -470,7 +460,7 @@ Result<Store::Put> Store::put_workload(const Workload& workload, bool replace, c
       }
     }
     for (const Registration& each : before) TRY(state_->remove(each));
-    if (!again) TRY(state_->put_row(workload, released, who.now));
+    if (!again) TRY(state_->put_row(workload, who.now));
     const Put put{!again || !before.empty(), before.size()};
     if (put.changed) TRY(state_->note(before.empty() ? kRegistered : kReplaced, workload, who));
     return put;
@@ -563,7 +553,8 @@ Result<SecretBytes> Store::State::release(const JudgedBy& judged, std::string_vi
   Statement query = TRY(Statement::prepare(
       handle(),
       "SELECT disk_key, resource FROM workloads WHERE digest = ? AND generation = ? AND (expires = "
-      "0 OR expires > ?) AND released_version <= ?"));
+      "0 OR expires > ?) AND (signer = '' OR IFNULL((SELECT version FROM floors WHERE floors.id = "
+      "workloads.id), 0) <= ?)"));
   query.bind(ByteView(judged.row)).bind(judged.generation).bind(now);
   query.bind(static_cast<int64_t>(judged.version));
   if (!TRY(query.step())) {

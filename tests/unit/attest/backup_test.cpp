@@ -232,8 +232,8 @@ TEST_F(BackupTest, CheckFindsWhatIsWrong) {
 TEST_F(BackupTest, CheckTakesNothingOver) {
   sql(state_ / kStoreFile,
       "ALTER TABLE workloads DROP COLUMN policy; ALTER TABLE workloads DROP COLUMN signer;"
-      "ALTER TABLE workloads DROP COLUMN minimum_version; ALTER TABLE workloads DROP COLUMN "
-      "released_version; ALTER TABLE audit DROP COLUMN token; DROP TABLE "
+      "ALTER TABLE workloads DROP COLUMN minimum_version; ALTER TABLE audit DROP COLUMN token; "
+      "DROP TABLE "
       "tokens; DROP TABLE floors; PRAGMA user_version = 3;");
   EXPECT_EQ(wrong(), "");
   EXPECT_EQ(parse_json(verify_audit(state_).value(), "chain").value()["entries"], 2);

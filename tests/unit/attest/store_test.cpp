@@ -254,7 +254,6 @@ TEST_F(StoreTest, TakesOverRegistrationsWithoutPolicies) {
   }
   sql("ALTER TABLE workloads DROP COLUMN policy; ALTER TABLE workloads DROP COLUMN signer;"
       "ALTER TABLE workloads DROP COLUMN minimum_version;"
-      "ALTER TABLE workloads DROP COLUMN released_version;"
       "ALTER TABLE audit DROP COLUMN token; DROP TABLE tokens; DROP TABLE floors; PRAGMA "
       "user_version = 3;");
   Store store = open();
@@ -300,7 +299,6 @@ TEST_F(StoreTest, TakesOverAnAuditWithoutTokens) {
     head = store.verify_audit().value().head;
   }
   sql("ALTER TABLE workloads DROP COLUMN signer; ALTER TABLE workloads DROP COLUMN minimum_version;"
-      "ALTER TABLE workloads DROP COLUMN released_version;"
       "ALTER TABLE audit DROP COLUMN token; DROP TABLE tokens; DROP TABLE floors; PRAGMA "
       "user_version = 4;");
   Store store = open();
